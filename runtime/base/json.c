@@ -1,0 +1,205 @@
+#include "base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+
+void wr_json_init(struct wr_json *j, struct wr_buf *out)
+{
+  *j = (struct wr_json){.out = out};
+}
+
+static void put(struct wr_json *j, const char *text, size_t len)
+{
+  if (!wr_buf_append(j->out, text, len)) j->failed = true;
+}
+
+static void before_value(struct wr_json *j)
+{
+  if (j->need_comma) put(j, ",", 1);
+  j->need_comma = true;
+}
+
+static void open_with(struct wr_json *j, const char *bracket)
+{
+  before_value(j);
+  put(j, bracket, 1);
+  j->need_comma = false;
+}
+
+static void close_with(struct wr_json *j, const char *bracket)
+{
+  put(j, bracket, 1);
+  j->need_comma = true;
+}
+
+void wr_json_object(struct wr_json *j)
+{
+  open_with(j, "{");
+}
+
+void wr_json_object_end(struct wr_json *j)
+{
+  close_with(j, "}");
+}
+
+void wr_json_array(struct wr_json *j)
+{
+  open_with(j, "[");
+}
+
+void wr_json_array_end(struct wr_json *j)
+{
+  close_with(j, "]");
+}
+
+// Length of the well-formed UTF-8 sequence at `p` (RFC 3629), 0 when there is none.
+static size_t utf8_length(const unsigned char *p, size_t left)
+{
+  if (p[0] < 0x80) return 1;
+  size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+  if (p[0] < 0xc2 || p[0] > 0xf4 || len > left) return 0;
+  for (size_t i = 1; i < len; i++) {
+    if ((p[i] & 0xc0) != 0x80) return 0;
+  }
+  bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+  bool outside = (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
+  return overlong || outside ? 0 : len;
+}
+
+static void put_escape(struct wr_json *j, unsigned char c)
+{
+  static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
+                                ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
+  char text[8];
+  if (c < sizeof(shorts) && shorts[c] != 0) {
+    text[0] = '\\';
+    text[1] = shorts[c];
+    put(j, text, 2);
+    return;
+  }
+  int len = snprintf(text, sizeof(text), "\\u%04x", c);
+  put(j, text, (size_t)len);
+}
+
+static void put_string(struct wr_json *j, struct wr_str s)
+{
+  put(j, "\"", 1);
+  size_t from = 0;
+  size_t at = 0;
+  while (at < s.len) {
+    unsigned char c = (unsigned char)s.ptr[at];
+    size_t len = utf8_length((const unsigned char *)s.ptr + at, s.len - at);
+    if (len > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+      at += len;
+      continue;
+    }
+    put(j, s.ptr + from, at - from);
+    if (len == 0) {
+      put(j, "\xef\xbf\xbd", 3);
+    } else {
+      put_escape(j, c);
+    }
+    from = ++at;
+  }
+  put(j, s.ptr + from, s.len - from);
+  put(j, "\"", 1);
+}
+
+void wr_json_key_str(struct wr_json *j, struct wr_str key)
+{
+  before_value(j);
+  put_string(j, key);
+  put(j, ":", 1);
+  j->need_comma = false;
+}
+
+void wr_json_key(struct wr_json *j, const char *key)
+{
+  wr_json_key_str(j, wr_str_of(key));
+}
+
+void wr_json_str(struct wr_json *j, struct wr_str value)
+{
+  before_value(j);
+  put_string(j, value);
+}
+
+void wr_json_cstr(struct wr_json *j, const char *value)
+{
+  if (value == NULL) {
+    wr_json_null(j);
+  } else {
+    wr_json_str(j, wr_str_of(value));
+  }
+}
+
+void wr_json_int(struct wr_json *j, int64_t value)
+{
+  before_value(j);
+  if (!wr_buf_printf(j->out, "%lld", (long long)value)) j->failed = true;
+}
+
+void wr_json_uint(struct wr_json *j, uint64_t value)
+{
+  before_value(j);
+  if (!wr_buf_printf(j->out, "%llu", (unsigned long long)value)) j->failed = true;
+}
+
+void wr_json_num(struct wr_json *j, double value)
+{
+  if (!isfinite(value)) {
+    wr_json_null(j);
+    return;
+  }
+  before_value(j);
+  char text[32];
+  int len = snprintf(text, sizeof(text), "%.15g", value);
+  // 15 digits read best; 17 are needed for the few numbers that 15 do not carry.
+  double back = 0;
+  if (sscanf(text, "%lf", &back) != 1 || back != value) {
+    len = snprintf(text, sizeof(text), "%.17g", value);
+  }
+  put(j, text, (size_t)len);
+}
+
+void wr_json_bool(struct wr_json *j, bool value)
+{
+  before_value(j);
+  put(j, value ? "true" : "false", value ? 4 : 5);
+}
+
+void wr_json_null(struct wr_json *j)
+{
+  before_value(j);
+  put(j, "null", 4);
+}
+
+void wr_json_field_str(struct wr_json *j, const char *key, struct wr_str value)
+{
+  wr_json_key(j, key);
+  wr_json_str(j, value);
+}
+
+void wr_json_field_cstr(struct wr_json *j, const char *key, const char *value)
+{
+  wr_json_key(j, key);
+  wr_json_cstr(j, value);
+}
+
+void wr_json_field_uint(struct wr_json *j, const char *key, uint64_t value)
+{
+  wr_json_key(j, key);
+  wr_json_uint(j, value);
+}
+
+void wr_json_field_num(struct wr_json *j, const char *key, double value)
+{
+  wr_json_key(j, key);
+  wr_json_num(j, value);
+}
+
+void wr_json_field_bool(struct wr_json *j, const char *key, bool value)
+{
+  wr_json_key(j, key);
+  wr_json_bool(j, value);
+}

@@ -1,0 +1,115 @@
+#include "base/log.h"
+
+#include "base/check.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+void wr_log_init(struct wr_log *log, int fd, enum wr_log_level level, uint64_t (*wall_ns)(void))
+{
+  *log = (struct wr_log){.fd = fd, .level = level, .wall_ns = wall_ns, .worker = -1};
+  wr_buf_init(&log->pending, WR_LOG_PENDING_MAX);
+  wr_buf_init(&log->line, WR_LOG_LINE_MAX);
+}
+
+void wr_log_fini(struct wr_log *log)
+{
+  wr_log_flush(log);
+  wr_buf_fini(&log->pending);
+  wr_buf_fini(&log->line);
+}
+
+// RFC 3339 with milliseconds, UTC.
+static void put_time(struct wr_log *log)
+{
+  uint64_t ns = log->wall_ns();
+  time_t seconds = (time_t)(ns / 1000000000u);
+  struct tm parts;
+  gmtime_r(&seconds, &parts);
+  char day[32];
+  char text[48];
+  strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &parts);
+  snprintf(text, sizeof(text), "%s.%03uZ", day, (unsigned)(ns / 1000000u % 1000u));
+  wr_json_field_cstr(&log->json, "timestamp", text);
+}
+
+struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const char *event)
+{
+  if (level < log->level) return NULL;
+  wr_buf_clear(&log->line);
+  wr_json_init(&log->json, &log->line);
+  wr_json_object(&log->json);
+  put_time(log);
+  wr_json_field_cstr(&log->json, "level", level_names[level]);
+  wr_json_field_cstr(&log->json, "event", event);
+  if (log->worker >= 0) wr_json_field_uint(&log->json, "worker", (uint64_t)log->worker);
+  return &log->json;
+}
+
+void wr_log_end(struct wr_log *log)
+{
+  wr_json_object_end(&log->json);
+  if (!wr_buf_append(&log->line, "\n", 1)) log->json.failed = true;
+  if (log->json.failed || !wr_buf_append_str(&log->pending, wr_buf_str(&log->line))) log->dropped++;
+}
+
+void wr_log_text(struct wr_log *log, enum wr_log_level level, const char *event, const char *format,
+                 ...)
+{
+  struct wr_json *j = wr_log_begin(log, level, event);
+  if (j == NULL) return;
+  char text[2048];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof(text), format, args);
+  va_end(args);
+  wr_json_field_cstr(j, "message", text);
+  wr_log_end(log);
+}
+
+// Length of the longest run of whole lines within `limit` bytes; a single longer line counts whole.
+static size_t whole_lines(struct wr_str s, size_t limit)
+{
+  if (s.len <= limit) return s.len;
+  const char *end = memrchr(s.ptr, '\n', limit);
+  if (end == NULL) end = memchr(s.ptr, '\n', s.len);
+  WR_CHECK(end != NULL);
+  return (size_t)(end - s.ptr) + 1;
+}
+
+void wr_log_flush(struct wr_log *log)
+{
+  while (log->pending.len > 0) {
+    struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+    if (poll(&ready, 1, 0) <= 0) return;
+    // A pipe that polls writable takes PIPE_BUF bytes at once, and never mixes them with others'.
+    size_t len = whole_lines(wr_buf_str(&log->pending), PIPE_BUF);
+    ssize_t wrote = write(log->fd, wr_buf_head(&log->pending), len);
+    if (wrote <= 0) {
+      // The reader is gone: keeping the lines would only delay their loss.
+      log->dropped++;
+      wrote = (ssize_t)len;
+    }
+    wr_buf_drop(&log->pending, (size_t)wrote);
+  }
+}
+
+const char *wr_log_level_name(enum wr_log_level level)
+{
+  return level_names[level];
+}
+
+bool wr_log_level_find(struct wr_str name, enum wr_log_level *out)
+{
+  for (size_t i = 0; i < WR_COUNT(level_names); i++) {
+    if (!wr_str_eq(name, wr_str_of(level_names[i]))) continue;
+    *out = (enum wr_log_level)i;
+    return true;
+  }
+  return false;
+}

@@ -1,0 +1,48 @@
+#pragma once
+/// JSON log lines on a file descriptor, without ever blocking the loop.
+///
+/// A line is built with `wr_log_begin`, the JSON writer, and `wr_log_end`; whole lines wait in memory
+/// (at most `WR_LOG_PENDING_MAX` bytes, then new lines are dropped and counted) until `wr_log_flush`
+/// writes them in pieces that a pipe takes atomically. One process's own; each process has one.
+
+#include "base/json.h"
+
+enum wr_log_level { WR_LOG_DEBUG, WR_LOG_INFO, WR_LOG_WARN, WR_LOG_ERROR };
+
+enum { WR_LOG_PENDING_MAX = 1 << 20, WR_LOG_LINE_MAX = 32 * 1024 };
+
+struct wr_log {
+  int fd;
+  enum wr_log_level level;
+  uint64_t (*wall_ns)(void); ///< stamps; given by the loop, which alone reads clocks
+  int worker;                ///< slot of this worker, -1 in the master
+  uint64_t dropped;          ///< read-only: lines lost because the reader is slow
+  struct wr_buf pending;     ///< private
+  struct wr_buf line;        ///< private
+  struct wr_json json;       ///< private
+};
+
+void wr_log_init(struct wr_log *log, int fd, enum wr_log_level level, uint64_t (*wall_ns)(void));
+
+/// Writes what can be written, then frees the memory. Does not close the descriptor.
+void wr_log_fini(struct wr_log *log);
+
+/// Starts a line with time, level, `event` (dotted lower case, constant) and worker; returns the
+/// writer for more fields, or NULL when the level is off. Lines do not nest.
+struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const char *event);
+
+/// Ends the line begun last; a line past `WR_LOG_LINE_MAX` is dropped and counted.
+void wr_log_end(struct wr_log *log);
+
+/// A whole line with one formatted `message`.
+__attribute__((format(printf, 4, 5))) void wr_log_text(struct wr_log *log, enum wr_log_level level,
+                                                       const char *event, const char *format, ...);
+
+/// Writes pending lines as far as the descriptor takes them now. Call once a turn.
+void wr_log_flush(struct wr_log *log);
+
+/// "debug", "info", "warn", "error".
+const char *wr_log_level_name(enum wr_log_level level);
+
+/// Level by name; false when there is none of that name.
+bool wr_log_level_find(struct wr_str name, enum wr_log_level *out);

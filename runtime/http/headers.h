@@ -1,0 +1,62 @@
+#pragma once
+/// An ordered list of header fields: duplicates kept, names compared without case, written as given.
+///
+/// Names and values are slices: either into the head that was parsed, or copies in the region given
+/// at init. Both live as long as the exchange. One task's own.
+
+#include "base/region.h"
+
+struct wr_header {
+  struct wr_str name;
+  struct wr_str value;
+};
+
+struct wr_headers {
+  struct wr_header *items; ///< read-only
+  size_t count;            ///< read-only
+  size_t cap;
+  size_t max; ///< most fields it will hold
+  struct wr_region *region;
+};
+
+/// Starts empty; the list and its copies live in `region`.
+void wr_headers_init(struct wr_headers *h, struct wr_region *region, size_t max);
+
+/// Appends a field whose bytes the caller keeps alive. False when the list or the region is full.
+bool wr_headers_add(struct wr_headers *h, struct wr_str name, struct wr_str value);
+
+/// Appends a field, copying name and value. False when the list or the region is full.
+bool wr_headers_add_copy(struct wr_headers *h, struct wr_str name, struct wr_str value);
+
+/// Replaces all fields of that name by one copy at the place of the first. False when full.
+bool wr_headers_set_copy(struct wr_headers *h, struct wr_str name, struct wr_str value);
+
+/// Removes all fields of that name; returns how many there were.
+size_t wr_headers_remove(struct wr_headers *h, struct wr_str name);
+
+/// Value of the first field of that name, or the absent slice.
+struct wr_str wr_headers_get(const struct wr_headers *h, struct wr_str name);
+
+/// Walks the values of one name: start with `*at` = 0; the absent slice at the end.
+struct wr_str wr_headers_each(const struct wr_headers *h, struct wr_str name, size_t *at);
+
+/// Does any element of the comma-separated lists under `name` equal `token`, ignoring case?
+bool wr_headers_has_token(const struct wr_headers *h, struct wr_str name, struct wr_str token);
+
+/// RFC 9110 5.6.2 token: what a field name or a method must be.
+bool wr_headers_is_token(struct wr_str s);
+
+/// RFC 9110 5.5 field value without obs-fold: no CR, LF, NUL or other control but tab; no white space
+/// at either end.
+bool wr_headers_is_value(struct wr_str s);
+
+/// Hop-by-hop (RFC 9110 7.6.1) or framing: Connection, Keep-Alive, Proxy-Connection, TE, Trailer,
+/// Transfer-Encoding, Upgrade, Content-Length, Proxy-Authenticate, Proxy-Authorization, HTTP2-Settings.
+/// Owned by C on both sides; scripts cannot set them.
+bool wr_headers_is_hop(struct wr_str name);
+
+/// Copies to `out` the fields of `in` that may cross the gateway: no hop-by-hop field, and none named
+/// by a Connection field — except that a peer cannot thus delete what we rely on (Host, Content-*,
+/// Authorization, Cookie, X-Forwarded-*, X-Request-ID…: RFC 9110 7.6.1 forbids naming end-to-end ones).
+/// Slices are shared, not copied. False when `out` is full.
+bool wr_headers_forwardable(const struct wr_headers *in, struct wr_headers *out);

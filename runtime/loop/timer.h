@@ -1,0 +1,34 @@
+#pragma once
+/// One-shot timers, embedded in their owner, all carried by the loop's single uv timer.
+///
+/// A timer may be stopped or restarted anywhere, its own callback included; its memory may be freed
+/// as soon as it is stopped. Deadlines are absolute nanoseconds of `wr_loop_now`; firing is up to a
+/// millisecond late, never early.
+
+#include "loop/loop.h"
+
+struct wr_timer {
+  struct wr_heap_node node; // private
+  struct wr_loop *loop;     // private
+  void (*on_fire)(struct wr_timer *t);
+};
+
+/// Prepares a stopped timer.
+void wr_timer_init(struct wr_timer *t, struct wr_loop *l, void (*on_fire)(struct wr_timer *t));
+
+/// Fires once at `at_ns`; a running timer moves there.
+void wr_timer_start_at(struct wr_timer *t, uint64_t at_ns);
+
+/// Fires once `after_ns` from now; a running timer moves there.
+void wr_timer_start(struct wr_timer *t, uint64_t after_ns);
+
+/// Stops it; nothing happens when it is not running.
+void wr_timer_stop(struct wr_timer *t);
+
+static inline bool wr_timer_is_running(const struct wr_timer *t)
+{
+  return wr_heap_holds(&t->node);
+}
+
+/// For loop.c: points the uv timer at the earliest deadline.
+void wr_timer_rearm(struct wr_loop *l);

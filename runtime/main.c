@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+int main(void)
+{
+  puts("weir " WEIR_VERSION);
+  return 0;
+}

@@ -1,0 +1,139 @@
+#pragma once
+/// Outbound HTTP: one interface, several implementations (libcurl now, a native one for plain HTTP/1.1,
+/// a simulated one for virtual time). Callers know only this header.
+///
+/// A transfer is one attempt at one endpoint. It streams both ways with back-pressure, has its own time
+/// limits, and can be cancelled at any moment, also while the name resolves. Exactly one `on_end` is
+/// delivered for every transfer that was started and not cancelled; after `cancel` nothing is.
+/// Callbacks run on the worker's loop, never from inside `start`, `write`, `resume` or `cancel`; in any
+/// callback the transfer may be cancelled. Nothing is resent silently unless nothing of it was processed:
+/// a request that is not `is_idempotent` reaches the endpoint at most once.
+
+#include "base/error.h"
+#include "http/headers.h"
+#include "loop/loop.h"
+
+struct wr_transfer;
+struct wr_transport;
+
+/// Times in nanoseconds; 0 means none. `total_at_ns` is absolute.
+struct wr_transfer_timeouts {
+  uint64_t connect_ns;       ///< resolve, connect and TLS together
+  uint64_t first_byte_ns;    ///< from the request's last byte to the final status line
+  uint64_t between_bytes_ns; ///< between two pieces of the response body, while reading is not paused
+  uint64_t total_at_ns;      ///< the whole attempt
+};
+
+enum wr_transfer_body {
+  WR_TRANSFER_BODY_NONE,
+  WR_TRANSFER_BODY_BYTES,  ///< `body`, known and kept alive by the caller until the end
+  WR_TRANSFER_BODY_STREAM, ///< pieces by `write`, then `write_end`
+};
+
+/// What to ask and whom to tell. Slices and headers are copied by `start` where they must live longer.
+struct wr_transfer_request {
+  struct wr_str method;
+  bool is_https;
+  struct wr_str host; ///< name or address to connect to; without brackets
+  uint16_t port;
+  struct wr_str authority;          ///< the Host field, and the TLS server name
+  struct wr_str target;             ///< origin-form: path and query, sent as it is
+  const struct wr_headers *headers; ///< end-to-end fields only; no Host, no framing
+  enum wr_transfer_body body_kind;
+  struct wr_str body;
+  bool has_length; ///< STREAM: `length` is the size that will be written; else chunked
+  uint64_t length;
+  bool is_idempotent; ///< may be sent again on a fresh connection when a pooled one turns out dead
+  struct wr_transfer_timeouts timeouts;
+  void *ctx;
+  const struct wr_transfer_events *events;
+};
+
+/// Final response head. Slices live until the transfer ends.
+struct wr_transfer_head {
+  int status;
+  int minor;                        ///< HTTP/1.<minor>; 2 for HTTP/2
+  const struct wr_headers *headers; ///< as received, hop-by-hop included; no pseudo fields
+  bool has_length;
+  uint64_t length; ///< Content-Length when has_length
+};
+
+struct wr_transfer_events {
+  /// The final head; 1xx were consumed. Once, before any data.
+  void (*on_head)(void *ctx, struct wr_transfer *t, const struct wr_transfer_head *head);
+  /// A piece of body, valid during the call. Return false to pause: this piece counts as delivered,
+  /// the next comes only after `resume`.
+  bool (*on_data)(void *ctx, struct wr_transfer *t, struct wr_str data);
+  /// STREAM: the write buffer is below its low mark again after `write` returned false.
+  void (*on_writable)(void *ctx, struct wr_transfer *t);
+  /// The end; `error->kind` is WR_ERROR_NONE after a complete response. The transfer is gone on return.
+  void (*on_end)(void *ctx, struct wr_transfer *t, const struct wr_error *error);
+};
+
+/// Numbers for logs and metrics; complete in `on_end`.
+struct wr_transfer_stats {
+  char address[56]; ///< numeric address and port of the endpoint, "" before it is known
+  bool is_reused;   ///< rode a pooled connection
+  uint64_t connect_ns, first_byte_ns;
+  uint64_t sent_bytes, received_bytes; ///< body bytes
+};
+
+/// The table of an implementation.
+struct wr_transport_ops {
+  const char *name;
+  struct wr_transfer *(*start)(struct wr_transport *tr, const struct wr_transfer_request *request);
+  bool (*write)(struct wr_transfer *t, struct wr_str data);
+  void (*write_end)(struct wr_transfer *t);
+  void (*resume)(struct wr_transfer *t);
+  void (*cancel)(struct wr_transfer *t);
+  const struct wr_transfer_stats *(*stats)(const struct wr_transfer *t);
+  void (*close)(struct wr_transport *tr, void (*on_closed)(void *ctx), void *ctx);
+};
+
+/// First member of every implementation's transport.
+struct wr_transport {
+  const struct wr_transport_ops *ops;
+};
+
+/// First member of every implementation's transfer.
+struct wr_transfer {
+  struct wr_transport *transport;
+};
+
+/// Starts an attempt; never fails at once: whatever goes wrong arrives as `on_end`.
+static inline struct wr_transfer *wr_transfer_start(struct wr_transport *tr,
+                                                    const struct wr_transfer_request *request)
+{
+  return tr->ops->start(tr, request);
+}
+
+/// STREAM: takes a copy of `data`. False when the buffer is above its high mark (64 KiB): the piece was
+/// taken, but wait for `on_writable` before the next.
+static inline bool wr_transfer_write(struct wr_transfer *t, struct wr_str data)
+{
+  return t->transport->ops->write(t, data);
+}
+
+/// STREAM: the body is complete.
+static inline void wr_transfer_write_end(struct wr_transfer *t)
+{
+  t->transport->ops->write_end(t);
+}
+
+/// Asks for body again after `on_data` returned false.
+static inline void wr_transfer_resume(struct wr_transfer *t)
+{
+  t->transport->ops->resume(t);
+}
+
+/// Ends it now and silently: its connection is closed unless the response was complete. The transfer is
+/// gone on return.
+static inline void wr_transfer_cancel(struct wr_transfer *t)
+{
+  t->transport->ops->cancel(t);
+}
+
+static inline const struct wr_transfer_stats *wr_transfer_stats(const struct wr_transfer *t)
+{
+  return t->transport->ops->stats(t);
+}

@@ -1,0 +1,1 @@
+/* empty: LuaJIT's C parser knows these types by itself */
