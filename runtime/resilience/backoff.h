@@ -1,8 +1,9 @@
 #pragma once
-/// The pause before the n-th retry: exponential, capped, then jittered (research/resilience.md §2.3).
+/// The pause before the n-th retry: exponential, capped, then jittered (research/resilience.md
+/// §2.3).
 ///
-/// The cap is applied before the jitter, so clients that reached it stay spread out; no delay exceeds
-/// it. The arithmetic saturates: any attempt number is fine.
+/// The cap is applied before the jitter, so clients that reached it stay spread out; no delay
+/// exceeds it. The arithmetic saturates: any attempt number is fine.
 
 #include "base/rng.h"
 

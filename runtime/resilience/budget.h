@@ -1,10 +1,11 @@
 #pragma once
-/// Retry budget: extra attempts (retries, hedges) may be a share of the calls of the last span, plus a
-/// few, per upstream. It keeps a retry storm from multiplying an outage (research/resilience.md §2.4).
+/// Retry budget: extra attempts (retries, hedges) may be a share of the calls of the last span,
+/// plus a few, per upstream. It keeps a retry storm from multiplying an outage
+/// (research/resilience.md §2.4).
 ///
-/// Over the span, withdrawals never exceed `ratio` x deposits + `min`. Only first attempts deposit; a
-/// retry withdraws before it sleeps. Pure; the caller holds the lock. Nothing is ever given back, so a
-/// crash cannot leak.
+/// Over the span, withdrawals never exceed `ratio` x deposits + `min`. Only first attempts deposit;
+/// a retry withdraws before it sleeps. Pure; the caller holds the lock. Nothing is ever given back,
+/// so a crash cannot leak.
 
 #include "resilience/rolling.h"
 
@@ -14,7 +15,7 @@
 struct wr_budget_config {
   double ratio;     ///< extra attempts per call, 0 to 10
   uint32_t min;     ///< extra attempts per span that need no calls
-  uint64_t span_ns; ///< at least 10
+  uint64_t span_ns; ///< 1 ms to 10 years
 };
 
 struct wr_budget {
@@ -32,7 +33,8 @@ const char *wr_budget_config_check(const struct wr_budget_config *config);
 
 void wr_budget_init(struct wr_budget *b, const struct wr_budget_config *config);
 
-/// Applies another configuration; what was deposited and withdrawn stays, as far as it fits the span.
+/// Applies another configuration; what was deposited and withdrawn stays, as far as it fits the
+/// span.
 void wr_budget_reconfigure(struct wr_budget *b, const struct wr_budget_config *config,
                            uint64_t now_ns);
 

@@ -1,13 +1,14 @@
 #pragma once
-/// Bulkhead: at most so many calls at once, a bounded queue for those that may wait, no wait for ever.
+/// Bulkhead: at most so many calls at once, a bounded queue for those that may wait, no wait for
+/// ever.
 ///
 /// Pure, in one struct that may live in shared memory; the caller holds its lock around each call.
-/// Waiters belong to their callers, are linked while queued, and must stay put until they are granted,
-/// expired or have left. After any call that may free a slot (release, leave, reconfigure, repair) the
-/// caller takes from `wr_bulkhead_grant` until it returns NULL, and wakes whom it returned.
-/// Order: first come, first served. Adaptive order turns to newest first with a short wait while the
-/// queue has not been empty for an interval: in overload the oldest waiter is the one whose caller has
-/// given up (CoDel as in "Fail at Scale", research/resilience.md §2.6).
+/// Waiters belong to their callers, are linked while queued, and must stay put until they are
+/// granted, expired or have left. After any call that may free a slot (release, leave, reconfigure,
+/// repair) the caller takes from `wr_bulkhead_grant` until it returns NULL, and wakes whom it
+/// returned. Order: first come, first served. Adaptive order turns to newest first with a short
+/// wait while the queue has not been empty for an interval: in overload the oldest waiter is the
+/// one whose caller has given up (CoDel as in "Fail at Scale", research/resilience.md §2.6).
 
 #include "base/list.h"
 
@@ -34,8 +35,9 @@ struct wr_bulkhead_config {
   uint64_t interval_ns; ///< adaptive: a queue that was not empty for this long is overloaded
 };
 
-/// A call that may wait. The caller sets `until_ns` to its own deadline (UINT64_MAX: none) before it
-/// tries; the rest is the bulkhead's while the waiter is queued. Zeroed memory is an idle waiter.
+/// A call that may wait. The caller sets `until_ns` to its own deadline (UINT64_MAX: none) before
+/// it tries; the rest is the bulkhead's while the waiter is queued. Zeroed memory is an idle
+/// waiter.
 struct wr_bulkhead_waiter {
   struct wr_list link; // private
   uint64_t since_ns;   ///< read-only: when it was queued
@@ -48,19 +50,19 @@ struct wr_bulkhead_counters {
   uint64_t queued;
   uint64_t refused_full;
   uint64_t refused_queue_full;
-  uint64_t expired;         ///< waited in vain
-  uint64_t left;            ///< left the queue by themselves in time: cancelled
-  uint64_t shadow_refused;  ///< admitted in shadow mode, would have been refused
-  uint64_t shadow_queued;   ///< admitted in shadow mode, would have waited
+  uint64_t expired;        ///< waited in vain
+  uint64_t left;           ///< left the queue by themselves in time: cancelled
+  uint64_t shadow_refused; ///< admitted in shadow mode, would have been refused
+  uint64_t shadow_queued;  ///< admitted in shadow mode, would have waited
 };
 
 struct wr_bulkhead {
-  struct wr_bulkhead_config config; // read-only: change it by wr_bulkhead_reconfigure
+  struct wr_bulkhead_config config;     // read-only: change it by wr_bulkhead_reconfigure
   struct wr_bulkhead_counters counters; ///< read-only
-  uint32_t in_use;                  ///< read-only: slots held
-  uint32_t queued;                  ///< read-only: waiters in the queue
-  uint64_t empty_ns;                // private: when the queue was last seen empty
-  struct wr_list waiters;           // private: oldest first
+  uint32_t in_use;                      ///< read-only: slots held
+  uint32_t queued;                      ///< read-only: waiters in the queue
+  uint64_t empty_ns;                    // private: when the queue was last seen empty
+  struct wr_list waiters;               // private: oldest first
 };
 
 /// 64 at once, 32 waiters for at most 50 ms, first come first served; adaptive 5 ms in 100 ms.
@@ -85,19 +87,19 @@ enum wr_bulkhead_result wr_bulkhead_try(struct wr_bulkhead *b, uint64_t now_ns,
 /// Gives a slot back.
 void wr_bulkhead_release(struct wr_bulkhead *b);
 
-/// Takes out of the queue the next waiter that has something to be told: `result` ADMITTED (it holds a
-/// slot) or EXPIRED. NULL when there is none.
+/// Takes out of the queue the next waiter that has something to be told: `result` ADMITTED (it
+/// holds a slot) or EXPIRED. NULL when there is none.
 struct wr_bulkhead_waiter *wr_bulkhead_grant(struct wr_bulkhead *b, uint64_t now_ns);
 
-/// Takes a waiter out of the queue by its owner: cancelled, or its time is over. False when it was not
-/// in the queue any more; look at its `result` then, it may hold a slot.
+/// Takes a waiter out of the queue by its owner: cancelled, or its time is over. False when it was
+/// not in the queue any more; look at its `result` then, it may hold a slot.
 bool wr_bulkhead_leave(struct wr_bulkhead *b, struct wr_bulkhead_waiter *waiter, uint64_t now_ns);
 
 /// Whether the adaptive order is in its overload half.
 bool wr_bulkhead_is_overloaded(const struct wr_bulkhead *b, uint64_t now_ns);
 
-/// Makes the bulkhead valid after a lock holder died anywhere: `live` slots in use, and an empty queue.
-/// The caller then requeues every living waiter whose `result` is QUEUED.
+/// Makes the bulkhead valid after a lock holder died anywhere: `live` slots in use, and an empty
+/// queue. The caller then requeues every living waiter whose `result` is QUEUED.
 void wr_bulkhead_repair(struct wr_bulkhead *b, uint32_t live, uint64_t now_ns);
 
 /// Puts a waiter back by its `since_ns`, without looking at its links. Only after a repair.

@@ -5,6 +5,7 @@
 /// Sixteen slots of a fourteenth of the threshold. A call counts as overdue when its whole slot is,
 /// so never early and at most a fourteenth late.
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { WR_INFLIGHT_SLOTS = 16 };
@@ -12,7 +13,7 @@ enum { WR_INFLIGHT_SLOTS = 16 };
 struct wr_inflight {
   uint64_t limit_ns;                // private: the threshold; 0: nothing is ever overdue
   uint64_t width_ns;                // private
-  uint64_t turn;                    // private: number of the newest slot
+  uint64_t drained;                 // private: slots before this number are in `overdue`
   uint32_t count;                   ///< read-only: calls in flight
   uint32_t overdue;                 // private
   uint32_t slot[WR_INFLIGHT_SLOTS]; // private

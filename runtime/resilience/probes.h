@@ -2,8 +2,8 @@
 /// The probes of one half-open episode: each holds a lease, and a probe that outlives its lease has
 /// failed. Hence half-open cannot hang on a call that never ends (research/resilience.md §4.1).
 ///
-/// Verdicts plus running probes never exceed the episode's maximum, so a probe is replaced only when
-/// it was released without a verdict.
+/// Verdicts plus running probes never exceed the episode's maximum, so a probe is replaced only
+/// when it was released without a verdict.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,6 +32,20 @@ bool wr_probes_release(struct wr_probes *p, uint16_t lease);
 
 /// Ends a lease with a verdict. False when there is no such lease (it lapsed).
 bool wr_probes_settle(struct wr_probes *p, uint16_t lease, bool failed, bool slow);
+
+/// What the verdicts say about the upstream.
+enum wr_probes_answer {
+  WR_PROBES_OPEN_QUESTION,
+  WR_PROBES_SUCCEEDED,
+  WR_PROBES_FAILED,
+  WR_PROBES_SLOW
+};
+
+/// Answers as soon as the verdicts that are missing to `of` cannot change the answer; `of` 0 asks
+/// for an answer from those there are. The rates are the breaker's: at or above is bad, 0 is off,
+/// but without a failure rate a single failed probe is bad.
+enum wr_probes_answer wr_probes_decide(const struct wr_probes *p, uint32_t of, double failure_rate,
+                                       double slow_rate);
 
 /// When the next lease lapses; UINT64_MAX when none runs.
 uint64_t wr_probes_next_ns(const struct wr_probes *p);

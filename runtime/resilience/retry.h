@@ -1,8 +1,8 @@
 #pragma once
 /// Whether a failed attempt is followed by another one, and when.
 ///
-/// A pure decision; the only state it touches is the budget, which it withdraws from last: a decision
-/// not to retry costs nothing, and a retry is paid for before it sleeps.
+/// A pure decision; the only state it touches is the budget, which it withdraws from last: a
+/// decision not to retry costs nothing, and a retry is paid for before it sleeps.
 
 #include "base/error.h"
 #include "resilience/backoff.h"
@@ -31,7 +31,7 @@ struct wr_retry_config {
 
 /// One failed attempt.
 struct wr_retry_input {
-  uint32_t attempt;        ///< which one failed: 1 is the first
+  uint32_t attempt; ///< which one failed: 1 is the first
   uint64_t now_ns;
   uint64_t deadline_at_ns; ///< of the whole call; UINT64_MAX: none
   uint64_t expected_ns;    ///< how long an attempt usually takes; 0: not known
@@ -60,9 +60,9 @@ void wr_retry_on_status(struct wr_retry_on *on, int status, bool retry);
 /// Whether the set holds this result.
 bool wr_retry_on_has(const struct wr_retry_on *on, enum wr_error_kind kind, int status);
 
-/// Decides. `budget` may be NULL (none). `backoff` is the call's place in the delay sequence and moves
-/// on when a delay was drawn. A Retry-After is a floor: the delay is drawn on top of it, and cut to
-/// what the deadline leaves.
+/// Decides. `budget` may be NULL (none). `backoff` is the call's place in the delay sequence and
+/// moves on when a delay was drawn. A Retry-After is a floor: the delay is drawn on top of it, and
+/// cut to what the deadline leaves.
 struct wr_retry_decision wr_retry_decide(const struct wr_retry_config *config,
                                          const struct wr_retry_input *input,
                                          struct wr_backoff *backoff, struct wr_budget *budget,

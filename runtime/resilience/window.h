@@ -1,8 +1,8 @@
 #pragma once
 /// The recent past of a breaker: how many calls, how many failed, how many were slow.
 ///
-/// Either the last N calls (a ring of bits) or the last span of time (`wr_rolling`). Holds no memory
-/// besides the struct. Limit: WR_WINDOW_CALLS_MAX calls.
+/// Either the last N calls (a ring of bits) or the last span of time (`wr_rolling`). Holds no
+/// memory besides the struct. Limit: WR_WINDOW_CALLS_MAX calls.
 
 #include "resilience/rolling.h"
 

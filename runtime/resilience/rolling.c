@@ -1,0 +1,107 @@
+#include "resilience/rolling.h"
+
+#include <string.h>
+
+static uint64_t width_of(uint64_t span_ns)
+{
+  uint64_t width = span_ns / WR_ROLLING_SLOTS;
+  return width > 0 ? width : 1;
+}
+
+void wr_rolling_init(struct wr_rolling *r, uint64_t span_ns)
+{
+  *r = (struct wr_rolling){.width_ns = width_of(span_ns)};
+}
+
+void wr_rolling_clear(struct wr_rolling *r)
+{
+  memset(r->slot, 0, sizeof(r->slot));
+  memset(r->sum, 0, sizeof(r->sum));
+}
+
+static void forget(struct wr_rolling *r, uint64_t turn)
+{
+  uint32_t *slot = r->slot[turn % WR_ROLLING_SLOTS];
+  for (int c = 0; c < WR_ROLLING_COLUMNS; c++) {
+    r->sum[c] -= slot[c];
+    slot[c] = 0;
+  }
+}
+
+static void roll(struct wr_rolling *r, uint64_t now_ns)
+{
+  uint64_t turn = now_ns / r->width_ns;
+  if (turn <= r->turn) return;
+  if (turn - r->turn >= WR_ROLLING_SLOTS) {
+    wr_rolling_clear(r);
+  } else {
+    for (uint64_t t = r->turn + 1; t <= turn; t++) forget(r, t);
+  }
+  r->turn = turn;
+}
+
+static void count(struct wr_rolling *r, uint64_t turn, int column, uint32_t n)
+{
+  // The sum bounds every slot, so one check keeps both from wrapping.
+  uint32_t room = UINT32_MAX - r->sum[column];
+  if (n > room) n = room;
+  r->slot[turn % WR_ROLLING_SLOTS][column] += n;
+  r->sum[column] += n;
+}
+
+void wr_rolling_add(struct wr_rolling *r, uint64_t now_ns, int column, uint32_t n)
+{
+  roll(r, now_ns);
+  count(r, r->turn, column, n);
+}
+
+uint32_t wr_rolling_sum(struct wr_rolling *r, uint64_t now_ns, int column)
+{
+  roll(r, now_ns);
+  return r->sum[column];
+}
+
+// Where the counts of an old slot go: all of them to where its end lies, so none is forgotten
+// early.
+static void move_slot(struct wr_rolling *r, const struct wr_rolling *old, uint64_t turn,
+                      uint64_t present_ns)
+{
+  uint64_t end = turn * old->width_ns + (old->width_ns - 1);
+  uint64_t to = (end < present_ns ? end : present_ns) / r->width_ns;
+  if (r->turn - to >= WR_ROLLING_SLOTS) return;
+  for (int c = 0; c < WR_ROLLING_COLUMNS; c++) {
+    count(r, to, c, old->slot[turn % WR_ROLLING_SLOTS][c]);
+  }
+}
+
+void wr_rolling_reshape(struct wr_rolling *r, uint64_t now_ns, uint64_t span_ns)
+{
+  roll(r, now_ns);
+  if (r->width_ns == width_of(span_ns)) return;
+  struct wr_rolling old = *r;
+  uint64_t head_ns = old.turn * old.width_ns;
+  uint64_t present_ns = now_ns > head_ns ? now_ns : head_ns;
+  wr_rolling_init(r, span_ns);
+  r->turn = present_ns / r->width_ns;
+  for (uint64_t i = 0; i < WR_ROLLING_SLOTS && i <= old.turn; i++) {
+    move_slot(r, &old, old.turn - i, present_ns);
+  }
+}
+
+void wr_rolling_repair(struct wr_rolling *r, uint64_t now_ns, uint64_t span_ns)
+{
+  if (r->width_ns != width_of(span_ns)) {
+    // Torn while being reshaped: which slot means which time is not known any more.
+    wr_rolling_init(r, span_ns);
+  }
+  uint64_t turn = now_ns / r->width_ns;
+  if (r->turn > turn) r->turn = turn;
+  for (int c = 0; c < WR_ROLLING_COLUMNS; c++) {
+    r->sum[c] = 0;
+    for (int s = 0; s < WR_ROLLING_SLOTS; s++) {
+      uint32_t room = UINT32_MAX - r->sum[c];
+      if (r->slot[s][c] > room) r->slot[s][c] = room;
+      r->sum[c] += r->slot[s][c];
+    }
+  }
+}
