@@ -1,6 +1,9 @@
 #include "resilience/rolling.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+enum { COUNT_MAX = 100000000 }; // of a slot after a repair: ten of them cannot wrap a sum
 
 static uint64_t width_of(uint64_t span_ns)
 {
@@ -88,20 +91,25 @@ void wr_rolling_reshape(struct wr_rolling *r, uint64_t now_ns, uint64_t span_ns)
   }
 }
 
+// Counts that no traffic reaches are torn bytes.
+static bool is_plausible(const struct wr_rolling *r)
+{
+  for (int s = 0; s < WR_ROLLING_SLOTS; s++) {
+    for (int c = 0; c < WR_ROLLING_COLUMNS; c++) {
+      if (r->slot[s][c] > COUNT_MAX) return false;
+    }
+  }
+  return true;
+}
+
 void wr_rolling_repair(struct wr_rolling *r, uint64_t now_ns, uint64_t span_ns)
 {
-  if (r->width_ns != width_of(span_ns)) {
-    // Torn while being reshaped: which slot means which time is not known any more.
-    wr_rolling_init(r, span_ns);
-  }
+  // Torn while being reshaped: which slot means which time is not known any more.
+  if (r->width_ns != width_of(span_ns) || !is_plausible(r)) wr_rolling_init(r, span_ns);
   uint64_t turn = now_ns / r->width_ns;
   if (r->turn > turn) r->turn = turn;
   for (int c = 0; c < WR_ROLLING_COLUMNS; c++) {
     r->sum[c] = 0;
-    for (int s = 0; s < WR_ROLLING_SLOTS; s++) {
-      uint32_t room = UINT32_MAX - r->sum[c];
-      if (r->slot[s][c] > room) r->slot[s][c] = room;
-      r->sum[c] += r->slot[s][c];
-    }
+    for (int s = 0; s < WR_ROLLING_SLOTS; s++) r->sum[c] += r->slot[s][c];
   }
 }

@@ -138,7 +138,5 @@ void wr_window_repair(struct wr_window *w, enum wr_window_kind kind, uint64_t si
   } else {
     clamp_columns(&w->rolling);
     wr_rolling_repair(&w->rolling, now_ns, size);
-    clamp_columns(&w->rolling);
-    wr_rolling_repair(&w->rolling, now_ns, size);
   }
 }

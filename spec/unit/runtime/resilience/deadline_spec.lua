@@ -1,0 +1,36 @@
+local c, ffi = require "spec.support.c" ("resilience/deadline.h")
+
+local NEVER = 0xffffffffffffffffULL
+
+describe("deadline", function()
+  it("is now plus a duration, and never when that is too far", function()
+    assert.equal(150ULL, c.wr_deadline_in(100, 50))
+    assert.equal(NEVER, c.wr_deadline_in(100, NEVER))
+    assert.equal(NEVER, c.wr_deadline_in(NEVER, 1))
+    assert.equal(NEVER, c.wr_deadline_in(NEVER - 5, 6))
+    assert.equal(NEVER - 1, c.wr_deadline_in(NEVER - 5, 4))
+  end)
+
+  it("leaves nothing once it has passed, and everything when it never comes", function()
+    assert.equal(50ULL, c.wr_deadline_left(150, 100))
+    assert.equal(0ULL, c.wr_deadline_left(150, 150))
+    assert.equal(0ULL, c.wr_deadline_left(150, 1000))
+    assert.equal(NEVER, c.wr_deadline_left(NEVER, 100))
+  end)
+
+  it("nests: an inner scope never outlives the outer one", function()
+    assert.equal(120ULL, c.wr_deadline_nest(150, 100, 20))
+    assert.equal(150ULL, c.wr_deadline_nest(150, 100, 80))
+    assert.equal(120ULL, c.wr_deadline_nest(NEVER, 100, 20))
+    assert.equal(NEVER, c.wr_deadline_nest(NEVER, 100, NEVER))
+    assert.equal(90ULL, c.wr_deadline_nest(90, 100, 20), "an outer one that has passed")
+  end)
+
+  it("fits work that ends at it, not past it", function()
+    assert.is_true(c.wr_deadline_fits(150, 100, 20, 30))
+    assert.is_false(c.wr_deadline_fits(150, 100, 20, 31))
+    assert.is_false(c.wr_deadline_fits(150, 100, NEVER, NEVER), "the sum would wrap")
+    assert.is_true(c.wr_deadline_fits(NEVER, 100, NEVER, NEVER))
+    assert.is_false(c.wr_deadline_fits(150, 160, 0, 1))
+  end)
+end)
