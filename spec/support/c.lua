@@ -8,7 +8,10 @@
 --- out, and the rest is what LuaJIT's FFI parses: there is no second list of prototypes to keep true.
 local ffi = require "ffi"
 
-local declared = {}
+-- busted loads this module anew for each file, while the FFI's declarations stay for the process.
+local registry = debug.getregistry()
+registry.weir_declared = registry.weir_declared or {}
+local declared = registry.weir_declared
 local preset = os.getenv("WEIR_PRESET") or "dev"
 local library = ffi.load("build/" .. preset .. "/libweir_test.so")
 
@@ -36,7 +39,7 @@ local function declare(text)
       elseif ch == 59 and depth == 0 then stop = i break end
     end
     if not stop then break end
-    local statement = text:sub(from, stop)
+    local statement = text:sub(from, stop):gsub("%s+", " "):gsub("^ ", "")
     at = stop + 1
     if not declared[statement] then
       declared[statement] = true
