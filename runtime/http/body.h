@@ -1,8 +1,9 @@
 #pragma once
 /// Body framing: finds where a body ends while its bytes stream past (RFC 9112 6 and 7).
 ///
-/// Chunk extensions are bounded and dropped, trailers are bounded, checked and dropped. Bare LF, missing
-/// CRLF, signs, spaces and oversized chunk sizes are refused. Pure; any thread.
+/// Chunk extensions are bounded and dropped, trailers are bounded, checked and dropped. Bare LF,
+/// missing CRLF, signs, spaces and oversized chunk sizes are refused; so is white space around
+/// extensions, and a trailer that frames or routes (Content-Length, Host, …). Pure; any thread.
 
 #include "http/parser.h"
 
@@ -12,30 +13,40 @@ enum wr_body_status {
   WR_BODY_BAD,  ///< the framing is broken: answer 400 (or 502) and close
 };
 
+enum {
+  WR_BODY_EXTENSION_MAX = 256,   ///< bytes of the extensions of one chunk
+  WR_BODY_EXTENSIONS_MAX = 4096, ///< bytes of all extensions of a body
+};
+
 struct wr_body {
   enum wr_framing framing;
   uint64_t left;      ///< read-only: bytes still due of this length or chunk
   uint64_t total;     ///< read-only: payload bytes seen
   int state;          // private: of the chunked decoder
   size_t line;        // private: bytes of the current size line or of all trailers
-  const char *reason; ///< read-only: why BAD
+  size_t extensions;  // private: bytes of all chunk extensions
+  size_t name_len;    // private: of a trailer, counted up to one more than `name` holds
+  char name[20];      // private: of a trailer; no forbidden one is longer
+  const char *reason; ///< read-only: why BAD; constant text
 };
 
 /// Prepares to read a body framed as `head` says.
 void wr_body_init(struct wr_body *b, enum wr_framing framing, uint64_t content_length);
 
-/// Consumes up to `len` bytes. `*used` counts bytes consumed; `*payload` is the next piece of payload
-/// among them (maybe empty), a slice of `bytes`. Call until `*used` is `len` or the status is not MORE:
-/// one call returns at most one piece.
+/// Consumes up to `len` bytes. `*used` counts bytes consumed; `*payload` is the next piece of
+/// payload among them (maybe empty), a slice of `bytes`. Call until `*used` is `len` or the status
+/// is not MORE: one call returns at most one piece, DONE may come with the last one. On BAD `*used`
+/// is the offset of the offending byte. After BAD every call is BAD.
 enum wr_body_status wr_body_feed(struct wr_body *b, const char *bytes, size_t len, size_t *used,
                                  struct wr_str *payload);
 
-/// The connection ended: DONE when the framing allows it here (until close, or nothing due), else BAD.
+/// The connection ended: DONE when the framing allows it here (until close, or nothing due), else
+/// BAD.
 enum wr_body_status wr_body_eof(struct wr_body *b);
 
 /// Longest text that `wr_body_chunk_head` writes.
 enum { WR_BODY_CHUNK_HEAD_MAX = 20 };
 
-/// Writes the line that opens a chunk of `size` > 0 bytes into `out`; returns its length. Each chunk is
-/// closed by CRLF, the body by "0\r\n\r\n".
+/// Writes the line that opens a chunk of `size` > 0 bytes into `out`; returns its length. Each
+/// chunk is closed by CRLF, the body by "0\r\n\r\n".
 size_t wr_body_chunk_head(char out[WR_BODY_CHUNK_HEAD_MAX], uint64_t size);

@@ -1,9 +1,9 @@
 #pragma once
 /// HTTP/1.1 heads, requests and responses: one strict, bounded pass over bytes held in one piece.
 ///
-/// Strictness is what a gateway lives by: what is ambiguous is refused, never repaired (RFC 9112; the
-/// rules one by one are research/gateways.md §4, items 1–13 and 15). No I/O, no allocation but header
-/// lists in the caller's region. Pure; any thread.
+/// Strictness is what a gateway lives by: what is ambiguous is refused, never repaired (RFC 9112;
+/// the rules one by one are research/gateways.md §4, items 1–13 and 15). No I/O, no allocation but
+/// header lists in the caller's region. Pure; any thread.
 
 #include "http/headers.h"
 
@@ -26,14 +26,17 @@ enum wr_framing {
 struct wr_parser_limits {
   size_t head_max;   ///< bytes of the whole head; 431 past it (a response: bad)
   size_t line_max;   ///< bytes of the request line or one field line; 414 for the target, else 431
-  size_t fields_max; ///< fields; 431 past it
+  size_t fields_max; ///< fields; 431 past it. Above WR_PARSER_FIELDS_CEILING counts as that
 };
+
+/// Most fields a head can have whatever the limits say: they are collected on the stack first.
+enum { WR_PARSER_FIELDS_CEILING = 256 };
 
 /// 32 KiB head, 8 KiB line, 100 fields.
 extern const struct wr_parser_limits wr_parser_limits_default;
 
 struct wr_parser_error {
-  int status;          ///< for a request: 400, 414, 431, 501 or 505
+  int status;          ///< for a request: 400, 414, 431, 501 or 505; for a response 502
   const char *message; ///< constant text naming the rule that was broken
   size_t offset;       ///< of the offending byte
 };
@@ -58,8 +61,8 @@ struct wr_head {
 };
 
 /// Reads a request head from the first `len` bytes. `head` borrows `bytes`. On DONE `*used` is the
-/// length of the head with its empty line. Empty lines before the request line are skipped (RFC 9112
-/// 2.2), at most one.
+/// length of the head with its empty line. Empty lines before the request line are skipped (RFC
+/// 9112 2.2), at most one.
 enum wr_parser_status wr_parser_request(const char *bytes, size_t len,
                                         const struct wr_parser_limits *limits,
                                         struct wr_region *region, struct wr_head *head,

@@ -1,0 +1,198 @@
+#include "http/headers.h"
+
+#include "base/check.h"
+#include "http/chars.h"
+
+// A browser's request fits without growing; a large one doubles a few times.
+enum { FIRST_CAP = 16 };
+
+void wr_headers_init(struct wr_headers *h, struct wr_region *region, size_t max)
+{
+  *h = (struct wr_headers){.region = region, .max = max};
+}
+
+static bool grow(struct wr_headers *h)
+{
+  size_t cap = h->cap ? h->cap * 2 : FIRST_CAP;
+  if (cap > h->max) cap = h->max;
+  if (cap <= h->count) return false;
+  struct wr_header *items = wr_region_take(h->region, cap * sizeof(*items));
+  if (items == NULL) return false;
+  if (h->count > 0) memcpy(items, h->items, h->count * sizeof(*items));
+  h->items = items;
+  h->cap = cap;
+  return true;
+}
+
+bool wr_headers_add(struct wr_headers *h, struct wr_str name, struct wr_str value)
+{
+  if (h->count >= h->max) return false;
+  if (h->count == h->cap && !grow(h)) return false;
+  h->items[h->count++] = (struct wr_header){name, value};
+  return true;
+}
+
+// Both or neither: a half-copied field would be a field with another meaning.
+static bool copy_field(struct wr_region *region, struct wr_str *name, struct wr_str *value)
+{
+  struct wr_str name_copy = wr_region_copy(region, *name);
+  struct wr_str value_copy = wr_region_copy(region, *value);
+  if (name_copy.ptr == NULL || value_copy.ptr == NULL) return false;
+  *name = name_copy;
+  *value = value_copy;
+  return true;
+}
+
+bool wr_headers_add_copy(struct wr_headers *h, struct wr_str name, struct wr_str value)
+{
+  if (h->count >= h->max || !copy_field(h->region, &name, &value)) return false;
+  return wr_headers_add(h, name, value);
+}
+
+// Removes the fields of that name from index `from` on.
+static size_t remove_from(struct wr_headers *h, struct wr_str name, size_t from)
+{
+  size_t kept = from;
+  for (size_t i = from; i < h->count; i++) {
+    if (!wr_str_eq_nocase(h->items[i].name, name)) h->items[kept++] = h->items[i];
+  }
+  size_t removed = h->count - kept;
+  h->count = kept;
+  return removed;
+}
+
+static size_t find(const struct wr_headers *h, struct wr_str name, size_t from)
+{
+  size_t i = from;
+  while (i < h->count && !wr_str_eq_nocase(h->items[i].name, name)) i++;
+  return i;
+}
+
+bool wr_headers_set_copy(struct wr_headers *h, struct wr_str name, struct wr_str value)
+{
+  size_t first = find(h, name, 0);
+  if (first == h->count) return wr_headers_add_copy(h, name, value);
+  // `name` may be a slice of the field that is replaced: remove with the copy.
+  if (!copy_field(h->region, &name, &value)) return false;
+  h->items[first] = (struct wr_header){name, value};
+  remove_from(h, name, first + 1);
+  return true;
+}
+
+size_t wr_headers_remove(struct wr_headers *h, struct wr_str name)
+{
+  return remove_from(h, name, 0);
+}
+
+struct wr_str wr_headers_get(const struct wr_headers *h, struct wr_str name)
+{
+  size_t at = 0;
+  return wr_headers_each(h, name, &at);
+}
+
+struct wr_str wr_headers_each(const struct wr_headers *h, struct wr_str name, size_t *at)
+{
+  size_t i = find(h, name, *at);
+  if (i >= h->count) return (struct wr_str){NULL, 0};
+  *at = i + 1;
+  return h->items[i].value;
+}
+
+bool wr_headers_has_token(const struct wr_headers *h, struct wr_str name, struct wr_str token)
+{
+  size_t at = 0;
+  for (;;) {
+    struct wr_str rest = wr_headers_each(h, name, &at);
+    if (rest.ptr == NULL) return false;
+    while (rest.ptr != NULL) {
+      if (wr_str_eq_nocase(wr_str_trim(wr_str_split(&rest, ',')), token)) return true;
+    }
+  }
+}
+
+bool wr_headers_is_token(struct wr_str s)
+{
+  return s.len > 0 && wr_chars_skip(s.ptr, s.ptr + s.len, WR_CHARS_TOKEN) == s.ptr + s.len;
+}
+
+bool wr_headers_is_value(struct wr_str s)
+{
+  if (s.len == 0) return true;
+  if (wr_str_trim(s).len != s.len) return false;
+  return wr_chars_skip_field(s.ptr, s.ptr + s.len) == s.ptr + s.len;
+}
+
+static bool is_listed(const struct wr_str *list, size_t count, struct wr_str name)
+{
+  for (size_t i = 0; i < count; i++) {
+    if (wr_str_eq_nocase(list[i], name)) return true;
+  }
+  return false;
+}
+
+#define NAME(literal)                                                                              \
+  {                                                                                                \
+    literal, sizeof(literal) - 1                                                                   \
+  }
+
+static const struct wr_str hop_names[] = {
+    NAME("Connection"),
+    NAME("Keep-Alive"),
+    NAME("Proxy-Connection"),
+    NAME("TE"),
+    NAME("Trailer"),
+    NAME("Transfer-Encoding"),
+    NAME("Upgrade"),
+    NAME("Content-Length"),
+    NAME("Proxy-Authenticate"),
+    NAME("Proxy-Authorization"),
+    NAME("HTTP2-Settings"),
+};
+
+// End-to-end by nature: a Connection field that names one is an attack on what the next hop relies
+// on (identity, routing, caching, tracing), so the name is ignored.
+static const struct wr_str kept_names[] = {
+    NAME("Host"),          NAME("Authorization"), NAME("Cookie"),        NAME("Set-Cookie"),
+    NAME("Forwarded"),     NAME("Via"),           NAME("Date"),          NAME("Cache-Control"),
+    NAME("X-Real-IP"),     NAME("X-Request-ID"),  NAME("Traceparent"),   NAME("Tracestate"),
+    NAME("Expect"),        NAME("Range"),         NAME("Accept"),        NAME("Idempotency-Key"),
+    NAME("Age"),           NAME("Vary"),          NAME("ETag"),          NAME("Expires"),
+    NAME("Last-Modified"), NAME("Location"),      NAME("Retry-After"),   NAME("Max-Forwards"),
+    NAME("Origin"),        NAME("Referer"),       NAME("If-Match"),      NAME("If-None-Match"),
+    NAME("If-Range"),      NAME("User-Agent"),    NAME("Accept-Ranges"), NAME("WWW-Authenticate"),
+    NAME("Server"),        NAME("X-Degraded"),    NAME("Pragma"),
+};
+
+static const struct wr_str kept_prefixes[] = {
+    NAME("Content-"), NAME("X-Forwarded-"), NAME("Access-Control-"),
+    NAME("Sec-"),     NAME("X-Request-"),
+};
+
+static bool is_kept(struct wr_str name)
+{
+  for (size_t i = 0; i < WR_COUNT(kept_prefixes); i++) {
+    struct wr_str prefix = kept_prefixes[i];
+    if (name.len >= prefix.len && wr_str_eq_nocase((struct wr_str){name.ptr, prefix.len}, prefix)) {
+      return true;
+    }
+  }
+  return is_listed(kept_names, WR_COUNT(kept_names), name);
+}
+
+bool wr_headers_is_hop(struct wr_str name)
+{
+  return is_listed(hop_names, WR_COUNT(hop_names), name);
+}
+
+bool wr_headers_forwardable(const struct wr_headers *in, struct wr_headers *out)
+{
+  bool has_options = wr_headers_get(in, WR_STR("Connection")).ptr != NULL;
+  for (size_t i = 0; i < in->count; i++) {
+    struct wr_str name = in->items[i].name;
+    if (wr_headers_is_hop(name)) continue;
+    bool is_named = has_options && wr_headers_has_token(in, WR_STR("Connection"), name);
+    if (is_named && !is_kept(name)) continue;
+    if (!wr_headers_add(out, name, in->items[i].value)) return false;
+  }
+  return true;
+}
