@@ -24,13 +24,18 @@ static size_t check_init(lua_State *L, int index, size_t len)
   return init > (double)len ? len : (size_t)init - 1;
 }
 
-static void check_error(lua_State *L, const struct wr_pattern *m)
+// Pushes the matcher's error, when there is one, after the place of the caller at `level`.
+static bool push_error(lua_State *L, const struct wr_pattern *m, int level)
 {
-  if (m->error == NULL) return;
+  if (m->error == NULL) return false;
+  luaL_where(L, level);
   if (m->steps_left == 0) {
-    luaL_error(L, "pattern too complex (%d steps)", (int)m->steps);
+    lua_pushfstring(L, "pattern too complex (%f steps)", (lua_Number)m->steps);
+  } else {
+    lua_pushstring(L, m->error);
   }
-  luaL_error(L, "%s", m->error);
+  lua_concat(L, 2);
+  return true;
 }
 
 static bool cut_anchor(struct wr_str *pattern)
@@ -45,7 +50,7 @@ static bool cut_anchor(struct wr_str *pattern)
 static bool search(lua_State *L, struct wr_pattern *m, bool anchored, size_t *at, size_t *end)
 {
   bool found = anchored ? wr_pattern_at(m, *at, end) : wr_pattern_find(m, at, end);
-  check_error(L, m);
+  if (push_error(L, m, 1)) lua_error(L);
   return found;
 }
 
@@ -125,7 +130,8 @@ static int l_match(lua_State *L)
 }
 
 // core.pattern_next(s, pattern, from): first, last and captures (or the whole match) of the next match
-// at or after `from`; with an anchor only at `from`.
+// at or after `from`; with an anchor only at `from`. False and a message when the pattern is at fault:
+// the caller is library code and knows whose line to name.
 static int l_pattern_next(lua_State *L)
 {
   struct wr_str subject = check_str(L, 1);
@@ -135,7 +141,13 @@ static int l_pattern_next(lua_State *L)
   struct wr_pattern m;
   wr_pattern_init(&m, subject, pattern);
   size_t end = 0;
-  if (!search(L, &m, anchored, &start, &end)) return 0;
+  bool found = anchored ? wr_pattern_at(&m, start, &end) : wr_pattern_find(&m, &start, &end);
+  if (m.error != NULL) {
+    lua_pushboolean(L, 0);
+    push_error(L, &m, 0);
+    return 2;
+  }
+  if (!found) return 0;
   return push_range(L, start, end) + push_captures(L, &m, start, end);
 }
 

@@ -182,6 +182,24 @@ static int l_concat_bytes(lua_State *L)
   return 1;
 }
 
+// core.insert(list, [pos,] value): table.insert, but a position far outside moves nothing for long.
+static int l_insert(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  int top = lua_gettop(L);
+  if (top != 2 && top != 3) return luaL_error(L, "wrong number of arguments to 'insert'");
+  int n = (int)lua_objlen(L, 1);
+  double pos = top == 3 ? luaL_checknumber(L, 2) : n + 1;
+  luaL_argcheck(L, pos >= 1 && pos <= n + 1 && floor(pos) == pos, 2, "position out of bounds");
+  for (int i = n; i >= (int)pos; i--) {
+    lua_rawgeti(L, 1, i);
+    lua_rawseti(L, 1, i + 1);
+  }
+  lua_settop(L, top);
+  lua_rawseti(L, 1, (int)pos);
+  return 0;
+}
+
 // Sorting what needs no metamethod and no Lua function, in place.
 
 struct sort_key {
@@ -250,6 +268,7 @@ static const luaL_Reg functions[] = {
     {"duration_text", l_duration_text},
     {"string_bytes", l_string_bytes},
     {"concat_bytes", l_concat_bytes},
+    {"insert", l_insert},
     {"sort_plain", l_sort_plain},
     {NULL, NULL},
 };

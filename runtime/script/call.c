@@ -90,16 +90,17 @@ static int print_frame(const lua_Debug *frame, char *out, size_t size)
 static void read_traceback(lua_State *L, struct wr_script_error *out)
 {
   size_t at = 0;
+  bool has_lua = false; // frames of C alone say nothing
   lua_Debug frame;
-  out->traceback[0] = '\0';
   for (int level = 0; level < TRACEBACK_LEVELS && lua_getstack(L, level, &frame); level++) {
     lua_getinfo(L, "Sln", &frame);
+    has_lua |= frame.currentline > 0;
     size_t room = sizeof(out->traceback) - at;
     int len = print_frame(&frame, out->traceback + at, room);
     if (len < 0 || (size_t)len >= room) break;
     at += (size_t)len;
   }
-  if (at > 0) out->traceback[at - 1] = '\0'; // the last newline
+  out->traceback[has_lua ? at - 1 : 0] = '\0'; // without the last newline
 }
 
 // The raw string field `key` of the table on top, or the absent slice.

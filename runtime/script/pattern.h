@@ -3,6 +3,8 @@
 ///
 /// An iterative matcher with an explicit stack of choices: depth is bounded by the pattern's length
 /// and refused above `WR_PATTERN_DEPTH_MAX`; each look at a byte, a set member or an item is a step.
+/// Two differences: a zero byte in the pattern stands for itself and does not end the pattern, and a
+/// capture that is still open at the end is an error even for a gsub that does not use it.
 /// Malformed parts of a pattern are noticed when the match reaches them, as in Lua. Pure: no Lua, no
 /// clock, no allocation. Any thread.
 

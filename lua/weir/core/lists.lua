@@ -53,7 +53,7 @@ local function sort(list, before)
 end
 
 M.library = {
-  concat = concat, insert = table.insert, maxn = table.maxn, move = table.move,
+  concat = concat, insert = core.insert, maxn = table.maxn, move = table.move,
   remove = table.remove, sort = sort,
 }
 

@@ -73,23 +73,27 @@ local function gsub_call(s, pattern, repl, limit)
   local parts, count, size, from = {}, 0, 0, 1
   local bytes_max = core.string_bytes()
 
-  local function put(part)
+  local function put(part, level)
     size = size + #part
     if size > bytes_max then
-      error(("string.gsub: the result is longer than script_string allows (%d)"):format(bytes_max), 4)
+      error(("string.gsub: the result is longer than script_string allows (%d)"):format(bytes_max),
+        level)
     end
     parts[#parts + 1] = part
   end
 
   -- One match from `from` on; false at the end.
   local function step(first, last, ...)
-    if not first then return false end
-    put(sub(s, from, first - 1))
-    put(raw_tostring(replacement(get, repl, sub(s, first, last), ...)))
+    if not first then
+      if last then error(last, 3) end
+      return false
+    end
+    put(sub(s, from, first - 1), 4)
+    put(raw_tostring(replacement(get, repl, sub(s, first, last), ...)), 4)
     count = count + 1
     from = last + 1
     if last < first then
-      put(sub(s, from, from)) -- an empty match takes the next character along
+      put(sub(s, from, from), 4) -- an empty match takes the next character along
       from = from + 1
       if from > #s + 1 then return false end
     end
@@ -97,7 +101,7 @@ local function gsub_call(s, pattern, repl, limit)
   end
 
   while count < limit and step(pattern_next(s, pattern, from)) do end
-  put(sub(s, from))
+  put(sub(s, from), 3)
   return table.concat(parts), count
 end
 
