@@ -1,0 +1,283 @@
+#include "script/vm.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/duration.h"
+#include "script/bind.h"
+#include "script/call.h"
+
+#include <lauxlib.h>
+#include <luajit.h>
+#include <lualib.h>
+#include <stdatomic.h>
+
+enum {
+  SOFT_BYTES_DEFAULT = 64 << 20,
+  SOFT_BYTES_MIN = 1 << 20, // the library alone needs about a quarter of it
+  HARD_FACTOR = 8,
+  STRING_BYTES_DEFAULT = 8 << 20,
+  LOAD_INSTRUCTIONS = 1000, // between two looks at the clock during a load
+  GC_STEP_MUL = 400,        // collect twice as fast as LuaJIT's default: short pauses, less overshoot
+};
+
+// Memory.
+
+static void *count_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
+{
+  struct wr_vm *vm = ud;
+  if (new_size == 0) {
+    vm->used_bytes -= old_size;
+    wr_free(ptr);
+    return NULL;
+  }
+  size_t used = vm->used_bytes - old_size + new_size;
+  if (new_size > old_size && used > vm->limits.soft_bytes) {
+    wr_vm_interrupt(vm, WR_VM_STOP_MEMORY);
+    if (used > vm->limits.hard_bytes) {
+      vm->refused++;
+      return NULL;
+    }
+  }
+  vm->used_bytes = used;
+  if (used > vm->peak_bytes) vm->peak_bytes = used;
+  return wr_realloc(ptr, new_size);
+}
+
+// The budget hook. LuaJIT has one hook for all coroutines of a state.
+
+// Garbage counts as use until it is collected: collect before an innocent task pays for it.
+static bool relieve(struct wr_vm *vm, lua_State *L)
+{
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  if (vm->used_bytes > vm->limits.soft_bytes - vm->limits.soft_bytes / 4) return false;
+  vm->relieved++;
+  (void)wr_vm_take_stop(vm);
+  return true;
+}
+
+static void on_count(lua_State *L, lua_Debug *frame)
+{
+  (void)frame;
+  struct wr_vm *vm = wr_vm_of(L);
+  if (vm->stop == WR_VM_RUNS) {
+    bool is_late = vm->load_until_ns != 0 && vm->host.clock(vm->owner) >= vm->load_until_ns;
+    if (!is_late) return;
+    wr_vm_interrupt(vm, WR_VM_STOP_TIME);
+  }
+  if (vm->stop == WR_VM_STOP_MEMORY && relieve(vm, L)) return;
+  // A raise can be caught for ever, a yield cannot. Below a C frame only the raise is possible; it
+  // is repeated at every instruction until there is no C frame left.
+  if (lua_isyieldable(L)) {
+    (void)lua_yield(L, 0);
+  } else {
+    luaL_error(L, "interrupted: the script exceeded its limits");
+  }
+}
+
+void wr_vm_interrupt(struct wr_vm *vm, enum wr_vm_stop why)
+{
+  int runs = WR_VM_RUNS;
+  atomic_compare_exchange_strong(&vm->stop, &runs, (int)why);
+  if (vm->L != NULL) lua_sethook(vm->L, on_count, LUA_MASKCOUNT, 1);
+}
+
+enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm)
+{
+  int why = atomic_exchange(&vm->stop, WR_VM_RUNS);
+  if (vm->load_until_ns != 0) {
+    lua_sethook(vm->L, on_count, LUA_MASKCOUNT, LOAD_INSTRUCTIONS);
+  } else if (why != WR_VM_RUNS) {
+    lua_sethook(vm->L, NULL, 0, 0);
+  }
+  return (enum wr_vm_stop)why;
+}
+
+// Opening.
+
+static int on_panic(lua_State *L)
+{
+  (void)L;
+  WR_UNREACHABLE("a Lua error outside of a protected call");
+}
+
+static void open_lib(lua_State *L, const char *name, lua_CFunction open)
+{
+  lua_pushcfunction(L, open);
+  lua_pushstring(L, name);
+  lua_call(L, 1, 0);
+}
+
+static void bind(lua_State *L, lua_CFunction function)
+{
+  lua_pushcfunction(L, function);
+  wr_vm_core(L);
+  lua_call(L, 1, 0);
+}
+
+// Runs protected. Only these libraries exist in the state at all: no package, io, os, debug, jit, ffi.
+static int open_worlds(lua_State *L)
+{
+  struct wr_vm *vm = wr_vm_of(L);
+  open_lib(L, "", luaopen_base);
+  open_lib(L, LUA_STRLIBNAME, luaopen_string);
+  open_lib(L, LUA_TABLIBNAME, luaopen_table);
+  open_lib(L, LUA_MATHLIBNAME, luaopen_math);
+  open_lib(L, LUA_BITLIBNAME, luaopen_bit);
+  lua_newtable(L);
+  vm->core_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  bind(L, wr_bind_json);
+  bind(L, wr_bind_pattern);
+  bind(L, wr_bind_sandbox);
+  wr_vm_core(L);
+  lua_getfield(L, -1, "compile_library");
+  lua_pushliteral(L, "weir.core.loader");
+  lua_call(L, 1, 1);
+  lua_insert(L, -2);
+  lua_call(L, 1, 1); // stack: the policy environment
+  vm->env_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+// The first thing in a new state: what error reports need without allocating.
+static int open_reports(lua_State *L)
+{
+  lua_pushcfunction(L, wr_call_catch);
+  wr_vm_of(L)->catch_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushliteral(L, "message");
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushliteral(L, "kind");
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+static void set_limits(struct wr_vm *vm, const struct wr_vm_limits *limits)
+{
+  struct wr_vm_limits *l = &vm->limits;
+  if (limits != NULL) *l = *limits;
+  if (l->soft_bytes == 0) l->soft_bytes = SOFT_BYTES_DEFAULT;
+  if (l->hard_bytes < l->soft_bytes) l->hard_bytes = HARD_FACTOR * l->soft_bytes;
+  if (l->string_bytes == 0) l->string_bytes = STRING_BYTES_DEFAULT;
+  if (l->load_ns == 0) l->load_ns = 500 * WR_MS;
+}
+
+int wr_vm_open(struct wr_vm *vm, void *owner, const struct wr_vm_host *host,
+               const struct wr_vm_limits *limits, struct wr_script_error *err)
+{
+  *vm = (struct wr_vm){.owner = owner, .host = *host};
+  WR_CHECK(host->clock != NULL);
+  set_limits(vm, limits);
+  if (vm->limits.soft_bytes < SOFT_BYTES_MIN) {
+    wr_call_error_set(err, "", 0, "script_memory is %zu bytes, a state needs at least %d",
+                      vm->limits.soft_bytes, (int)SOFT_BYTES_MIN);
+    return -1;
+  }
+  vm->L = lua_newstate(count_alloc, vm);
+  WR_CHECK(vm->L != NULL);
+  lua_atpanic(vm->L, on_panic);
+  luaJIT_setmode(vm->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+  lua_gc(vm->L, LUA_GCSETSTEPMUL, GC_STEP_MUL);
+  WR_CHECK(lua_cpcall(vm->L, open_reports, NULL) == 0);
+  lua_pushcfunction(vm->L, open_worlds);
+  if (wr_vm_call(vm->L, 0, 0, err)) return 0;
+  wr_vm_close(vm);
+  return -1;
+}
+
+void wr_vm_close(struct wr_vm *vm)
+{
+  if (vm->L == NULL) return;
+  lua_State *L = vm->L;
+  vm->L = NULL;
+  lua_close(L);
+  WR_CHECK(vm->used_bytes == 0);
+}
+
+void wr_vm_core(lua_State *L)
+{
+  lua_rawgeti(L, LUA_REGISTRYINDEX, wr_vm_of(L)->core_ref);
+}
+
+bool wr_vm_bind(struct wr_vm *vm, lua_CFunction function, struct wr_script_error *err)
+{
+  lua_pushcfunction(vm->L, function);
+  wr_vm_core(vm->L);
+  return wr_vm_call(vm->L, 1, 0, err);
+}
+
+static int open_library(lua_State *L)
+{
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "weir");
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+bool wr_vm_open_library(struct wr_vm *vm, struct wr_script_error *err)
+{
+  lua_pushcfunction(vm->L, open_library);
+  return wr_vm_call(vm->L, 0, 0, err);
+}
+
+// Loading.
+
+struct load {
+  struct wr_str path;
+  struct wr_str text;
+};
+
+// Runs protected. stack: struct load -> coroutine with the compiled chunk.
+static int prepare(lua_State *L)
+{
+  const struct load *load = lua_touserdata(L, 1);
+  lua_State *co = lua_newthread(L);
+  lua_pushlstring(L, load->path.ptr, load->path.len);
+  const char *name = lua_pushfstring(L, "@%s", lua_tostring(L, -1));
+  if (luaL_loadbufferx(L, load->text.ptr, load->text.len, name, "t") != 0) return lua_error(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, wr_vm_of(L)->env_ref);
+  lua_setfenv(L, -2);
+  lua_xmove(L, co, 1);
+  lua_settop(L, 2);
+  return 1;
+}
+
+// Runs the chunk on `co` to its end; it is on the stack of `vm->L`, so it stays alive.
+static bool run(struct wr_vm *vm, lua_State *co, struct wr_script_error *err)
+{
+  vm->load_until_ns = vm->host.clock(vm->owner) + vm->limits.load_ns;
+  lua_sethook(vm->L, on_count, LUA_MASKCOUNT, LOAD_INSTRUCTIONS);
+  int status = lua_resume(co, 0);
+  enum wr_vm_stop stop = wr_vm_take_stop(vm);
+  if (status == LUA_YIELD && stop == WR_VM_RUNS) {
+    wr_call_describe(co, WR_VM_STOP_TIME, err);
+    wr_call_error_set(err, err->file, err->line, "nothing may wait while a file is loaded");
+  } else if (status != 0) {
+    wr_call_describe(co, stop, err);
+  }
+  vm->load_until_ns = 0;
+  lua_sethook(vm->L, NULL, 0, 0);
+  return status == 0;
+}
+
+bool wr_vm_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
+                struct wr_script_error *err)
+{
+  struct load load = {path, text};
+  lua_State *L = vm->L;
+  lua_pushcfunction(L, prepare);
+  lua_pushlightuserdata(L, &load);
+  if (!wr_vm_call(L, 1, 1, err)) return false;
+  lua_State *co = lua_tothread(L, -1);
+  if (!run(vm, co, err)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_settop(co, 1); // the first result, or nil
+  lua_xmove(co, L, 1);
+  lua_remove(L, -2);
+  return true;
+}
+
+void wr_vm_freeze(struct wr_vm *vm)
+{
+  vm->is_frozen = true;
+}

@@ -1,0 +1,111 @@
+#pragma once
+/// One Lua state with its limits: a generation of scripts in one worker.
+///
+/// Two worlds share a state. The *library world* (lua/weir) may use raw Lua and the C functions in
+/// `weir.core`; the *policy world* sees an allow-listed environment only (lua/weir/core/sandbox.lua
+/// is the list) and never runs below a C frame, so that the budget hook can always take it off the
+/// processor by yielding. Text chunks only, JIT off (research/reliability.md §0, §7).
+///
+/// One worker owns a state and uses it from its loop's thread; only `wr_vm_interrupt` may be called
+/// from another thread or a signal handler. Nothing here knows tasks: the layer above hangs on
+/// `owner` and the functions in `wr_vm_host`.
+///
+/// Life: `wr_vm_open`, `wr_vm_bind` for each concept, `wr_vm_open_library`, `wr_vm_load` of the main
+/// file, `wr_vm_freeze`, then calls (`wr_vm_call` or tasks) until `wr_vm_close`.
+
+#include "base/str.h"
+
+#include <lua.h>
+#include <stdint.h>
+
+struct wr_script_error;
+
+/// Limits of one state. Zero means the default named beside it.
+struct wr_vm_limits {
+  size_t soft_bytes;   ///< script_memory, 64 MiB: above it the running script is interrupted
+  size_t hard_bytes;   ///< 8 x soft: an allocation that would pass it is refused
+  size_t string_bytes; ///< script_string, 8 MiB: longest result of rep, concat, gsub and JSON
+  uint64_t load_ns;    ///< script_load_time, 500 ms: a main chunk with all it requires
+};
+
+/// Why a script was taken off the processor.
+enum wr_vm_stop { WR_VM_RUNS, WR_VM_STOP_TIME, WR_VM_STOP_MEMORY };
+
+/// What a state needs from its owner; each gets `vm->owner` first. Only `clock` is required.
+struct wr_vm_host {
+  /// A fresh monotonic reading in nanoseconds (`wr_loop_clock`), for the load budget.
+  uint64_t (*clock)(void *owner);
+  /// Uniform in [0, 1): `math.random` draws from it. Default: always 0.5.
+  double (*random)(void *owner);
+  /// Finds module `name` ("a.b": letters, digits, '_' and '-' between dots) of the bundle. Path and
+  /// text stay valid during the call that asked. Default: no bundle.
+  bool (*find)(void *owner, struct wr_str name, struct wr_str *path, struct wr_str *text);
+  /// Remembers what the task running on `L` holds; called by `pcall` and `xpcall`. Default: 0.
+  int (*scope_mark)(void *owner, lua_State *L);
+  /// Releases what was opened since `mark`, because an error unwound to there. Must not raise.
+  void (*scope_unwind)(void *owner, lua_State *L, int mark);
+  /// Takes one line of a policy's `print`, without newline. Default: dropped.
+  void (*print)(void *owner, lua_State *L, struct wr_str line);
+};
+
+struct wr_vm {
+  lua_State *L; ///< read-only: the main thread; policies run in coroutines
+  void *owner;  ///< the layer above; also passed to the host functions
+  struct wr_vm_host host;
+  struct wr_vm_limits limits; ///< read-only: with the defaults filled in
+  size_t used_bytes;          ///< read-only: what the state holds now
+  size_t peak_bytes;          ///< read-only
+  uint64_t refused;           ///< read-only: allocations the hard cap refused
+  uint64_t relieved;          ///< read-only: times a full collection brought use below the soft cap
+  bool is_frozen;             ///< read-only
+  _Atomic int stop;           ///< private: enum wr_vm_stop waiting for the hook
+  uint64_t load_until_ns;     ///< private: end of the load budget, 0 outside of a load
+  struct wr_script_error *catching; ///< private: where wr_vm_call's handler writes
+  int core_ref;                     ///< private: registry references
+  int env_ref;
+  int catch_ref;
+};
+
+/// Creates the state with both worlds, `weir.core` filled by this folder's own files. `vm` is caller's
+/// memory and must not move; `owner`, `host` and `limits` are copied. Zero, or -1 with `err` filled
+/// (the limits are too low to start, or the embedded library does not parse); nothing to close then.
+int wr_vm_open(struct wr_vm *vm, void *owner, const struct wr_vm_host *host,
+               const struct wr_vm_limits *limits, struct wr_script_error *err);
+
+/// Closes the state and frees all of it; collects every userdata. A closed `vm` may be closed again.
+void wr_vm_close(struct wr_vm *vm);
+
+/// The `vm` of any thread of its state; never NULL. Costs one load.
+static inline struct wr_vm *wr_vm_of(lua_State *L)
+{
+  void *vm;
+  (void)lua_getallocf(L, &vm);
+  return (struct wr_vm *)vm;
+}
+
+/// Pushes the table that library code gets from `require "weir.core"`.
+void wr_vm_core(lua_State *L);
+
+/// Calls `bind` (see script/bind.h) with the core table as its only argument. True, or false with
+/// `err` filled.
+bool wr_vm_bind(struct wr_vm *vm, lua_CFunction bind, struct wr_script_error *err);
+
+/// Loads lua/weir/init.lua; call after all binds. True, or false with `err` filled.
+bool wr_vm_open_library(struct wr_vm *vm, struct wr_script_error *err);
+
+/// Runs `text` as a main chunk of the policy world, named `path`, within the load budget. It may not
+/// suspend. True with the chunk's first result (or nil) pushed on `vm->L`; false with `err` filled and
+/// nothing pushed. Whatever the script does, this returns.
+bool wr_vm_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
+                struct wr_script_error *err);
+
+/// Ends the time of declarations: from now on a policy that assigns a global raises.
+void wr_vm_freeze(struct wr_vm *vm);
+
+/// Arms the hook: what runs in the state yields (or raises, below a C frame) at its next instruction,
+/// again and again until `wr_vm_take_stop`. Callable from any thread and from a signal handler.
+void wr_vm_interrupt(struct wr_vm *vm, enum wr_vm_stop why);
+
+/// Disarms and tells whether, and why, the script that just came back was interrupted. Call it after
+/// every resume: a coroutine that was interrupted must be thrown away, never resumed.
+enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm);
