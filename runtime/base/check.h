@@ -19,7 +19,9 @@ __attribute__((noreturn, cold)) void wr_check_failed(const char *expr, const cha
 #define WR_UNREACHABLE(why) wr_check_failed("unreachable: " why, __FILE__, __LINE__)
 
 /// The structure of type `type` whose `member` lives at `ptr`.
+// clang-format off: version 14 takes `(ptr) - offsetof` for a cast.
 #define WR_CONTAINER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+// clang-format on
 
 /// Elements in a true array.
 #define WR_COUNT(array) (sizeof(array) / sizeof((array)[0]))

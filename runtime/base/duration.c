@@ -54,14 +54,14 @@ bool wr_duration_parse(struct wr_str text, uint64_t *ns)
 
 bool wr_duration_seconds(double seconds, uint64_t *ns)
 {
-  if (!(seconds >= 0) || seconds > (double)(WR_DURATION_MAX / WR_SECOND)) return false;
+  if (!(seconds >= 0) || seconds > (double)WR_DURATION_MAX / (double)WR_SECOND) return false;
   *ns = (uint64_t)(seconds * (double)WR_SECOND + 0.5);
   return true;
 }
 
 const char *wr_duration_text(uint64_t ns, char out[WR_DURATION_TEXT])
 {
-  if (ns == 0) return strcpy(out, "0s");
+  if (ns == 0) return memcpy(out, "0s", sizeof("0s"));
   for (size_t i = 0; i < WR_COUNT(units); i++) {
     if (ns < units[i].ns) continue;
     snprintf(out, WR_DURATION_TEXT, "%.4g%s", (double)ns / (double)units[i].ns, units[i].name);

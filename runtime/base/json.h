@@ -25,6 +25,7 @@ void wr_json_array_end(struct wr_json *j);  ///< `]`
 void wr_json_key(struct wr_json *j, const char *key);
 void wr_json_key_str(struct wr_json *j, struct wr_str key);
 
+/// One value.
 void wr_json_str(struct wr_json *j, struct wr_str value);
 void wr_json_cstr(struct wr_json *j, const char *value); ///< NULL writes null
 void wr_json_int(struct wr_json *j, int64_t value);

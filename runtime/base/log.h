@@ -22,6 +22,7 @@ struct wr_log {
   struct wr_json json;       ///< private
 };
 
+/// Writes to `fd`, which stays the caller's, what is at least as grave as `level`.
 void wr_log_init(struct wr_log *log, int fd, enum wr_log_level level, uint64_t (*wall_ns)(void));
 
 /// Writes what can be written, then frees the memory. Does not close the descriptor.
