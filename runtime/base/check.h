@@ -1,8 +1,9 @@
 #pragma once
-/// Checks that stay on in release: a broken invariant stops the worker, it does not corrupt a neighbour.
+/// Checks that stay on in release: a broken invariant stops the worker, it does not corrupt a
+/// neighbour.
 ///
-/// For bugs only. What the world can cause (bad input, a dead peer, a full limit) is an error value.
-/// Any thread, any process; needs no initialisation.
+/// For bugs only. What the world can cause (bad input, a dead peer, a full limit) is an error
+/// value. Any thread, any process; needs no initialisation.
 
 #include <stdbool.h>
 
@@ -20,7 +21,7 @@ __attribute__((noreturn, cold)) void wr_check_failed(const char *expr, const cha
 
 /// The structure of type `type` whose `member` lives at `ptr`.
 // clang-format off: version 14 takes `(ptr) - offsetof` for a cast.
-#define WR_CONTAINER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define WR_CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 // clang-format on
 
 /// Elements in a true array.

@@ -11,8 +11,13 @@ struct unit {
 
 // Largest first: wr_duration_text takes the first that fits.
 static const struct unit units[] = {
-  {"d", 86400 * WR_SECOND}, {"h", 3600 * WR_SECOND}, {"m", 60 * WR_SECOND}, {"s", WR_SECOND},
-  {"ms", WR_MS},            {"us", 1000},            {"ns", 1},
+    {"d", 86400 * WR_SECOND},
+    {"h", 3600 * WR_SECOND},
+    {"m", 60 * WR_SECOND},
+    {"s", WR_SECOND},
+    {"ms", WR_MS},
+    {"us", 1000},
+    {"ns", 1},
 };
 
 // Reads digits with an optional fraction; returns the bytes consumed, 0 when there is no number.

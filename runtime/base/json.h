@@ -2,8 +2,8 @@
 /// Streaming JSON writer into a `wr_buf`: logs, metrics, the admin API and Lua tables.
 ///
 /// Commas are its business, nesting is the caller's. Strings are escaped; bytes that are not UTF-8
-/// become U+FFFD, so the output always parses. When the buffer is full, `failed` is set and the rest
-/// is dropped.
+/// become U+FFFD, so the output always parses. When the buffer is full, `failed` is set and the
+/// rest is dropped.
 
 #include "base/buf.h"
 

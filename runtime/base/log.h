@@ -1,9 +1,10 @@
 #pragma once
 /// JSON log lines on a file descriptor, without ever blocking the loop.
 ///
-/// A line is built with `wr_log_begin`, the JSON writer, and `wr_log_end`; whole lines wait in memory
-/// (at most `WR_LOG_PENDING_MAX` bytes, then new lines are dropped and counted) until `wr_log_flush`
-/// writes them in pieces that a pipe takes atomically. One process's own; each process has one.
+/// A line is built with `wr_log_begin`, the JSON writer, and `wr_log_end`; whole lines wait in
+/// memory (at most `WR_LOG_PENDING_MAX` bytes, then new lines are dropped and counted) until
+/// `wr_log_flush` writes them in pieces that a pipe takes atomically. One process's own; each
+/// process has one.
 
 #include "base/json.h"
 
