@@ -1,8 +1,9 @@
 #pragma once
 /// A growable byte buffer that knows its maximum. Not for sharing between threads.
 ///
-/// Grows by doubling up to `max`; an append that would pass `max` changes nothing and returns false,
-/// so a caller has one path for "too large". Bytes are taken from the front with `wr_buf_drop`.
+/// Grows by doubling up to `max`; an append that would pass `max` changes nothing and returns
+/// false, so a caller has one path for "too large". Bytes are taken from the front with
+/// `wr_buf_drop`.
 
 #include "base/str.h"
 
@@ -10,7 +11,7 @@
 #include <stdint.h>
 
 struct wr_buf {
-  char *data;  ///< read-only: first unread byte is data[start]
+  char *data; ///< read-only: first unread byte is data[start]
   size_t start;
   size_t len; ///< read-only: unread bytes
   size_t cap;

@@ -11,8 +11,13 @@ struct unit {
 
 // Largest first: wr_duration_text takes the first that fits.
 static const struct unit units[] = {
-  {"d", 86400 * WR_SECOND}, {"h", 3600 * WR_SECOND}, {"m", 60 * WR_SECOND}, {"s", WR_SECOND},
-  {"ms", WR_MS},            {"us", 1000},            {"ns", 1},
+    {"d", 86400 * WR_SECOND},
+    {"h", 3600 * WR_SECOND},
+    {"m", 60 * WR_SECOND},
+    {"s", WR_SECOND},
+    {"ms", WR_MS},
+    {"us", 1000},
+    {"ns", 1},
 };
 
 // Reads digits with an optional fraction; returns the bytes consumed, 0 when there is no number.
@@ -54,14 +59,14 @@ bool wr_duration_parse(struct wr_str text, uint64_t *ns)
 
 bool wr_duration_seconds(double seconds, uint64_t *ns)
 {
-  if (!(seconds >= 0) || seconds > (double)(WR_DURATION_MAX / WR_SECOND)) return false;
+  if (!(seconds >= 0) || seconds > (double)WR_DURATION_MAX / (double)WR_SECOND) return false;
   *ns = (uint64_t)(seconds * (double)WR_SECOND + 0.5);
   return true;
 }
 
 const char *wr_duration_text(uint64_t ns, char out[WR_DURATION_TEXT])
 {
-  if (ns == 0) return strcpy(out, "0s");
+  if (ns == 0) return memcpy(out, "0s", sizeof("0s"));
   for (size_t i = 0; i < WR_COUNT(units); i++) {
     if (ns < units[i].ns) continue;
     snprintf(out, WR_DURATION_TEXT, "%.4g%s", (double)ns / (double)units[i].ns, units[i].name);

@@ -13,7 +13,7 @@ struct row {
 };
 
 static const struct row rows[WR_ERROR_KINDS] = {
-  [WR_ERROR_NONE] = {"none", 200, "ok"},
+    [WR_ERROR_NONE] = {"none", 200, "ok"},
 #define WR_ERROR(ENUM, name, status, why, meaning) [WR_ERROR_##ENUM] = {name, status, why},
 #include "tables/errors.def"
 #undef WR_ERROR

@@ -24,7 +24,7 @@ enum { WR_ERROR_MESSAGE_MAX = 192 };
 struct wr_error {
   enum wr_error_kind kind;
   enum wr_sent sent;
-  bool retryable;    ///< another attempt cannot do harm: nothing was sent, or the method is idempotent
+  bool retryable; ///< another attempt cannot do harm: nothing was sent, or the method is idempotent
   uint64_t after_ns; ///< not before this much time (Retry-After, breaker reopening); 0: no hint
   char message[WR_ERROR_MESSAGE_MAX];
 };

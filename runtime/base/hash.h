@@ -1,6 +1,6 @@
 #pragma once
-/// Hashes: SipHash-1-3 (Aumasson and Bernstein 2012) for tables whose keys outsiders choose, keyed so
-/// that collisions cannot be prepared; FNV-1a for identifying content among friends.
+/// Hashes: SipHash-1-3 (Aumasson and Bernstein 2012) for tables whose keys outsiders choose, keyed
+/// so that collisions cannot be prepared; FNV-1a for identifying content among friends.
 
 #include "base/str.h"
 

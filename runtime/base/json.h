@@ -2,8 +2,8 @@
 /// Streaming JSON writer into a `wr_buf`: logs, metrics, the admin API and Lua tables.
 ///
 /// Commas are its business, nesting is the caller's. Strings are escaped; bytes that are not UTF-8
-/// become U+FFFD, so the output always parses. When the buffer is full, `failed` is set and the rest
-/// is dropped.
+/// become U+FFFD, so the output always parses. When the buffer is full, `failed` is set and the
+/// rest is dropped.
 
 #include "base/buf.h"
 
@@ -25,6 +25,7 @@ void wr_json_array_end(struct wr_json *j);  ///< `]`
 void wr_json_key(struct wr_json *j, const char *key);
 void wr_json_key_str(struct wr_json *j, struct wr_str key);
 
+/// One value.
 void wr_json_str(struct wr_json *j, struct wr_str value);
 void wr_json_cstr(struct wr_json *j, const char *value); ///< NULL writes null
 void wr_json_int(struct wr_json *j, int64_t value);

@@ -1,9 +1,10 @@
 #pragma once
 /// JSON log lines on a file descriptor, without ever blocking the loop.
 ///
-/// A line is built with `wr_log_begin`, the JSON writer, and `wr_log_end`; whole lines wait in memory
-/// (at most `WR_LOG_PENDING_MAX` bytes, then new lines are dropped and counted) until `wr_log_flush`
-/// writes them in pieces that a pipe takes atomically. One process's own; each process has one.
+/// A line is built with `wr_log_begin`, the JSON writer, and `wr_log_end`; whole lines wait in
+/// memory (at most `WR_LOG_PENDING_MAX` bytes, then new lines are dropped and counted) until
+/// `wr_log_flush` writes them in pieces that a pipe takes atomically. One process's own; each
+/// process has one.
 
 #include "base/json.h"
 
@@ -22,6 +23,7 @@ struct wr_log {
   struct wr_json json;       ///< private
 };
 
+/// Writes to `fd`, which stays the caller's, what is at least as grave as `level`.
 void wr_log_init(struct wr_log *log, int fd, enum wr_log_level level, uint64_t (*wall_ns)(void));
 
 /// Writes what can be written, then frees the memory. Does not close the descriptor.

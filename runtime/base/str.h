@@ -52,7 +52,8 @@ static inline struct wr_str wr_str_trim(struct wr_str s)
   return s;
 }
 
-/// Cuts the part before the first `sep` off `*rest` and returns it; `*rest` becomes absent at the end.
+/// Cuts the part before the first `sep` off `*rest` and returns it; `*rest` becomes absent at the
+/// end.
 static inline struct wr_str wr_str_split(struct wr_str *rest, char sep)
 {
   struct wr_str head = *rest;

@@ -1,9 +1,9 @@
 #pragma once
 /// Readiness of one file descriptor: sockets, pipes, eventfds, signalfds, other libraries' sockets.
 ///
-/// Level-triggered. The descriptor stays the caller's: it is read, written and closed by the caller,
-/// and must not be closed before `wr_io_close` was called. Changing what is wanted costs two system
-/// calls, so leave reading wanted and toggle only for back-pressure.
+/// Level-triggered. The descriptor stays the caller's: it is read, written and closed by the
+/// caller, and must not be closed before `wr_io_close` was called. Changing what is wanted costs
+/// two system calls, so leave reading wanted and toggle only for back-pressure.
 
 #include "loop/loop.h"
 

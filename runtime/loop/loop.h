@@ -1,13 +1,13 @@
 #pragma once
 /// The event loop: the only place that knows the time, waits, or talks to libuv.
 ///
-/// A turn: wait for descriptors and timers, read the clock once, run callbacks, run what was deferred
-/// to the end of the turn. Everything above gets time from `wr_loop_now` and nowhere else, so that a
-/// second driver with a virtual clock can stand behind this interface.
+/// A turn: wait for descriptors and timers, read the clock once, run callbacks, run what was
+/// deferred to the end of the turn. Everything above gets time from `wr_loop_now` and nowhere else,
+/// so that a second driver with a virtual clock can stand behind this interface.
 ///
-/// libuv's law, restated: memory that embeds a handle (`wr_io`, `wr_watch`) is given back only in its
-/// close callback. Handles are counted; `wr_loop_fini` names the ones left open.
-/// One thread and one process use a loop; a forked child makes its own.
+/// libuv's law, restated: memory that embeds a handle (`wr_io`, `wr_watch`) is given back only in
+/// its close callback. Handles are counted; `wr_loop_fini` names the ones left open. One thread and
+/// one process use a loop; a forked child makes its own.
 
 #include "base/heap.h"
 #include "base/list.h"
@@ -16,16 +16,16 @@
 #include <uv.h>
 
 struct wr_loop {
-  uv_loop_t uv;           // private
-  uv_timer_t uv_timer;    // private: the only uv timer; carries the heap below
+  uv_loop_t uv;            // private
+  uv_timer_t uv_timer;     // private: the only uv timer; carries the heap below
   uv_prepare_t uv_prepare; // private: end of a turn
-  struct wr_heap timers;  // private
+  struct wr_heap timers;   // private
   struct wr_list deferred; // private
-  struct wr_list handles; // private: open wr_io and wr_watch
-  uint64_t armed_ns;      // private: deadline the uv timer is set to
-  uint64_t now_ns;        // private: cached, see wr_loop_now
-  uint64_t turn_ns;       ///< read-only: how long the callbacks of the last turn ran (loop lag)
-  uint64_t turns;         ///< read-only
+  struct wr_list handles;  // private: open wr_io and wr_watch
+  uint64_t armed_ns;       // private: deadline the uv timer is set to
+  uint64_t now_ns;         // private: cached, see wr_loop_now
+  uint64_t turn_ns;        ///< read-only: how long the callbacks of the last turn ran (loop lag)
+  uint64_t turns;          ///< read-only
   void (*on_turn)(struct wr_loop *l, void *ctx); ///< optional: called at the end of every turn
   void *on_turn_ctx;
   bool in_turn; // private: the clock was read in this turn
@@ -47,8 +47,8 @@ struct wr_deferred {
 /// 0, or a negative libuv error.
 int wr_loop_init(struct wr_loop *l);
 
-/// Closes the loop's own handles. Writes the names of handles still open to `report` (at most `size`
-/// bytes, NUL-terminated, may be NULL) and returns their number: 0 is clean.
+/// Closes the loop's own handles. Writes the names of handles still open to `report` (at most
+/// `size` bytes, NUL-terminated, may be NULL) and returns their number: 0 is clean.
 size_t wr_loop_fini(struct wr_loop *l, char *report, size_t size);
 
 /// Turns until `wr_loop_stop`, or until nothing is left to wait for.
@@ -66,7 +66,8 @@ static inline uint64_t wr_loop_now(const struct wr_loop *l)
 /// Nanoseconds since 1970 for stamps and dates only; never for measuring.
 uint64_t wr_loop_wall(void);
 
-/// A fresh monotonic reading, for measuring work inside one turn (script budgets), not for deadlines.
+/// A fresh monotonic reading, for measuring work inside one turn (script budgets), not for
+/// deadlines.
 uint64_t wr_loop_clock(void);
 
 /// A seed for the worker's generator, from the operating system.
