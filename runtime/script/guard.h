@@ -1,0 +1,90 @@
+#pragma once
+/// One process's door to the shared primitives: takes the entry's lock, asks the primitive, writes the
+/// ledger row that makes the admission known to all.
+///
+/// An admission has an id: settle it exactly once with `wr_guard_leave`; an id that is over is refused
+/// everywhere and changes nothing. A process killed at any instruction leaks nothing: rows are the
+/// truth, a lock whose holder died makes the next taker recount them, and the master settles the rows
+/// of the dead worker. Callbacks run outside of all locks, never inside enter or leave of another guard.
+/// One loop's own; the shared side is safe from all processes.
+/// Limits: ledger_rows admissions per worker; beyond, calls are refused.
+
+#include "arena/ledger.h"
+#include "arena/registry.h"
+#include "resilience/breaker.h"
+#include "resilience/budget.h"
+#include "resilience/bulkhead.h"
+
+/// An admission or a place in a queue. 0: none.
+typedef uint64_t wr_guard_id;
+
+enum wr_guard_admission { WR_GUARD_REFUSED, WR_GUARD_ADMITTED, WR_GUARD_QUEUED };
+
+/// What the guard tells. Any of them may be NULL.
+struct wr_guard_callbacks {
+  /// A queued call was admitted (settle `id` later) or refused (`id` is over). From `wr_guard_collect`.
+  void (*on_grant)(void *ctx, wr_guard_id id, bool granted);
+  /// A breaker changed its state: once per transition, in the process that noticed.
+  void (*on_event)(void *ctx, struct wr_entry *entry, const struct wr_breaker_event *event);
+  void *ctx;
+};
+
+struct wr_guard {
+  struct wr_registry *registry; ///< read-only
+  struct wr_ledger ledger;      ///< read-only
+  struct wr_guard_callbacks callbacks;
+  uint64_t refused_full; ///< read-only: refusals because the ledger was full
+};
+
+/// The registry's table of kinds: breaker, bulkhead, budget, cache.
+extern const struct wr_kind_ops wr_guard_kinds[WR_KINDS];
+
+/// Makes a process's registry handle with the table above and the repair that counts rows.
+void wr_guard_registry(struct wr_registry *r, struct wr_arena *a);
+
+/// Opens the door for the process of worker slot `slot`. The registry handle must outlive it.
+void wr_guard_init(struct wr_guard *g, struct wr_registry *r, uint32_t slot,
+                   struct wr_guard_callbacks callbacks);
+
+/// Settles what is still open as cancelled and frees the handle.
+void wr_guard_fini(struct wr_guard *g, uint64_t now_ns);
+
+/// Asks a breaker. True: `*out` is to be settled. False: `*refusal` is set (kind refused; after_ns when
+/// asking again may help).
+bool wr_guard_breaker_enter(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns,
+                            wr_guard_id *out, struct wr_error *refusal);
+
+/// Asks a bulkhead; may wait until `until_ns` (absolute; 0: does not wait; UINT64_MAX: as long as the
+/// bulkhead lets it). QUEUED: `on_grant` will tell, unless `wr_guard_cancel_wait` comes first; the
+/// caller's timer must call that at `wr_guard_wait_until`.
+enum wr_guard_admission wr_guard_bulkhead_enter(struct wr_guard *g, struct wr_entry *entry,
+                                                uint64_t now_ns, uint64_t until_ns,
+                                                wr_guard_id *out, struct wr_error *refusal);
+
+/// When a queued call's wait is over at the latest; 0 when `id` does not wait.
+uint64_t wr_guard_wait_until(const struct wr_guard *g, wr_guard_id id);
+
+/// Settles an admission. False, and nothing happens, when the id is over.
+bool wr_guard_leave(struct wr_guard *g, wr_guard_id id, enum wr_outcome outcome, uint64_t now_ns);
+
+/// Leaves the queue; a slot granted meanwhile is given back. False when the id is over.
+bool wr_guard_cancel_wait(struct wr_guard *g, wr_guard_id id, uint64_t now_ns);
+
+/// Delivers what other processes granted: call when the slot's bell rings.
+void wr_guard_collect(struct wr_guard *g, uint64_t now_ns);
+
+/// Counts a first attempt for the budget.
+void wr_guard_budget_deposit(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns);
+
+/// Pays for an extra attempt; false when the budget is spent.
+bool wr_guard_budget_withdraw(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns);
+
+/// Settles everything that a dead worker left in its ledger: tickets as cancelled, waiters removed, the
+/// next ones granted. Returns the number of rows. Master only, before the slot is used again.
+uint32_t wr_guard_settle_dead(struct wr_registry *r, uint32_t slot, uint64_t now_ns,
+                              const struct wr_guard_callbacks *callbacks);
+
+/// Makes every transition that the clock demands, in all entries: open times, probe leases, waits.
+/// Returns when to call it next. For the master's timer, so that no transition waits for traffic.
+uint64_t wr_guard_advance(struct wr_registry *r, uint64_t now_ns,
+                          const struct wr_guard_callbacks *callbacks);
