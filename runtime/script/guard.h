@@ -37,7 +37,7 @@ struct wr_guard {
 };
 
 /// The registry's table of kinds: breaker, bulkhead, budget, cache.
-extern const struct wr_kind_ops wr_guard_kinds[WR_KINDS];
+extern const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS];
 
 /// Makes a process's registry handle with the table above and the repair that counts rows.
 void wr_guard_registry(struct wr_registry *r, struct wr_arena *a);
