@@ -141,6 +141,12 @@ struct wr_row *wr_ledger_find(const struct wr_ledger *l, uint32_t number, uint32
   return atomic_load_explicit(&row->generation, memory_order_relaxed) == generation ? row : NULL;
 }
 
+struct wr_row *wr_ledger_row(const struct wr_ledger *l, uint32_t number)
+{
+  WR_CHECK(number < l->arena->header->ledger_rows);
+  return &rows_of(l->arena, l->slot)[number];
+}
+
 // Anybody
 
 struct wr_entry_ref wr_ledger_entry(const struct wr_row *row)

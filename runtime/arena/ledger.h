@@ -54,6 +54,9 @@ void wr_ledger_give(struct wr_ledger *l, struct wr_row *row);
 /// Row `number` of this ledger's table, or NULL when it is not taken as `generation`.
 struct wr_row *wr_ledger_find(const struct wr_ledger *l, uint32_t number, uint32_t generation);
 
+/// Row `number` of this ledger's table, whatever its state. `number` < ledger_rows.
+struct wr_row *wr_ledger_row(const struct wr_ledger *l, uint32_t number);
+
 /// The entry that a row refers to.
 struct wr_entry_ref wr_ledger_entry(const struct wr_row *row);
 

@@ -104,7 +104,7 @@ static void unlink_entry(struct wr_arena *a, struct wr_entry *e)
 static bool owns(struct wr_arena *a, uint32_t number, const void *object)
 {
   const struct wr_entry *e = &table_of(a)->entries[number];
-  return e->is_live && (e->state == object || e->config == object);
+  return e->is_live && (e->state == object || e->configs == object);
 }
 
 static void repair_table(struct wr_arena *a)
@@ -121,7 +121,7 @@ static void repair_table(struct wr_arena *a)
       continue;
     }
     e->state = NULL;
-    e->config = NULL;
+    e->configs = NULL;
     e->next = t->free;
     t->free = i;
   }
@@ -145,11 +145,24 @@ void wr_registry_unlock_table(struct wr_arena *a)
 
 // One entry
 
+// The configuration in force is never torn; a state that died while taking it over gets it again.
+static void repair_entry(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns)
+{
+  const struct wr_kind_ops *ops = r->kinds[entry->kind];
+  if (r->repair) {
+    r->repair(r, entry, now_ns);
+  } else {
+    ops->repair(entry->state, 0, 0, now_ns);
+  }
+  ops->reconfigure(entry->state, entry->config, now_ns);
+  if (r->changed) r->changed(r, entry, now_ns);
+}
+
 bool wr_registry_lock(struct wr_registry *r, struct wr_entry *entry, uint32_t generation,
                       uint64_t now_ns)
 {
   if (wr_lock_take(r->arena, &entry->lock)) {
-    if (atomic_load(&entry->is_live) && r->repair) r->repair(r, entry, now_ns);
+    if (atomic_load(&entry->is_live)) repair_entry(r, entry, now_ns);
     wr_lock_mark_repaired(r->arena, &entry->lock);
   }
   if (atomic_load_explicit(&entry->generation, memory_order_relaxed) == generation &&
@@ -244,9 +257,9 @@ static void give_entry(struct wr_arena *a, struct wr_entry *e)
 {
   struct wr_registry_table *t = table_of(a);
   wr_slab_give(a, e->state);
-  wr_slab_give(a, e->config);
+  wr_slab_give(a, e->configs);
   e->state = NULL;
-  e->config = NULL;
+  e->configs = NULL;
   e->next = t->free;
   t->free = e->index;
 }
@@ -260,8 +273,8 @@ static struct wr_entry *create(struct wr_registry *r, enum wr_kind kind, struct 
   struct wr_entry *e = take_entry(a);
   if (e == NULL) return NULL;
   e->state = wr_slab_take(a, ops->state_size, WR_SLAB_ENTRY_STATE, e->index);
-  e->config = wr_slab_take(a, ops->config_size, WR_SLAB_ENTRY_CONFIG, e->index);
-  if (e->state == NULL || e->config == NULL) {
+  e->configs = wr_slab_take(a, 2 * ops->config_size, WR_SLAB_ENTRY_CONFIG, e->index);
+  if (e->state == NULL || e->configs == NULL) {
     give_entry(a, e);
     return NULL;
   }
@@ -269,7 +282,8 @@ static struct wr_entry *create(struct wr_registry *r, enum wr_kind kind, struct 
   e->name_len = (uint8_t)name.len;
   memcpy(e->name, name.ptr, name.len);
   e->name[name.len] = '\0';
-  memcpy(e->config, config, ops->config_size);
+  memcpy(e->configs, config, ops->config_size);
+  e->config = e->configs;
   uint64_t seed = a->header->seed ^ wr_hash_sip(&a->header->hash_key, name);
   ops->init(e->state, e->config, seed, now_ns);
   atomic_store(&e->next_ns, UINT64_MAX);
@@ -329,9 +343,12 @@ bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const 
   if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) return false;
   bool changes = memcmp(entry->config, config, ops->config_size) != 0;
   if (changes) {
-    // In this order: a death in between leaves a difference for the next reconcile to find.
-    ops->reconfigure(entry->state, config, now_ns);
-    memcpy(entry->config, config, ops->config_size);
+    char *both = entry->configs;
+    char *other = entry->config == both ? both + ops->config_size : both;
+    memcpy(other, config, ops->config_size);
+    __atomic_store_n(&entry->config, other, __ATOMIC_RELEASE);
+    ops->reconfigure(entry->state, other, now_ns);
+    if (r->changed) r->changed(r, entry, now_ns);
   }
   wr_registry_unlock(r, entry);
   return changes;

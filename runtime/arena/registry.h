@@ -24,17 +24,18 @@ enum { WR_ENTRY_NAME_MAX = 127, WR_REGISTRY_ENTRIES_MAX = 1 << 20 };
 /// One named state. Private members change under the registry's lock, `state` and `config` under
 /// the entry's own.
 struct wr_entry {
-  struct wr_lock lock;              ///< guards state and config; take it by `wr_registry_lock`
-  void *state;                      ///< shared: lock
-  void *config;                     ///< shared: lock; config_size bytes, as given last
-  _Atomic uint64_t gone_ns;         ///< since when nobody holds it; 0 while held
-  _Atomic uint64_t next_ns;         ///< when the kind wants `wr_guard_advance`; UINT64_MAX: never
-  _Atomic uint32_t generation;      ///< bumped when the entry is freed; never 0
-  uint32_t index;                   ///< read-only: place in the table
-  uint32_t next;                    // private: in the hash chain or the free list
-  uint8_t kind;                     ///< read-only while live: enum wr_kind
-  _Atomic bool is_live;             // private: the commit point of creation and removal
-  uint8_t name_len;                 ///< read-only while live
+  struct wr_lock lock;         ///< guards state and config; take it by `wr_registry_lock`
+  void *state;                 ///< shared: lock
+  const void *config;          ///< shared: lock; config_size bytes, the ones in force
+  void *configs;               // private: room for two, so that a change is one store of `config`
+  _Atomic uint64_t gone_ns;    ///< since when nobody holds it; 0 while held
+  _Atomic uint64_t next_ns;    ///< when the kind wants `wr_guard_advance`; UINT64_MAX: never
+  _Atomic uint32_t generation; ///< bumped when the entry is freed; never 0
+  uint32_t index;              ///< read-only: place in the table
+  uint32_t next;               // private: in the hash chain or the free list
+  uint8_t kind;                ///< read-only while live: enum wr_kind
+  _Atomic bool is_live;        // private: the commit point of creation and removal
+  uint8_t name_len;            ///< read-only while live
   char name[WR_ENTRY_NAME_MAX + 1]; ///< read-only while live, NUL-terminated
 };
 
@@ -62,9 +63,12 @@ struct wr_kind_ops {
 struct wr_registry {
   struct wr_arena *arena;
   const struct wr_kind_ops *const *kinds; ///< WR_KINDS of them; NULL: not available
-  /// Makes `entry` valid after a holder of its lock died; counts its live rows, calls the kind's
-  /// repair. May be NULL when no kind keeps rows. Called with the entry's lock held.
+  /// Makes `entry` valid after a holder of its lock died: counts its live rows, calls the kind's
+  /// repair. NULL: the kind's repair is called as for no rows. Under the entry's lock.
   void (*repair)(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns);
+  /// Carries on what a reconfiguration or a repair made possible. May be NULL. Under the entry's
+  /// lock.
+  void (*changed)(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns);
 };
 
 /// Gets the entry called `name`, or creates it with `config`; an existing one is left as it is. It
