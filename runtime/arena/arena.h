@@ -2,8 +2,8 @@
 /// The memory that all processes of one weir share: a memfd mapped before the first fork, so that
 /// pointers into it are valid everywhere.
 ///
-/// The master opens it; workers inherit mapping and handle. The header says which layout this is and
-/// where the sections are; each section belongs to the file of its name. `struct wr_arena` is a
+/// The master opens it; workers inherit mapping and handle. The header says which layout this is
+/// and where the sections are; each section belongs to the file of its name. `struct wr_arena` is a
 /// process's own handle. Pages are committed when first touched: a large size costs nothing.
 
 #include "base/error.h"
@@ -72,9 +72,10 @@ bool wr_arena_open(struct wr_arena *a, const struct wr_arena_options *options,
                    struct wr_error *error);
 
 /// Makes everything this process does from now on in the arena its own: it sees the state of this
-/// moment and changes copies. For a forked candidate, which may do anything then. Registry and series
-/// are copied whole, under their locks; the insides of primitives are as they are found. The
-/// candidate uses the master's slot (`slot_count - 1`). False with a set error when memory is refused.
+/// moment and changes copies. For a forked candidate, which may do anything then. Registry and
+/// series are copied whole, under their locks; the insides of primitives are as they are found. The
+/// candidate uses the master's slot (`slot_count - 1`). False with a set error when memory is
+/// refused.
 bool wr_arena_privatise(struct wr_arena *a, struct wr_error *error);
 
 /// Unmaps and closes. The other processes keep theirs.

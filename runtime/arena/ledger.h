@@ -1,16 +1,16 @@
 #pragma once
-/// Every live ticket and every queued call is a row in its worker's table, so that the master can settle
-/// what a dead worker left behind.
+/// Every live ticket and every queued call is a row in its worker's table, so that the master can
+/// settle what a dead worker left behind.
 ///
-/// One writer per table: the slot's worker, after its death the master. A row's `state` is the commit
-/// point of an admission and changes only under the lock of the entry it refers to, so whoever holds
-/// that lock can count the entry's rows in all tables. `struct wr_ledger` is the writer's own handle.
-/// Limit: ledger_rows of the arena.
+/// One writer per table: the slot's worker, after its death the master. A row's `state` is the
+/// commit point of an admission and changes only under the lock of the entry it refers to, so
+/// whoever holds that lock can count the entry's rows in all tables. `struct wr_ledger` is the
+/// writer's own handle. Limit: ledger_rows of the arena.
 
 #include "arena/arena.h"
 #include "arena/registry.h"
 
-enum { WR_LEDGER_PAYLOAD = 40 };
+enum { WR_LEDGER_PAYLOAD = 40, WR_LEDGER_ROWS_MAX = 1 << 20 };
 
 enum wr_row_state {
   WR_ROW_FREE,
@@ -43,8 +43,8 @@ void wr_ledger_init(struct wr_ledger *l, struct wr_arena *a, uint32_t slot);
 /// Frees the handle; the rows stay.
 void wr_ledger_fini(struct wr_ledger *l);
 
-/// A free row, made to refer to `entry`, its payload zeroed; NULL when the table is full. Still free for
-/// everybody else until its state is set.
+/// A free row, made to refer to `entry`, its payload zeroed; NULL when the table is full. Still
+/// free for everybody else until its state is set.
 struct wr_row *wr_ledger_take(struct wr_ledger *l, struct wr_entry_ref entry);
 
 /// Frees the row and makes its ids stale. Its state becomes free: hold the entry's lock unless the
@@ -54,11 +54,14 @@ void wr_ledger_give(struct wr_ledger *l, struct wr_row *row);
 /// Row `number` of this ledger's table, or NULL when it is not taken as `generation`.
 struct wr_row *wr_ledger_find(const struct wr_ledger *l, uint32_t number, uint32_t generation);
 
+/// Row `number` of this ledger's table, whatever its state. `number` < ledger_rows.
+struct wr_row *wr_ledger_row(const struct wr_ledger *l, uint32_t number);
+
 /// The entry that a row refers to.
 struct wr_entry_ref wr_ledger_entry(const struct wr_row *row);
 
-/// The next row of any slot that is not free and refers to `entry`: start with `*at` = 0; NULL at the
-/// end. Exact under the entry's lock. `*slot` (may be NULL) tells whose it is.
+/// The next row of any slot that is not free and refers to `entry`: start with `*at` = 0; NULL at
+/// the end. Exact under the entry's lock. `*slot` (may be NULL) tells whose it is.
 struct wr_row *wr_ledger_each(const struct wr_arena *a, struct wr_entry_ref entry, uint64_t *at,
                               uint32_t *slot);
 

@@ -2,8 +2,9 @@
 /// A mutex shared by all processes that survives its holder's death.
 ///
 /// Lives in the arena. When a holder dies, the next taker is told and must make the guarded state
-/// valid before it goes on. In a privatised arena locks do nothing: the copy has one user, and a lock
-/// may have been copied while somebody held it. Sections under a lock are short and never block.
+/// valid before it goes on. In a privatised arena locks do nothing: the copy has one user, and a
+/// lock may have been copied while somebody held it. Sections under a lock are short and never
+/// block.
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,13 +4,14 @@
 /// Each slot's process alone writes its column, without locks or read-modify-write instructions;
 /// reading sums the columns. Columns survive their process: counters never go back. Families of
 /// `tables/metrics.def` exist from the start and have their enum as number; scripts add their own.
-/// Labels come rendered: `route="x",status="2xx"`. Looking a series up takes a lock; callers keep the
-/// number. Limits: series_max and cells of the arena, WR_SERIES_FAMILIES, WR_SERIES_PER_FAMILY; beyond,
+/// Labels come rendered: `route="x",status="2xx"`. Looking a series up takes a lock; callers keep
+/// the number. Limits: series_max of the arena, WR_SERIES_FAMILIES, WR_SERIES_PER_FAMILY; beyond,
 /// a series whose label values are all "other" takes what comes, and a counter ticks.
 
 #include "arena/arena.h"
 
 enum {
+  WR_SERIES_MAX = 1 << 20,
   WR_SERIES_FAMILIES = 512,
   WR_SERIES_PER_FAMILY = 1000,
   WR_SERIES_BUCKETS = 24,
@@ -20,6 +21,8 @@ enum {
 };
 
 enum wr_series_type { WR_SERIES_COUNTER, WR_SERIES_GAUGE, WR_SERIES_HISTOGRAM };
+
+#define WR_SERIES_NONE UINT32_MAX ///< no series
 
 /// The built-in families.
 enum wr_metric {
@@ -33,9 +36,9 @@ enum wr_metric {
 struct wr_family {
   char name[WR_SERIES_NAME_MAX + 1]; ///< [a-zA-Z_:][a-zA-Z0-9_:]*
   char help[WR_SERIES_HELP_MAX + 1];
-  uint8_t type;                      ///< enum wr_series_type
-  bool is_max;                       ///< gauges: merged by maximum, not by sum
-  uint32_t bucket_count;             ///< histograms: upper bounds, ascending, without +Inf
+  uint8_t type;          ///< enum wr_series_type
+  bool is_max;           ///< gauges: merged by maximum (at least 0), not by sum
+  uint32_t bucket_count; ///< histograms: upper bounds, ascending, without +Inf
   double buckets[WR_SERIES_BUCKETS];
 };
 
@@ -54,12 +57,12 @@ struct wr_series_histogram {
   uint64_t cumulative[WR_SERIES_BUCKETS + 1]; ///< per bound, then +Inf
 };
 
-/// Number of the family like `*family`, created when its name is new; -1 with a set error when the name
-/// is invalid or exists as another type or with other buckets, or the limit is reached.
+/// Number of the family like `*family`, created when its name is new; -1 with a set error when the
+/// name is invalid or exists as another type or with other buckets, or the limit is reached.
 int wr_series_family(struct wr_arena *a, const struct wr_family *family, struct wr_error *error);
 
-/// Number of the series of `family` with these labels, created when new. Never fails: at a limit it is
-/// the family's "other". Fill label values from bounded sets all the same.
+/// Number of the series of `family` with these labels, created when new. Never fails: at a limit it
+/// is the family's "other". Fill label values from bounded sets all the same.
 uint32_t wr_series_get(struct wr_arena *a, uint32_t family, struct wr_str labels);
 
 /// Adds to a counter or a gauge. `shard` is the caller's own slot, here and below.

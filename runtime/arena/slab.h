@@ -1,9 +1,9 @@
 #pragma once
 /// Memory for objects in the arena: size classes on 64 KiB pages, larger objects on runs of pages.
 ///
-/// Bounded by its section; full is NULL, never an abort. Each object remembers its owner, so that after
-/// a death between taking an object and linking it `wr_slab_reclaim` finds what nobody owns. Any
-/// process; one lock (taken inside, last in the order).
+/// Bounded by its section; full is NULL, never an abort. Each object remembers its owner, so that
+/// after a death between taking an object and linking it `wr_slab_reclaim` finds what nobody owns.
+/// Any process; one lock (taken inside, last in the order).
 
 #include "arena/arena.h"
 
@@ -13,7 +13,7 @@ enum {
 };
 
 /// Who an object belongs to: a kind of owner and its number. Never 0.
-enum wr_slab_owner { WR_SLAB_ENTRY_STATE = 1, WR_SLAB_ENTRY_CONFIG, WR_SLAB_SERIES, WR_SLAB_FAMILY };
+enum wr_slab_owner { WR_SLAB_ENTRY_STATE = 1, WR_SLAB_ENTRY_CONFIG };
 
 /// `size` zeroed bytes, 16-byte aligned, or NULL when the section is full or `size` is above
 /// WR_SLAB_OBJECT_MAX.

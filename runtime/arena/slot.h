@@ -3,8 +3,8 @@
 /// bell that wakes its loop.
 ///
 /// A slot outlives the processes that use it one after the other. Its worker writes, others read;
-/// everything is a relaxed atomic. The text of `wr_slot_doing` is for crash reports: a reader may see it
-/// half-written, never unterminated.
+/// everything is a relaxed atomic. The text of `wr_slot_doing` is for crash reports: a reader may
+/// see it half-written, never unterminated.
 
 #include "arena/arena.h"
 

@@ -1,0 +1,243 @@
+#include "arena/arena.h"
+
+#include "arena/cache.h"
+#include "arena/ledger.h"
+#include "arena/registry.h"
+#include "arena/series.h"
+#include "arena/slab.h"
+#include "arena/slot.h"
+#include "base/check.h"
+#include "base/rng.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+#define SIZE_MIN_DEFAULT ((size_t)64 << 20)
+#define CACHE_BYTES_DEFAULT ((size_t)16 << 20)
+
+// Room in the slab for each named primitive: a breaker with its configuration.
+enum { ENTRY_BYTES = 4096 };
+
+// Layout
+
+enum section { SLOTS, LEDGER, REGISTRY, SERIES, CACHE, SLAB, SECTIONS };
+
+struct layout {
+  size_t at[SECTIONS]; // offsets from the base
+  size_t end;
+};
+
+static size_t round_up(size_t value, size_t unit)
+{
+  return (value + unit - 1) / unit * unit;
+}
+
+static void with_defaults(struct wr_arena_options *o)
+{
+  if (o->ledger_rows == 0) o->ledger_rows = 32768;
+  if (o->series_max == 0) o->series_max = 8192;
+  if (o->entries_max == 0) o->entries_max = 4096;
+  if (o->cache_bytes == 0) o->cache_bytes = CACHE_BYTES_DEFAULT;
+}
+
+static struct layout plan(const struct wr_arena_options *o)
+{
+  uint32_t slots = o->worker_count + 1;
+  size_t size[SECTIONS] = {
+      [SLOTS] = wr_slot_size(slots),
+      [LEDGER] = wr_ledger_size(slots, o->ledger_rows),
+      [REGISTRY] = wr_registry_size(o->entries_max, slots),
+      [SERIES] = wr_series_size(slots, o->series_max),
+      [CACHE] = wr_cache_size(o->cache_bytes),
+      [SLAB] = wr_slab_size((size_t)o->entries_max * ENTRY_BYTES),
+  };
+  struct layout l = {.end = round_up(sizeof(struct wr_arena_header), PAGE)};
+  for (int i = 0; i < SECTIONS; i++) {
+    l.at[i] = l.end;
+    l.end = round_up(l.end + size[i], PAGE);
+  }
+  return l;
+}
+
+static bool check_options(const struct wr_arena_options *o, struct wr_error *error)
+{
+  if (o->worker_count < 1 || o->worker_count > WR_ARENA_WORKERS_MAX) {
+    wr_error_set(error, WR_ERROR_INVALID, "arena: worker_count is %u, it must be from 1 to %d",
+                 o->worker_count, WR_ARENA_WORKERS_MAX);
+    return false;
+  }
+  if (o->ledger_rows > WR_LEDGER_ROWS_MAX || o->entries_max > WR_REGISTRY_ENTRIES_MAX ||
+      o->series_max > WR_SERIES_MAX || o->cache_bytes > WR_CACHE_BYTES_MAX) {
+    wr_error_set(error, WR_ERROR_INVALID,
+                 "arena: ledger_rows %u (at most %d), entries_max %u (%d), series_max %u (%d), "
+                 "cache_bytes %zu (%zu)",
+                 o->ledger_rows, WR_LEDGER_ROWS_MAX, o->entries_max, WR_REGISTRY_ENTRIES_MAX,
+                 o->series_max, WR_SERIES_MAX, o->cache_bytes, (size_t)WR_CACHE_BYTES_MAX);
+    return false;
+  }
+  return true;
+}
+
+// Opening
+
+static bool map_memory(struct wr_arena *a, struct wr_error *error)
+{
+  a->fd = memfd_create("weir-arena", MFD_CLOEXEC);
+  if (a->fd < 0 || ftruncate(a->fd, (off_t)a->size) != 0) {
+    wr_error_set(error, WR_ERROR_CLOSED, "arena: memfd of %zu bytes: %s", a->size, strerror(errno));
+    return false;
+  }
+  void *base = mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd, 0);
+  if (base == MAP_FAILED) {
+    wr_error_set(error, WR_ERROR_CLOSED, "arena: mapping %zu bytes: %s", a->size, strerror(errno));
+    return false;
+  }
+  a->header = base;
+  return true;
+}
+
+static uint64_t kernel_seed(void)
+{
+  uint64_t seed = 0;
+  while (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) WR_CHECK(errno == EINTR);
+  return seed;
+}
+
+static void fill_header(struct wr_arena *a, const struct wr_arena_options *o,
+                        const struct layout *l)
+{
+  char *base = (char *)a->header;
+  uint64_t seed = o->seed ? o->seed : kernel_seed();
+  struct wr_rng rng;
+  wr_rng_init(&rng, seed);
+  *a->header = (struct wr_arena_header){
+      .magic = WR_ARENA_MAGIC,
+      .version = WR_ARENA_VERSION,
+      .worker_count = o->worker_count,
+      .slot_count = o->worker_count + 1,
+      .ledger_rows = o->ledger_rows,
+      .series_max = o->series_max,
+      .entries_max = o->entries_max,
+      .size = a->size,
+      .base = base,
+      .seed = seed,
+      .hash_key = {wr_rng_next(&rng), wr_rng_next(&rng)},
+      .slots = (struct wr_slot *)(base + l->at[SLOTS]),
+      .ledger = (struct wr_ledger_table *)(base + l->at[LEDGER]),
+      .registry = (struct wr_registry_table *)(base + l->at[REGISTRY]),
+      .series = (struct wr_series_table *)(base + l->at[SERIES]),
+      .cache = (struct wr_cache_table *)(base + l->at[CACHE]),
+      .slab = (struct wr_slab *)(base + l->at[SLAB]),
+  };
+}
+
+bool wr_arena_open(struct wr_arena *a, const struct wr_arena_options *options,
+                   struct wr_error *error)
+{
+  *a = (struct wr_arena){.fd = -1};
+  struct wr_arena_options o = *options;
+  with_defaults(&o);
+  if (!check_options(&o, error)) return false;
+  struct layout l = plan(&o);
+  a->size = o.size ? o.size / PAGE * PAGE : l.end > SIZE_MIN_DEFAULT ? l.end : SIZE_MIN_DEFAULT;
+  if (a->size < l.end) {
+    wr_error_set(error, WR_ERROR_INVALID,
+                 "arena: size is %zu bytes, but %u workers, %u ledger rows, %u series, %u entries "
+                 "and %zu cache bytes need %zu",
+                 o.size, o.worker_count, o.ledger_rows, o.series_max, o.entries_max, o.cache_bytes,
+                 l.end);
+    return false;
+  }
+  if (!map_memory(a, error)) goto fail;
+  fill_header(a, &o, &l);
+  if (!wr_slot_init(a->header->slots, a->header->slot_count, error)) {
+    munmap(a->header, a->size);
+    a->header = NULL;
+    goto fail;
+  }
+  wr_slab_init(a->header->slab, a->size - l.at[SLAB]);
+  wr_ledger_setup(a);
+  wr_registry_init(a);
+  wr_series_init(a);
+  wr_cache_init(a, o.cache_bytes);
+  return true;
+fail:
+  wr_arena_fini(a);
+  return false;
+}
+
+void wr_arena_fini(struct wr_arena *a)
+{
+  if (a->header) {
+    wr_slot_fini(a->header->slots, a->header->slot_count);
+    munmap(a->header, a->size);
+  }
+  if (a->fd >= 0) close(a->fd);
+  *a = (struct wr_arena){.fd = -1};
+}
+
+// Privatising: what other processes may be changing is copied while nobody can.
+
+enum { COPIES = 3 };
+
+struct copy {
+  void *from;
+  size_t size;
+};
+
+static void plan_copies(const struct wr_arena *a, struct copy copies[COPIES])
+{
+  const struct wr_arena_header *h = a->header;
+  copies[0] = (struct copy){h->registry, wr_registry_size(h->entries_max, h->slot_count)};
+  copies[1] = (struct copy){h->series, wr_series_used(a)};
+  copies[2] = (struct copy){h->slab, wr_slab_used(h->slab)};
+}
+
+static void lock_all(struct wr_arena *a)
+{
+  wr_registry_lock_table(a);
+  wr_series_lock(a);
+  wr_slab_lock(a);
+}
+
+static void unlock_all(struct wr_arena *a)
+{
+  wr_slab_unlock(a);
+  wr_series_unlock(a);
+  wr_registry_unlock_table(a);
+}
+
+bool wr_arena_privatise(struct wr_arena *a, struct wr_error *error)
+{
+  WR_CHECK(!a->is_private);
+  struct copy copies[COPIES];
+  lock_all(a);
+  plan_copies(a, copies);
+  size_t total = 0;
+  for (int i = 0; i < COPIES; i++) total += copies[i].size;
+  char *kept = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  size_t at = 0;
+  for (int i = 0; kept != MAP_FAILED && i < COPIES; at += copies[i++].size) {
+    memcpy(kept + at, copies[i].from, copies[i].size);
+  }
+  unlock_all(a);
+  if (kept == MAP_FAILED || mmap(a->header, a->size, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, a->fd, 0) == MAP_FAILED) {
+    wr_error_set(error, WR_ERROR_CLOSED, "arena: private copy of %zu bytes: %s", total,
+                 strerror(errno));
+    if (kept != MAP_FAILED) munmap(kept, total);
+    return false;
+  }
+  a->is_private = true;
+  at = 0;
+  for (int i = 0; i < COPIES; at += copies[i++].size) {
+    memcpy(copies[i].from, kept + at, copies[i].size);
+  }
+  munmap(kept, total);
+  return true;
+}

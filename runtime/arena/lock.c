@@ -1,0 +1,45 @@
+#include "arena/lock.h"
+
+#include "arena/arena.h"
+#include "base/check.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct wr_lock), "a lock holds a mutex");
+_Static_assert(_Alignof(pthread_mutex_t) <= _Alignof(struct wr_lock), "a lock is aligned for one");
+
+static pthread_mutex_t *mutex_of(struct wr_lock *lock)
+{
+  return (pthread_mutex_t *)lock->words;
+}
+
+void wr_lock_init(struct wr_lock *lock)
+{
+  pthread_mutexattr_t attr;
+  WR_CHECK(pthread_mutexattr_init(&attr) == 0);
+  WR_CHECK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0);
+  WR_CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
+  WR_CHECK(pthread_mutex_init(mutex_of(lock), &attr) == 0);
+  pthread_mutexattr_destroy(&attr);
+}
+
+bool wr_lock_take(const struct wr_arena *arena, struct wr_lock *lock)
+{
+  if (arena->is_private) return false;
+  int rc = pthread_mutex_lock(mutex_of(lock));
+  WR_CHECK(rc == 0 || rc == EOWNERDEAD);
+  return rc == EOWNERDEAD;
+}
+
+void wr_lock_mark_repaired(const struct wr_arena *arena, struct wr_lock *lock)
+{
+  if (arena->is_private) return;
+  WR_CHECK(pthread_mutex_consistent(mutex_of(lock)) == 0);
+}
+
+void wr_lock_give(const struct wr_arena *arena, struct wr_lock *lock)
+{
+  if (arena->is_private) return;
+  WR_CHECK(pthread_mutex_unlock(mutex_of(lock)) == 0);
+}

@@ -1,0 +1,361 @@
+#include "script/guard.h"
+
+#include "arena/slot.h"
+#include "base/check.h"
+#include "base/duration.h"
+#include "script/guard_row.h"
+
+#include <stdatomic.h>
+
+// Ids: slot 8 bits, row 24 bits, generation of the row 32 bits.
+
+_Static_assert(WR_ARENA_WORKERS_MAX < 256, "a slot fits an id");
+_Static_assert(WR_LEDGER_ROWS_MAX <= 1 << 24, "a row fits an id");
+
+static wr_guard_id id_of(const struct wr_guard *g, const struct wr_row *row)
+{
+  uint64_t generation = atomic_load_explicit(&row->generation, memory_order_relaxed);
+  return generation << 32 | g->ledger.slot << 24 | row->number;
+}
+
+static struct wr_row *row_of(const struct wr_guard *g, wr_guard_id id)
+{
+  if ((id >> 24 & 0xff) != g->ledger.slot) return NULL;
+  return wr_ledger_find(&g->ledger, id & 0xffffff, (uint32_t)(id >> 32));
+}
+
+static uint32_t state_of(const struct wr_row *row)
+{
+  return atomic_load_explicit(&row->state, memory_order_acquire);
+}
+
+static void commit(struct wr_row *row, enum wr_row_state state)
+{
+  atomic_store_explicit(&row->state, state, memory_order_release);
+}
+
+// What came up under an entry's lock, to be told once it is given.
+
+struct news {
+  bool is_planned; // the master must look sooner than it meant to
+  uint32_t event_count;
+  struct wr_guard_bells bells;
+  struct wr_breaker_event events[WR_BREAKER_EVENTS];
+};
+
+static void no_news(struct news *n)
+{
+  n->is_planned = false;
+  n->event_count = 0;
+  n->bells = (struct wr_guard_bells){0};
+}
+
+static void gather(struct wr_registry *r, struct wr_entry *entry, struct news *n, uint64_t now_ns)
+{
+  if (entry->kind == WR_KIND_BREAKER) {
+    struct wr_breaker *b = entry->state;
+    while (n->event_count < WR_BREAKER_EVENTS &&
+           wr_breaker_take_event(b, &n->events[n->event_count])) {
+      n->event_count++;
+    }
+    n->is_planned = wr_registry_plan(r, entry, wr_breaker_next_ns(b));
+  } else if (entry->kind == WR_KIND_BULKHEAD) {
+    wr_guard_row_grant(r->arena, entry, now_ns, &n->bells);
+  }
+}
+
+static void tell(struct wr_registry *r, struct wr_entry *entry, struct news *n,
+                 const struct wr_guard_callbacks *callbacks)
+{
+  if (n->is_planned) wr_slot_ring(r->arena, wr_slot_master(r->arena));
+  wr_guard_row_ring(r->arena, &n->bells);
+  for (uint32_t i = 0; i < n->event_count && callbacks && callbacks->on_event; i++) {
+    callbacks->on_event(callbacks->ctx, entry, &n->events[i]);
+  }
+}
+
+// Life
+
+void wr_guard_init(struct wr_guard *g, struct wr_registry *r, uint32_t slot,
+                   struct wr_guard_callbacks callbacks)
+{
+  *g = (struct wr_guard){.registry = r, .callbacks = callbacks};
+  wr_ledger_init(&g->ledger, r->arena, slot);
+}
+
+// Ends a row in whatever state it is. False when it had ended before.
+static bool finish(struct wr_guard *g, struct wr_row *row, enum wr_outcome outcome, uint64_t now_ns)
+{
+  struct wr_registry *r = g->registry;
+  struct wr_entry_ref ref = wr_ledger_entry(row);
+  struct wr_entry *entry = wr_registry_get(r, ref);
+  if (entry == NULL || !wr_registry_lock(r, entry, ref.generation, now_ns)) {
+    wr_ledger_give(&g->ledger, row);
+    return true;
+  }
+  struct news news;
+  no_news(&news);
+  uint32_t state = state_of(row);
+  if (entry->kind == WR_KIND_BREAKER) {
+    wr_breaker_settle(entry->state, wr_guard_row_ticket(row), outcome, now_ns);
+  } else if (state == WR_ROW_LIVE) {
+    wr_bulkhead_release(entry->state);
+  } else if (state == WR_ROW_WAITING) {
+    wr_bulkhead_leave(entry->state, wr_guard_row_waiter(row), now_ns);
+  }
+  wr_ledger_give(&g->ledger, row);
+  gather(r, entry, &news, now_ns);
+  wr_registry_unlock(r, entry);
+  tell(r, entry, &news, &g->callbacks);
+  return true;
+}
+
+void wr_guard_fini(struct wr_guard *g, uint64_t now_ns)
+{
+  uint32_t at = 0;
+  struct wr_row *row;
+  while ((row = wr_ledger_next(g->registry->arena, g->ledger.slot, &at))) {
+    finish(g, row, WR_OUTCOME_CANCELLED, now_ns);
+  }
+  wr_ledger_fini(&g->ledger);
+}
+
+// Entering
+
+static bool refuse_gone(const struct wr_entry *entry, struct wr_error *refusal)
+{
+  wr_error_set(refusal, WR_ERROR_CLOSED, "%s '%s' is gone", wr_registry_kind_name(entry->kind),
+               entry->name);
+  return false;
+}
+
+// A row for an admission, and the entry's lock; NULL with a refusal.
+static struct wr_row *begin(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns,
+                            struct wr_error *refusal)
+{
+  struct wr_entry_ref ref = wr_registry_ref(entry);
+  struct wr_row *row = wr_ledger_take(&g->ledger, ref);
+  if (row == NULL) {
+    g->refused_full++;
+    wr_error_set(
+        refusal, WR_ERROR_REFUSED, "%s '%s': the worker has %u admissions, all it may have",
+        wr_registry_kind_name(entry->kind), entry->name, g->registry->arena->header->ledger_rows);
+    return NULL;
+  }
+  if (wr_registry_lock(g->registry, entry, ref.generation, now_ns)) return row;
+  wr_ledger_give(&g->ledger, row);
+  refuse_gone(entry, refusal);
+  return NULL;
+}
+
+static void refuse_breaker(const struct wr_entry *entry, const struct wr_breaker_refusal *why,
+                           struct wr_error *refusal)
+{
+  bool has_after = why->retry_after_ns != UINT64_MAX;
+  const char *kind = wr_breaker_refusal_name(why->kind);
+  if (has_after) {
+    wr_error_set(refusal, WR_ERROR_REFUSED, "breaker '%s' refused (%s), ask again in %.3f s",
+                 entry->name, kind, (double)why->retry_after_ns / (double)WR_SECOND);
+    refusal->after_ns = why->retry_after_ns;
+  } else {
+    wr_error_set(refusal, WR_ERROR_REFUSED, "breaker '%s' refused (%s)", entry->name, kind);
+  }
+}
+
+bool wr_guard_breaker_enter(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns,
+                            wr_guard_id *out, struct wr_error *refusal)
+{
+  WR_CHECK(entry->kind == WR_KIND_BREAKER);
+  struct wr_row *row = begin(g, entry, now_ns, refusal);
+  if (row == NULL) return false;
+  struct wr_breaker_refusal why;
+  struct news news;
+  no_news(&news);
+  bool is_in = wr_breaker_try(entry->state, now_ns, wr_guard_row_ticket(row), &why);
+  if (is_in) {
+    *out = id_of(g, row);
+    commit(row, WR_ROW_LIVE);
+  }
+  gather(g->registry, entry, &news, now_ns);
+  wr_registry_unlock(g->registry, entry);
+  if (!is_in) {
+    wr_ledger_give(&g->ledger, row);
+    refuse_breaker(entry, &why, refusal);
+  }
+  tell(g->registry, entry, &news, &g->callbacks);
+  return is_in;
+}
+
+// What a bulkhead's refusal says; copied under its lock.
+struct crowd {
+  uint32_t in_use, max, queued, queue;
+};
+
+static enum wr_guard_admission refuse_bulkhead(const struct wr_entry *entry,
+                                               enum wr_bulkhead_result result, struct crowd c,
+                                               struct wr_error *refusal)
+{
+  wr_error_set(refusal, WR_ERROR_REFUSED,
+               "bulkhead '%s' refused (%s): %u of %u in flight, %u of %u queued", entry->name,
+               wr_bulkhead_result_name(result), c.in_use, c.max, c.queued, c.queue);
+  return WR_GUARD_REFUSED;
+}
+
+enum wr_guard_admission wr_guard_bulkhead_enter(struct wr_guard *g, struct wr_entry *entry,
+                                                uint64_t now_ns, uint64_t until_ns,
+                                                wr_guard_id *out, struct wr_error *refusal)
+{
+  WR_CHECK(entry->kind == WR_KIND_BULKHEAD);
+  struct wr_row *row = begin(g, entry, now_ns, refusal);
+  if (row == NULL) return WR_GUARD_REFUSED;
+  const struct wr_bulkhead *b = entry->state;
+  struct wr_bulkhead_waiter *waiter = wr_guard_row_waiter(row);
+  struct news news;
+  no_news(&news);
+  waiter->until_ns = until_ns;
+  enum wr_bulkhead_result result = wr_bulkhead_try(entry->state, now_ns, until_ns ? waiter : NULL);
+  bool is_queued = result == WR_BULKHEAD_QUEUED;
+  bool is_in = is_queued || result == WR_BULKHEAD_ADMITTED;
+  struct crowd crowd = {b->in_use, b->config.max, b->queued, b->config.queue};
+  if (is_in) {
+    *out = id_of(g, row);
+    atomic_store_explicit(&row->is_pending, is_queued, memory_order_relaxed);
+    commit(row, is_queued ? WR_ROW_WAITING : WR_ROW_LIVE);
+  }
+  gather(g->registry, entry, &news, now_ns);
+  wr_registry_unlock(g->registry, entry);
+  tell(g->registry, entry, &news, &g->callbacks);
+  if (is_in) return is_queued ? WR_GUARD_QUEUED : WR_GUARD_ADMITTED;
+  wr_ledger_give(&g->ledger, row);
+  return refuse_bulkhead(entry, result, crowd, refusal);
+}
+
+uint64_t wr_guard_wait_until(const struct wr_guard *g, wr_guard_id id)
+{
+  struct wr_row *row = row_of(g, id);
+  return row && state_of(row) == WR_ROW_WAITING ? wr_guard_row_waiter(row)->until_ns : 0;
+}
+
+// Leaving
+
+bool wr_guard_leave(struct wr_guard *g, wr_guard_id id, enum wr_outcome outcome, uint64_t now_ns)
+{
+  struct wr_row *row = row_of(g, id);
+  return row && finish(g, row, outcome, now_ns);
+}
+
+bool wr_guard_cancel_wait(struct wr_guard *g, wr_guard_id id, uint64_t now_ns)
+{
+  return wr_guard_leave(g, id, WR_OUTCOME_CANCELLED, now_ns);
+}
+
+// A row that is announced may have ended and begun anew since: only a queued one is pending.
+void wr_guard_collect(struct wr_guard *g, uint64_t now_ns)
+{
+  (void)now_ns;
+  uint32_t number;
+  wr_slot_hush(g->registry->arena, g->ledger.slot);
+  while (wr_ledger_announced(&g->ledger, &number)) {
+    struct wr_row *row = wr_ledger_row(&g->ledger, number);
+    uint32_t state = state_of(row);
+    if (state != WR_ROW_LIVE && state != WR_ROW_REFUSED) continue;
+    if (!atomic_exchange_explicit(&row->is_pending, 0, memory_order_relaxed)) continue;
+    wr_guard_id id = id_of(g, row);
+    if (state == WR_ROW_REFUSED) wr_ledger_give(&g->ledger, row);
+    if (g->callbacks.on_grant) g->callbacks.on_grant(g->callbacks.ctx, id, state == WR_ROW_LIVE);
+  }
+}
+
+// Budget: nothing is held, so there is no row.
+
+void wr_guard_budget_deposit(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns)
+{
+  WR_CHECK(entry->kind == WR_KIND_BUDGET);
+  uint32_t generation = wr_registry_ref(entry).generation;
+  if (!wr_registry_lock(g->registry, entry, generation, now_ns)) return;
+  wr_budget_deposit(entry->state, now_ns);
+  wr_registry_unlock(g->registry, entry);
+}
+
+bool wr_guard_budget_withdraw(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns)
+{
+  WR_CHECK(entry->kind == WR_KIND_BUDGET);
+  uint32_t generation = wr_registry_ref(entry).generation;
+  if (!wr_registry_lock(g->registry, entry, generation, now_ns)) return false;
+  bool granted = wr_budget_withdraw(entry->state, now_ns);
+  wr_registry_unlock(g->registry, entry);
+  return granted;
+}
+
+// Operators and readers
+
+bool wr_guard_breaker_force(struct wr_registry *r, struct wr_entry *entry,
+                            enum wr_breaker_mode mode, uint64_t now_ns)
+{
+  WR_CHECK(entry->kind == WR_KIND_BREAKER);
+  if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) return false;
+  wr_breaker_force(entry->state, mode, now_ns);
+  bool is_planned = wr_registry_plan(r, entry, now_ns);
+  wr_registry_unlock(r, entry);
+  if (is_planned) wr_slot_ring(r->arena, wr_slot_master(r->arena));
+  return true;
+}
+
+bool wr_guard_look(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns, void *state)
+{
+  if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) return false;
+  memcpy(state, entry->state, r->kinds[entry->kind]->state_size);
+  wr_registry_unlock(r, entry);
+  return true;
+}
+
+// The master's part
+
+uint32_t wr_guard_settle_dead(struct wr_registry *r, uint32_t slot, uint64_t now_ns,
+                              const struct wr_guard_callbacks *callbacks)
+{
+  struct wr_guard dead;
+  uint32_t count = 0;
+  uint32_t at = 0;
+  struct wr_guard_callbacks events_only = {0};
+  if (callbacks) events_only = *callbacks;
+  wr_guard_init(&dead, r, slot, events_only);
+  struct wr_row *row;
+  while ((row = wr_ledger_next(r->arena, slot, &at))) {
+    count += finish(&dead, row, WR_OUTCOME_CANCELLED, now_ns);
+  }
+  wr_ledger_fini(&dead.ledger);
+  for (uint32_t i = 0; i < r->arena->header->slot_count; i++) wr_slot_ring(r->arena, i);
+  return count;
+}
+
+static uint64_t advance(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
+                        const struct wr_guard_callbacks *callbacks)
+{
+  struct news news;
+  no_news(&news);
+  if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) return UINT64_MAX;
+  if (entry->kind == WR_KIND_BREAKER) wr_breaker_advance(entry->state, now_ns);
+  gather(r, entry, &news, now_ns);
+  uint64_t next_ns = atomic_load(&entry->next_ns);
+  wr_registry_unlock(r, entry);
+  news.is_planned = false; // it is the master that is here
+  tell(r, entry, &news, callbacks);
+  return next_ns;
+}
+
+uint64_t wr_guard_advance(struct wr_registry *r, uint64_t now_ns,
+                          const struct wr_guard_callbacks *callbacks)
+{
+  uint64_t next_ns = UINT64_MAX;
+  uint32_t at = 0;
+  struct wr_entry *entry;
+  wr_slot_hush(r->arena, wr_slot_master(r->arena));
+  wr_registry_plan_begin(r);
+  while ((entry = wr_registry_each(r, &at))) {
+    uint64_t due_ns = atomic_load(&entry->next_ns);
+    if (due_ns <= now_ns) due_ns = advance(r, entry, now_ns, callbacks);
+    if (due_ns < next_ns) next_ns = due_ns;
+  }
+  return wr_registry_plan_end(r, next_ns);
+}
