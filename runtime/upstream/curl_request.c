@@ -1,0 +1,214 @@
+#include "upstream/curl_request.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/check.h"
+
+enum { LINE_MAX_BYTES = 64 * 1024 };
+
+// Checks
+
+static bool is_authority(struct wr_str s)
+{
+  for (size_t i = 0; i < s.len; i++) {
+    char c = wr_str_lower(s.ptr[i]);
+    bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    if (!is_plain && (c == '\0' || strchr("-._~:[]", c) == NULL)) return false;
+  }
+  return s.len > 0;
+}
+
+static bool is_target(struct wr_str s)
+{
+  if (s.len == 0 || (s.ptr[0] != '/' && !wr_str_eq(s, WR_STR("*")))) return false;
+  for (size_t i = 0; i < s.len; i++) {
+    unsigned char c = (unsigned char)s.ptr[i];
+    if (c <= ' ' || c >= 0x7f || c == '#') return false;
+  }
+  return true;
+}
+
+static const char *check_fields(const struct wr_headers *headers)
+{
+  for (size_t i = 0; headers != NULL && i < headers->count; i++) {
+    const struct wr_header *h = &headers->items[i];
+    if (!wr_headers_is_token(h->name)) return "a header name is not a token";
+    if (!wr_headers_is_value(h->value)) return "a header value has control characters";
+    if (wr_headers_is_hop(h->name) || wr_str_eq_nocase(h->name, WR_STR("Host"))) {
+      return "a header belongs to the connection, not to the request";
+    }
+    if (h->name.len + h->value.len + 4 > LINE_MAX_BYTES) return "a header is too long";
+  }
+  return NULL;
+}
+
+const char *wr_curl_request_check(const struct wr_transfer_request *rq)
+{
+  if (!wr_headers_is_token(rq->method)) return "the method is not a token";
+  if (wr_str_eq(rq->method, WR_STR("CONNECT"))) return "CONNECT cannot be sent";
+  if (wr_str_eq(rq->method, WR_STR("HEAD")) && rq->body_kind != WR_TRANSFER_BODY_NONE) {
+    return "HEAD has no body";
+  }
+  if (!is_authority(rq->authority)) return "the authority has characters that no host has";
+  if (!is_target(rq->target)) return "the target is not an origin-form";
+  if (rq->port == 0) return "the port is 0";
+  return check_fields(rq->headers);
+}
+
+// Fields
+
+static struct curl_slist *append(struct curl_slist *list, const char *line)
+{
+  struct curl_slist *grown = curl_slist_append(list, line);
+  WR_CHECK(grown != NULL);
+  return grown;
+}
+
+static struct curl_slist *append_field(struct curl_slist *list, struct wr_buf *line,
+                                       struct wr_str name, struct wr_str value)
+{
+  wr_buf_clear(line);
+  // "Name;" is how libcurl spells a field with an empty value.
+  if (value.len == 0) {
+    wr_buf_printf(line, "%.*s;", WR_STR_ARG(name));
+  } else {
+    wr_buf_printf(line, "%.*s: %.*s", WR_STR_ARG(name), WR_STR_ARG(value));
+  }
+  wr_buf_append(line, "", 1);
+  return append(list, wr_buf_head(line));
+}
+
+static bool has(const struct wr_headers *headers, struct wr_str name)
+{
+  return headers != NULL && wr_headers_get(headers, name).ptr != NULL;
+}
+
+static bool wants_length_zero(struct wr_str method)
+{
+  return wr_str_eq(method, WR_STR("POST")) || wr_str_eq(method, WR_STR("PUT")) ||
+         wr_str_eq(method, WR_STR("PATCH"));
+}
+
+static struct curl_slist *build_fields(const struct wr_transfer_request *rq)
+{
+  struct wr_buf line;
+  wr_buf_init(&line, LINE_MAX_BYTES + 16);
+  struct curl_slist *list = append_field(NULL, &line, WR_STR("Host"), rq->authority);
+  // A name with nothing behind it takes out what libcurl would add of its own.
+  if (!has(rq->headers, WR_STR("Accept"))) list = append(list, "Accept:");
+  list = append(list, "Expect:");
+  for (size_t i = 0; rq->headers != NULL && i < rq->headers->count; i++) {
+    const struct wr_header *h = &rq->headers->items[i];
+    // The expectation is between the client and us; the body is here already or comes by `write`.
+    if (wr_str_eq_nocase(h->name, WR_STR("Expect"))) continue;
+    list = append_field(list, &line, h->name, h->value);
+  }
+  if (rq->body_kind == WR_TRANSFER_BODY_STREAM && !rq->has_length) {
+    // Said outright, else libcurl refuses on a connection that once answered with HTTP/1.0.
+    list = append(list, "Transfer-Encoding: chunked");
+  } else if (rq->body_kind == WR_TRANSFER_BODY_NONE && wants_length_zero(rq->method)) {
+    list = append(list, "Content-Length: 0");
+  }
+  wr_buf_fini(&line);
+  return list;
+}
+
+// Options
+
+static void set_str(CURL *easy, CURLoption option, struct wr_str value)
+{
+  char *text = wr_strndup(value.ptr, value.len);
+  WR_CHECK(curl_easy_setopt(easy, option, text) == CURLE_OK);
+  wr_free(text);
+}
+
+// Only scheme, host and port matter in it: they name the connection in the pool and the server in
+// TLS.
+static void set_url(const struct wr_transfer_request *rq, CURL *easy)
+{
+  struct wr_str host = rq->authority;
+  const char *end = host.ptr[0] == '[' ? memchr(host.ptr, ']', host.len) : NULL;
+  if (end != NULL) {
+    host.len = (size_t)(end - host.ptr) + 1;
+  } else {
+    struct wr_str rest = host;
+    host = wr_str_split(&rest, ':');
+  }
+  struct wr_buf url;
+  wr_buf_init(&url, LINE_MAX_BYTES);
+  wr_buf_printf(&url, "%s://%.*s:%u/", rq->is_https ? "https" : "http", WR_STR_ARG(host),
+                (unsigned)rq->port);
+  set_str(easy, CURLOPT_URL, wr_buf_str(&url));
+  wr_buf_fini(&url);
+}
+
+static void set_method(const struct wr_transfer_request *rq, CURL *easy)
+{
+  if (wr_str_eq(rq->method, WR_STR("HEAD"))) {
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    return;
+  }
+  set_str(easy, CURLOPT_CUSTOMREQUEST, rq->method);
+  if (rq->body_kind == WR_TRANSFER_BODY_NONE) return;
+  curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+  curl_off_t size = -1;
+  if (rq->body_kind == WR_TRANSFER_BODY_BYTES) size = (curl_off_t)rq->body.len;
+  if (rq->body_kind == WR_TRANSFER_BODY_STREAM && rq->has_length) size = (curl_off_t)rq->length;
+  curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, size);
+}
+
+static void set_protocol(const struct wr_transfer_request *rq,
+                         const struct wr_transport_curl_options *options, CURL *easy)
+{
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+  curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 0x7fffffffL); // ours is the limit that counts
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                   rq->is_https ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+  curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)options->idle_s);
+  // A request that may reach the endpoint at most once never rides a connection that may be dying.
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, rq->is_idempotent ? 0L : 1L);
+}
+
+static void set_tls(const struct wr_transport_curl_options *options, CURL *easy)
+{
+  if (options->ca_file) curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+  if (options->ca_path) curl_easy_setopt(easy, CURLOPT_CAPATH, options->ca_path);
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->skip_verify ? 0L : 1L);
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->skip_verify ? 0L : 2L);
+}
+
+struct curl_slist *wr_curl_request_apply(const struct wr_transfer_request *rq,
+                                         const struct wr_transport_curl_options *options,
+                                         CURL *easy)
+{
+  set_protocol(rq, options, easy);
+  set_tls(options, easy);
+  set_url(rq, easy);
+  set_str(easy, CURLOPT_REQUEST_TARGET, rq->target);
+  set_method(rq, easy);
+  struct curl_slist *fields = build_fields(rq);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fields);
+  return fields;
+}
+
+struct curl_slist *wr_curl_request_route(CURL *easy, struct curl_slist *old,
+                                         const struct wr_dns_address *address, uint16_t port)
+{
+  struct wr_buf line;
+  wr_buf_init(&line, 128);
+  wr_buf_printf(&line, address->is_ipv6 ? "::[%s]:%u" : "::%s:%u", address->text, (unsigned)port);
+  wr_buf_append(&line, "", 1);
+  struct curl_slist *route = append(NULL, wr_buf_head(&line));
+  wr_buf_fini(&line);
+  curl_easy_setopt(easy, CURLOPT_CONNECT_TO, route);
+  curl_slist_free_all(old);
+  return route;
+}
