@@ -8,11 +8,23 @@
 ---
 --- Every wait is bounded by `timeout` seconds (10); a failure to get what was asked for raises with the
 --- bytes seen so far. `c.buffer` holds what has arrived and was not asked for yet.
+local ffi = require "ffi"
 local socket = require "socket"
+
+-- LuaSocket calls a reset "closed"; what a spec is about is often just that difference.
+ffi.cdef [[
+  struct spec_pollfd { int fd; short events; short revents; };
+  int poll(struct spec_pollfd *fds, unsigned long count, int timeout_ms);
+  long recv(int fd, void *into, size_t size, int flags);
+]]
 
 local raw = {}
 local Client = {}
 Client.__index = Client
+
+local POLLIN, ECONNRESET = 1, 104
+local SIZE = 65536
+local bytes_in = ffi.new("char[?]", SIZE)
 
 --- Connects to 127.0.0.1:`port`. Options: `timeout` in seconds, `receive_buffer` in bytes (a small one
 --- makes a slow reader slow at once).
@@ -39,15 +51,25 @@ function Client:try_send(bytes)
   return sent or at, why
 end
 
--- Appends what has arrived. Returns nil and why ("closed", "timeout", "Connection reset by peer").
+local function is_readable(self, seconds)
+  local fds = ffi.new("struct spec_pollfd[1]", { { fd = self.sock:getfd(), events = POLLIN } })
+  return ffi.C.poll(fds, 1, seconds * 1000) == 1
+end
+
+-- Waits for bytes and returns how many came into `bytes_in`, or nil and why not.
+local function receive(self, most)
+  if not is_readable(self, self.timeout) then return nil, "timeout" end
+  local count = tonumber(ffi.C.recv(self.sock:getfd(), bytes_in, math.min(most, SIZE), 0))
+  if count > 0 then return count end
+  if count < 0 and ffi.errno() == ECONNRESET then return nil, "reset" end
+  return nil, count == 0 and "closed" or "error " .. ffi.errno()
+end
+
+-- Appends what has arrived. Returns nil and why when nothing more comes: "closed", "reset", "timeout".
 local function fill(self)
-  self.sock:settimeout(self.timeout)
-  local first, why = self.sock:receive(1)
-  if not first then return nil, why end
-  self.sock:settimeout(0)
-  local rest, _, partial = self.sock:receive(65536)
-  self.sock:settimeout(self.timeout)
-  self.buffer = self.buffer .. first .. (rest or partial or "")
+  local count, why = receive(self, SIZE)
+  if not count then return nil, why end
+  self.buffer = self.buffer .. ffi.string(bytes_in, count)
   return true
 end
 
@@ -80,31 +102,29 @@ function Client:read_until(mark)
   end
 end
 
---- Everything until the peer closes; the second value is how it did: "closed" (FIN), or "reset".
+--- Everything until the peer closes; the second value is how it did: "closed" (FIN) or "reset".
 function Client:read_all()
   while true do
     local ok, why = fill(self)
-    if why == "timeout" then fail(self, "the end of the connection", why) end
-    if not ok then return take(self, #self.buffer), why == "closed" and "closed" or "reset" end
+    if why == "closed" or why == "reset" then return take(self, #self.buffer), why end
+    if not ok then fail(self, "the end of the connection", why) end
   end
 end
 
---- Reads and drops `count` bytes without keeping them; returns how many came before the end.
+--- Reads and drops `count` bytes; returns how many came, and why when they were fewer.
 function Client:skip(count)
-  local left = count - #take(self, count)
+  local left = count - #take(self, math.min(count, #self.buffer))
   while left > 0 do
-    local bytes, why, partial = self.sock:receive(math.min(left, 65536))
-    left = left - #(bytes or partial or "")
-    if not bytes then return count - left, why end
+    local got, why = receive(self, left)
+    if not got then return count - left, why end
+    left = left - got
   end
   return count
 end
 
 --- Is nothing to be read for `seconds` (0.05)? Proves silence as far as that can be proved.
 function Client:is_silent(seconds)
-  if #self.buffer > 0 then return false end
-  local ready = socket.select({ self.sock }, nil, seconds or 0.05)
-  return #ready == 0
+  return #self.buffer == 0 and not is_readable(self, seconds or 0.05)
 end
 
 local function parse_head(bytes)

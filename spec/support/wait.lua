@@ -9,7 +9,7 @@ local ffi = require "ffi"
 ffi.cdef [[
   struct spec_timespec { long sec; long nsec; };
   int clock_gettime(int clock, struct spec_timespec *out);
-  int poll(void *fds, unsigned long count, int timeout_ms);
+  int usleep(unsigned us);
 ]]
 
 local wait = {}
@@ -25,7 +25,7 @@ end
 
 --- Lets `ms` milliseconds pass: for pacing input in pieces; not for hoping that something has happened.
 function wait.pause(ms)
-  ffi.C.poll(nil, 0, ms)
+  ffi.C.usleep(ms * 1000)
 end
 
 --- Asks `condition` again and again (1 ms apart at first, then up to 20 ms) until it returns a true
