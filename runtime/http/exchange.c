@@ -187,7 +187,9 @@ bool wr_exchange_write(struct wr_exchange *x, struct wr_str data)
 {
   struct wr_connection *c = wr_exchange_connection(x);
   WR_CHECK(x->is_live && x->is_responded && !x->is_ended);
-  if (!is_open(c) || x->is_aborted || x->is_bodyless) return true;
+  // The socket failed: have the writer stop; on_gone comes.
+  if (!is_open(c) || x->is_aborted) return false;
+  if (x->is_bodyless) return true;
   if (x->framing == WR_FRAMING_LENGTH) {
     // More than was promised must not leave: the client would take it for the next response.
     if (data.len > x->left) x->has_excess = true;

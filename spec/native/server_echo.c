@@ -182,8 +182,10 @@ static void fields(struct work *w)
 static void echo(struct work *w)
 {
   const struct wr_head *head = wr_exchange_info(w->x)->head;
-  respond(w, 200, head->has_content_length, head->content_length);
+  // Wanting the body first keeps the connection: a large body that nobody wants is announced to end
+  // it.
   more(w);
+  respond(w, 200, head->has_content_length, head->content_length);
 }
 
 static void echo_read_first(struct work *w)
