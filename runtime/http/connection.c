@@ -1,0 +1,512 @@
+#include "http/connection.h"
+
+#include "base/alloc.h"
+#include "base/duration.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+  OUT_MAX = 1 << 30,    // a piece is the memory of the layer above first, and bounded there
+  OUT_KEEP = 64 * 1024, // larger buffers are given back once empty
+  IN_KEEP = 16 * 1024,
+  REGION_MAX = 512 * 1024,  // one exchange's strings
+  SEND_AT_ONCE = 16 * 1024, // from here on a copy costs more than a system call
+  LINGER_MAX = 1 << 20,     // bytes thrown away while lingering
+  PIECES_MAX = 4,
+};
+
+#define LINGER_NS (5 * WR_SECOND)
+#define NEVER UINT64_MAX
+
+// Sending
+
+static void sent(struct wr_connection *c, size_t len)
+{
+  struct wr_exchange *x = &c->x;
+  x->head_left -= len < x->head_left ? len : x->head_left;
+  c->sent_ns = wr_loop_now(c->server->loop);
+}
+
+// Sends `pieces`; returns how many bytes the socket took.
+static size_t send_pieces(struct wr_connection *c, struct iovec *pieces, size_t count)
+{
+  size_t total = 0;
+  for (size_t i = 0; i < count; i++) total += pieces[i].iov_len;
+  struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+  ssize_t took;
+  do {
+    took = sendmsg(c->io.fd, &message, MSG_NOSIGNAL);
+  } while (took < 0 && errno == EINTR);
+  if (took < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    wr_connection_fail(c, WR_ERROR_CANCELLED, "the client closed the connection");
+    return 0;
+  }
+  size_t len = took < 0 ? 0 : (size_t)took;
+  // A socket that did not take all is full: its readiness says when to go on.
+  c->is_blocked = len < total;
+  sent(c, len);
+  return len;
+}
+
+void wr_connection_flush(struct wr_connection *c)
+{
+  if (c->out.len == 0 || c->is_blocked || c->failure || c->state == WR_CONNECTION_CLOSED) return;
+  struct iovec all = {wr_buf_head(&c->out), c->out.len};
+  wr_buf_drop(&c->out, send_pieces(c, &all, 1));
+  if (c->out.len == 0 && c->out.cap > OUT_KEEP) wr_buf_fini(&c->out);
+}
+
+static void append(struct wr_connection *c, struct wr_str s)
+{
+  if (!wr_buf_append_str(&c->out, s)) {
+    wr_connection_fail(c, WR_ERROR_TOO_LARGE, "more is waiting for the client than may");
+  }
+}
+
+// Sends what was waiting and the pieces in one call, and keeps what the socket did not take.
+static void send_at_once(struct wr_connection *c, const struct wr_str *pieces, int count)
+{
+  struct iovec all[PIECES_MAX + 1];
+  all[0] = (struct iovec){wr_buf_head(&c->out), c->out.len};
+  for (int i = 0; i < count; i++) all[i + 1] = (struct iovec){(char *)pieces[i].ptr, pieces[i].len};
+  size_t took = send_pieces(c, all, (size_t)count + 1);
+  if (c->failure) return;
+  size_t waiting = took < c->out.len ? took : c->out.len;
+  wr_buf_drop(&c->out, waiting);
+  took -= waiting;
+  for (int i = 0; i < count; i++) {
+    size_t cut = took < pieces[i].len ? took : pieces[i].len;
+    append(c, (struct wr_str){pieces[i].ptr + cut, pieces[i].len - cut});
+    took -= cut;
+  }
+}
+
+void wr_connection_send(struct wr_connection *c, const struct wr_str *pieces, int count)
+{
+  WR_CHECK(count <= PIECES_MAX);
+  size_t total = c->out.len;
+  for (int i = 0; i < count; i++) total += pieces[i].len;
+  if (total >= SEND_AT_ONCE && !c->is_blocked) {
+    // With nothing waiting the buffer has no memory to point at, and needs none.
+    if (c->out.data == NULL) wr_buf_reserve(&c->out, 1);
+    send_at_once(c, pieces, count);
+  } else {
+    for (int i = 0; i < count; i++) append(c, pieces[i]);
+  }
+  wr_connection_poke(c);
+}
+
+// Ending
+
+void wr_connection_fail(struct wr_connection *c, enum wr_error_kind kind, const char *text)
+{
+  if (c->failure != WR_ERROR_NONE) return;
+  c->failure = kind;
+  c->failure_text = text;
+}
+
+static void on_released(struct wr_io *io)
+{
+  struct wr_connection *c = WR_CONTAINER(io, struct wr_connection, io);
+  c->is_released = true;
+  wr_connection_advance(c);
+}
+
+void wr_connection_close(struct wr_connection *c, bool reset)
+{
+  if (c->state == WR_CONNECTION_CLOSED) return;
+  c->state = WR_CONNECTION_CLOSED;
+  int fd = c->io.fd;
+  wr_timer_stop(&c->timer);
+  wr_io_close(&c->io, on_released);
+  if (reset) {
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+  }
+  close(fd);
+  c->server->stats.open--;
+  wr_server_has_room(c->server);
+}
+
+// Both the handle and the layer above have let go.
+static void free_connection(struct wr_connection *c)
+{
+  struct wr_server *s = c->server;
+  wr_loop_undefer(&c->work);
+  wr_list_remove(&c->link);
+  wr_buf_fini(&c->in);
+  wr_buf_fini(&c->out);
+  wr_region_fini(&c->region);
+  wr_free(c);
+  wr_server_check_drained(s);
+}
+
+// Closing with input unread sends RST, which may overtake our last words in the client's kernel. So
+// our side is shut first, and the client's bytes are thrown away until it closes, or for a while.
+static void linger(struct wr_connection *c)
+{
+  if (c->saw_fin) {
+    wr_connection_close(c, false);
+    return;
+  }
+  shutdown(c->io.fd, SHUT_WR);
+  c->state = WR_CONNECTION_LINGER;
+  c->until_ns = wr_loop_now(c->server->loop) + LINGER_NS;
+  c->discarded = 0;
+}
+
+void wr_connection_drain(struct wr_connection *c)
+{
+  c->must_close = true;
+  if (c->state == WR_CONNECTION_HEAD && c->in.len == 0 && c->view.len == 0) {
+    wr_connection_close(c, false);
+  }
+  wr_connection_poke(c);
+}
+
+// Steps: each returns true when it changed anything that lets another one go on.
+
+static void become_idle(struct wr_connection *c)
+{
+  c->state = WR_CONNECTION_HEAD;
+  c->idle_ns = wr_loop_now(c->server->loop);
+  c->start_ns = 0;
+  c->scanned = 0;
+  if (c->in.len == 0 && c->in.cap > IN_KEEP) wr_buf_fini(&c->in);
+}
+
+static bool step_head(struct wr_connection *c)
+{
+  bool is_idle = c->view.len == 0;
+  if (is_idle && c->must_close) {
+    wr_connection_close(c, false);
+    return true;
+  }
+  if (!is_idle && wr_request_begin(c)) return true;
+  if (!c->saw_fin) return false;
+  wr_connection_close(c, false);
+  return true;
+}
+
+static void rest_of_body(struct wr_connection *c)
+{
+  c->state = WR_CONNECTION_REST;
+  c->until_ns = wr_loop_now(c->server->loop) + LINGER_NS;
+  c->discarded = 0;
+}
+
+// The exchange is over; what becomes of the connection?
+static void finish(struct wr_connection *c)
+{
+  struct wr_exchange *x = &c->x;
+  bool is_open = c->state != WR_CONNECTION_CLOSED;
+  x->stats.is_complete = x->is_ended && is_open;
+  if (x->head_left > 0) x->stats.status = 0;
+  if (x->stats.sent_bytes > 0 && c->out.len > 0) {
+    x->stats.sent_bytes -= c->out.len < x->stats.sent_bytes ? c->out.len : x->stats.sent_bytes;
+  }
+  x->is_live = false;
+  c->server->stats.active--;
+  x->hooks->on_end(x->slot, x);
+  wr_buf_clear(&c->out);
+  x->head_left = 0;
+  if (!is_open) return;
+  bool reuse = x->keep_alive && !c->must_close && !x->has_excess;
+  if (reuse && x->is_body_done) {
+    become_idle(c);
+  } else if (reuse && !c->saw_fin) {
+    rest_of_body(c);
+  } else if (x->is_body_done && !x->head.keep_alive && c->view.len == 0 && !c->must_close) {
+    // The client asked for the end and has nothing under way.
+    wr_connection_close(c, false);
+  } else {
+    linger(c);
+  }
+}
+
+static bool step_exchange(struct wr_connection *c)
+{
+  struct wr_exchange *x = &c->x;
+  wr_exchange_deliver(x);
+  wr_connection_flush(c);
+  if (c->failure) return true;
+  if (x->is_aborted) {
+    // An incomplete body shows by itself, unless only the connection's end would end it.
+    wr_connection_close(c, x->head_left > 0 || !x->is_responded || x->framing == WR_FRAMING_CLOSE);
+    return true;
+  }
+  if (x->is_ended && c->out.len == 0) {
+    finish(c);
+    return true;
+  }
+  if (x->wants_writable && !x->is_ended && c->out.len <= WR_CONNECTION_LOW) {
+    x->wants_writable = false;
+    x->hooks->on_writable(x->slot, x);
+    return true;
+  }
+  return false;
+}
+
+static bool step_rest(struct wr_connection *c)
+{
+  enum wr_body_status status = WR_BODY_MORE;
+  while (c->view.len > 0 && status == WR_BODY_MORE) {
+    size_t used = 0;
+    struct wr_str piece;
+    status = wr_body_feed(&c->x.body, c->view.ptr, c->view.len, &used, &piece);
+    wr_connection_consume(c, used);
+    c->discarded += used;
+  }
+  if (status == WR_BODY_DONE) {
+    become_idle(c);
+    return true;
+  }
+  bool is_enough = status == WR_BODY_BAD || c->discarded > WR_CONNECTION_DISCARD;
+  if (!is_enough && !c->saw_fin && !c->must_close) return false;
+  linger(c);
+  return true;
+}
+
+static bool step_linger(struct wr_connection *c)
+{
+  c->discarded += c->view.len;
+  wr_connection_consume(c, c->view.len);
+  if (!c->saw_fin && c->discarded <= LINGER_MAX) return false;
+  wr_connection_close(c, false);
+  return true;
+}
+
+// The socket failed or is closed: whoever works on the exchange must hear it.
+static bool step_closed(struct wr_connection *c)
+{
+  struct wr_exchange *x = &c->x;
+  if (!x->is_live) return false;
+  if (!x->is_gone && !x->is_ended && !x->is_aborted) {
+    x->is_gone = true;
+    struct wr_error error;
+    wr_error_set(&error, c->failure ? c->failure : WR_ERROR_CANCELLED, "%s",
+                 c->failure_text ? c->failure_text : "the connection was closed");
+    x->hooks->on_gone(x->slot, x, &error);
+  }
+  if (!x->is_ended && !x->is_aborted) return false;
+  finish(c);
+  return true;
+}
+
+// The time that passed without what had to come in it.
+static bool step_expired(struct wr_connection *c)
+{
+  struct wr_server_stats *stats = &c->server->stats;
+  struct wr_exchange *x = &c->x;
+  c->is_expired = false;
+  if (c->state == WR_CONNECTION_HEAD && c->start_ns != 0) {
+    stats->head_timeouts++;
+    wr_request_refuse(c, 408, "the request head did not arrive in time");
+  } else if (c->state != WR_CONNECTION_EXCHANGE) {
+    wr_connection_close(c, false);
+  } else if (c->out.len > 0) {
+    stats->send_timeouts++;
+    wr_connection_fail(c, WR_ERROR_TIMEOUT, "the client did not take the response in time");
+  } else {
+    stats->body_timeouts++;
+    wr_exchange_refuse_body(x, WR_ERROR_TIMEOUT, "the request body did not arrive in time");
+  }
+  return true;
+}
+
+static bool step(struct wr_connection *c)
+{
+  if (c->failure && c->state != WR_CONNECTION_CLOSED) {
+    wr_connection_close(c, c->x.is_live && c->x.is_responded && c->x.framing == WR_FRAMING_CLOSE);
+  }
+  if (c->is_expired && c->state != WR_CONNECTION_CLOSED) return step_expired(c);
+  switch (c->state) {
+  case WR_CONNECTION_HEAD: return step_head(c);
+  case WR_CONNECTION_EXCHANGE: return step_exchange(c);
+  case WR_CONNECTION_REST: return step_rest(c);
+  case WR_CONNECTION_LINGER: return step_linger(c);
+  case WR_CONNECTION_CLOSED: return step_closed(c);
+  }
+  WR_UNREACHABLE("state of a connection");
+}
+
+// Input
+
+void wr_connection_consume(struct wr_connection *c, size_t len)
+{
+  WR_CHECK(len <= c->view.len);
+  c->view.ptr += len;
+  c->view.len -= len;
+}
+
+static void open_view(struct wr_connection *c)
+{
+  if (!c->is_scratch) c->view = wr_buf_str(&c->in);
+}
+
+// Keeps what was not used for the next time.
+static void close_view(struct wr_connection *c)
+{
+  if (c->is_scratch) {
+    if (c->state != WR_CONNECTION_CLOSED) WR_CHECK(wr_buf_append_str(&c->in, c->view));
+  } else {
+    wr_buf_drop(&c->in, c->in.len - c->view.len);
+  }
+  c->is_scratch = false;
+  c->view = (struct wr_str){NULL, 0};
+}
+
+// How much may be read now. Nobody's input is read ahead a little: so a client that resets is
+// noticed while its request is being worked on.
+static size_t read_room(const struct wr_connection *c)
+{
+  const struct wr_exchange *x = &c->x;
+  if (c->saw_fin || c->state == WR_CONNECTION_CLOSED) return 0;
+  if (c->state != WR_CONNECTION_EXCHANGE) {
+    return c->in.len == 0 ? WR_SERVER_READ_MAX : WR_CONNECTION_AHEAD;
+  }
+  if (x->is_reading && !x->is_body_done && c->in.len == 0) return WR_SERVER_READ_MAX;
+  return c->in.len < WR_CONNECTION_AHEAD ? WR_CONNECTION_AHEAD - c->in.len : 0;
+}
+
+static void receive(struct wr_connection *c)
+{
+  size_t room = read_room(c);
+  if (room == 0) return;
+  c->is_scratch = c->in.len == 0;
+  char *to = c->is_scratch ? c->server->scratch : wr_buf_reserve(&c->in, room);
+  WR_CHECK(to != NULL);
+  ssize_t got = read(c->io.fd, to, room);
+  if (got < 0 && errno != EAGAIN && errno != EINTR) {
+    wr_connection_fail(c, WR_ERROR_CANCELLED, "the client reset the connection");
+  }
+  if (got == 0) c->saw_fin = true;
+  size_t len = got > 0 ? (size_t)got : 0;
+  if (len > 0) c->x.body_ns = wr_loop_now(c->server->loop);
+  if (c->is_scratch) {
+    c->view = (struct wr_str){to, len};
+  } else {
+    wr_buf_grow(&c->in, len);
+  }
+}
+
+// Waiting
+
+static void want(struct wr_connection *c)
+{
+  int events = 0;
+  if (read_room(c) > 0) events |= WR_IO_READ;
+  if (c->out.len > 0 && c->is_blocked) events |= WR_IO_WRITE;
+  wr_io_want(&c->io, events ? events : WR_IO_ERROR);
+}
+
+static uint64_t after(uint64_t from, uint64_t ns)
+{
+  return ns > NEVER - from ? NEVER : from + ns;
+}
+
+static uint64_t deadline_of(const struct wr_connection *c)
+{
+  const struct wr_server_options *o = &c->server->options;
+  const struct wr_exchange *x = &c->x;
+  switch (c->state) {
+  case WR_CONNECTION_HEAD:
+    if (c->start_ns != 0) return after(c->start_ns, o->head_timeout_ns);
+    return after(c->idle_ns, o->keep_alive_timeout_ns);
+  case WR_CONNECTION_EXCHANGE:
+    if (c->out.len > 0) return after(c->sent_ns, o->send_timeout_ns);
+    if (x->is_reading && !x->is_body_done) return after(x->body_ns, o->body_timeout_ns);
+    return NEVER;
+  case WR_CONNECTION_REST:
+  case WR_CONNECTION_LINGER: return c->until_ns;
+  case WR_CONNECTION_CLOSED: return NEVER;
+  }
+  WR_UNREACHABLE("state of a connection");
+}
+
+// Deadlines mostly move later; then the timer is left to fire early once and is set anew.
+static void set_timer(struct wr_connection *c)
+{
+  uint64_t deadline = deadline_of(c);
+  if (deadline == NEVER) return;
+  if (wr_timer_is_running(&c->timer) && c->armed_ns <= deadline) return;
+  c->armed_ns = deadline;
+  wr_timer_start_at(&c->timer, deadline);
+}
+
+static void on_timer(struct wr_timer *t)
+{
+  struct wr_connection *c = WR_CONTAINER(t, struct wr_connection, timer);
+  if (deadline_of(c) > wr_loop_now(c->server->loop)) {
+    set_timer(c);
+    return;
+  }
+  c->is_expired = true;
+  wr_connection_advance(c);
+}
+
+static void on_ready(struct wr_io *io, int events)
+{
+  struct wr_connection *c = WR_CONTAINER(io, struct wr_connection, io);
+  if (events & WR_IO_ERROR) {
+    wr_connection_fail(c, WR_ERROR_CANCELLED, "the client reset the connection");
+  } else {
+    if (events & WR_IO_WRITE) c->is_blocked = false;
+    if (events & WR_IO_READ) receive(c);
+  }
+  wr_connection_advance(c);
+}
+
+void wr_connection_advance(struct wr_connection *c)
+{
+  WR_CHECK(!c->is_advancing);
+  c->is_advancing = true;
+  open_view(c);
+  while (step(c)) {
+  }
+  close_view(c);
+  c->is_advancing = false;
+  if (c->state == WR_CONNECTION_CLOSED) {
+    if (c->is_released && !c->x.is_live) free_connection(c);
+    return;
+  }
+  want(c);
+  set_timer(c);
+}
+
+void wr_connection_poke(struct wr_connection *c)
+{
+  if (!c->is_advancing) wr_loop_defer(c->server->loop, &c->work);
+}
+
+static void on_work(struct wr_deferred *d)
+{
+  wr_connection_advance(WR_CONTAINER(d, struct wr_connection, work));
+}
+
+bool wr_connection_open(struct wr_server *s, int fd, const char *client, uint16_t port)
+{
+  struct wr_connection *c = wr_alloc(sizeof(*c));
+  if (wr_io_open(&c->io, s->loop, fd, "http connection", on_ready) != 0) {
+    close(fd);
+    wr_free(c);
+    return false;
+  }
+  c->server = s;
+  wr_timer_init(&c->timer, s->loop, on_timer);
+  wr_deferred_init(&c->work, on_work);
+  wr_buf_init(&c->in, s->options.limits.head_max + WR_CONNECTION_AHEAD + WR_SERVER_READ_MAX);
+  wr_buf_init(&c->out, OUT_MAX);
+  wr_region_init(&c->region, REGION_MAX);
+  c->client_port = port;
+  strncpy(c->client, client, sizeof(c->client) - 1);
+  wr_list_push(&s->connections, &c->link);
+  s->stats.open++;
+  become_idle(c);
+  want(c);
+  set_timer(c);
+  return true;
+}
