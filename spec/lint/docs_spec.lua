@@ -33,7 +33,8 @@ local function check_later(path, text)
   for i, line in ipairs(tree.lines(text)) do
     for _, word in ipairs(LATER) do
       -- Words in capitals are marks; the phrases count in any case.
-      local subject = word:match "%l" and line:lower() or line
+      -- 501 is called Not Implemented by HTTP.
+      local subject = word:match "%l" and line:gsub("%f[%w]Not Implem" .. "ented", ""):lower() or line
       if subject:find("%f[%w]" .. word .. "%f[%W]") then
         problems[#problems + 1] = tree.at(path, i,
           "docs: '%s': finish it, or say as a fact what it does not do and why", word)
@@ -78,6 +79,7 @@ describe("docs", function()
       assert.equal(1, #check_later("a.c", "// " .. word .. ": x"), word)
     end
     assert.equal(1, #check_later("a.c", "// Enough For" .. " Now."))
+    assert.equal(0, #check_later("a.c", '{501, "Not Implem' .. 'ented"},'))
     assert.equal(0, #check_later("a.c", "// METHOD " .. "TO" .. "DOS, known for nowhere"))
   end)
 end)
