@@ -7,6 +7,9 @@ codes = true
 files["spec"] = { std = "luajit+busted" }
 files["policies/**/*_spec.lua"] = { std = "luajit+busted" }
 
+-- The sandbox takes fields away from the standard tables: that is its work.
+files["lua/weir/core/sandbox.lua"] = { ignore = { "122" } }
+
 -- A policy sees what the sandbox lists (DESIGN.md §6): no io, os.execute, ffi, debug, load.
 local sandbox = {
   "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget",

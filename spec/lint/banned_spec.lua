@@ -10,7 +10,8 @@ local RANDOM = "the worker's seeded wr_rng; seeds come from wr_loop_entropy"
 
 -- Names of one rule share the reason and the files (Lua patterns of paths) that may.
 local RULES = {
-  { "malloc calloc realloc free strdup strndup asprintf vasprintf", HEAP, "^runtime/base/alloc%.c$" },
+  { "malloc calloc realloc free strdup strndup asprintf vasprintf", HEAP,
+    "^runtime/base/alloc%.c$" },
   { "strcpy stpcpy strcat strncat strncpy sprintf vsprintf gets",
     "memcpy with a length that was checked, snprintf with the array's size, or a buf" },
   { "strtok strtok_r strsep", "wr_str_split" },

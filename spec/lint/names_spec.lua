@@ -14,7 +14,8 @@ local WORDS = {
   wr_realloc = "same", wr_strdup = "same", wr_strndup = "same",
 }
 
-local JUNK = { util = true, utils = true, common = true, misc = true, helper = true, helpers = true }
+local JUNK = {}
+for word in ("util utils common misc helper helpers"):gmatch "%S+" do JUNK[word] = true end
 
 local function stem_of(path)
   return (path:match "([^/]+)%.[%w]+$":gsub("_internal$", ""))

@@ -46,11 +46,14 @@ local function rows_of(text)
   return rows
 end
 
--- "//   WR_ERROR(ENUM, name, …)" in the head comment: macro -> number of arguments.
+-- "//   WR_ERROR(ENUM, name, …)" in the head comment, or the empty "#define WR_ERROR(ENUM, name, …)"
+-- of a table of several families: macro -> number of arguments.
 local function signatures_of(text)
   local counts = {}
-  for macro, inside in text:gmatch "//%s*(WR_[%u%d_]+)(%b())" do
-    counts[macro] = #arguments(inside:sub(2, -2))
+  for _, before in ipairs { "//", "#define" } do
+    for macro, inside in text:gmatch(before .. "%s*(WR_[%u%d_]+)(%b())") do
+      counts[macro] = #arguments(inside:sub(2, -2))
+    end
   end
   return counts
 end
