@@ -1,6 +1,7 @@
 #include "resilience/breaker.h"
 
 #include "base/check.h"
+#include "base/duration.h"
 #include "resilience/deadline.h"
 
 #include <math.h>
@@ -512,8 +513,6 @@ static void repair_fields(struct wr_breaker *b, uint64_t now_ns)
   if (wr_breaker_config_check(&b->config) != NULL) wr_breaker_config_init(&b->config);
   if (b->forced >= WR_BREAKER_MODES) b->forced = WR_BREAKER_MODE_NORMAL;
   if (b->trips > TRIPS_MAX) b->trips = TRIPS_MAX;
-  if (b->open_last_ns > open_time_max(&b->config)) b->open_last_ns = b->config.open_ns;
-  if (b->since_ns > now_ns) b->since_ns = now_ns;
   if (!(b->ramp_credit >= 0 && b->ramp_credit < 2)) b->ramp_credit = 0;
   const uint64_t *s = b->rng.s;
   if ((s[0] | s[1] | s[2] | s[3]) == 0) wr_rng_init(&b->rng, now_ns);
@@ -529,6 +528,18 @@ static uint64_t time_max(const struct wr_breaker *b)
   }
 }
 
+static void repair_times(struct wr_breaker *b, uint64_t now_ns)
+{
+  uint64_t end_ns = wr_deadline_in(now_ns, time_max(b));
+  // An open time may be longer than a new configuration allows; it is whole if its parts agree.
+  bool is_whole = b->state == WR_BREAKER_OPEN && b->open_last_ns <= 2 * WR_DURATION_MAX &&
+                  b->since_ns <= now_ns && b->until_ns == b->since_ns + b->open_last_ns;
+  if (!is_whole && b->until_ns > end_ns) b->until_ns = end_ns;
+  if (!is_whole && b->open_last_ns > open_time_max(&b->config)) b->open_last_ns = b->config.open_ns;
+  if (b->since_ns > now_ns) b->since_ns = now_ns;
+  if (b->until_ns < b->since_ns) b->until_ns = b->since_ns;
+}
+
 void wr_breaker_repair(struct wr_breaker *b, uint32_t live_normal, uint32_t live_probes,
                        uint64_t now_ns)
 {
@@ -538,11 +549,9 @@ void wr_breaker_repair(struct wr_breaker *b, uint32_t live_normal, uint32_t live
   bool is_lost = b->state >= WR_BREAKER_STATES;
   if (is_lost) b->state = WR_BREAKER_HALF_OPEN;
   if (b->events.reported >= WR_BREAKER_STATES) b->events.reported = b->state;
-  uint64_t until_max_ns = wr_deadline_in(now_ns, time_max(b));
-  if (b->until_ns > until_max_ns) b->until_ns = until_max_ns;
-  if (b->until_ns < b->since_ns) b->until_ns = b->since_ns;
+  repair_times(b, now_ns);
   wr_inflight_repair(&b->inflight, b->config.slow_call_ns, live_normal, now_ns);
-  wr_probes_repair(&b->probes, b->config.probes, until_max_ns);
+  wr_probes_repair(&b->probes, b->until_ns);
   bool is_half_open = b->state == WR_BREAKER_HALF_OPEN;
   if (is_lost || (is_half_open && b->probes.live != live_probes)) {
     transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_REPAIRED, now_ns);

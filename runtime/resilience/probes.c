@@ -90,20 +90,24 @@ bool wr_probes_lapse(struct wr_probes *p, uint64_t now_ns)
   return wr_probes_settle(p, p->lease[first], true, false);
 }
 
-void wr_probes_repair(struct wr_probes *p, uint32_t max, uint64_t until_max_ns)
+static uint16_t at_most(uint16_t n, uint32_t max)
+{
+  return n < max ? n : (uint16_t)max;
+}
+
+void wr_probes_repair(struct wr_probes *p, uint64_t until_max_ns)
 {
   p->live = 0;
   for (uint32_t i = 0; i < WR_PROBES_MAX; i++) {
     uint16_t lease = p->lease[i];
-    if (lease == 0) continue;
     p->lease[i] = 0;
-    if (find(p, lease) < i || p->live >= max) continue; // twice the same, or one too many
+    if (lease == 0 || find(p, lease) < WR_PROBES_MAX) continue; // free, or twice the same
     p->lease[i] = lease;
     p->live++;
     if (p->until_ns[i] > until_max_ns) p->until_ns[i] = until_max_ns;
   }
-  if (p->failed > max) p->failed = (uint16_t)max;
-  if (p->succeeded > max - p->failed) p->succeeded = (uint16_t)(max - p->failed);
-  if (p->slow > p->succeeded + p->failed) p->slow = (uint16_t)(p->succeeded + p->failed);
+  p->failed = at_most(p->failed, WR_PROBES_MAX);
+  p->succeeded = at_most(p->succeeded, WR_PROBES_MAX - p->failed);
+  p->slow = at_most(p->slow, (uint32_t)p->succeeded + p->failed);
   if (p->asked < p->live) p->asked = p->live;
 }

@@ -54,4 +54,4 @@ uint64_t wr_probes_next_ns(const struct wr_probes *p);
 bool wr_probes_lapse(struct wr_probes *p, uint64_t now_ns);
 
 /// Makes it valid whatever its bytes are: leases past `until_max_ns` are cut to it.
-void wr_probes_repair(struct wr_probes *p, uint32_t max, uint64_t until_max_ns);
+void wr_probes_repair(struct wr_probes *p, uint64_t until_max_ns);
