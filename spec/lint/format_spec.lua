@@ -56,12 +56,14 @@ describe("format", function()
     assert.equal(1, #check_columns("a.c", ("é"):rep(101)))
     assert.equal(1, #check_columns("a.c", "x \n"))
     assert.equal(1, #check_columns("a.c", "\tx\n"))
-    local bad = os.tmpname() .. ".c"
+    local name = os.tmpname()
+    local bad = name .. ".c"
     local file = assert(io.open(bad, "w"))
     file:write "int  a( void ){return 1;}\n"
     file:close()
     local status, problems = clang_format("--style=LLVM " .. bad)
     os.remove(bad)
+    os.remove(name)
     assert.equal("1", status)
     assert.same({ bad .. ":1: format: run scripts/format" }, problems)
   end)
