@@ -134,13 +134,6 @@ static struct wr_str host_key(struct wr_str host, char *out)
   return (struct wr_str){out, host.len};
 }
 
-// The tree of a host as declared; NULL when there is none yet.
-static const struct wr_route_tree *find_tree(const struct wr_route_table *t, const char *host)
-{
-  char lower[WR_ROUTE_HOST_MAX];
-  return host ? wr_map_get(&t->hosts, host_key(wr_str_of(host), lower)) : &t->any_host;
-}
-
 static struct wr_route_tree *make_tree(struct wr_route_table *t, const char *host)
 {
   if (host == NULL) return &t->any_host;
@@ -199,14 +192,23 @@ static bool check_conflict(const struct wr_route_leaf *leaf, const struct wr_rou
   return false;
 }
 
-// May the pattern be declared? Sets the bits of those of its methods that have one.
+// The leaf of the pattern's shape of path at its host, or NULL.
+static const struct wr_route_leaf *find_leaf(const struct wr_route_table *t, const char *host,
+                                             const struct wr_route_pattern *p)
+{
+  if (host == NULL) return wr_route_tree_leaf(&t->any_host, p);
+  char lower[WR_ROUTE_HOST_MAX];
+  const struct wr_route_tree *tree = wr_map_get(&t->hosts, host_key(wr_str_of(host), lower));
+  return tree ? wr_route_tree_leaf(tree, p) : NULL;
+}
+
+// May the pattern be declared?
 static bool check_route(const struct wr_route_table *t, const char *host,
                         const struct wr_route_pattern *p, const char *place, struct wr_error *error)
 {
   size_t unknown;
   uint32_t methods = method_bits(t, p, &unknown);
-  const struct wr_route_tree *tree = find_tree(t, host);
-  const struct wr_route_leaf *leaf = tree ? wr_route_tree_leaf(tree, p) : NULL;
+  const struct wr_route_leaf *leaf = find_leaf(t, host, p);
   if (leaf != NULL && !check_conflict(leaf, p, methods, place, error)) return false;
   if (t->count == WR_ROUTE_COUNT_MAX) {
     wr_error_set(error, WR_ERROR_INVALID, "%s: more than %d routes", place, WR_ROUTE_COUNT_MAX);

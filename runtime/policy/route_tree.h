@@ -36,7 +36,10 @@ struct wr_route_search {
   struct wr_str values[WR_ROUTE_PARAMS_MAX]; ///< out: slices of `path`, one per name of the leaf
 };
 
+/// Starts empty.
 void wr_route_tree_init(struct wr_route_tree *tree);
+
+/// Frees nodes and leaves; the routes are the caller's.
 void wr_route_tree_fini(struct wr_route_tree *tree);
 
 /// The leaf of exactly this shape of path (parameters by place, not by name), or NULL.

@@ -15,7 +15,9 @@ local function new_table()
 
   function t.add(pattern, host, place)
     count = count + 1
-    if c.wr_route_add(handle, host, pattern, ffi.cast("void *", count), place or "spec.lua:" .. count, err) then
+    local target = ffi.cast("void *", count)
+    place = place or "spec.lua:" .. count
+    if c.wr_route_add(handle, host, pattern, target, place, err) then
       return true
     end
     count = count - 1
@@ -47,8 +49,10 @@ local function table_of(patterns)
 end
 
 describe("route", function()
-  it("prefers a literal to a parameter and a parameter to a wildcard, segment by segment", function()
-    local t = table_of { "/users/:id", "/users/me", "/*rest", "/users/:id/posts", "/users/*below", "/" }
+  it("prefers a literal to a parameter to a wildcard, segment by segment", function()
+    local t = table_of {
+      "/users/:id", "/users/me", "/*rest", "/users/:id/posts", "/users/*below", "/",
+    }
     local cases = {
       { "/users/me", 2, {} }, { "/users/42", 1, { id = "42" } }, { "/", 6, {} },
       { "/users/42/posts", 4, { id = "42" } },
@@ -85,14 +89,14 @@ describe("route", function()
     end
   end)
 
-  it("answers HEAD with its own route, then with that of GET, then with that of every method", function()
+  it("answers HEAD with its own route, then GET's, then that of every method", function()
     local t = table_of { "HEAD,GET /a", "GET /b", "* /b", "/c", "GET /d", "HEAD /d" }
     local expected = { ["/a"] = 1, ["/b"] = 2, ["/c"] = 4, ["/d"] = 6 }
     for path, route in pairs(expected) do assert.equal(route, (t.find("HEAD", path)), path) end
     assert.equal(3, (t.find("BREW", "/b")))
   end)
 
-  it("looks at the exact host, then at suffixes from the longest, then at any host", function()
+  it("looks at the exact host, then at the longest suffix, then at any host", function()
     local t = new_table()
     assert(t.add("/any"))
     assert(t.add("/x"))
@@ -103,7 +107,8 @@ describe("route", function()
     assert(t.add("/x", "[::1]"))
     local cases = {
       { "example.com", 3 }, { "EXAMPLE.com.", 3 }, { "a.example.com", 4 }, { "a.b.example.com", 4 },
-      { "a.deep.example.com", 5 }, { "deep.example.com", 4 }, { "badexample.com", 2 }, { "[::1]", 7 },
+      { "a.deep.example.com", 5 }, { "deep.example.com", 4 }, { "badexample.com", 2 },
+      { "[::1]", 7 },
       { "com", 2 }, { ".example.com", 2 }, { "*.example.com", 2 }, { "", 2 }, { nil, 2 },
       { ("a."):rep(200) .. "example.com", 2 },
     }
@@ -111,7 +116,7 @@ describe("route", function()
       local case = cases[i]
       assert.equal(case[2], (t.find("GET", "/x", case[1])), tostring(case[1]))
     end
-    assert.equal(1, (t.find("GET", "/any", "example.com")), "its own routes lack the method, so any host's answer")
+    assert.equal(1, (t.find("GET", "/any", "example.com")), "its own route lacks the method")
     assert.equal(6, (t.find("POST", "/any", "example.com")))
   end)
 
@@ -120,7 +125,7 @@ describe("route", function()
       { "GET /x", "GET /x", "the method has that path already" },
       { "GET,POST /x", "DELETE,POST /x", "the method has that path already" },
       { "/x", "* /x", "the method has that path already" },
-      { "GET /users/:id/a", "POST /users/:user/a", "the path is the same but for its parameters' names" },
+      { "GET /u/:id/a", "POST /u/:user/a", "the path is the same but for its parameters' names" },
       { "GET /f/*path", "POST /f/*", "the path is the same but for its parameters' names" },
     }
     for _, case in ipairs(cases) do
@@ -137,7 +142,9 @@ describe("route", function()
 
   it("accepts what only looks like a conflict", function()
     local t = new_table()
-    for _, pattern in ipairs { "GET /x", "* /x", "POST /x", "GET /x/", "GET /:p", "GET /*p", "GET /:id/x", "GET /:p/y" } do
+    for _, pattern in ipairs {
+      "GET /x", "* /x", "POST /x", "GET /x/", "GET /:p", "GET /*p", "GET /:id/x", "GET /:p/y",
+    } do
       assert(t.add(pattern))
     end
     assert(t.add("GET /x", "a.com"))
@@ -162,7 +169,8 @@ describe("route", function()
       { "GET /a/..;x/b", 8, "dot segments are removed from paths or refused" },
       { "GET /a/:/b", 9, "a parameter needs a name" },
       { "GET /a/:1", 9, "a name does not start with a digit" },
-      { "GET /a/:id.json", 11, "a name consists of letters, digits and '_', and takes its whole segment" },
+      { "GET /a/:id.json", 11,
+        "a name consists of letters, digits and '_', and takes its whole segment" },
       { "GET /a/x:id", 9, "a parameter takes a whole segment" },
       { "GET /a/*x/b", 8, "a wildcard ends its path" },
       { "GET /a/x*", 9, "a wildcard takes the whole last segment" },
@@ -185,25 +193,30 @@ describe("route", function()
     for _, case in ipairs(cases) do
       local ok, message = new_table().add(case[1], nil, "shop.lua:7")
       assert.is_nil(ok, case[1])
-      assert.equal(("shop.lua:7: route '%s', column %d: %s"):format(case[1]:sub(1, 60), case[2], case[3]), message)
+      local wanted = "shop.lua:7: route '%s', column %d: %s"
+      assert.equal(wanted:format(case[1]:sub(1, 60), case[2], case[3]), message)
     end
   end)
 
   it("names the rule and the column of a host that it cannot read", function()
     local cases = {
       { "", 1, "a label of the host is missing" }, { "*.", 3, "a label of the host is missing" },
-      { "a..b", 3, "a label of the host is missing" }, { "a.com:80", 6, "a host is written without a port" },
+      { "a..b", 3, "a label of the host is missing" },
+      { "a.com:80", 6, "a host is written without a port" },
       { "a.*.com", 3, "a wildcard is the whole first label: *.example.com" },
       { "*a.com", 1, "a wildcard is the whole first label: *.example.com" },
-      { "a.com.", 6, "a host is written without its last dot" }, { "a b", 2, "this cannot be part of a host" },
-      { "[::1", 5, "an address in brackets ends with ']'" }, { "[::1]:80", 6, "a host is written without a port" },
+      { "a.com.", 6, "a host is written without its last dot" },
+      { "a b", 2, "this cannot be part of a host" },
+      { "[::1", 5, "an address in brackets ends with ']'" },
+      { "[::1]:80", 6, "a host is written without a port" },
       { "[::g]", 4, "this cannot be part of an IPv6 address" },
       { ("a"):rep(254), 255, "a host has at most 253 bytes" },
     }
     for _, case in ipairs(cases) do
       local ok, message = new_table().add("/x", case[1], "p")
       assert.is_nil(ok, case[1])
-      assert.equal(("p: host '%s', column %d: %s"):format(case[1]:sub(1, 60), case[2], case[3]), message)
+      local wanted = "p: host '%s', column %d: %s"
+      assert.equal(wanted:format(case[1]:sub(1, 60), case[2], case[3]), message)
     end
   end)
 
@@ -215,13 +228,15 @@ describe("route", function()
     assert.equal("p: the routes name more than 24 methods", message)
     assert(t.add("M17,GET /y"))
     local _, allow = t.find("POST", "/x")
-    assert.equal("M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11, M12, M13, M14, M15, M16, M17", allow)
+    assert.equal(
+      "M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11, M12, M13, M14, M15, M16, M17", allow)
   end)
 
   it("takes 16 parameters, the last of them a wildcard", function()
     local names = {}
     for i = 1, 15 do names[i] = ":p" .. i end
-    local t = table_of { "/" .. table.concat(names, "/") .. "/*p16", "/" .. table.concat(names, "/") .. "/:last" }
+    local prefix = "/" .. table.concat(names, "/")
+    local t = table_of { prefix .. "/*p16", prefix .. "/:last" }
     local route, params = t.find("GET", "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17")
     assert.equal(1, route)
     for i = 1, 15 do assert.equal(tostring(i), params["p" .. i]) end
@@ -244,7 +259,7 @@ describe("route", function()
     assert.is_false(c.wr_route_row(t.handle, 2, row))
   end)
 
-  -- Literal and parameter side by side at each of twelve segments: the most that there is to take back.
+  -- Literal and parameter side by side at each of twelve segments: the most to take back.
   it("takes all choices back in a full tree before it says no", function()
     local t = new_table()
     for i = 0, 4095 do
@@ -290,8 +305,9 @@ describe("route", function()
       end
       if matches and rest == nil then
         known = true
-        local fits = route.method == method and "0" or (method == "HEAD" and route.method == "GET" and "1")
-          or (route.method == "*" and "2")
+        local fits = route.method == method and "0"
+          or method == "HEAD" and route.method == "GET" and "1"
+          or route.method == "*" and "2"
         if fits and (not best_rank or rank .. "." .. fits < best_rank) then
           best, best_rank = { number, params }, rank .. "." .. fits
         end
@@ -321,7 +337,9 @@ describe("route", function()
       end
       for _ = 1, 60 do
         local segments = {}
-        for i = 1, tonumber(c.wr_rng_below(rng, 6)) + 1 do segments[i] = pick { "a", "b", "ab", "c" } end
+        for i = 1, tonumber(c.wr_rng_below(rng, 6)) + 1 do
+          segments[i] = pick { "a", "b", "ab", "c" }
+        end
         local path = "/" .. table.concat(segments, "/") .. pick { "", "", "/" }
         local method = pick { "GET", "POST", "HEAD", "PUT" }
         local expected, known = naive(routes, method, path)
@@ -337,6 +355,6 @@ describe("route", function()
         end
       end
     end
-    assert.is_true(found > 1000 and missed > 1000 and refused > 10, "the sample says something, seed " .. seed)
+    assert.is_true(found > 1000 and missed > 1000 and refused > 10, "a telling sample: " .. seed)
   end)
 end)
