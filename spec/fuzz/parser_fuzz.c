@@ -1,7 +1,7 @@
 /// libFuzzer harness: request heads, response heads, chunked bodies, URLs and paths.
 ///
-/// The first byte chooses what the rest is read as and under which limits; the second where it is cut.
-/// What must hold for any bytes is checked with WR_CHECK; the sanitizers see to the memory.
+/// The first byte chooses what the rest is read as and under which limits; the second where it is
+/// cut. What must hold for any bytes is checked with WR_CHECK; the sanitizers see to the memory.
 // sources: runtime/http/authority.c runtime/http/body.c runtime/http/chars.c runtime/http/framing.c
 // sources: runtime/http/headers.c runtime/http/parser.c runtime/http/target.c runtime/http/uri.c
 // sources: runtime/base/alloc.c runtime/base/check.c runtime/base/region.c
@@ -40,8 +40,7 @@ static struct verdict parse(const struct input *in, size_t len, struct wr_region
     v.status = wr_parser_response(in->bytes, len, in->method, &in->limits, region, &v.head, &v.used,
                                   &v.error);
   } else {
-    v.status =
-        wr_parser_request(in->bytes, len, &in->limits, region, &v.head, &v.used, &v.error);
+    v.status = wr_parser_request(in->bytes, len, &in->limits, region, &v.head, &v.used, &v.error);
   }
   return v;
 }
