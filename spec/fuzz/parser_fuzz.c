@@ -108,6 +108,15 @@ static void check_head(const struct input *in, const struct verdict *v, struct w
   WR_CHECK(v->head.headers.count == 0 || wr_headers_forwardable(&v->head.headers, &out));
 }
 
+// More bytes are asked for only as long as the limits leave room for them.
+static void check_more(const struct input *in)
+{
+  const char *newline = in->len ? memrchr(in->bytes, '\n', in->len) : NULL;
+  size_t line_len = newline ? (size_t)(in->bytes + in->len - newline - 1) : in->len;
+  WR_CHECK(in->len < in->limits.head_max);
+  WR_CHECK(line_len < in->limits.line_max + 2);
+}
+
 // A prefix gets the verdict of the whole, or MORE while the whole is not decided by it.
 static void check_prefix(const struct input *in, const struct verdict *whole, size_t len)
 {
@@ -131,6 +140,7 @@ static void fuzz_head(const struct input *in, size_t cut)
   wr_region_init(&region, REGION_MAX);
   struct verdict whole = parse(in, in->len, &region);
   if (whole.status == WR_PARSER_DONE) check_head(in, &whole, &region);
+  if (whole.status == WR_PARSER_MORE) check_more(in);
   if (whole.status == WR_PARSER_BAD) WR_CHECK(whole.error.message && whole.error.offset <= in->len);
   // All prefixes of short inputs; of long ones those at a stride, so that an input stays cheap.
   size_t stride = in->len < 128 ? 1 : 1 + cut;
