@@ -4,7 +4,7 @@
 #include "http/chars.h"
 
 enum {
-  SIZE_DIGITS_MAX = 16,
+  SIZE_DIGITS_MAX = 16, // 64 bits: they cannot overflow
   TRAILERS_MAX = 8192,
 };
 
@@ -53,8 +53,7 @@ static const char *step_size(struct wr_body *b, char c)
 {
   int digit = wr_chars_hex(c);
   if (digit >= 0) {
-    if (++b->line > SIZE_DIGITS_MAX || b->left > size_max >> 4)
-      return "the chunk size is too large";
+    if (++b->line > SIZE_DIGITS_MAX) return "the chunk size is too large";
     b->left = b->left << 4 | (uint64_t)digit;
     return NULL;
   }

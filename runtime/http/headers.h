@@ -1,5 +1,6 @@
 #pragma once
-/// An ordered list of header fields: duplicates kept, names compared without case, written as given.
+/// An ordered list of header fields: duplicates kept, names compared without case, written as
+/// given.
 ///
 /// Names and values are slices: either into the head that was parsed, or copies in the region given
 /// at init. Both live as long as the exchange. One task's own.
@@ -46,17 +47,17 @@ bool wr_headers_has_token(const struct wr_headers *h, struct wr_str name, struct
 /// RFC 9110 5.6.2 token: what a field name or a method must be.
 bool wr_headers_is_token(struct wr_str s);
 
-/// RFC 9110 5.5 field value without obs-fold: no CR, LF, NUL or other control but tab; no white space
-/// at either end.
+/// RFC 9110 5.5 field value without obs-fold: no CR, LF, NUL or other control but tab; no white
+/// space at either end.
 bool wr_headers_is_value(struct wr_str s);
 
 /// Hop-by-hop (RFC 9110 7.6.1) or framing: Connection, Keep-Alive, Proxy-Connection, TE, Trailer,
-/// Transfer-Encoding, Upgrade, Content-Length, Proxy-Authenticate, Proxy-Authorization, HTTP2-Settings.
-/// Owned by C on both sides; scripts cannot set them.
+/// Transfer-Encoding, Upgrade, Content-Length, Proxy-Authenticate, Proxy-Authorization,
+/// HTTP2-Settings. Owned by C on both sides; scripts cannot set them.
 bool wr_headers_is_hop(struct wr_str name);
 
-/// Copies to `out` the fields of `in` that may cross the gateway: no hop-by-hop field, and none named
-/// by a Connection field — except that a peer cannot thus delete what we rely on (Host, Content-*,
-/// Authorization, Cookie, X-Forwarded-*, X-Request-ID…: RFC 9110 7.6.1 forbids naming end-to-end ones).
-/// Slices are shared, not copied. False when `out` is full.
+/// Copies to `out` the fields of `in` that may cross the gateway: no hop-by-hop field, and none
+/// named by a Connection field — except that a peer cannot thus delete what we rely on (Host,
+/// Content-*, Authorization, Cookie, X-Forwarded-*, X-Request-ID…: RFC 9110 7.6.1 forbids naming
+/// end-to-end ones). Slices are shared, not copied. False when `out` is full.
 bool wr_headers_forwardable(const struct wr_headers *in, struct wr_headers *out);

@@ -16,7 +16,8 @@ struct wr_uri {
   struct wr_str authority; ///< host[:port] as a Host field wants it, in the region
 };
 
-/// Parses an absolute http(s) URL. User info and fragments are refused. False with a constant reason.
+/// Parses an absolute http(s) URL. User info and fragments are refused. False with a constant
+/// reason.
 bool wr_uri_parse(struct wr_uri *u, struct wr_str text, struct wr_region *region,
                   const char **reason);
 
@@ -27,7 +28,9 @@ struct wr_str wr_uri_decode(struct wr_str s, struct wr_region *region);
 struct wr_str wr_uri_encode(struct wr_str s, struct wr_region *region);
 
 /// The one form on which routes are matched (RFC 3986 6.2.2): dot segments removed, escapes of
-/// unreserved characters decoded, the others in upper case, empty segments merged. Absent when the path
-/// climbs above the root, or hides a slash, a backslash or a control character behind an escape — then
-/// policy and upstream could disagree about it, and the request is to be refused with 400.
+/// unreserved characters decoded, the others in upper case, empty segments merged; "*" stays.
+/// Absent when policy and upstream could disagree about the path, and the request is to be refused
+/// with 400: it climbs above the root or over a merged empty segment, holds a backslash, hides a
+/// dot segment before ";" or a slash, a backslash or a control character behind an escape, or has a
+/// byte that no target may have.
 struct wr_str wr_uri_normal_path(struct wr_str path, struct wr_region *region);
