@@ -558,7 +558,11 @@ void wr_breaker_repair(struct wr_breaker *b, uint32_t live_normal, uint32_t live
   } else if (b->events.reported != b->state) {
     record(b, b->state, WR_BREAKER_CAUSE_REPAIRED, now_ns);
   }
-  if (b->state != WR_BREAKER_HALF_OPEN) wr_probes_reset(&b->probes);
+  if (b->state == WR_BREAKER_HALF_OPEN) {
+    decide(b, b->config.probes, now_ns);
+  } else {
+    wr_probes_reset(&b->probes);
+  }
   follow_mode(b, now_ns);
 }
 
