@@ -85,7 +85,7 @@ describe("retry budget", function()
           calls[#calls + 1] = now
         elseif c.wr_budget_withdraw(b, now) then
           retries[#retries + 1] = now
-          -- All that the budget can have seen lies in the span; what it must have seen in nine tenths.
+          -- All that the budget can have seen lies in the span; what it must, in nine tenths.
           local seen, spent = 0, 0
           for _, at in ipairs(calls) do if now - at < 10 * S then seen = seen + 1 end end
           for _, at in ipairs(retries) do if now - at < 9 * S then spent = spent + 1 end end
@@ -105,7 +105,8 @@ describe("retry budget", function()
   end)
 
   it("names the bound that a configuration breaks", function()
-    for word, options in pairs { ratio = { ratio = 11 }, min = { min = 2e6 }, span = { span_ns = 0 } } do
+    local broken = { ratio = { ratio = 11 }, min = { min = 2e6 }, span = { span_ns = 0 } }
+    for word, options in pairs(broken) do
       assert.truthy(ffi.string(c.wr_budget_config_check(config(options))):find(word, 1, true))
     end
     assert.truthy(ffi.string(c.wr_budget_config_check(config { ratio = 0 / 0 })):find "ratio")
@@ -118,7 +119,9 @@ describe("retry budget", function()
       local b = new()
       deposit(b, 100 * S, 10)
       local bytes = ffi.cast("uint8_t *", b)
-      for _ = 1, math.random(100) do bytes[math.random(0, ffi.sizeof(b) - 1)] = math.random(0, 255) end
+      for _ = 1, math.random(100) do
+        bytes[math.random(0, ffi.sizeof(b) - 1)] = math.random(0, 255)
+      end
       c.wr_budget_repair(b, 100 * S)
       local left = c.wr_budget_remaining(b, 100 * S)
       assert.is_true(left >= 0 and left <= 1, "seed " .. seed)

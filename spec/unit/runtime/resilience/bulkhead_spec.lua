@@ -169,7 +169,8 @@ describe("resized bulkhead", function()
   it("refuses a configuration outside its bounds, and names the bound", function()
     local cases = {
       { { max = 0 }, "max" }, { { max = 2e6 }, "max" }, { { queue = 1e5 }, "queue" },
-      { { wait_ns = 1e18 }, "wait" }, { { order = 9 }, "order" }, { { target_ns = 1e18 }, "target" },
+      { { wait_ns = 1e18 }, "wait" }, { { order = 9 }, "order" },
+      { { target_ns = 1e18 }, "target" },
       { { interval_ns = 1e18 }, "interval" },
     }
     for _, case in ipairs(cases) do
@@ -198,7 +199,7 @@ describe("adaptive bulkhead", function()
     assert.same({ "1 admitted" }, grants(b, 101 * MS, w))
   end)
 
-  it("serves the newest, who waits shortly, when the queue was not empty for an interval", function()
+  it("serves the newest, who waits shortly, when the queue has not been empty", function()
     local b, w = overloaded()
     assert.is_true(c.wr_bulkhead_is_overloaded(b, 102 * MS))
     w[2], w[3] = waiter(), waiter()
@@ -235,7 +236,8 @@ describe("bulkhead in shadow mode", function()
     assert.equal("admitted", try(b, 0))
     assert.equal("admitted", try(b, 0))
     assert.equal("admitted", try(b, 0, waiter()))
-    assert.same({ 1, 1 }, { tonumber(b.counters.shadow_refused), tonumber(b.counters.shadow_queued) })
+    assert.equal(1, tonumber(b.counters.shadow_refused))
+    assert.equal(1, tonumber(b.counters.shadow_queued))
     assert.equal(3, b.in_use)
   end)
 
@@ -258,7 +260,8 @@ end
 
 local function random_config(below)
   return config {
-    max = 1 + below(8), queue = below(8), wait_ns = below(4) * 20 * MS, order = below(2), shadow = below(20) == 0,
+    max = 1 + below(8), queue = below(8), wait_ns = below(4) * 20 * MS, order = below(2),
+    shadow = below(20) == 0,
   }
 end
 
@@ -310,7 +313,9 @@ local function live(seed, steps, on_step)
         held = held - 1
       end
     elseif dice < 8 then
-      if #waiting > 0 then c.wr_bulkhead_leave(b, table.remove(waiting, 1 + below(#waiting)), now) end
+      if #waiting > 0 then
+        c.wr_bulkhead_leave(b, table.remove(waiting, 1 + below(#waiting)), now)
+      end
     elseif dice < 9 then
       now = now + below(20 * MS)
     elseif below(10) == 0 then

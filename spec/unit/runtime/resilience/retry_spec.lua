@@ -19,7 +19,8 @@ end
 
 local function decide(k, fields, budget)
   local input = ffi.new("struct wr_retry_input", {
-    attempt = 1, now_ns = 100 * S, deadline_at_ns = 110 * S, kind = c.WR_ERROR_NONE, status = 503, retryable = true,
+    attempt = 1, now_ns = 100 * S, deadline_at_ns = 110 * S, kind = c.WR_ERROR_NONE, status = 503,
+    retryable = true,
   })
   for key, value in pairs(fields or {}) do
     if key ~= "error" then input[key] = value end
@@ -27,7 +28,8 @@ local function decide(k, fields, budget)
   if fields and fields.error then
     input.kind, input.status = c["WR_ERROR_" .. fields.error], 0
   end
-  local d = c.wr_retry_decide(k or config(), input, ffi.new("struct wr_backoff"), budget, new_rng(1))
+  local d = c.wr_retry_decide(k or config(), input, ffi.new("struct wr_backoff"), budget,
+    new_rng(1))
   return ffi.string(c.wr_retry_reason_name(d.reason)), tonumber(d.delay_ns), d.retry
 end
 
@@ -39,7 +41,8 @@ describe("retry", function()
       { { error = "DNS" }, "retry", "nothing was sent" },
       { { error = "RESET" }, "retry", "the connection died before the response" },
       { { error = "TIMEOUT" }, "retry", "the attempt's limit exists for this" },
-      { { error = "RESET", retryable = false }, "not_retryable", "a POST that may have been executed" },
+      { { error = "RESET", retryable = false }, "not_retryable",
+        "a POST that may have been executed" },
       { { error = "TLS" }, "not_retryable", "the certificate will be the same" },
       { { error = "PROTOCOL" }, "not_retryable", "the peer speaks like that" },
       { { error = "DEADLINE" }, "not_retryable", "there is no time" },
@@ -48,8 +51,10 @@ describe("retry", function()
       { { error = "SHED" }, "not_retryable", "more load is what we shed" },
       { { error = "CANCELLED" }, "not_retryable", "nobody waits" },
       { { error = "SCRIPT" }, "not_retryable", "it would raise again" },
-      { { status = 408 }, "retry", "" }, { { status = 425 }, "retry", "" }, { { status = 429 }, "retry", "" },
-      { { status = 502 }, "retry", "" }, { { status = 503 }, "retry", "" }, { { status = 504 }, "retry", "" },
+      { { status = 408 }, "retry", "" }, { { status = 425 }, "retry", "" },
+      { { status = 429 }, "retry", "" },
+      { { status = 502 }, "retry", "" }, { { status = 503 }, "retry", "" },
+      { { status = 504 }, "retry", "" },
       { { status = 500 }, "not_retryable", "it would break again" },
       { { status = 501 }, "not_retryable", "it will not be implemented" },
       { { status = 404 }, "not_retryable", "the client's mistake" },
