@@ -1,62 +1,10 @@
 #include "resilience/breaker.h"
 
 #include "base/check.h"
-#include "base/duration.h"
+#include "resilience/breaker_internal.h"
 #include "resilience/deadline.h"
 
 #include <math.h>
-
-enum { TRIPS_MAX = 64 }; // the open time has reached any maximum long before
-
-// Evidence
-
-static double share_of(uint64_t part, uint64_t whole)
-{
-  return whole > 0 ? (double)part / (double)whole : 0;
-}
-
-struct evidence {
-  struct wr_window_sum sum;
-  uint32_t overdue;
-  double failure_rate;
-  double slow_rate;
-};
-
-static struct evidence gather(struct wr_breaker *b, uint64_t now_ns)
-{
-  struct evidence e = {.sum = wr_window_sum(&b->window, now_ns)};
-  if (b->state == WR_BREAKER_CLOSED || b->state == WR_BREAKER_FORCED_CLOSED) {
-    e.overdue = wr_inflight_overdue(&b->inflight, now_ns);
-  }
-  e.failure_rate = share_of(e.sum.failure, e.sum.total);
-  e.slow_rate = share_of((uint64_t)e.sum.slow + e.overdue, (uint64_t)e.sum.total + e.overdue);
-  return e;
-}
-
-// A threshold of 0 is a rule that is off.
-static bool reaches(double rate, double threshold)
-{
-  return threshold > 0 && rate >= threshold;
-}
-
-// The rule that the evidence breaks, or WR_BREAKER_CAUSES.
-static enum wr_breaker_cause judge(struct wr_breaker *b, uint64_t now_ns)
-{
-  const struct wr_breaker_config *c = &b->config;
-  if (c->consecutive > 0 && b->failures_in_row >= c->consecutive) {
-    return WR_BREAKER_CAUSE_CONSECUTIVE;
-  }
-  struct evidence e = gather(b, now_ns);
-  uint32_t need = wr_breaker_config_min_calls(c);
-  if (e.sum.total >= need) {
-    if (reaches(e.failure_rate, c->failure_rate)) return WR_BREAKER_CAUSE_FAILURE_RATE;
-    double finished = share_of(e.sum.slow, e.sum.total);
-    if (reaches(finished, c->slow_rate)) return WR_BREAKER_CAUSE_SLOW_RATE;
-  }
-  bool is_enough = (uint64_t)e.sum.total + e.overdue >= need && e.overdue > 0;
-  if (is_enough && reaches(e.slow_rate, c->slow_rate)) return WR_BREAKER_CAUSE_SLOW_IN_FLIGHT;
-  return WR_BREAKER_CAUSES;
-}
 
 // Transitions
 
@@ -67,11 +15,11 @@ static struct wr_breaker_event describe(struct wr_breaker *b, uint64_t at_ns)
     uint32_t verdicts = (uint32_t)p->succeeded + p->failed;
     return (struct wr_breaker_event){
         .calls = verdicts,
-        .failure_rate = (float)share_of(p->failed, verdicts),
-        .slow_rate = (float)share_of(p->slow, verdicts),
+        .failure_rate = (float)wr_breaker_ratio(p->failed, verdicts),
+        .slow_rate = (float)wr_breaker_ratio(p->slow, verdicts),
     };
   }
-  struct evidence e = gather(b, at_ns);
+  struct wr_breaker_evidence e = wr_breaker_gather(b, at_ns);
   return (struct wr_breaker_event){
       .calls = e.sum.total,
       .overdue = e.overdue,
@@ -80,8 +28,8 @@ static struct wr_breaker_event describe(struct wr_breaker *b, uint64_t at_ns)
   };
 }
 
-static void record(struct wr_breaker *b, enum wr_breaker_state to, enum wr_breaker_cause cause,
-                   uint64_t at_ns)
+void wr_breaker_record(struct wr_breaker *b, enum wr_breaker_state to, enum wr_breaker_cause cause,
+                       uint64_t at_ns)
 {
   struct wr_breaker_event event = describe(b, at_ns);
   event.at_ns = at_ns;
@@ -96,7 +44,7 @@ static uint64_t next_open_time(struct wr_breaker *b, uint64_t at_ns)
   bool was_closed = b->state == WR_BREAKER_CLOSED;
   if (was_closed && wr_deadline_left(at_ns, b->since_ns) >= b->open_last_ns) b->trips = 0;
   double time = ldexp((double)b->config.open_ns, (int)b->trips);
-  if (b->trips < TRIPS_MAX) b->trips++;
+  if (b->trips < WR_BREAKER_TRIPS_MAX) b->trips++;
   time = fmin(time, (double)b->config.open_max_ns);
   time *= 1 + b->config.open_jitter * (2 * wr_rng_unit(&b->rng) - 1);
   b->open_last_ns = (uint64_t)time;
@@ -120,11 +68,10 @@ static uint64_t end_of(struct wr_breaker *b, enum wr_breaker_state to, enum wr_b
   }
 }
 
-// The only way from one state to another. Tickets of the old generation become stale.
-static void transition(struct wr_breaker *b, enum wr_breaker_state to, enum wr_breaker_cause cause,
-                       uint64_t at_ns)
+void wr_breaker_transition(struct wr_breaker *b, enum wr_breaker_state to,
+                           enum wr_breaker_cause cause, uint64_t at_ns)
 {
-  record(b, to, cause, at_ns);
+  wr_breaker_record(b, to, cause, at_ns);
   b->until_ns = end_of(b, to, cause, at_ns);
   // What a forced-closed breaker has counted is as true in the closed state.
   bool keeps_window = b->state == WR_BREAKER_FORCED_CLOSED || to == WR_BREAKER_OPEN;
@@ -140,18 +87,17 @@ static void transition(struct wr_breaker *b, enum wr_breaker_state to, enum wr_b
 
 // Half-open
 
-// Acts on the verdicts, if `of` of them are enough to know. False when they are not.
-static bool decide(struct wr_breaker *b, uint32_t of, uint64_t at_ns)
+bool wr_breaker_decide(struct wr_breaker *b, uint32_t of, uint64_t at_ns)
 {
   switch (wr_probes_decide(&b->probes, of, b->config.failure_rate, b->config.slow_rate)) {
   case WR_PROBES_FAILED:
-    transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_PROBES_FAILED, at_ns);
+    wr_breaker_transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_PROBES_FAILED, at_ns);
     return true;
   case WR_PROBES_SLOW:
-    transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_PROBES_SLOW, at_ns);
+    wr_breaker_transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_PROBES_SLOW, at_ns);
     return true;
   case WR_PROBES_SUCCEEDED:
-    transition(b, WR_BREAKER_CLOSED, WR_BREAKER_CAUSE_PROBES_SUCCEEDED, at_ns);
+    wr_breaker_transition(b, WR_BREAKER_CLOSED, WR_BREAKER_CAUSE_PROBES_SUCCEEDED, at_ns);
     return true;
   default: return false;
   }
@@ -160,11 +106,11 @@ static bool decide(struct wr_breaker *b, uint32_t of, uint64_t at_ns)
 // The half-open time is over: the verdicts there are must do.
 static void conclude(struct wr_breaker *b, uint64_t at_ns)
 {
-  if (decide(b, 0, at_ns)) return;
+  if (wr_breaker_decide(b, 0, at_ns)) return;
   if (b->probes.asked > 0) {
-    transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_PROBES_SILENT, at_ns);
+    wr_breaker_transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_PROBES_SILENT, at_ns);
   } else {
-    transition(b, WR_BREAKER_CLOSED, WR_BREAKER_CAUSE_IDLE, at_ns);
+    wr_breaker_transition(b, WR_BREAKER_CLOSED, WR_BREAKER_CAUSE_IDLE, at_ns);
   }
 }
 
@@ -174,7 +120,7 @@ static bool advance_half_open(struct wr_breaker *b, uint64_t now_ns)
   if (lapse_ns <= b->until_ns && lapse_ns <= now_ns) {
     wr_probes_lapse(&b->probes, lapse_ns);
     b->counters.lapsed++;
-    decide(b, b->config.probes, lapse_ns);
+    wr_breaker_decide(b, b->config.probes, lapse_ns);
     return true;
   }
   if (b->until_ns > now_ns) return false;
@@ -190,16 +136,16 @@ static bool advance_closed(struct wr_breaker *b, uint64_t now_ns)
   if (b->config.slow_rate <= 0) return false;
   uint64_t due_ns = wr_inflight_next_ns(&b->inflight);
   if (due_ns > now_ns) return false;
-  enum wr_breaker_cause cause = judge(b, due_ns);
-  if (cause != WR_BREAKER_CAUSES) transition(b, WR_BREAKER_OPEN, cause, due_ns);
+  enum wr_breaker_cause cause = wr_breaker_judge(b, due_ns);
+  if (cause != WR_BREAKER_CAUSES) wr_breaker_transition(b, WR_BREAKER_OPEN, cause, due_ns);
   return true;
 }
 
 static void trip_if_due(struct wr_breaker *b, uint64_t now_ns)
 {
   if (b->state != WR_BREAKER_CLOSED) return;
-  enum wr_breaker_cause cause = judge(b, now_ns);
-  if (cause != WR_BREAKER_CAUSES) transition(b, WR_BREAKER_OPEN, cause, now_ns);
+  enum wr_breaker_cause cause = wr_breaker_judge(b, now_ns);
+  if (cause != WR_BREAKER_CAUSES) wr_breaker_transition(b, WR_BREAKER_OPEN, cause, now_ns);
 }
 
 // One step on the way to now; false when there is none. Half-open without a call ends closed, so
@@ -209,7 +155,7 @@ static bool step(struct wr_breaker *b, uint64_t now_ns)
   switch (b->state) {
   case WR_BREAKER_OPEN:
     if (b->until_ns > now_ns) return false;
-    transition(b, WR_BREAKER_HALF_OPEN, WR_BREAKER_CAUSE_OPEN_ELAPSED, b->until_ns);
+    wr_breaker_transition(b, WR_BREAKER_HALF_OPEN, WR_BREAKER_CAUSE_OPEN_ELAPSED, b->until_ns);
     return true;
   case WR_BREAKER_HALF_OPEN: return advance_half_open(b, now_ns);
   case WR_BREAKER_CLOSED: return advance_closed(b, now_ns);
@@ -255,13 +201,13 @@ static enum wr_breaker_state pinned_state(const struct wr_breaker *b)
   }
 }
 
-static void follow_mode(struct wr_breaker *b, uint64_t now_ns)
+void wr_breaker_follow_mode(struct wr_breaker *b, uint64_t now_ns)
 {
   enum wr_breaker_state pinned = pinned_state(b);
   bool is_pinned = b->state >= WR_BREAKER_FORCED_OPEN;
   if (pinned == b->state || (pinned == WR_BREAKER_STATES && !is_pinned)) return;
   enum wr_breaker_state to = pinned == WR_BREAKER_STATES ? WR_BREAKER_CLOSED : pinned;
-  transition(b, to, WR_BREAKER_CAUSE_MODE, now_ns);
+  wr_breaker_transition(b, to, WR_BREAKER_CAUSE_MODE, now_ns);
 }
 
 void wr_breaker_force(struct wr_breaker *b, enum wr_breaker_mode mode, uint64_t now_ns)
@@ -269,7 +215,7 @@ void wr_breaker_force(struct wr_breaker *b, enum wr_breaker_mode mode, uint64_t 
   WR_CHECK(mode < WR_BREAKER_MODES);
   wr_breaker_advance(b, now_ns);
   b->forced = (uint8_t)mode;
-  follow_mode(b, now_ns);
+  wr_breaker_follow_mode(b, now_ns);
   trip_if_due(b, now_ns);
 }
 
@@ -303,26 +249,17 @@ void wr_breaker_reconfigure(struct wr_breaker *b, const struct wr_breaker_config
   wr_window_reshape(&b->window, config->window_kind, config->window_size, now_ns);
   wr_inflight_reshape(&b->inflight, config->slow_call_ns, now_ns);
   if (b->state == WR_BREAKER_CLOSED && config->ramp_ns == 0) b->until_ns = b->since_ns;
-  follow_mode(b, now_ns);
+  wr_breaker_follow_mode(b, now_ns);
   trip_if_due(b, now_ns);
-  if (b->state == WR_BREAKER_HALF_OPEN) decide(b, config->probes, now_ns);
+  if (b->state == WR_BREAKER_HALF_OPEN) wr_breaker_decide(b, config->probes, now_ns);
 }
 
 // Admission
 
-// Grows in a straight line from `ramp_from` to 1 while the ramp lasts.
-static double admitted_share(const struct wr_breaker *b, uint64_t now_ns)
-{
-  if (b->state == WR_BREAKER_OPEN || b->state == WR_BREAKER_FORCED_OPEN) return 0;
-  if (b->state != WR_BREAKER_CLOSED || now_ns >= b->until_ns) return 1;
-  double done = share_of(wr_deadline_left(now_ns, b->since_ns), b->until_ns - b->since_ns);
-  return b->config.ramp_from + (1 - b->config.ramp_from) * done;
-}
-
 // Spreads the admitted calls evenly, without a random draw.
 static bool passes_ramp(struct wr_breaker *b, uint64_t now_ns)
 {
-  double share = admitted_share(b, now_ns);
+  double share = wr_breaker_share(b, now_ns);
   if (share >= 1) return true;
   b->ramp_credit += share;
   if (b->ramp_credit < 1) return false;
@@ -422,7 +359,7 @@ static bool settle_probe(struct wr_breaker *b, uint16_t lease, enum wr_outcome o
     return false;
   }
   count_result(b, outcome, slow);
-  if (is_verdict) decide(b, b->config.probes, now_ns);
+  if (is_verdict) wr_breaker_decide(b, b->config.probes, now_ns);
   return true;
 }
 
@@ -470,140 +407,4 @@ enum wr_breaker_state wr_breaker_state(const struct wr_breaker *b, uint64_t now_
   struct wr_breaker later = *b;
   wr_breaker_advance(&later, now_ns);
   return later.state;
-}
-
-void wr_breaker_stats(struct wr_breaker *b, uint64_t now_ns, struct wr_breaker_stats *stats)
-{
-  wr_breaker_advance(b, now_ns);
-  struct evidence e = gather(b, now_ns);
-  bool is_open = b->state == WR_BREAKER_OPEN;
-  *stats = (struct wr_breaker_stats){
-      .state = b->state,
-      .mode = (uint8_t)wr_breaker_mode(b),
-      .calls = e.sum.total,
-      .failures = e.sum.failure,
-      .slow = e.sum.slow,
-      .overdue = e.overdue,
-      .inflight = b->inflight.count,
-      .probes = b->probes.live,
-      .trips = b->trips,
-      .enough = e.sum.total >= wr_breaker_config_min_calls(&b->config),
-      .failure_rate = e.failure_rate,
-      .slow_rate = e.slow_rate,
-      .share = admitted_share(b, now_ns),
-      .since_ns = b->since_ns,
-      .retry_after_ns = is_open ? wr_deadline_left(b->until_ns, now_ns) : 0,
-  };
-}
-
-bool wr_breaker_take_event(struct wr_breaker *b, struct wr_breaker_event *event)
-{
-  return wr_breaker_events_take(&b->events, event);
-}
-
-// Repair
-
-static uint64_t open_time_max(const struct wr_breaker_config *c)
-{
-  return (uint64_t)((double)c->open_max_ns * (1 + c->open_jitter)) + 1;
-}
-
-static void repair_fields(struct wr_breaker *b, uint64_t now_ns)
-{
-  if (wr_breaker_config_check(&b->config) != NULL) wr_breaker_config_init(&b->config);
-  if (b->forced >= WR_BREAKER_MODES) b->forced = WR_BREAKER_MODE_NORMAL;
-  if (b->trips > TRIPS_MAX) b->trips = TRIPS_MAX;
-  if (!(b->ramp_credit >= 0 && b->ramp_credit < 2)) b->ramp_credit = 0;
-  const uint64_t *s = b->rng.s;
-  if ((s[0] | s[1] | s[2] | s[3]) == 0) wr_rng_init(&b->rng, now_ns);
-}
-
-// The longest that a state may last from now on.
-static uint64_t time_max(const struct wr_breaker *b)
-{
-  switch (b->state) {
-  case WR_BREAKER_OPEN: return open_time_max(&b->config);
-  case WR_BREAKER_HALF_OPEN: return wr_breaker_config_half_open(&b->config);
-  default: return b->config.ramp_ns;
-  }
-}
-
-static void repair_times(struct wr_breaker *b, uint64_t now_ns)
-{
-  uint64_t end_ns = wr_deadline_in(now_ns, time_max(b));
-  // An open time may be longer than a new configuration allows; it is whole if its parts agree.
-  bool is_whole = b->state == WR_BREAKER_OPEN && b->open_last_ns <= 2 * WR_DURATION_MAX &&
-                  b->since_ns <= now_ns && b->until_ns == b->since_ns + b->open_last_ns;
-  if (!is_whole && b->until_ns > end_ns) b->until_ns = end_ns;
-  if (!is_whole && b->open_last_ns > open_time_max(&b->config)) b->open_last_ns = b->config.open_ns;
-  if (b->since_ns > now_ns) b->since_ns = now_ns;
-  if (b->until_ns < b->since_ns) b->until_ns = b->since_ns;
-}
-
-void wr_breaker_repair(struct wr_breaker *b, uint32_t live_normal, uint32_t live_probes,
-                       uint64_t now_ns)
-{
-  repair_fields(b, now_ns);
-  wr_breaker_events_repair(&b->events);
-  wr_window_repair(&b->window, b->config.window_kind, b->config.window_size, now_ns);
-  bool is_lost = b->state >= WR_BREAKER_STATES;
-  if (is_lost) b->state = WR_BREAKER_HALF_OPEN;
-  if (b->events.reported >= WR_BREAKER_STATES) b->events.reported = b->state;
-  repair_times(b, now_ns);
-  wr_inflight_repair(&b->inflight, b->config.slow_call_ns, live_normal, now_ns);
-  wr_probes_repair(&b->probes, b->until_ns);
-  bool is_half_open = b->state == WR_BREAKER_HALF_OPEN;
-  if (is_lost || (is_half_open && b->probes.live != live_probes)) {
-    transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_REPAIRED, now_ns);
-  } else if (b->events.reported != b->state) {
-    record(b, b->state, WR_BREAKER_CAUSE_REPAIRED, now_ns);
-  }
-  if (b->state != WR_BREAKER_HALF_OPEN) wr_probes_reset(&b->probes);
-  follow_mode(b, now_ns);
-}
-
-// Names
-
-static const char *const states[WR_BREAKER_STATES] = {
-#define WR_BREAKER_STATE(ENUM, name, meaning) [WR_BREAKER_##ENUM] = name,
-#include "tables/states.def"
-};
-
-static const char *const modes[WR_BREAKER_MODES] = {
-#define WR_BREAKER_MODE(ENUM, name, meaning) [WR_BREAKER_MODE_##ENUM] = name,
-#include "tables/states.def"
-};
-
-static const char *const causes[WR_BREAKER_CAUSES] = {
-#define WR_BREAKER_CAUSE(ENUM, name, meaning) [WR_BREAKER_CAUSE_##ENUM] = name,
-#include "tables/states.def"
-};
-
-static const char *const refusals[WR_BREAKER_REFUSALS] = {
-#define WR_BREAKER_REFUSAL(ENUM, name, meaning) [WR_BREAKER_REFUSAL_##ENUM] = name,
-#include "tables/states.def"
-};
-
-const char *wr_breaker_state_name(enum wr_breaker_state state)
-{
-  WR_CHECK(state < WR_BREAKER_STATES);
-  return states[state];
-}
-
-const char *wr_breaker_mode_name(enum wr_breaker_mode mode)
-{
-  WR_CHECK(mode < WR_BREAKER_MODES);
-  return modes[mode];
-}
-
-const char *wr_breaker_cause_name(enum wr_breaker_cause cause)
-{
-  WR_CHECK(cause < WR_BREAKER_CAUSES);
-  return causes[cause];
-}
-
-const char *wr_breaker_refusal_name(enum wr_breaker_refusal_kind kind)
-{
-  WR_CHECK(kind < WR_BREAKER_REFUSALS);
-  return refusals[kind];
 }

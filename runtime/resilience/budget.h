@@ -31,6 +31,7 @@ void wr_budget_config_init(struct wr_budget_config *config);
 /// NULL, or which bound is broken.
 const char *wr_budget_config_check(const struct wr_budget_config *config);
 
+/// Begins with the minimum only. The configuration must pass its check.
 void wr_budget_init(struct wr_budget *b, const struct wr_budget_config *config);
 
 /// Applies another configuration; what was deposited and withdrawn stays, as far as it fits the

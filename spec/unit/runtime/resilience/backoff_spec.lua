@@ -7,7 +7,7 @@ local function config(jitter, options)
   c.wr_backoff_config_init(k)
   k.jitter = c["WR_BACKOFF_" .. jitter]
   for key, value in pairs(options or {}) do k[key] = value end
-  assert.equal(nil, c.wr_backoff_config_check(k) ~= nil and ffi.string(c.wr_backoff_config_check(k)) or nil)
+  assert(c.wr_backoff_config_check(k) == nil)
   return k
 end
 
@@ -28,12 +28,14 @@ local WIDE = { base_ns = S, cap_ns = 3600 * S }
 describe("backoff", function()
   it("doubles from 50 ms to 1 s with full jitter by default", function()
     local k = config("FULL")
-    assert.same({ 25 * MS, 50 * MS, 100 * MS, 200 * MS, 400 * MS, 500 * MS, 500 * MS }, sequence(k, same(0.5, 7)))
+    assert.same({ 25 * MS, 50 * MS, 100 * MS, 200 * MS, 400 * MS, 500 * MS, 500 * MS },
+      sequence(k, same(0.5, 7)))
     assert.same({ 0, 0 }, sequence(k, same(0, 2)))
   end)
 
   it("is exact without jitter", function()
-    assert.same({ 50 * MS, 100 * MS, 200 * MS, 400 * MS, 800 * MS, S, S }, sequence(config("NONE"), same(0.9, 7)))
+    assert.same({ 50 * MS, 100 * MS, 200 * MS, 400 * MS, 800 * MS, S, S },
+      sequence(config("NONE"), same(0.9, 7)))
     assert.same({ 100 * MS, 300 * MS, 900 * MS, S },
       sequence(config("NONE", { base_ns = 100 * MS, factor = 3 }), same(0, 4)))
     assert.same({ 50 * MS, 50 * MS }, sequence(config("NONE", { factor = 1 }), same(0, 2)))
@@ -48,7 +50,8 @@ describe("backoff", function()
       { "DECORRELATED", WIDE, same(0, 3), { S, S, S } },
       { "RATIO", { base_ns = S, cap_ns = 3600 * S, ratio = 0.5 }, same(0, 2), { 0.5 * S, S } },
       { "RATIO", { base_ns = S, cap_ns = 3600 * S, ratio = 0.5 }, same(0.5, 2), { S, 2 * S } },
-      { "RATIO", { base_ns = S, cap_ns = 3600 * S, ratio = 0.25, factor = 1 }, same(0, 1), { 0.75 * S } },
+      { "RATIO", { base_ns = S, cap_ns = 3600 * S, ratio = 0.25, factor = 1 }, same(0, 1),
+        { 0.75 * S } },
     }
     for _, case in ipairs(cases) do
       assert.same(case[4], sequence(config(case[1], case[2]), case[3]), case[1])
@@ -75,7 +78,8 @@ describe("backoff", function()
       local k = config(jitter)
       local low = sequence(k, same(0.2, 30))[30]
       local high = sequence(k, same(0.8, 30))[30]
-      assert.is_true(high - low >= 100 * MS, jitter .. " bunches at the cap: " .. low .. " " .. high)
+      assert.is_true(high - low >= 100 * MS, jitter .. " bunches at the cap: " .. low .. " "
+        .. high)
       assert.is_true(sequence(k, same(1 - 2 ^ -53, 30))[30] <= S, jitter .. " exceeds the cap")
     end
   end)
@@ -90,7 +94,8 @@ describe("backoff", function()
         for attempt = 0, 200 do
           at.attempt = attempt < 150 and attempt or math.random(1e6)
           local delay = tonumber(c.wr_backoff_next_at(k, at, math.random()))
-          assert.is_true(delay >= 0 and delay <= S, ("seed %d: %s %d"):format(seed, jitter, attempt))
+          assert.is_true(delay >= 0 and delay <= S,
+            ("seed %d: %s %d"):format(seed, jitter, attempt))
         end
         at.attempt = 1e6
         assert.is_true(tonumber(c.wr_backoff_next_at(k, at, 0.5)) <= S)

@@ -78,19 +78,22 @@ function World:settle()
     -- Invariant 2: a stale result changes nothing but the stale counter.
     self:check(not counted, "a stale result counted")
     before.counters.stale = before.counters.stale + 1
-    self:check(ffi.C.memcmp(before, self.b, ffi.sizeof(before)) == 0, "a stale result changed something")
+    self:check(ffi.C.memcmp(before, self.b, ffi.sizeof(before)) == 0,
+      "a stale result changed something")
   elseif outcome ~= SUCCESS and outcome ~= FAILURE then
     -- Invariant 12: not executed, not counted.
     self:check(self.b.generation == before.generation, "an ignored call caused a transition")
     self:check(self.b.counters.failed == before.counters.failed
-      and self.b.counters.successful == before.counters.successful, "an ignored call moved a counter")
+      and self.b.counters.successful == before.counters.successful,
+      "an ignored call moved a counter")
     self:check(self.b.window.ring.sum.total == before.window.ring.sum.total or
       self.b.window.kind == c.WR_WINDOW_TIME, "an ignored call entered the window")
   end
   -- Invariant 2: settled once.
   local again = ffi.new("struct wr_breaker", self.b)
   self:check(not c.wr_breaker_settle(self.b, t, self.below(4), self.now), "settled twice")
-  self:check(ffi.C.memcmp(again, self.b, ffi.sizeof(again)) == 0, "the second settle changed something")
+  self:check(ffi.C.memcmp(again, self.b, ffi.sizeof(again)) == 0,
+    "the second settle changed something")
 end
 
 function World:count(kind)
@@ -104,8 +107,8 @@ end
 function World:check_invariants()
   local b, k = self.b, self.b.config
   -- Invariant 1: probes are bounded, and so is the stay in half-open.
-  self:check(b.probes.live + b.probes.succeeded + b.probes.failed <= math.max(k.probes, self.most_probes or 0),
-    "too many probes")
+  local probes = b.probes.live + b.probes.succeeded + b.probes.failed
+  self:check(probes <= math.max(k.probes, self.most_probes or 0), "too many probes")
   self:check(b.probes.live <= self:count(c.WR_TICKET_PROBE), "more leases than probes")
   if b.state == c.WR_BREAKER_HALF_OPEN then
     local longest = tonumber(c.wr_breaker_config_half_open(k))
@@ -122,7 +125,8 @@ function World:check_invariants()
   local told = c.wr_breaker_state(b, later)
   c.wr_breaker_advance(copy, later)
   self:check(copy.state == told, "the state told is not the state reached")
-  self:check(ffi.cast("uint64_t", self.now) < c.wr_breaker_next_ns(copy), "a due time is left behind")
+  self:check(ffi.cast("uint64_t", self.now) < c.wr_breaker_next_ns(copy),
+    "a due time is left behind")
   local s = ffi.new("struct wr_breaker_stats")
   c.wr_breaker_stats(copy, later, s)
   self:check(s.failures <= s.calls and s.slow <= s.calls, "parts exceed the whole")
@@ -292,7 +296,8 @@ describe("breaker repair", function()
         and before.retry_after_ns == after.retry_after_ns and before.state == after.state,
         ("other figures: calls %d %d failures %d %d overdue %d %d probes %d %d after %s %s"):format(
           before.calls, after.calls, before.failures, after.failures, before.overdue, after.overdue,
-          before.probes, after.probes, tostring(before.retry_after_ns), tostring(after.retry_after_ns)))
+          before.probes, after.probes, tostring(before.retry_after_ns),
+          tostring(after.retry_after_ns)))
     end
   end)
 

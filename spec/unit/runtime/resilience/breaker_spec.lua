@@ -1,6 +1,6 @@
 local c, ffi = require "spec.support.c" ("resilience/breaker.h")
 
-local MS, S = 1e6, 1e9
+local S = 1e9
 local NEVER = 0xffffffffffffffffULL
 
 local function config(options)
@@ -74,7 +74,8 @@ function Breaker:events()
   while c.wr_breaker_take_event(self.c, e) do
     list[#list + 1] = {
       seq = tonumber(e.seq), at = tonumber(e.at_ns), calls = e.calls, overdue = e.overdue,
-      from = ffi.string(c.wr_breaker_state_name(e.from)), to = ffi.string(c.wr_breaker_state_name(e.to)),
+      from = ffi.string(c.wr_breaker_state_name(e.from)),
+      to = ffi.string(c.wr_breaker_state_name(e.to)),
       cause = ffi.string(c.wr_breaker_cause_name(e.cause)), failure_rate = e.failure_rate,
     }
   end
@@ -159,7 +160,7 @@ describe("closed breaker", function()
     assert.equal("open", b:call("failure", 4):state())
   end)
 
-  it("trips on failures in a row, which a success interrupts and an ignored call does not", function()
+  it("trips on failures in a row, which only a success interrupts", function()
     local b = new({ consecutive = 3, failure_rate = 0 })
     b:call("failure", 2):call("success"):call("failure", 2):call("ignored"):call("cancelled")
     assert.equal("closed", b:state())
@@ -306,9 +307,10 @@ describe("open breaker", function()
     assert.equal(6, b:stats().trips)
   end)
 
-  it("starts from the first open time again after it was closed for as long as it was open", function()
+  it("forgets its trips after it was closed for as long as it was open", function()
     local function second(closed_for)
-      local b = new({ failure_rate = 0, consecutive = 1 }):call("failure"):at(5 * S):call("success", 3)
+      local b = new({ failure_rate = 0, consecutive = 1 }):call "failure"
+      b:at(5 * S):call("success", 3)
       assert.equal("closed", b:state())
       b:at(b.now + closed_for):call("failure")
       local _, _, after = b:try()
@@ -369,8 +371,8 @@ describe("half-open breaker", function()
     }
     for _, case in ipairs(cases) do
       local n, rate, slow_rate, results, want, reason = unpack(case)
-      local b = half_open { probes = n, failure_rate = rate, slow_rate = slow_rate, slow_call_ns = S,
-        consecutive = 20, min_calls = 20 }
+      local b = half_open { probes = n, failure_rate = rate, slow_rate = slow_rate,
+        slow_call_ns = S, consecutive = 20, min_calls = 20 }
       assert.equal("half_open", b:state())
       local tickets = {}
       for i = 1, #results do tickets[i] = b:try() end
@@ -386,7 +388,9 @@ describe("half-open breaker", function()
 
   it("replaces a probe that was released without a verdict, and no other", function()
     local b = half_open()
-    local a, _, _ = b:try(), b:try(), b:try()
+    local a = b:try()
+    b:try()
+    b:try()
     assert.is_nil(b:try())
     b:settle(a, "cancelled")
     local replacement = b:try()
@@ -507,9 +511,8 @@ describe("ramp", function()
     end
     local b = recovered { ramp_ns = 10 * S }
     assert.is_true(math.abs(b:stats().share - 0.1) < 1e-9)
-    local _, _, after
-    for _ = 1, 5 do _, _, after = b:try() end
-    assert.equal(10 * S, tonumber(after))
+    b:try()
+    assert.equal(10 * S, tonumber((select(3, b:try()))))
   end)
 
   it("admits the first call", function()
@@ -650,15 +653,19 @@ describe("reconfigured breaker", function()
   it("refuses a configuration outside its bounds, and names the bound", function()
     local cases = {
       { { window_kind = 7 }, "window" }, { { window_size = 0 }, "1ms" },
-      { { window_kind = 1, window_size = 1025 }, "1024" }, { { window_kind = 1, window_size = 0 }, "1 to" },
+      { { window_kind = 1, window_size = 1025 }, "1024" },
+      { { window_kind = 1, window_size = 0 }, "1 to" },
       { { min_calls = 0 }, "min_calls" }, { { consecutive = 2e6 }, "consecutive" },
       { { failure_rate = 1.1 }, "failure_rate" }, { { failure_rate = 0 / 0 }, "failure_rate" },
       { { slow_rate = -1 }, "slow_rate" }, { { slow_rate = 0.5 }, "needs slow_call" },
       { { open_ns = 0 }, "open must" }, { { open_max_ns = S }, "at least open" },
-      { { open_jitter = 2 }, "open_jitter" }, { { probes = 0 }, "probes" }, { { probes = 17 }, "probes" },
-      { { attempt_timeout_ns = 1e18 }, "attempt_timeout" }, { { probe_lease_ns = 1e18 }, "probe_lease" },
+      { { open_jitter = 2 }, "open_jitter" }, { { probes = 0 }, "probes" },
+      { { probes = 17 }, "probes" },
+      { { attempt_timeout_ns = 1e18 }, "attempt_timeout" },
+      { { probe_lease_ns = 1e18 }, "probe_lease" },
       { { half_open_ns = 1e18 }, "half_open" }, { { ramp_ns = 1e18 }, "ramp must" },
-      { { ramp_from = 2 }, "ramp_from" }, { { mode = 9 }, "mode" }, { { slow_call_ns = 1e18 }, "slow_call" },
+      { { ramp_from = 2 }, "ramp_from" }, { { mode = 9 }, "mode" },
+      { { slow_call_ns = 1e18 }, "slow_call" },
     }
     for _, case in ipairs(cases) do
       local message = c.wr_breaker_config_check(config(case[1]))

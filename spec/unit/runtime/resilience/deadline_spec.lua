@@ -1,4 +1,4 @@
-local c, ffi = require "spec.support.c" ("resilience/deadline.h")
+local c = require "spec.support.c" ("resilience/deadline.h")
 
 local NEVER = 0xffffffffffffffffULL
 

@@ -55,7 +55,11 @@ describe("ticket", function()
 
   it("knows every error kind there is", function()
     local covered = {}
-    for _, case in ipairs(cases) do covered[tonumber(ffi.cast("int", c["WR_ERROR_" .. case[1]]))] = true end
-    for kind = 0, c.WR_ERROR_KINDS - 1 do assert.is_true(covered[kind], "no case for kind " .. kind) end
+    for _, case in ipairs(cases) do
+      covered[tonumber(ffi.cast("int", c["WR_ERROR_" .. case[1]]))] = true
+    end
+    for kind = 0, c.WR_ERROR_KINDS - 1 do
+      assert.is_true(covered[kind], "no case for kind " .. kind)
+    end
   end)
 end)
