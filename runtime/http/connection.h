@@ -98,12 +98,6 @@ void wr_connection_poke(struct wr_connection *c);
 /// The socket is of no use: told to the layer above by the next `advance`. Keeps the first reason.
 void wr_connection_fail(struct wr_connection *c, enum wr_error_kind kind, const char *text);
 
-/// Sends what is waiting as far as the socket takes it. Calls no hooks.
-void wr_connection_flush(struct wr_connection *c);
-
-/// Appends to what is waiting, or sends at once when it is much. Calls no hooks.
-void wr_connection_send(struct wr_connection *c, const struct wr_str *pieces, int count);
-
 /// Uses up input.
 void wr_connection_consume(struct wr_connection *c, size_t len);
 
