@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/duration.h"
 #include "http/output.h"
+#include "http/request.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -421,7 +422,7 @@ bool wr_connection_open(struct wr_server *s, int fd, const char *client, uint16_
   wr_buf_init(&c->out, OUT_MAX);
   wr_region_init(&c->region, REGION_MAX);
   c->client_port = port;
-  strncpy(c->client, client, sizeof(c->client) - 1);
+  memcpy(c->client, client, strnlen(client, sizeof(c->client) - 1));
   wr_list_push(&s->connections, &c->link);
   s->stats.open++;
   become_idle(c);

@@ -107,12 +107,6 @@ void wr_connection_close(struct wr_connection *c, bool reset);
 /// Closes an idle connection, lets any other finish its exchange and then close.
 void wr_connection_drain(struct wr_connection *c);
 
-/// Reads a head from the input and begins the exchange. True when anything changed.
-bool wr_request_begin(struct wr_connection *c);
-
-/// Answers by ourselves, for want of a proper head, and closes.
-void wr_request_refuse(struct wr_connection *c, int status, const char *detail);
-
 /// Hands request body to the layer above while it wants some. May call hooks.
 void wr_exchange_deliver(struct wr_exchange *x);
 

@@ -54,7 +54,10 @@ struct wr_exchange_stats {
   bool is_complete;        ///< the response left whole
 };
 
+/// Borrowed until `on_end`.
 const struct wr_exchange_info *wr_exchange_info(const struct wr_exchange *x);
+
+/// Borrowed until `on_end`.
 const struct wr_exchange_stats *wr_exchange_stats(const struct wr_exchange *x);
 
 /// Wants (more of) the request body. The first call answers `Expect: 100-continue`.

@@ -1,8 +1,6 @@
-#include "http/connection.h"
+#include "http/request.h"
 
 #include "http/uri.h"
-
-#include <stdio.h>
 
 enum {
   REQUEST_ID_MAX = 128,

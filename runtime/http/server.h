@@ -31,7 +31,7 @@ struct wr_server_stats {
   uint64_t accept_paused; ///< times that connections_max or descriptor pressure stopped accepting
 };
 
-/// `hooks`, `ctx` and `options` (copied) serve all listeners. `log` may be NULL.
+/// `hooks`, `ctx` and `options` (copied) serve all listeners.
 struct wr_server *wr_server_new(struct wr_loop *l, const struct wr_server_options *options,
                                 const struct wr_http_hooks *hooks, void *ctx);
 
@@ -49,6 +49,7 @@ void wr_server_drain(struct wr_server *s, void (*on_drained)(void *ctx), void *c
 /// Breaks every connection off now; `on_end` comes for each live exchange.
 void wr_server_abort(struct wr_server *s);
 
+/// Borrowed; counts on while the server lives.
 const struct wr_server_stats *wr_server_stats(const struct wr_server *s);
 
 /// Frees a server that is drained and whose handles have closed.
