@@ -6,6 +6,7 @@
 #include "http/request.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -422,7 +423,7 @@ bool wr_connection_open(struct wr_server *s, int fd, const char *client, uint16_
   wr_buf_init(&c->out, OUT_MAX);
   wr_region_init(&c->region, REGION_MAX);
   c->client_port = port;
-  memcpy(c->client, client, strnlen(client, sizeof(c->client) - 1));
+  snprintf(c->client, sizeof(c->client), "%s", client);
   wr_list_push(&s->connections, &c->link);
   s->stats.open++;
   become_idle(c);

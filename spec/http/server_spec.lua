@@ -807,6 +807,49 @@ describe("http server", function()
     end)
   end)
 
+  it("survives a storm of clients that do as they like", function()
+    local seed = os.time()
+    math.randomseed(seed)
+    start("--body-max", 100000, "--connections-max", 30, "--body-timeout", "200ms",
+      "--head-timeout", "200ms")
+    local body = ("x"):rep(3000)
+    local parts = {
+      get "/hello", get "/chunks", get "/late?ms=3", get "/big?bytes=300000", get "/abort", get "/short",
+      get "/excess", get "/abort-late?ms=2", get "/end-unanswered", get "/hold", request("HEAD", "/hello"),
+      post("/echo", body), post("/count", body), post("/slow-read", body), post("/ignore-body", body),
+      request("POST", "/echo", "Transfer-Encoding: chunked\r\n", "5\r\nabcde\r\n0\r\n\r\n"),
+      request("POST", "/count", "Transfer-Encoding: chunked\r\n", "5\r\nabc"),
+      request("POST", "/count", "Transfer-Encoding: chunked\r\n", "zz\r\n"),
+      request("POST", "/count", "Content-Length: 9\r\nExpect: 100-continue\r\n"),
+      "GET /hello HTTP/1.0\r\n\r\n", "BROKEN\r\n\r\n", "GET /hel", "\r\n",
+    }
+    local acts = {
+      function(c) c:try_send(parts[math.random(#parts)]) end,
+      function(c) c:try_send(parts[math.random(#parts)] .. parts[math.random(#parts)]) end,
+      function(c) c:is_silent(0.001) end,
+      function(c) if not c:is_silent(0) then c:skip(math.random(5000)) end end,
+      function(c) c:half_close() end,
+      function(c) c:reset() return true end,
+      function(c) c:close() return true end,
+    }
+    local open = {}
+    for i = 1, 1500 do
+      if #open < 20 then open[#open + 1] = connect { timeout = 0.01 } end
+      local at = math.random(#open)
+      if acts[math.random(#acts)](open[at]) then table.remove(open, at) end
+      if i % 100 == 0 then raw.once(port, get "/release") end
+      assert.is_false(server:is_over(), "seed " .. seed)
+    end
+    for _, c in ipairs(open) do c:reset() end
+    wait.for_("every exchange to end (seed " .. seed .. ")", function()
+      local r = raw.once(port, get "/stats").body
+      return r:find "open=1 active=1 ", r
+    end)
+    local _, gone = server:stdout():gsub("\ngone ", "")
+    local _, ended = server:stdout():gsub("\nend ", "")
+    assert.is_true(ended > gone and gone > 0, "seed " .. seed)
+  end)
+
   it("holds no descriptor of a connection that has ended", function()
     start()
     raw.once(port, get "/hello")

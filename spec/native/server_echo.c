@@ -1,9 +1,10 @@
 // A server with scripted handlers, for specs that talk to it in raw bytes.
 //
-//   server_echo [--head-timeout 1s] [--body-timeout 1s] [--send-timeout 1s] [--keep-alive-timeout
-//   1s]
-//               [--connections-max N] [--body-max N] [--files-max N] [--via NAME] [--server NAME]
-//               [--admin] [--quiet]
+//   server_echo [OPTION VALUE]...
+//
+// Options: --head-timeout, --body-timeout, --send-timeout, --keep-alive-timeout (durations),
+// --connections-max, --body-max, --files-max (numbers), --via, --server (names); without a value
+// --admin and --quiet.
 //
 // Prints "port N"; then, unless quiet, a line per event of an exchange. SIGTERM drains, SIGUSR1
 // breaks off, SIGUSR2 stops listening. At the end prints "drained", checks that nothing is open,
