@@ -98,12 +98,6 @@ void wr_connection_poke(struct wr_connection *c);
 /// The socket is of no use: told to the layer above by the next `advance`. Keeps the first reason.
 void wr_connection_fail(struct wr_connection *c, enum wr_error_kind kind, const char *text);
 
-/// Sends what is waiting as far as the socket takes it. Calls no hooks.
-void wr_connection_flush(struct wr_connection *c);
-
-/// Appends to what is waiting, or sends at once when it is much. Calls no hooks.
-void wr_connection_send(struct wr_connection *c, const struct wr_str *pieces, int count);
-
 /// Uses up input.
 void wr_connection_consume(struct wr_connection *c, size_t len);
 
@@ -112,12 +106,6 @@ void wr_connection_close(struct wr_connection *c, bool reset);
 
 /// Closes an idle connection, lets any other finish its exchange and then close.
 void wr_connection_drain(struct wr_connection *c);
-
-/// Reads a head from the input and begins the exchange. True when anything changed.
-bool wr_request_begin(struct wr_connection *c);
-
-/// Answers by ourselves, for want of a proper head, and closes.
-void wr_request_refuse(struct wr_connection *c, int status, const char *detail);
 
 /// Hands request body to the layer above while it wants some. May call hooks.
 void wr_exchange_deliver(struct wr_exchange *x);

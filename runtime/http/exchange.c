@@ -1,6 +1,6 @@
 #include "http/exchange.h"
 
-#include "http/connection.h"
+#include "http/output.h"
 #include "http/response.h"
 
 enum { PROBLEM_MAX = 2048 };
@@ -36,7 +36,7 @@ void wr_exchange_read(struct wr_exchange *x)
   x->has_read = true;
   if (x->is_expecting && !x->is_responded && is_open(c)) {
     x->is_expecting = false;
-    wr_connection_send(c, &WR_STR("HTTP/1.1 100 Continue\r\n\r\n"), 1);
+    wr_output_send(c, &WR_STR("HTTP/1.1 100 Continue\r\n\r\n"), 1);
   }
   wr_connection_poke(c);
 }
@@ -175,12 +175,12 @@ static void send_piece(struct wr_exchange *x, struct wr_str data)
 {
   struct wr_connection *c = wr_exchange_connection(x);
   if (x->framing != WR_FRAMING_CHUNKED) {
-    wr_connection_send(c, &data, 1);
+    wr_output_send(c, &data, 1);
     return;
   }
   char line[WR_BODY_CHUNK_HEAD_MAX];
   struct wr_str chunk[] = {{line, wr_body_chunk_head(line, data.len)}, data, WR_STR("\r\n")};
-  wr_connection_send(c, chunk, 3);
+  wr_output_send(c, chunk, 3);
 }
 
 bool wr_exchange_write(struct wr_exchange *x, struct wr_str data)
@@ -221,7 +221,7 @@ void wr_exchange_end(struct wr_exchange *x)
   }
   x->is_ended = true;
   if (is_open(c) && x->framing == WR_FRAMING_CHUNKED && !x->is_bodyless) {
-    wr_connection_send(c, &WR_STR("0\r\n\r\n"), 1);
+    wr_output_send(c, &WR_STR("0\r\n\r\n"), 1);
   }
   wr_connection_poke(c);
 }

@@ -1,11 +1,12 @@
 #pragma once
 /// One request and its response on a client connection, as the layers above see it.
 ///
-/// The server creates an exchange when a head is complete and hands it to the hooks; the layer above
-/// answers with `respond`, `write`, `end`, at once or later. Framing, hop-by-hop fields, Date, Via and
-/// keep-alive are the server's business. Bytes stream both ways with back-pressure (high and low marks
-/// 64 and 16 KiB). The exchange ends in exactly one `on_end`; it must not be touched afterwards.
-/// One worker's loop. Hooks are never called from inside a function of this header.
+/// The server creates an exchange when a head is complete and hands it to the hooks; the layer
+/// above answers with `respond`, `write`, `end`, at once or later. Framing, hop-by-hop fields,
+/// Date, Via and keep-alive are the server's business. Bytes stream both ways with back-pressure
+/// (high and low marks 64 and 16 KiB). The exchange ends in exactly one `on_end`; it must not be
+/// touched afterwards. One worker's loop. Hooks are never called from inside a function of this
+/// header.
 
 #include "base/error.h"
 #include "http/parser.h"
@@ -14,7 +15,8 @@ struct wr_exchange;
 struct wr_server;
 
 struct wr_http_hooks {
-  /// A request head is complete and acceptable. `*slot` is the layer's own pointer for this exchange.
+  /// A request head is complete and acceptable. `*slot` is the layer's own pointer for this
+  /// exchange.
   void (*on_request)(void *ctx, struct wr_exchange *x, void **slot);
   /// A piece of request body, valid during the call; comes only after `wr_exchange_read`.
   /// Return false to pause until the next `wr_exchange_read`.
@@ -34,14 +36,14 @@ struct wr_http_hooks {
 /// Facts of the request. Valid until `on_end`.
 struct wr_exchange_info {
   const struct wr_head *head;
-  struct wr_region *region;    ///< the exchange's memory; for the layer above too
-  struct wr_str path;          ///< normal form for matching (wr_uri_normal_path)
-  struct wr_str client;        ///< numeric address of the peer
+  struct wr_region *region; ///< the exchange's memory; for the layer above too
+  struct wr_str path;       ///< normal form for matching (wr_uri_normal_path)
+  struct wr_str client;     ///< numeric address of the peer
   uint16_t client_port;
-  struct wr_str scheme;        ///< "http" or "https"
-  struct wr_str request_id;    ///< accepted from a trusted sane X-Request-ID, else made
-  uint64_t start_ns;           ///< first byte of the head
-  uint64_t head_ns;            ///< head complete
+  struct wr_str scheme;     ///< "http" or "https"
+  struct wr_str request_id; ///< accepted from a trusted sane X-Request-ID, else made
+  uint64_t start_ns;        ///< first byte of the head
+  uint64_t head_ns;         ///< head complete
 };
 
 /// Numbers for the access log; complete in `on_end`.
@@ -52,26 +54,36 @@ struct wr_exchange_stats {
   bool is_complete;        ///< the response left whole
 };
 
+/// Borrowed until `on_end`.
 const struct wr_exchange_info *wr_exchange_info(const struct wr_exchange *x);
+
+/// Borrowed until `on_end`.
 const struct wr_exchange_stats *wr_exchange_stats(const struct wr_exchange *x);
 
 /// Wants (more of) the request body. The first call answers `Expect: 100-continue`.
 void wr_exchange_read(struct wr_exchange *x);
 
-/// The response head. `headers` are end-to-end fields (others are dropped). `has_length` fixes the body
-/// at `length` bytes; else it is chunked (or until close for HTTP/1.0). Exactly once per exchange.
+/// The response head; `status` is 200 to 999. `headers` are end-to-end fields; hop-by-hop and
+/// framing ones, X-Request-ID, and names or values that HTTP does not allow are left out. May be
+/// NULL. `has_length` fixes the body at `length` bytes; else it is chunked (or until close for
+/// HTTP/1.0). Exactly once per exchange. A request body that was neither read nor asked for ends
+/// the connection when it is large: call `wr_exchange_read` first where it is wanted.
 void wr_exchange_respond(struct wr_exchange *x, int status, const struct wr_headers *headers,
                          bool has_length, uint64_t length);
 
-/// A piece of body (copied as far as the socket does not take it now). False above the high mark: the
-/// piece was taken, wait for `on_writable`. Ignored for HEAD, 204 and 304.
+/// A piece of body (copied as far as the socket does not take it now). False above the high mark:
+/// the piece was taken, wait for `on_writable`; false also once the client is gone: `on_gone` comes
+/// or came. Ignored for HEAD, 204, 205 and 304. What passes the promised length is dropped, and the
+/// connection closed at the end.
 bool wr_exchange_write(struct wr_exchange *x, struct wr_str data);
 
-/// The response is complete. Fewer bytes than `length` promised abort the connection instead.
+/// The response is complete. Fewer bytes than `length` promised abort the connection instead, and
+/// so does an exchange that was not answered — unless `on_gone` said that the request body was at
+/// fault: then the server answers 400, 408 or 413 by itself.
 void wr_exchange_end(struct wr_exchange *x);
 
-/// Breaks the exchange off: the connection is closed so that the client can tell (RST before the head
-/// left, otherwise an incomplete body).
+/// Breaks the exchange off: the connection is closed so that the client can tell (RST before the
+/// head left, otherwise an incomplete body).
 void wr_exchange_abort(struct wr_exchange *x);
 
 /// Head, body and end in one call, for small responses.

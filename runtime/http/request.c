@@ -1,16 +1,12 @@
-#include "http/connection.h"
+#include "http/request.h"
 
 #include "http/uri.h"
-
-#include <stdio.h>
 
 enum {
   REQUEST_ID_MAX = 128,
   // A request that came by us this often goes round in circles.
   VIA_LOOPS_MAX = 3,
 };
-
-// Strings for info, and room for the layer above besides the head.
 
 static void open_exchange(struct wr_connection *c, const struct wr_http_hooks *hooks)
 {
@@ -184,12 +180,15 @@ static size_t find_end(const struct wr_connection *c)
   return end ? (size_t)(end - c->view.ptr) + 4 : 0;
 }
 
-// Is it worth looking for errors in a head that is not whole? Every rule but the limits can be
-// broken only with a new line, so a head that drips in is not parsed once a byte.
+// Is it worth looking for errors in a head that is not whole? Beyond its first bytes every rule but
+// the limits is broken by a line's end, so a head that drips in is not parsed anew for each byte.
 static bool deserves_look(const struct wr_connection *c)
 {
-  if (c->scanned == 0 || c->view.len > c->server->options.limits.line_max) return true;
-  return memchr(c->view.ptr + c->scanned, '\n', c->view.len - c->scanned) != NULL;
+  const struct wr_parser_limits *limits = &c->server->options.limits;
+  if (c->scanned == 0 || c->view.len > limits->head_max) return true;
+  const char *line = memrchr(c->view.ptr, '\n', c->view.len);
+  size_t before = line ? (size_t)(line - c->view.ptr) + 1 : 0;
+  return before > c->scanned || c->view.len - before > limits->line_max;
 }
 
 // The head that the exchange keeps borrows a copy in the region: input comes and goes meanwhile.

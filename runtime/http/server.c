@@ -58,8 +58,7 @@ static void set_accepting(struct wr_server *s, bool is_accepting)
   if (s->is_accepting == is_accepting) return;
   s->is_accepting = is_accepting;
   if (!is_accepting) s->stats.accept_paused++;
-  WR_LIST_EACH(&s->listeners, node)
-  {
+  WR_LIST_EACH(&s->listeners, node) {
     struct wr_listener *listener = WR_CONTAINER(node, struct wr_listener, link);
     wr_io_want(&listener->io, is_accepting ? WR_IO_READ : 0);
   }
@@ -127,9 +126,10 @@ static bool accept_one(struct wr_server *s, int listener)
   socklen_t len = sizeof(peer);
   int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
-    if (is_pressure(errno)) turn_one_away(s, listener);
+    int error = errno;
+    if (is_pressure(error)) turn_one_away(s, listener);
     // A client that left while it was queued is no reason to stop.
-    return errno == EINTR || errno == ECONNABORTED || errno == EPROTO;
+    return error == EINTR || error == ECONNABORTED || error == EPROTO;
   }
   char client[INET6_ADDRSTRLEN];
   uint16_t port = write_peer(&peer, client, sizeof(client));
@@ -193,8 +193,7 @@ static void close_listener(struct wr_listener *listener)
 
 void wr_server_unlisten(struct wr_server *s, struct wr_str name)
 {
-  WR_LIST_EACH(&s->listeners, node)
-  {
+  WR_LIST_EACH(&s->listeners, node) {
     struct wr_listener *listener = WR_CONTAINER(node, struct wr_listener, link);
     if (wr_str_eq(wr_str_of(listener->name), name)) close_listener(listener);
   }
@@ -228,12 +227,10 @@ void wr_server_drain(struct wr_server *s, void (*on_drained)(void *ctx), void *c
   s->on_drained = on_drained;
   s->drained_ctx = ctx;
   wr_timer_stop(&s->accept_timer);
-  WR_LIST_EACH(&s->listeners, node)
-  {
+  WR_LIST_EACH(&s->listeners, node) {
     close_listener(WR_CONTAINER(node, struct wr_listener, link));
   }
-  WR_LIST_EACH(&s->connections, node)
-  {
+  WR_LIST_EACH(&s->connections, node) {
     wr_connection_drain(WR_CONTAINER(node, struct wr_connection, link));
   }
   wr_loop_defer(s->loop, &s->drained_work);
@@ -241,8 +238,7 @@ void wr_server_drain(struct wr_server *s, void (*on_drained)(void *ctx), void *c
 
 void wr_server_abort(struct wr_server *s)
 {
-  WR_LIST_EACH(&s->connections, node)
-  {
+  WR_LIST_EACH(&s->connections, node) {
     struct wr_connection *c = WR_CONTAINER(node, struct wr_connection, link);
     wr_connection_fail(c, WR_ERROR_CANCELLED, "the server breaks off");
     wr_connection_poke(c);

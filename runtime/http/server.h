@@ -1,8 +1,8 @@
 #pragma once
 /// HTTP/1.1 server: accepts on listening sockets it is lent, owns client connections, drains.
 ///
-/// One per worker and loop (another one serves the admin socket in the master). Knows nothing of Lua or
-/// policies: the layer above is a table of hooks.
+/// One per worker and loop (another one serves the admin socket in the master). Knows nothing of
+/// Lua or policies: the layer above is a table of hooks.
 
 #include "http/exchange.h"
 #include "loop/loop.h"
@@ -16,9 +16,9 @@ struct wr_server_options {
   uint64_t body_max;              ///< request body bytes, 413 past it; 0: no limit
   size_t connections_max;         ///< accepting pauses at it
   struct wr_parser_limits limits;
-  const char *via;     ///< pseudonym in Via, and the loop guard's mark; NULL adds none
+  const char *via;         ///< pseudonym in Via, and the loop guard's mark; NULL adds none
   const char *server_name; ///< Server field of responses made here; NULL adds none
-  bool is_admin;       ///< no Via, no forwarding fields, no request ids
+  bool is_admin;           ///< no Via, no forwarding fields, no request ids
 };
 
 extern const struct wr_server_options wr_server_options_default;
@@ -26,12 +26,12 @@ extern const struct wr_server_options wr_server_options_default;
 /// Counters; read-only for others.
 struct wr_server_stats {
   uint64_t accepted, open, active, requests;
-  uint64_t bad_requests;     ///< refused by parser or framing
+  uint64_t bad_requests; ///< refused by parser or framing
   uint64_t head_timeouts, body_timeouts, send_timeouts;
-  uint64_t accept_paused;    ///< times that connections_max or descriptor pressure stopped accepting
+  uint64_t accept_paused; ///< times that connections_max or descriptor pressure stopped accepting
 };
 
-/// `hooks`, `ctx` and `options` (copied) serve all listeners. `log` may be NULL.
+/// `hooks`, `ctx` and `options` (copied) serve all listeners.
 struct wr_server *wr_server_new(struct wr_loop *l, const struct wr_server_options *options,
                                 const struct wr_http_hooks *hooks, void *ctx);
 
@@ -49,6 +49,7 @@ void wr_server_drain(struct wr_server *s, void (*on_drained)(void *ctx), void *c
 /// Breaks every connection off now; `on_end` comes for each live exchange.
 void wr_server_abort(struct wr_server *s);
 
+/// Borrowed; counts on while the server lives.
 const struct wr_server_stats *wr_server_stats(const struct wr_server *s);
 
 /// Frees a server that is drained and whose handles have closed.

@@ -22,8 +22,8 @@ describe("http server", function()
 
   -- A request with a known id; `fields` are further lines, each with its CRLF.
   local function request(method, target, fields, body)
-    return method .. " " .. target .. " HTTP/1.1\r\nHost: a\r\nX-Request-ID: id\r\n" .. (fields or "")
-      .. "\r\n" .. (body or "")
+    return method .. " " .. target .. " HTTP/1.1\r\nHost: a\r\nX-Request-ID: id\r\n"
+      .. (fields or "") .. "\r\n" .. (body or "")
   end
 
   local function get(target, fields) return request("GET", target, fields) end
@@ -66,8 +66,9 @@ describe("http server", function()
       start()
       local c = connect()
       c:send(get "/chunks")
-      assert.equal("HTTP/1.1 200 OK\r\nDate: *\r\nX-Request-ID: id\r\nTransfer-Encoding: chunked\r\n\r\n"
-        .. "3\r\none\r\n5\r\nthree\r\n0\r\n\r\n", without_date(c:response().bytes))
+      assert.equal("HTTP/1.1 200 OK\r\nDate: *\r\nX-Request-ID: id\r\n"
+        .. "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n5\r\nthree\r\n0\r\n\r\n",
+        without_date(c:response().bytes))
       assert.is_true(is_still_open(c))
     end)
 
@@ -76,13 +77,13 @@ describe("http server", function()
       local c = connect()
       c:send "GET /chunks HTTP/1.0\r\nX-Request-ID: id\r\nConnection: keep-alive\r\n\r\n"
       local bytes, how = c:read_all()
-      assert.equal("HTTP/1.1 200 OK\r\nDate: *\r\nX-Request-ID: id\r\nConnection: close\r\n\r\nonethree",
-        without_date(bytes))
+      assert.equal("HTTP/1.1 200 OK\r\nDate: *\r\nX-Request-ID: id\r\nConnection: close\r\n\r\n"
+        .. "onethree", without_date(bytes))
       assert.equal("closed", how)
     end)
 
     local bodyless = {
-      { "HEAD", "/hello", "200 OK", "Content-Length: 5\r\n", "keeps the length that GET would have" },
+      { "HEAD", "/hello", "200 OK", "Content-Length: 5\r\n", "keeps the length of GET" },
       { "HEAD", "/chunks", "200 OK", "", "announces no chunks" },
       { "GET", "/status?code=204", "204 No Content", "", "has no length" },
       { "GET", "/status?code=304", "304 Not Modified", "", "claims no length of its own" },
@@ -96,8 +97,8 @@ describe("http server", function()
         c:send(request(method, target))
         local bytes = without_date(c:response(true).bytes)
         local content_type = target == "/chunks" and "" or "Content-Type: text/plain\r\n"
-        assert.equal("HTTP/1.1 " .. status .. "\r\n" .. content_type .. "Date: *\r\nX-Request-ID: id\r\n"
-          .. framing .. "\r\n", bytes)
+        assert.equal("HTTP/1.1 " .. status .. "\r\n" .. content_type
+          .. "Date: *\r\nX-Request-ID: id\r\n" .. framing .. "\r\n", bytes)
         c:send(get "/hello")
         assert.equal("hello", c:response().body)
       end)
@@ -289,7 +290,7 @@ describe("http server", function()
       assert.is_true(is_still_open(c))
     end)
 
-    it("closes when an unread body is large, so that the client can still read the answer", function()
+    it("closes after a large unread body such that the client can read the answer", function()
       start()
       local c = connect()
       c:send(request("POST", "/ignore-body", "Content-Length: 900000\r\n", ("x"):rep(500000)))
@@ -360,14 +361,15 @@ describe("http server", function()
       { 400, "GET /hello HTTP/1.1\r\n\r\n", "no Host" },
       { 400, "GET /hello HTTP/1.1\nHost: a\n\n", "bare LF" },
       { 400, "GET /hello HTTP/1.1\r\nHost : a\r\n\r\n", "space before the colon" },
-      { 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+      { 400, request("POST", "/", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"),
         "two framings" },
-      { 501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "unknown coding" },
+      { 501, request("POST", "/", "Transfer-Encoding: gzip, chunked\r\n"), "unknown coding" },
       { 505, "GET /hello HTTP/2.0\r\nHost: a\r\n\r\n", "unknown version" },
       { 414, "GET /" .. ("a"):rep(9000) .. " HTTP/1.1\r\nHost: a\r\n\r\n", "long target" },
       { 431, "GET / HTTP/1.1\r\nHost: a\r\nX: " .. ("a"):rep(9000) .. "\r\n\r\n", "long field" },
       { 431, "GET / HTTP/1.1\r\nHost: a\r\n" .. ("X: a\r\n"):rep(200) .. "\r\n", "many fields" },
-      { 431, "GET / HTTP/1.1\r\nHost: a\r\n" .. ("X: " .. ("a"):rep(4000) .. "\r\n"):rep(9), "large head" },
+      { 431, get("/", ("X: " .. ("a"):rep(4000) .. "\r\n"):rep(9)), "large head" },
+      { 400, "\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n", "two empty lines before" },
       { 400, "GET /../x HTTP/1.1\r\nHost: a\r\n\r\n", "climbing path" },
       { 400, "GET /a%2Fb HTTP/1.1\r\nHost: a\r\n\r\n", "hidden slash" },
       { 400, "GET /a%00b HTTP/1.1\r\nHost: a\r\n\r\n", "hidden NUL" },
@@ -389,6 +391,11 @@ describe("http server", function()
       end)
     end
 
+    it("skips one empty line before a request", function()
+      start()
+      assert.equal("hello", raw.once(port, "\r\n" .. get "/hello").body)
+    end)
+
     it("says 400 to noise before a line has ended", function()
       start()
       local c = connect()
@@ -401,7 +408,8 @@ describe("http server", function()
       local c = connect()
       c:send "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"
       local r = c:response()
-      assert.same({ 405, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" }, { r.status, r.headers.allow })
+      assert.equal(405, r.status)
+      assert.equal("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", r.headers.allow)
       c:send(request("TRACE", "/hello"))
       assert.equal(405, c:response().status)
       assert.is_true(is_still_open(c))
@@ -411,16 +419,18 @@ describe("http server", function()
       start()
       local c = connect()
       c:send(request("OPTIONS", "*"))
-      assert.equal("HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
-        .. "Date: *\r\nX-Request-ID: id\r\n\r\n", without_date(c:response().bytes))
+      assert.equal("HTTP/1.1 204 No Content\r\n"
+        .. "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\nDate: *\r\nX-Request-ID: id\r\n\r\n",
+        without_date(c:response().bytes))
       assert.is_true(is_still_open(c))
     end)
 
     it("answers 508 to what came through this gateway more than three times", function()
       start("--via", "weir")
-      assert.equal(200, raw.once(port, get("/hello", "Via: 1.1 weir, 1.0 weir (x)\r\nVia: 1.1 WEIR\r\n")).status)
-      assert.equal(200, raw.once(port, get("/hello", "Via: 1.1 weirdo, 1.1 a, 1.1 b, 1.1 weird\r\n")).status)
-      local r = raw.once(port, get("/hello", "Via: 1.1 weir, 1.1 weir\r\nVia: 1.1 x, 2 weir,HTTP/1.1 weir\r\n"))
+      local function via(fields) return raw.once(port, get("/hello", fields)) end
+      assert.equal(200, via("Via: 1.1 weir, 1.0 weir (x)\r\nVia: 1.1 WEIR\r\n").status)
+      assert.equal(200, via("Via: 1.1 weirdo, 1.1 a, 1.1 b, 1.1 weird\r\n").status)
+      local r = via("Via: 1.1 weir, 1.1 weir\r\nVia: 1.1 x, 2 weir,HTTP/1.1 weir\r\n")
       assert.same({ 508, "1.1 weir" }, { r.status, r.headers.via })
     end)
   end)
@@ -437,7 +447,8 @@ describe("http server", function()
       local id, kept, reason = unpack(case)
       it((kept and "keeps" or "replaces") .. " one that is " .. reason, function()
         start()
-        local r = raw.once(port, "GET /info HTTP/1.1\r\nHost: a\r\nX-Request-ID: " .. id .. "\r\n\r\n")
+        local head = "GET /info HTTP/1.1\r\nHost: a\r\nX-Request-ID: " .. id .. "\r\n\r\n"
+        local r = raw.once(port, head)
         local seen = r.body:match "id=([^\n]*)"
         assert.equal(seen, r.headers["x-request-id"])
         if kept then
@@ -656,7 +667,7 @@ describe("http server", function()
     local bound = process.preset() == "asan" and 16 * MIB or MIB
 
     for _, length in ipairs { 0, 1 } do
-      it("sends 10 GiB to a slow reader from less than 1 MiB of memory, length=" .. length, function()
+      it("sends 10 GiB to a slow reader from less than 1 MiB, length=" .. length, function()
         start()
         raw.once(port, get "/hello")
         local before = server:rss()
@@ -736,6 +747,26 @@ describe("http server", function()
     end)
   end)
 
+  it("stops listening under one name and goes on with what it has accepted", function()
+    start()
+    local c = connect()
+    assert.is_true(is_still_open(c))
+    server:signal "USR2"
+    wait.for_("the listener to close", function() return not pcall(connect) end)
+    assert.is_true(is_still_open(c))
+  end)
+
+  it("dates each response by the clock of the machine", function()
+    start()
+    local before = os.time()
+    local date = raw.once(port, get "/hello").headers.date
+    local possible = {}
+    for at = before - 1, os.time() + 1 do
+      possible[os.date("!%a, %d %b %Y %H:%M:%S GMT", at)] = true
+    end
+    assert.is_true(possible[date], date)
+  end)
+
   describe("draining", function()
     it("closes idle connections, answers the rest with Connection: close, and ends", function()
       start()
@@ -774,6 +805,49 @@ describe("http server", function()
       server:line "gone /hold cancelled"
       assert.equal(0, (server:wait()))
     end)
+  end)
+
+  it("survives a storm of clients that do as they like", function()
+    local seed = os.time()
+    math.randomseed(seed)
+    start("--body-max", 100000, "--connections-max", 30, "--body-timeout", "200ms",
+      "--head-timeout", "200ms")
+    local body = ("x"):rep(3000)
+    local parts = {
+      get "/hello", get "/chunks", get "/late?ms=3", get "/big?bytes=300000", get "/abort", get "/short",
+      get "/excess", get "/abort-late?ms=2", get "/end-unanswered", get "/hold", request("HEAD", "/hello"),
+      post("/echo", body), post("/count", body), post("/slow-read", body), post("/ignore-body", body),
+      request("POST", "/echo", "Transfer-Encoding: chunked\r\n", "5\r\nabcde\r\n0\r\n\r\n"),
+      request("POST", "/count", "Transfer-Encoding: chunked\r\n", "5\r\nabc"),
+      request("POST", "/count", "Transfer-Encoding: chunked\r\n", "zz\r\n"),
+      request("POST", "/count", "Content-Length: 9\r\nExpect: 100-continue\r\n"),
+      "GET /hello HTTP/1.0\r\n\r\n", "BROKEN\r\n\r\n", "GET /hel", "\r\n",
+    }
+    local acts = {
+      function(c) c:try_send(parts[math.random(#parts)]) end,
+      function(c) c:try_send(parts[math.random(#parts)] .. parts[math.random(#parts)]) end,
+      function(c) c:is_silent(0.001) end,
+      function(c) if not c:is_silent(0) then c:skip(math.random(5000)) end end,
+      function(c) c:half_close() end,
+      function(c) c:reset() return true end,
+      function(c) c:close() return true end,
+    }
+    local open = {}
+    for i = 1, 1500 do
+      if #open < 20 then open[#open + 1] = connect { timeout = 0.01 } end
+      local at = math.random(#open)
+      if acts[math.random(#acts)](open[at]) then table.remove(open, at) end
+      if i % 100 == 0 then raw.once(port, get "/release") end
+      assert.is_false(server:is_over(), "seed " .. seed)
+    end
+    for _, c in ipairs(open) do c:reset() end
+    wait.for_("every exchange to end (seed " .. seed .. ")", function()
+      local r = raw.once(port, get "/stats").body
+      return r:find "open=1 active=1 ", r
+    end)
+    local _, gone = server:stdout():gsub("\ngone ", "")
+    local _, ended = server:stdout():gsub("\nend ", "")
+    assert.is_true(ended > gone and gone > 0, "seed " .. seed)
   end)
 
   it("holds no descriptor of a connection that has ended", function()

@@ -1,12 +1,14 @@
 // A server with scripted handlers, for specs that talk to it in raw bytes.
 //
-//   server_echo [--head-timeout 1s] [--body-timeout 1s] [--send-timeout 1s] [--keep-alive-timeout
-//   1s]
-//               [--connections-max N] [--body-max N] [--files-max N] [--via NAME] [--server NAME]
-//               [--admin] [--quiet]
+//   server_echo [OPTION VALUE]...
+//
+// Options: --head-timeout, --body-timeout, --send-timeout, --keep-alive-timeout (durations),
+// --connections-max, --body-max, --files-max (numbers), --via, --server (names); without a value
+// --admin and --quiet.
 //
 // Prints "port N"; then, unless quiet, a line per event of an exchange. SIGTERM drains, SIGUSR1
-// breaks off. At the end prints "drained", checks that nothing is left open, and exits 0.
+// breaks off, SIGUSR2 stops listening. At the end prints "drained", checks that nothing is open,
+// exits 0.
 //
 // The layer above is under test too: hooks check that none is called from inside a function of
 // exchange.h, that heads stay as they were, and that nothing follows on_end.
@@ -474,6 +476,7 @@ static void on_signal(struct wr_io *io, int events)
   if (read(io->fd, &signal, sizeof(signal)) != sizeof(signal)) return;
   if (signal.ssi_signo == SIGTERM) wr_server_drain(p->server, on_drained, p);
   if (signal.ssi_signo == SIGUSR1) wr_server_abort(p->server);
+  if (signal.ssi_signo == SIGUSR2) wr_server_unlisten(p->server, WR_STR("main"));
 }
 
 static void watch_signals(struct program *p)
@@ -482,6 +485,7 @@ static void watch_signals(struct program *p)
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGUSR1);
+  sigaddset(&set, SIGUSR2);
   WR_CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
   int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   WR_CHECK(wr_io_open(&p->signals, &p->loop, fd, "signals", on_signal) == 0);

@@ -14,12 +14,12 @@ local wait = require "spec.support.wait"
 ffi.cdef [[
   typedef struct { long opaque[32]; } spec_file_actions;
   extern char **environ;
-  int posix_spawn(int *pid, const char *path, const spec_file_actions *actions, const void *attributes,
-                  const char *const *argv, const char *const *envp);
+  int posix_spawn(int *pid, const char *path, const spec_file_actions *actions,
+                  const void *attributes, const char *const *argv, const char *const *envp);
   int posix_spawn_file_actions_init(spec_file_actions *actions);
   int posix_spawn_file_actions_destroy(spec_file_actions *actions);
-  int posix_spawn_file_actions_addopen(spec_file_actions *actions, int fd, const char *path, int flags,
-                                       unsigned mode);
+  int posix_spawn_file_actions_addopen(spec_file_actions *actions, int fd, const char *path,
+                                       int flags, unsigned mode);
   int posix_spawn_file_actions_addclosefrom_np(spec_file_actions *actions, int from);
   int waitpid(int pid, int *status, int options);
   int kill(int pid, int signal);
@@ -30,7 +30,9 @@ local Process = {}
 Process.__index = Process
 
 local O_RDONLY, O_WRONLY_CREATE_TRUNCATE, WNOHANG = 0, 0x241, 1
-local SIGNALS = { HUP = 1, INT = 2, KILL = 9, USR1 = 10, USR2 = 12, TERM = 15, CONT = 18, STOP = 19 }
+local SIGNALS = {
+  HUP = 1, INT = 2, KILL = 9, USR1 = 10, USR2 = 12, TERM = 15, CONT = 18, STOP = 19,
+}
 
 -- What a sanitized child runs with: leaks count, and a report is a failure of its own kind.
 local SANITIZER_ENV = {
@@ -78,7 +80,8 @@ local function slurp(path)
   return text
 end
 
---- Starts `command` (a list: program, arguments…; `command.env` = { NAME = "value" or false to unset }).
+--- Starts `command` (a list: program, arguments…; `command.env` = { NAME = "value" or false to
+--- unset }).
 function process.spawn(command)
   local changes = {}
   for name, value in pairs(SANITIZER_ENV) do changes[name] = value end
@@ -128,7 +131,11 @@ function Process:is_over()
   if ffi.C.waitpid(self.pid, status, WNOHANG) ~= self.pid then return false end
   self.status = status[0]
   local signal = self.status % 128
-  if signal == 0 then self.code = math.floor(self.status / 256) % 256 else self.killed_by = signal end
+  if signal == 0 then
+    self.code = math.floor(self.status / 256) % 256
+  else
+    self.killed_by = signal
+  end
   return true
 end
 
@@ -143,8 +150,8 @@ local function report_of(self)
     tostring(self.killed_by), self:stderr())
 end
 
---- Asks it to end (SIGTERM, unless it has ended) and fails unless it does so with code 0 and without a
---- word from a sanitizer or from WR_CHECK. Returns its standard output and error.
+--- Asks it to end (SIGTERM, unless it has ended) and fails unless it does so with code 0 and
+--- without a word from a sanitizer or from WR_CHECK. Returns its standard output and error.
 function Process:finish(timeout)
   if not self:is_over() then self:signal "TERM" end
   local in_time = pcall(self.wait, self, timeout)
@@ -162,7 +169,8 @@ function Process:finish(timeout)
   return out, err
 end
 
---- Ends it at once, whatever state it is in, and removes its output. For after_each; may be repeated.
+--- Ends it at once, whatever state it is in, and removes its output. For after_each; may be
+--- repeated.
 function Process:kill()
   if not self:is_over() then
     self:signal "KILL"

@@ -6,8 +6,8 @@
 ---     local r = c:response()         -- { status, reason, version, headers, body, bytes }
 ---     assert.equal("5", r.headers["content-length"])
 ---
---- Every wait is bounded by `timeout` seconds (10); a failure to get what was asked for raises with the
---- bytes seen so far. `c.buffer` holds what has arrived and was not asked for yet.
+--- Every wait is bounded by `timeout` seconds (10); a failure to get what was asked for raises with
+--- the bytes seen so far. `c.buffer` holds what has arrived and was not asked for yet.
 local ffi = require "ffi"
 local socket = require "socket"
 
@@ -26,8 +26,8 @@ local POLLIN, ECONNRESET = 1, 104
 local SIZE = 65536
 local bytes_in = ffi.new("char[?]", SIZE)
 
---- Connects to 127.0.0.1:`port`. Options: `timeout` in seconds, `receive_buffer` in bytes (a small one
---- makes a slow reader slow at once).
+--- Connects to 127.0.0.1:`port`. Options: `timeout` in seconds, `receive_buffer` in bytes (a small
+--- one makes a slow reader slow at once).
 function raw.connect(port, options)
   options = options or {}
   local sock = assert(socket.tcp4())
@@ -45,7 +45,8 @@ function Client:send(bytes)
   return self
 end
 
---- Sends what the peer takes; returns the count and, when it was not all, why ("closed", "timeout").
+--- Sends what the peer takes; returns the count and, when it was not all, why ("closed",
+--- "timeout").
 function Client:try_send(bytes)
   local sent, why, at = self.sock:send(bytes)
   return sent or at, why
@@ -65,7 +66,8 @@ local function receive(self, most)
   return nil, count == 0 and "closed" or "error " .. ffi.errno()
 end
 
--- Appends what has arrived. Returns nil and why when nothing more comes: "closed", "reset", "timeout".
+-- Appends what has arrived. Returns nil and why when nothing more comes: "closed", "reset",
+-- "timeout".
 local function fill(self)
   local count, why = receive(self, SIZE)
   if not count then return nil, why end
@@ -74,7 +76,8 @@ local function fill(self)
 end
 
 local function fail(self, wanted, why)
-  error(("wanted %s: %s; %d bytes seen: %q"):format(wanted, why, #self.buffer, self.buffer:sub(1, 2000)), 3)
+  local seen = self.buffer:sub(1, 2000)
+  error(("wanted %s: %s; %d bytes seen: %q"):format(wanted, why, #self.buffer, seen), 3)
 end
 
 local function take(self, count)
@@ -130,7 +133,8 @@ end
 local function parse_head(bytes)
   local version, status, reason = bytes:match "^(HTTP/%d%.%d) (%d%d%d) ([^\r\n]*)\r\n"
   assert(version, ("not a response head: %q"):format(bytes))
-  local head = { version = version, status = tonumber(status), reason = reason, headers = {}, names = {} }
+  local head = { version = version, status = tonumber(status), reason = reason }
+  head.headers, head.names = {}, {}
   for name, value in bytes:gmatch "\r\n([^:\r\n]+):[ \t]*([^\r\n]*)" do
     local key = name:lower()
     head.names[#head.names + 1] = name
@@ -140,8 +144,8 @@ local function parse_head(bytes)
   return head
 end
 
---- A response head: status, reason, version, headers (lower-case names, repeats joined by ", "), names (as
---- sent, in order), bytes.
+--- A response head: status, reason, version, headers (lower-case names, repeats joined by ", "),
+--- names (as sent, in order), bytes.
 function Client:head()
   return parse_head(self:read_until "\r\n\r\n")
 end
@@ -164,8 +168,8 @@ local function read_chunked(self, response)
   response.body = table.concat(pieces)
 end
 
---- A whole response: its head and `body` as the head frames it; `bytes` is all of it as sent, `chunks`
---- the sizes when it was chunked. Tell with `for_head = true` that it answers HEAD.
+--- A whole response: its head and `body` as the head frames it; `bytes` is all of it as sent,
+--- `chunks` the sizes when it was chunked. Tell with `for_head = true` that it answers HEAD.
 function Client:response(for_head)
   local r = self:head()
   local status = r.status

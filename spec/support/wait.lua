@@ -23,14 +23,15 @@ function wait.now()
   return tonumber(now_out.sec) + tonumber(now_out.nsec) / 1e9
 end
 
---- Lets `ms` milliseconds pass: for pacing input in pieces; not for hoping that something has happened.
+--- Lets `ms` milliseconds pass: for pacing input in pieces; not for hoping that something has
+--- happened.
 function wait.pause(ms)
   ffi.C.usleep(ms * 1000)
 end
 
 --- Asks `condition` again and again (1 ms apart at first, then up to 20 ms) until it returns a true
---- value, which is returned with what follows it. After `timeout` seconds (10) raises, naming `what` and
---- the second value that a false answer came with.
+--- value, which is returned with what follows it. After `timeout` seconds (10) raises, naming
+--- `what` and the second value that a false answer came with.
 function wait.for_(what, condition, timeout)
   local deadline = wait.now() + (timeout or 10)
   local ms = 1

@@ -1,0 +1,86 @@
+#include "http/output.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+  KEEP = 64 * 1024,         // a larger buffer is given back once empty
+  SEND_AT_ONCE = 16 * 1024, // from here on a copy costs more than a system call
+};
+
+static void sent(struct wr_connection *c, size_t len)
+{
+  struct wr_exchange *x = &c->x;
+  x->head_left -= len < x->head_left ? len : x->head_left;
+  c->sent_ns = wr_loop_now(c->server->loop);
+}
+
+// Sends `pieces`; returns how many bytes the socket took.
+static size_t send_pieces(struct wr_connection *c, struct iovec *pieces, size_t count)
+{
+  size_t total = 0;
+  for (size_t i = 0; i < count; i++) total += pieces[i].iov_len;
+  struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+  ssize_t took;
+  do {
+    took = sendmsg(c->io.fd, &message, MSG_NOSIGNAL);
+  } while (took < 0 && errno == EINTR);
+  if (took < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    wr_connection_fail(c, WR_ERROR_CANCELLED, "the client closed the connection");
+    return 0;
+  }
+  size_t len = took < 0 ? 0 : (size_t)took;
+  // A socket that did not take all is full: its readiness says when to go on.
+  c->is_blocked = len < total;
+  sent(c, len);
+  return len;
+}
+
+void wr_output_flush(struct wr_connection *c)
+{
+  if (c->out.len == 0 || c->is_blocked || c->failure || c->state == WR_CONNECTION_CLOSED) return;
+  struct iovec all = {wr_buf_head(&c->out), c->out.len};
+  wr_buf_drop(&c->out, send_pieces(c, &all, 1));
+  if (c->out.len == 0 && c->out.cap > KEEP) wr_buf_fini(&c->out);
+}
+
+static void append(struct wr_connection *c, struct wr_str s)
+{
+  if (!wr_buf_append_str(&c->out, s)) {
+    wr_connection_fail(c, WR_ERROR_TOO_LARGE, "more is waiting for the client than may");
+  }
+}
+
+// Sends what was waiting and the pieces in one call, and keeps what the socket did not take.
+static void send_at_once(struct wr_connection *c, const struct wr_str *pieces, int count)
+{
+  struct iovec all[WR_OUTPUT_PIECES_MAX + 1];
+  all[0] = (struct iovec){wr_buf_head(&c->out), c->out.len};
+  for (int i = 0; i < count; i++) all[i + 1] = (struct iovec){(char *)pieces[i].ptr, pieces[i].len};
+  size_t took = send_pieces(c, all, (size_t)count + 1);
+  if (c->failure) return;
+  size_t waiting = took < c->out.len ? took : c->out.len;
+  wr_buf_drop(&c->out, waiting);
+  took -= waiting;
+  for (int i = 0; i < count; i++) {
+    size_t cut = took < pieces[i].len ? took : pieces[i].len;
+    append(c, (struct wr_str){pieces[i].ptr + cut, pieces[i].len - cut});
+    took -= cut;
+  }
+}
+
+void wr_output_send(struct wr_connection *c, const struct wr_str *pieces, int count)
+{
+  WR_CHECK(count <= WR_OUTPUT_PIECES_MAX);
+  size_t total = c->out.len;
+  for (int i = 0; i < count; i++) total += pieces[i].len;
+  if (total >= SEND_AT_ONCE && !c->is_blocked) {
+    // With nothing waiting the buffer has no memory to point at, and needs none.
+    if (c->out.data == NULL) wr_buf_reserve(&c->out, 1);
+    send_at_once(c, pieces, count);
+  } else {
+    for (int i = 0; i < count; i++) append(c, pieces[i]);
+  }
+  wr_connection_poke(c);
+}

@@ -1,0 +1,12 @@
+#pragma once
+/// From bytes to an exchange: reads a head, judges it, and either answers by itself (what is
+/// malformed, CONNECT, OPTIONS *, loops, …) or hands the exchange to the layer above. Private to
+/// http/.
+
+#include "http/connection.h"
+
+/// Reads a head from the input and begins the exchange. True when anything changed. Calls hooks.
+bool wr_request_begin(struct wr_connection *c);
+
+/// Answers by ourselves, for want of a proper head, and closes. `detail` is constant text.
+void wr_request_refuse(struct wr_connection *c, int status, const char *detail);
