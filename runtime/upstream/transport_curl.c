@@ -342,15 +342,21 @@ static void check_early(struct curl_transfer *t)
   wr_loop_defer(t->tr->loop, &t->work);
 }
 
-// Bytes after a chunked body are dropped by libcurl, which keeps the connection; it only says so in
-// its debug text, so that is switched on for these responses.
+static bool begins_with(struct wr_str text, struct wr_str start)
+{
+  return text.len >= start.len && memcmp(text.ptr, start.ptr, start.len) == 0;
+}
+
+// Bytes behind a response that is chunked or has no body are dropped by libcurl, which keeps the
+// connection and only says so in its debug text. So that is listened to for these responses.
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *ctx)
 {
   (void)ctx;
-  struct wr_str leftovers = WR_STR("Leftovers after chunking");
-  if (type != CURLINFO_TEXT || size < leftovers.len) return 0;
-  if (memcmp(data, leftovers.ptr, leftovers.len) != 0) return 0;
-  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+  struct wr_str text = {data, size};
+  if (type == CURLINFO_TEXT && (begins_with(text, WR_STR("Leftovers after chunking")) ||
+                                begins_with(text, WR_STR("Excess found")))) {
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+  }
   return 0;
 }
 
@@ -367,7 +373,8 @@ static void deliver_head(struct curl_transfer *t)
   if (t->response.is_h2 && t->own != CURL_SOCKET_BAD) {
     wr_curl_multi_is_h2(&t->tr->multi, t->own);
   }
-  if (head->framing == WR_FRAMING_CHUNKED) curl_easy_setopt(t->easy, CURLOPT_VERBOSE, 1L);
+  bool is_sized = head->framing == WR_FRAMING_LENGTH && head->content_length > 0;
+  if (!is_sized) curl_easy_setopt(t->easy, CURLOPT_VERBOSE, 1L);
   t->stats.first_byte_ns = wr_loop_now(t->tr->loop) - t->started_ns;
   await_body(t);
   t->events.on_head(t->ctx, &t->base, &out);

@@ -8,7 +8,7 @@
 /// - A request that is not idempotent always opens a connection of its own (which then joins the
 /// pool).
 /// - An idempotent one is sent again, once and on a fresh connection, when a pooled connection ends
-///   before the first byte of a response. A pooled connection on which anything waits to be read is
+///   before the first line of a response. A pooled connection on which anything waits to be read is
 ///   closed without having been used.
 /// - A name with several addresses: the next is tried when one does not connect; they share what
 ///   `connect` allows.
