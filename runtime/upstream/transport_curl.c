@@ -263,6 +263,7 @@ static int on_prereq(void *ctx, char *ip, char *local_ip, int port, int local_po
   t->own = t->opened;
   t->opened = CURL_SOCKET_BAD;
   t->sends++;
+  t->is_send_held = false;
   t->stats.is_reused = !is_fresh;
   t->stats.connect_ns = wr_loop_now(t->tr->loop) - t->started_ns;
   note_address(t, ip, port);
