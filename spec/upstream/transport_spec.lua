@@ -830,6 +830,118 @@ for _, transport in ipairs(TRANSPORTS) do
       end)
     end)
 
+    describe("over HTTP/2", function()
+      local directory, cert, secure, nginx, h2_port
+
+      -- A real server: nginx answers itself, or passes on to the origin.
+      local CONF = [[
+        daemon off; master_process off; pid DIR/nginx.pid; error_log stderr error;
+        events { worker_connections 256; }
+        http {
+          access_log off; client_body_temp_path DIR/b; proxy_temp_path DIR/p; fastcgi_temp_path DIR/f;
+          uwsgi_temp_path DIR/u; scgi_temp_path DIR/s; client_max_body_size 0;
+          server {
+            listen 127.0.0.1:PORT ssl http2; ssl_certificate DIR/cert.pem; ssl_certificate_key DIR/key.pem;
+            location / { proxy_pass http://127.0.0.1:ORIGIN; proxy_set_header Host $http_host;
+              proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off; }
+            location /who { return 200 "$server_protocol $connection $host"; }
+          }
+        }]]
+
+      local function free_port()
+        local listener = assert(require "socket".bind("127.0.0.1", 0))
+        local _, number = listener:getsockname()
+        listener:close()
+        return number
+      end
+
+      setup(function()
+        directory = os.tmpname()
+        os.remove(directory)
+        assert(os.execute("mkdir -p " .. directory) == 0)
+        secure = process.spawn { "/usr/bin/python3", "spec/support/origin.py", "--tls", directory }
+        cert = secure:line "cert (%S+)"
+        h2_port = free_port()
+        local file = io.open(directory .. "/nginx.conf", "w")
+        file:write((CONF:gsub("DIR", directory):gsub("PORT", h2_port):gsub("ORIGIN", port)))
+        file:close()
+        nginx = process.spawn { "/usr/sbin/nginx", "-p", directory, "-c", directory .. "/nginx.conf" }
+        wait.for_("nginx to listen", function() return pcall(raw.connect, h2_port) end)
+      end)
+
+      teardown(function()
+        nginx:kill()
+        secure:kill()
+        os.execute("rm -r " .. directory)
+      end)
+
+      local function over(more)
+        local rq = { port = h2_port, scheme = "https", authority = "origin.test" }
+        for key, value in pairs(more or {}) do rq[key] = value end
+        return rq
+      end
+
+      it("speaks it when the server offers it", function()
+        start { ca_file = cert }
+        local finish, head, body = run("/who", over())
+        assert.equal("none", finish.kind, finish.message)
+        assert.equal(2, head.minor)
+        assert.equal(200, head.status)
+        assert.truthy(body:find("^HTTP/2.0 %d+ origin.test$"), body)
+        for _, field in ipairs(head.headers) do assert.not_equal(":", field[1]:sub(1, 1)) end
+        p:finish()
+      end)
+
+      it("shares a connection among concurrent requests, one of them slow, paused or cancelled", function()
+        start { ca_file = cert }
+        local _, _, first = run("/who", over())
+        local slow = go(script("wait:200", "send:" .. OK_HEAD .. "Content-Length: 0\r\n\r\n"), over())
+        local paused = go(script("send:" .. OK_HEAD .. "Content-Length: 3000000\r\n\r\n", "zeros:3000000"),
+          over { on_data = "pause" })
+        local gone = go(script "hang", over())
+        p:wait(paused, "data")
+        p:send("cancel", gone)
+        for _ = 1, 5 do
+          local finish, _, body = run("/who", over())
+          assert.equal("none", finish.kind, finish.message)
+          assert.is_true(finish.reused)
+          assert.equal(first, body)
+        end
+        p:send("resume", paused)
+        assert.equal("none", p:wait_end(paused).kind)
+        assert.equal(3000000, p:wait_end(paused).delivered)
+        assert.equal("none", p:wait_end(slow).kind)
+        p:finish()
+      end)
+
+      it("streams bodies of known and unknown length", function()
+        start { ca_file = cert }
+        for _, length in ipairs { false, 3000000 } do
+          local finish, _, body = run("/ok", over {
+            method = "POST", idempotent = 0, fill = 3000000, length = length or nil })
+          assert.equal("none", finish.kind, finish.message)
+          assert.equal(3000000, finish.sent_bytes)
+          assert.truthy(body:find "POST /ok", body)
+        end
+        p:finish()
+      end)
+
+      it("sends the target as it is, and the method", function()
+        start { ca_file = cert }
+        local _, _, body = run("/ok/%2e%2E/x;y?q=%zz", over { method = "PATCH" })
+        assert.truthy(json.decode(body).head:find("PATCH /ok/%2e%2E/x;y?q=%zz HTTP", 1, true), body)
+        p:finish()
+      end)
+
+      it("calls an end of the connection in the middle of a body a reset", function()
+        start { ca_file = cert }
+        local finish = run(script("send:" .. OK_HEAD .. "Content-Length: 9\r\n\r\nabc", "wait:30", "reset"), over())
+        assert.equal("reset", finish.kind, finish.message)
+        assert.is_false(finish.retryable)
+        p:finish()
+      end)
+    end)
+
     it("leaks no descriptor over many transfers of every fate", function()
       start()
       account()
