@@ -15,7 +15,7 @@ static bool is_authority(struct wr_str s)
     bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
     if (!is_plain && (c == '\0' || strchr("-._~:[]", c) == NULL)) return false;
   }
-  return s.len > 0;
+  return s.len > 0 && s.len <= 320;
 }
 
 static bool is_target(struct wr_str s)
@@ -122,22 +122,25 @@ static void set_str(CURL *easy, CURLoption option, struct wr_str value)
   wr_free(text);
 }
 
-// Only scheme, host and port matter in it: they name the connection in the pool and the server in
-// TLS.
-static void set_url(const struct wr_transfer_request *rq, CURL *easy)
+// Host and port of a URL name the connection in the pool, and the server in TLS: over TLS it is the
+// authority's host; without TLS any Host may share the endpoint's connections.
+static struct wr_str url_host(const struct wr_transfer_request *rq)
 {
+  if (!rq->is_https) return WR_STR("endpoint");
   struct wr_str host = rq->authority;
   const char *end = host.ptr[0] == '[' ? memchr(host.ptr, ']', host.len) : NULL;
-  if (end != NULL) {
-    host.len = (size_t)(end - host.ptr) + 1;
-  } else {
-    struct wr_str rest = host;
-    host = wr_str_split(&rest, ':');
-  }
+  if (end == NULL) return wr_str_split(&host, ':');
+  host.len = (size_t)(end - host.ptr) + 1;
+  return host;
+}
+
+static void set_url(const struct wr_transfer_request *rq, CURL *easy)
+{
   struct wr_buf url;
   wr_buf_init(&url, LINE_MAX_BYTES);
-  wr_buf_printf(&url, "%s://%.*s:%u/", rq->is_https ? "https" : "http", WR_STR_ARG(host),
-                (unsigned)rq->port);
+  struct wr_str host = url_host(rq);
+  WR_CHECK(wr_buf_printf(&url, "%s://%.*s:%u/", rq->is_https ? "https" : "http", WR_STR_ARG(host),
+                         (unsigned)rq->port));
   set_str(easy, CURLOPT_URL, wr_buf_str(&url));
   wr_buf_fini(&url);
 }

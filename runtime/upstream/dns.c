@@ -164,15 +164,14 @@ static void on_grace(struct wr_timer *t)
   tell(WR_CONTAINER(t, struct lookup, grace));
 }
 
+// c-ares 1.18 ends with ECONNREFUSED also when every server said SERVFAIL or REFUSED.
 static const char *reason_of(int status)
 {
   switch (status) {
   case ARES_ENOTFOUND: return "no such name";
   case ARES_ENODATA: return "the name has no address";
-  case ARES_ESERVFAIL: return "the name server failed";
-  case ARES_EREFUSED: return "the name server refused";
   case ARES_ETIMEOUT: return "no name server answered in time";
-  case ARES_ECONNREFUSED: return "no name server could be reached";
+  case ARES_ECONNREFUSED: return "the name servers failed or could not be reached";
   case ARES_EBADNAME: return "not a valid name";
   default: return "the name server's answer is unusable";
   }

@@ -8,7 +8,7 @@
 /// - A request that is not idempotent always opens a connection of its own (which then joins the
 /// pool).
 /// - An idempotent one is sent again, once and on a fresh connection, when a pooled connection ends
-///   before the first byte of a response. A pooled connection on which anything waits to be read is
+///   before the first line of a response. A pooled connection on which anything waits to be read is
 ///   closed without having been used.
 /// - A name with several addresses: the next is tried when one does not connect; they share what
 ///   `connect` allows.
@@ -26,8 +26,8 @@ struct wr_transport_curl_options {
   unsigned endpoint_connections_max; ///< to one address and port; more transfers wait within their
                                      ///< `connect` time (0: no limit)
   unsigned connections_max;          ///< kept in the pool, all endpoints together (256)
-  uint64_t idle_ns; ///< a pooled connection that idled longer is not used again; rounded down to
-                    ///< whole seconds, at least 1 s (4 s)
+  uint64_t idle_ns;    ///< a pooled connection that idled longer is not used again; rounded down to
+                       ///< whole seconds, at least 1 s (4 s)
   unsigned idle_s;     ///< private: what libcurl is told
   const char *ca_file; ///< PEM bundle of trusted roots (the system's)
   const char *ca_path; ///< directory of hashed roots (the system's)

@@ -45,6 +45,7 @@ struct call {
   struct probe *probe;
   char id[32];
   struct wr_transfer *transfer; // NULL: over
+  struct wr_region region;      // what the request borrows; as long as the probe
   struct wr_timer resume;
   uint64_t started_ns, received, since_pause, pause_every, resume_ns, fill;
   bool is_quiet, has_text, is_pausing;
@@ -281,11 +282,9 @@ static void set_call(struct call *c, struct wr_str key, struct wr_str value)
   if (is(key, "on_writable")) c->on_writable = action_of(value);
 }
 
-// The region lives as long as the probe: a body must outlive its transfer, and a probe is
-// short-lived.
 static void run_start(struct probe *p, struct call *c, struct wr_str args)
 {
-  struct wr_region *region = wr_alloc(sizeof(*region));
+  struct wr_region *region = &c->region;
   wr_region_init(region, 64u << 20);
   struct wr_headers headers;
   wr_headers_init(&headers, region, FIELDS);
@@ -461,6 +460,24 @@ static void on_input(struct wr_io *io, int ready)
   }
 }
 
+static void free_probe(struct probe *p)
+{
+  size_t at = 0;
+  struct call *c;
+  while ((c = wr_map_next(&p->calls, &at, NULL)) != NULL) {
+    wr_region_fini(&c->region);
+    wr_free(c);
+  }
+  at = 0;
+  struct lookup *lu;
+  while ((lu = wr_map_next(&p->lookups, &at, NULL)) != NULL) wr_free(lu);
+  wr_map_fini(&p->calls);
+  wr_map_fini(&p->lookups);
+  wr_buf_fini(&p->input);
+  wr_buf_fini(&p->output);
+  wr_free(p);
+}
+
 static void on_turn(struct wr_loop *l, void *ctx)
 {
   struct probe *p = ctx;
@@ -523,8 +540,11 @@ int main(int argc, char **argv)
   WR_CHECK(wr_io_open(&p->in, &p->loop, STDIN_FILENO, "stdin", on_input) == 0);
   wr_io_want(&p->in, WR_IO_READ);
   wr_loop_run(&p->loop);
-  char report[256];
+  char report[256] = "";
   size_t left = wr_loop_fini(&p->loop, report, sizeof(report));
-  printf("{\"event\":\"bye\",\"unclosed\":%zu,\"handles\":%zu}\n", p->open, left);
-  return left == 0 && p->open == 0 ? 0 : 1;
+  if (left > 0) fprintf(stderr, "transport_probe: left open: %s\n", report);
+  size_t open = p->open;
+  printf("{\"event\":\"bye\",\"unclosed\":%zu,\"handles\":%zu}\n", open, left);
+  free_probe(p);
+  return left == 0 && open == 0 ? 0 : 1;
 }
