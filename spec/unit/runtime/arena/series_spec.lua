@@ -63,7 +63,7 @@ describe("series", function()
     c.wr_series_get(arena, c.WR_METRIC_RESPONSES, str 'route="/"')
     c.wr_series_get(arena, c.WR_METRIC_FALLBACK, str 'name="a"')
     assert.same({ 'weir_responses_total{route="/"}', 'weir_fallback_total{name="b"}',
-      'weir_fallback_total{name="a"}', "weir_series_overflow_total{}" }, listed())
+      'weir_fallback_total{name="a"}', "weir_repairs_total{}", "weir_series_overflow_total{}" }, listed())
   end)
 
   it("sums the shards of counters and gauges, and takes the largest where the family says so", function()
@@ -143,7 +143,7 @@ describe("series", function()
     for _ in pairs(seen) do count = count + 1 end
     assert.equal(1001, count)
     local all = listed()
-    assert.equal('weir_fallback_total{name="other",step="other"}', all[#all - 1])
+    assert.equal('weir_fallback_total{name="other",step="other"}', all[#all - 2])
     assert.equal(500, tonumber(c.wr_series_overflows(arena)))
     local overflow = c.wr_series_get(arena, c.WR_METRIC_SERIES_OVERFLOW, str "")
     assert.equal(500, c.wr_series_value(arena, overflow))
