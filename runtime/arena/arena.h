@@ -38,7 +38,7 @@ struct wr_arena_options {
   uint64_t seed;         ///< of everything random inside; default: the kernel's
 };
 
-/// At the start of the mapping. Read-only after `wr_arena_open`.
+/// At the start of the mapping. Read-only after `wr_arena_open`, but for the last member.
 struct wr_arena_header {
   uint64_t magic;
   uint32_t version;
@@ -57,6 +57,7 @@ struct wr_arena_header {
   struct wr_series_table *series;
   struct wr_cache_table *cache;
   struct wr_slab *slab;
+  _Atomic uint64_t repairs; ///< what was made valid after its lock's holder had died
 };
 
 struct wr_arena {

@@ -111,7 +111,7 @@ struct wr_row *wr_ledger_take(struct wr_ledger *l, struct wr_entry_ref entry)
   }
   uint32_t number = l->free_rows[--l->free_count];
   struct wr_row *row = &rows_of(l->arena, l->slot)[number];
-  row->number = number;
+  if (row->number != number) row->number = number; // granters may be reading it
   if (atomic_load_explicit(&row->generation, memory_order_relaxed) == 0) {
     atomic_store_explicit(&row->generation, 1, memory_order_relaxed);
   }

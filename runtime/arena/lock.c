@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct wr_lock), "a lock holds a mutex");
 _Static_assert(_Alignof(pthread_mutex_t) <= _Alignof(struct wr_lock), "a lock is aligned for one");
@@ -36,6 +37,7 @@ void wr_lock_mark_repaired(const struct wr_arena *arena, struct wr_lock *lock)
 {
   if (arena->is_private) return;
   WR_CHECK(pthread_mutex_consistent(mutex_of(lock)) == 0);
+  atomic_fetch_add_explicit(&arena->header->repairs, 1, memory_order_relaxed);
 }
 
 void wr_lock_give(const struct wr_arena *arena, struct wr_lock *lock)

@@ -305,6 +305,7 @@ void wr_series_init(struct wr_arena *a)
     WR_CHECK(family_fault(&f) == NULL && add_family(t, &f) == (int)i);
   }
   wr_series_get(a, WR_METRIC_SERIES_OVERFLOW, WR_STR(""));
+  wr_series_get(a, WR_METRIC_REPAIRS, WR_STR(""));
 }
 
 // Series
@@ -500,8 +501,12 @@ double wr_series_value(const struct wr_arena *a, uint32_t series)
     double value = load(a, shard, series, 0);
     merged = f->is_max ? fmax(merged, value) : merged + value;
   }
-  if (table_of(a)->series[series].family != WR_METRIC_SERIES_OVERFLOW) return merged;
-  return (double)wr_series_overflows(a);
+  // What the arena counts by itself is in no shard.
+  switch (table_of(a)->series[series].family) {
+  case WR_METRIC_SERIES_OVERFLOW: return (double)wr_series_overflows(a);
+  case WR_METRIC_REPAIRS: return (double)atomic_load(&a->header->repairs);
+  default: return merged;
+  }
 }
 
 void wr_series_read(const struct wr_arena *a, uint32_t series, struct wr_series_histogram *out)

@@ -17,7 +17,7 @@ local library = ffi.load("build/" .. preset .. "/libweir_test.so")
 
 local function preprocess(header)
   local command = "gcc -E -P -nostdinc -Ispec/support/stubs -Iruntime "
-    .. "'-D__attribute__(x)=' -include runtime/" .. header .. " -x c /dev/null"
+    .. "'-D__attribute__(x)=' -D_Atomic= -include runtime/" .. header .. " -x c /dev/null"
   local pipe = assert(io.popen(command))
   local text = pipe:read("*a")
   assert(pipe:close(), "cannot preprocess " .. header)

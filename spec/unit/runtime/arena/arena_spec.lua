@@ -1,0 +1,115 @@
+local c, ffi = require "spec.support.c" ("arena/arena.h", "arena/slab.h", "arena/slot.h",
+                                         "arena/series.h", "arena/registry.h", "arena/cache.h")
+local open = require "spec.support.arena"
+
+describe("arena", function()
+  it("lays every section inside the mapping, in order", function()
+    local arena = assert(open(c, ffi))
+    local header = arena.header
+    local last = ffi.cast("uintptr_t", header)
+    local stop = last + header.size
+    for _, section in ipairs { "slots", "ledger", "registry", "series", "cache", "slab" } do
+      local at = ffi.cast("uintptr_t", header[section])
+      assert.is_true(at > last and at < stop, section)
+      last = at
+    end
+    assert.equal(4, header.slot_count)
+    assert.is_true(header.base == ffi.cast("void *", header))
+    c.wr_arena_fini(arena)
+  end)
+
+  it("is at least 64 MiB and grows with its options", function()
+    local small = assert(open(c, ffi))
+    local large = assert(open(c, ffi, { cache_bytes = 256 * 1024 * 1024 }))
+    assert.equal(64 * 1024 * 1024, tonumber(small.size))
+    assert.is_true(tonumber(large.size) > 256 * 1024 * 1024)
+    c.wr_arena_fini(small)
+    c.wr_arena_fini(large)
+  end)
+
+  for _, case in ipairs {
+    { { size = 65536 }, "size is 65536 bytes, but 3 workers, 256 ledger rows, 128 series, 32 entries" },
+    { { worker_count = 0 }, "worker_count is 0, it must be from 1 to 128" },
+    { { worker_count = 129 }, "worker_count is 129" },
+    { { ledger_rows = 2 ^ 21 }, "ledger_rows 2097152 %(at most 1048576%)" },
+  } do
+    it("refuses options that say " .. case[2], function()
+      local arena, message = open(c, ffi, case[1])
+      assert.is_nil(arena)
+      assert.matches(case[2], message)
+    end)
+  end
+
+  it("derives everything random from its seed", function()
+    local a, b = assert(open(c, ffi)), assert(open(c, ffi))
+    local other = assert(open(c, ffi, { seed = 8 }))
+    assert.equal(a.header.hash_key.k0, b.header.hash_key.k0)
+    assert.are_not.equal(a.header.hash_key.k0, other.header.hash_key.k0)
+    for _, arena in ipairs { a, b, other } do c.wr_arena_fini(arena) end
+  end)
+
+  it("keeps its content for itself once it is privatised", function()
+    local arena = assert(open(c, ffi))
+    local err = ffi.new("struct wr_error")
+    local labels = ffi.new("struct wr_str", { 'name="x"', 8 })
+    local series = c.wr_series_get(arena, c.WR_METRIC_FALLBACK, labels)
+    c.wr_series_add(arena, 0, series, 5)
+    assert.is_true(c.wr_arena_privatise(arena, err))
+    assert.is_true(arena.is_private)
+    assert.equal(series, c.wr_series_get(arena, c.WR_METRIC_FALLBACK, labels))
+    c.wr_series_add(arena, 0, series, 1)
+    assert.equal(6, c.wr_series_value(arena, series))
+    -- The memfd still has what the others see.
+    ffi.cdef "void *mmap(void *, size_t, int, int, int, long);"
+    local shared = ffi.C.mmap(nil, arena.size, 3, 1, arena.fd, 0)
+    local public = ffi.new("struct wr_arena", arena)
+    local offset = ffi.cast("char *", shared) - ffi.cast("char *", arena.header)
+    local value = ffi.cast("char *", arena.header.series) + offset
+    assert.are_not.equal(ffi.cast("void *", value), ffi.cast("void *", arena.header.series))
+    local magic = ffi.cast("struct wr_arena_header *", shared).magic
+    assert.equal(public.header.magic, magic)
+    c.wr_slot_beat(c.wr_slot_of(arena, 0), 77)
+    local slot = ffi.cast("char *", c.wr_slot_of(arena, 0)) + offset
+    assert.equal(0, tonumber(ffi.cast("struct wr_slot *", slot).heartbeat_ns))
+    c.wr_arena_fini(arena)
+  end)
+end)
+
+describe("slot", function()
+  it("tells who lives there, when it turned last and what it does", function()
+    local arena = assert(open(c, ffi))
+    local slot = c.wr_slot_of(arena, 1)
+    c.wr_slot_take(slot, 4711, 1000)
+    c.wr_slot_beat(slot, 2000)
+    local route = ("r"):rep(200)
+    c.wr_slot_doing(slot, ffi.new("struct wr_str", { "req-1", 5 }),
+      ffi.new("struct wr_str", { route, #route }))
+    assert.equal(4711, slot.pid)
+    assert.equal(2000, tonumber(slot.heartbeat_ns))
+    assert.equal("req-1", ffi.string(slot.request))
+    assert.equal(("r"):rep(c.WR_SLOT_ROUTE_MAX - 1), ffi.string(slot.route))
+    c.wr_slot_leave(slot, false)
+    assert.equal(0, slot.pid)
+    assert.equal(1, slot.restarts)
+    c.wr_slot_take(slot, 4712, 3000)
+    assert.equal("", ffi.string(slot.request))
+    c.wr_slot_leave(slot, true)
+    assert.equal(1, slot.restarts)
+    c.wr_arena_fini(arena)
+  end)
+
+  it("has a bell that any number of rings makes readable until it is hushed", function()
+    ffi.cdef [[struct pollfd_spec { int fd; short events, revents; };
+               int poll(struct pollfd_spec *, unsigned long, int);]]
+    local arena = assert(open(c, ffi))
+    local p = ffi.new("struct pollfd_spec[1]", { { fd = c.wr_slot_of(arena, 2).bell_fd, events = 1 } })
+    assert.equal(0, ffi.C.poll(p, 1, 0))
+    c.wr_slot_ring(arena, 2)
+    c.wr_slot_ring(arena, 2)
+    assert.equal(1, ffi.C.poll(p, 1, 0))
+    c.wr_slot_hush(arena, 2)
+    assert.equal(0, ffi.C.poll(p, 1, 0))
+    c.wr_slot_hush(arena, 2)
+    c.wr_arena_fini(arena)
+  end)
+end)
