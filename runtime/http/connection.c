@@ -280,8 +280,9 @@ static void close_view(struct wr_connection *c)
   c->view = (struct wr_str){NULL, 0};
 }
 
-// How much may be read now. Nobody's input is read ahead a little: so a client that resets is
-// noticed while its request is being worked on.
+// How much may be read now. Input that nobody wants yet is read ahead a little: to stop watching
+// for it and to start again would cost each request four system calls. (Resets are reported
+// anyway.)
 static size_t read_room(const struct wr_connection *c)
 {
   const struct wr_exchange *x = &c->x;
