@@ -41,8 +41,10 @@ local oracle, early = ffi.new("struct oracle"), ffi.new("bool[1]")
 -- compared.
 local known = {}
 for method in ([[DELETE GET HEAD POST PUT CONNECT OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND
-  PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE
-  UNSUBSCRIBE PATCH PURGE MKCALENDAR LINK UNLINK]]):gmatch("%S+") do known[method] = true end
+  PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH
+  NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE MKCALENDAR LINK UNLINK]]):gmatch("%S+") do
+  known[method] = true
+end
 
 local region = ffi.new("struct wr_region")
 c.wr_region_init(region, 65536)
