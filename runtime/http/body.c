@@ -64,29 +64,24 @@ static const char *step_size(struct wr_body *b, char c)
   return NULL;
 }
 
+// The state after `c` inside the value of an extension, from its first character on.
+static enum state value_next(enum state state, char c)
+{
+  if (state == QUOTED && c == '"') return QUOTED_END;
+  if (state == QUOTED && c == '\\') return QUOTED_PAIR;
+  if (state != VALUE_FIRST) return wr_chars_is(c, WR_CHARS_FIELD) ? QUOTED : BROKEN;
+  if (c == '"') return QUOTED;
+  return wr_chars_is(c, WR_CHARS_TOKEN) ? VALUE : BROKEN;
+}
+
 // The state after `c` inside an extension: ;name, ;name=token or ;name="quoted". BROKEN when none.
 static enum state extension_next(enum state state, char c)
 {
+  if (state == VALUE_FIRST || state == QUOTED || state == QUOTED_PAIR) return value_next(state, c);
   bool is_token = wr_chars_is(c, WR_CHARS_TOKEN);
-  switch (state) {
-  case NAME_FIRST: return is_token ? NAME : BROKEN;
-  case NAME:
-    if (c == '=') return VALUE_FIRST;
-    if (is_token) return NAME;
-    break;
-  case VALUE_FIRST:
-    if (c == '"') return QUOTED;
-    return is_token ? VALUE : BROKEN;
-  case VALUE:
-    if (is_token) return VALUE;
-    break;
-  case QUOTED:
-    if (c == '"') return QUOTED_END;
-    if (c == '\\') return QUOTED_PAIR;
-    return wr_chars_is(c, WR_CHARS_FIELD) ? QUOTED : BROKEN;
-  case QUOTED_PAIR: return wr_chars_is(c, WR_CHARS_FIELD) ? QUOTED : BROKEN;
-  default: break;
-  }
+  if (state == NAME_FIRST) return is_token ? NAME : BROKEN;
+  if (is_token && state != QUOTED_END) return state;
+  if (c == '=' && state == NAME) return VALUE_FIRST;
   if (c == ';') return NAME_FIRST;
   return c == '\r' ? SIZE_LF : BROKEN;
 }

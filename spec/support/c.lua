@@ -4,8 +4,8 @@
 ---     local b = ffi.new("struct wr_breaker")
 ---     c.wr_breaker_init(b, …)
 ---
---- Headers are run through the C preprocessor without the system's headers, inline functions are cut
---- out, and the rest is what LuaJIT's FFI parses: there is no second list of prototypes to keep true.
+--- Headers are run through the C preprocessor without the system's headers, inline functions are
+--- cut out, and the rest is what LuaJIT's FFI parses: there is no second list of prototypes.
 local ffi = require "ffi"
 
 -- busted loads this module anew for each file, while the FFI's declarations stay for the process.

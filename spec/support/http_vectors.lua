@@ -1,8 +1,8 @@
 --- HTTP/1.1 heads with the verdict that each must get, and why.
 ---
---- `requests` and `responses` are lists of rows { verdict, bytes, reason, method = … }. A verdict is
---- "done", "more", or the status of the refusal. Shared by the parser's specs, the comparison with llhttp
---- and the fuzzer's corpus.
+--- `requests` and `responses` are lists of rows { verdict, bytes, reason, method = … }. A verdict
+--- is "done", "more", or the status of the refusal. Shared by the parser's specs, the comparison
+--- with llhttp and the fuzzer's corpus.
 local M = { requests = {}, responses = {} }
 
 -- Lines joined by CRLF and closed by an empty one.
@@ -53,7 +53,8 @@ req("done", head("GET / HTTP/1.1", "Host: 127.0.0.1"), "an IPv4 address")
 req("done", head("GET / HTTP/1.1", "Host: [2001:DB8::1]:8080"), "an IPv6 literal")
 req("done", head("GET / HTTP/1.1", "Host: a:"), "an empty port is no port (RFC 3986 3.2.3)")
 req("done", head("GET / HTTP/1.1", "Host:a"), "no white space after the colon")
-req("done", head("GET / HTTP/1.1", "Host: \t a \t "), "white space around a value is not part of it")
+req("done", head("GET / HTTP/1.1", "Host: \t a \t "),
+  "white space around a value is not part of it")
 req("done", head("GET / HTTP/1.1", H, "X-Empty:"), "an empty value")
 req("done", head("GET / HTTP/1.1", H, "X-Empty: \t"), "a value of white space is empty")
 req("done", head("GET / HTTP/1.1", H, "X: a\tb"), "a tab inside a value")
@@ -70,12 +71,14 @@ req("done", head("GET / HTTP/1.1", H, "Content-Length: 5"), "a body on GET, prop
 req("done", head("GET / HTTP/1.0", H, "Content-Length: 0"), "HTTP/1.0 GET that says it has no body")
 req("done", head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked"), "chunked")
 req("done", head("POST / HTTP/1.1", H, "transfer-encoding: CHUNKED"), "codings have no case")
-req("done", head("POST / HTTP/1.1", H, "Transfer-Encoding:  chunked\t"), "white space around a coding")
+req("done", head("POST / HTTP/1.1", H, "Transfer-Encoding:  chunked\t"),
+  "white space around a coding")
 req("done", head("GET / HTTP/1.1", H, "Content_Length: 5"), "a name with _ is dropped: no framing")
 req("done", head("GET / HTTP/1.1", H, "Transfer_Encoding: chunked"), "a name with _ is dropped")
 req("done", head("GET / HTTP/1.1", H, "Connection: close, , x"), "empty list elements are nothing")
 req("done", head("GET / HTTP/1.1", H, "Connection: Upgrade", "Upgrade: websocket"), "an upgrade")
-req("done", head("GET / HTTP/1.1", H, "Expect: 200-ok"), "unknown expectations are not our business")
+req("done", head("GET / HTTP/1.1", H, "Expect: 200-ok"),
+  "unknown expectations are not our business")
 req("done", head("GET / HTTP/1.1", H) .. "GET /", "bytes after the head belong to what follows")
 
 -- Beginnings
@@ -113,7 +116,8 @@ req(400, head("GET / x HTTP/1.1", H), "a word between target and version")
 req(400, head("GET /", H), "HTTP/0.9")
 req(400, "GET /\r\n", "HTTP/0.9, alone: refused when its line is complete")
 req(400, "GET /\n", "HTTP/0.9 with LF (llhttp #877)")
-req(400, "GET /x\nHost: a\r\nContent-Length: 5\r\n\r\nhello", "version-less, with a body (llhttp #877)")
+req(400, "GET /x\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+  "version-less, with a body (llhttp #877)")
 req(400, head("GET", H), "a method alone")
 req(400, head("GET ", H), "a method and a space")
 req(400, head("G\xc3\xa9T / HTTP/1.1", H), "a method beyond ASCII")
@@ -204,7 +208,8 @@ req(400, "GET / HTTP/1.1\r\nHost: a\r\n\n", "bare LF for the empty line")
 req(400, "GET / HTTP/1.1\r\nHost: a\r\n\rX", "CRLF CR X (CVE-2025-23167 class)")
 req(400, "GET / HTTP/1.1\r\nHost: a\r\n\r\r\n", "CRLF CR CR LF")
 req(400, "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\r\n\r\n", "CR CR LF after a field")
-req(400, "GET / HTTP/1.1\r\nHost: a\n\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", "LF LF ends no head")
+req(400, "GET / HTTP/1.1\r\nHost: a\n\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+  "LF LF ends no head")
 req(400, "GET / HTTP/1.1\r\n : x\r\n", "an indented colon, before the head is complete")
 
 -- Host
@@ -250,7 +255,8 @@ req(400, head("GET http://a/ HTTP/1.0", "Host: b"), "in HTTP/1.0 too")
 
 req(400, head("POST / HTTP/1.1", H, "Content-Length: 5", "Transfer-Encoding: chunked"), "CL.TE")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked", "Content-Length: 5"), "TE.CL")
-req(400, head("POST / HTTP/1.1", H, "Content-Length: 0", "Transfer-Encoding: chunked"), "CL 0 with TE")
+req(400, head("POST / HTTP/1.1", H, "Content-Length: 0", "Transfer-Encoding: chunked"),
+  "CL 0 with TE")
 req(400, head("POST / HTTP/1.1", H, "Content-Length: 5", "Content-Length: 5"), "two equal lengths")
 req(400, head("POST / HTTP/1.1", H, "Content-Length: 5", "content-length: 6"), "two lengths")
 req(400, head("POST / HTTP/1.1", H, "Content-Length: 5, 5"), "a list of equal lengths")
@@ -276,21 +282,27 @@ req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked", "Transfer-Enco
   "chunked is not last, in two fields")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked, chunked"), "chunked twice")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked, gzip"), "chunked is not last")
-req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked, identity"), "identity after chunked")
+req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked, identity"),
+  "identity after chunked")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked,"), "a trailing comma")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: ,chunked"), "a leading comma")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding:"), "an empty coding")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked;q=1"), "a parameter on chunked")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: \"chunked\""), "a quoted coding")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: 'chunked' x"), "two words")
-req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: \x0bchunked"), "vertical tab before chunked")
+req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: \x0bchunked"),
+  "vertical tab before chunked")
 req(400, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunked\0"), "NUL after chunked")
-req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: xchunked"), "a coding that only ends like it")
-req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunkedx"), "a coding that only begins like it")
+req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: xchunked"),
+  "a coding that only ends like it")
+req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: chunkedx"),
+  "a coding that only begins like it")
 req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: gzip"), "a coding we do not have")
 req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: gzip, chunked"), "one before chunked")
-req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: identity"), "identity is no coding any more")
-req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: 'chunked'"), "apostrophes are token characters")
+req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: identity"),
+  "identity is no coding any more")
+req(501, head("POST / HTTP/1.1", H, "Transfer-Encoding: 'chunked'"),
+  "apostrophes are token characters")
 req(400, head("POST / HTTP/1.0", H, "Transfer-Encoding: chunked"), "a coding in HTTP/1.0")
 req(400, head("POST / HTTP/1.0", "Transfer-Encoding: gzip"), "any coding in HTTP/1.0")
 req(400, head("GET / HTTP/1.0", "Content-Length: 5"), "a body on HTTP/1.0 GET (HAProxy: 413)")
@@ -317,7 +329,7 @@ req(431, head("GET / HTTP/1.1", H, "X: " .. ("y"):rep(8193 - 3)), "one of 8193")
 req(431, "GET / HTTP/1.1\r\nX: " .. ("y"):rep(9000), "a value too long, before it ends")
 req(431, "GET / HTTP/1.1\r\n" .. ("x"):rep(9000), "a name too long")
 
--- 15 is the length of the request line less its path, 9 that of Host's line, with their ends.
+-- 16 is the length of the request line, 9 that of Host's, 2 that of the empty one.
 local function head_of(size)
   local lines, left = { "GET / HTTP/1.1", H }, size - 16 - 9 - 2
   while left > 0 do
@@ -346,8 +358,10 @@ res("done", head("HTTP/1.1 200 caf\xc3\xa9\t!"), "obs-text and tab in a reason")
 res("done", head("HTTP/1.1 200 OK", "X_Y: z"), "an upstream's _ names pass")
 res("done", head("HTTP/1.1 100 Continue"), "an interim response")
 res("done", head("HTTP/1.1 103 Early Hints", "Link: </x>"), "another")
-res("done", head("HTTP/1.1 101 Switching Protocols", "Connection: upgrade", "Upgrade: x"), "an upgrade")
-res("done", head("HTTP/1.1 204 No Content", "Content-Length: 5"), "204 has no body whatever it says")
+res("done", head("HTTP/1.1 101 Switching Protocols", "Connection: upgrade", "Upgrade: x"),
+  "an upgrade")
+res("done", head("HTTP/1.1 204 No Content", "Content-Length: 5"),
+  "204 has no body whatever it says")
 res("done", head("HTTP/1.1 304 Not Modified", "Content-Length: 5"), "304 tells of a length")
 res("done", head("HTTP/1.1 200 OK", "Content-Length: 5"), "HEAD tells of a length", "HEAD")
 res("done", head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"), "HEAD tells of chunked", "HEAD")
@@ -360,7 +374,8 @@ res("more", "", "nothing yet")
 
 -- Responses that are refused; always as 502
 
-res(502, "\r\n" .. head("HTTP/1.1 200 OK"), "an empty line before: left over from another response?")
+res(502, "\r\n" .. head("HTTP/1.1 200 OK"),
+  "an empty line before: left over from another response?")
 res(502, head("HTTP/1.1  200 OK"), "two spaces")
 res(502, head("HTTP/1.1\t200 OK"), "a tab")
 res(502, head("HTTP/1.1"), "no status")
@@ -392,7 +407,8 @@ res(502, head("HTTP/1.1 200 OK", "X: y", " z"), "obs-fold")
 res(502, head("HTTP/1.1 200 OK", ": y"), "an empty name")
 res(502, head("HTTP/1.1 200 OK", "X: a\0"), "NUL in a value")
 res(502, head("HTTP/1.1 200 OK", "X: a\rSet-Cookie: b"), "response splitting by CR")
-res(502, head("HTTP/1.1 200 OK", "Content-Length: 5", "Transfer-Encoding: chunked"), "both framings")
+res(502, head("HTTP/1.1 200 OK", "Content-Length: 5", "Transfer-Encoding: chunked"),
+  "both framings")
 res(502, head("HTTP/1.1 200 OK", "Content-Length: 5", "Transfer-Encoding: chunked"),
   "both framings, to HEAD too", "HEAD")
 res(502, head("HTTP/1.1 200 OK", "Content-Length: 5", "Content-Length: 6"), "two lengths")
@@ -401,7 +417,8 @@ res(502, head("HTTP/1.1 200 OK", "Content-Length: -1"), "a signed length")
 res(502, head("HTTP/1.1 200 OK", "Content-Length:"), "an empty length")
 res(502, head("HTTP/1.1 200 OK", "Transfer-Encoding: gzip"), "an unknown coding")
 res(502, head("HTTP/1.1 200 OK", "Transfer-Encoding: gzip, chunked"), "one before chunked")
-res(502, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), "twice")
+res(502, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
+  "twice")
 res(502, head("HTTP/1.0 200 OK", "Transfer-Encoding: chunked"), "a coding in HTTP/1.0")
 res(502, head("HTTP/1.1 200 OK", filler(101)), "101 fields")
 res(502, head("HTTP/1.1 200 OK", "X: " .. ("y"):rep(8193 - 3)), "a line too long")

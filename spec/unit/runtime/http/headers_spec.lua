@@ -109,7 +109,8 @@ describe("headers", function()
 
   it("look into comma-separated lists", function()
     local h = list { { "Connection", "a,\tB , ,c" }, { "connection", "D" }, { "X", "e" } }
-    for token, found in pairs { a = true, b = true, C = true, d = true, e = false, ["a,"] = false } do
+    for token, found in pairs { a = true, b = true, C = true, d = true, e = false,
+      ["a,"] = false } do
       assert.equal(found, c.wr_headers_has_token(h, slice "Connection", slice(token)), token)
     end
   end)
@@ -118,7 +119,8 @@ describe("headers", function()
     for _, text in ipairs { "a", "X-Y", "!#$%&'*+-.^_`|~09azAZ" } do
       assert.is_true(c.wr_headers_is_token(slice(text)), text)
     end
-    for _, text in ipairs { "", " a", "a ", "a:", "a\0", "a\n", "\xc3\xa9", "(a)", "a/b", '"', "[", "{", "@",
+    for _, text in ipairs { "", " a", "a ", "a:", "a\0", "a\n", "\xc3\xa9", "(a)", "a/b", '"', "[",
+      "{", "@",
       ",", ";", "<", "=", "?", "\\", "\x7f" } do
       assert.is_false(c.wr_headers_is_token(slice(text)), text)
     end
@@ -160,7 +162,8 @@ describe("headers", function()
       { "Keep-Alive", "timeout=5" }, { "Accept", "*/*" }, { "TE", "trailers" },
       { "connection", "AUTHORIZATION,x-forwarded-for, content-type,x-other" },
       { "Authorization", "b" }, { "X-Forwarded-For", "c" }, { "Content-Type", "d" },
-      { "X-Other", "2" }, { "x-other", "3" }, { "X-Others", "4" }, { "Transfer-Encoding", "chunked" },
+      { "X-Other", "2" }, { "x-other", "3" }, { "X-Others", "4" },
+      { "Transfer-Encoding", "chunked" },
     }
     local out = list {}
     assert.is_true(c.wr_headers_forwardable(h, out))

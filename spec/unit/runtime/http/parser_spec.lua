@@ -26,7 +26,8 @@ end
 local function result(status, head, used, err)
   if status == c.WR_PARSER_MORE then return { verdict = "more" } end
   if status == c.WR_PARSER_BAD then
-    return { verdict = err.status, message = ffi.string(err.message), offset = tonumber(err.offset) }
+    return { verdict = err.status, message = ffi.string(err.message),
+      offset = tonumber(err.offset) }
   end
   local r = { verdict = "done", used = tonumber(used[0]), fields = {} }
   for _, name in ipairs { "method", "target", "host", "path", "query", "reason" } do
@@ -51,8 +52,8 @@ local err = ffi.new("struct wr_parser_error")
 local function request(text, limits)
   c.wr_region_clear(region)
   local bytes = copy(text)
-  local status = c.wr_parser_request(bytes, #text, limits or c.wr_parser_limits_default, region, head,
-    used, err)
+  limits = limits or c.wr_parser_limits_default
+  local status = c.wr_parser_request(bytes, #text, limits, region, head, used, err)
   return result(status, head, used, err)
 end
 
@@ -288,7 +289,8 @@ describe("parser", function()
     c.wr_region_init(small, 64)
     local text = head_of("GET / HTTP/1.1", "Host: a", "X: y", "Z: y")
     local bytes = copy(text)
-    local status = c.wr_parser_request(bytes, #text, c.wr_parser_limits_default, small, head, used, err)
+    local status = c.wr_parser_request(bytes, #text, c.wr_parser_limits_default, small, head, used,
+      err)
     assert.equal(431, result(status, head, used, err).verdict)
     c.wr_region_fini(small)
   end)

@@ -46,7 +46,8 @@ describe("uri", function()
     for _, case in ipairs(cases) do
       local u = assert(parse(case[1]))
       assert.same({ case[2], case[3], case[4], case[5], case[6], case[8] },
-        { u.is_https, str(u.host), u.port, u.has_default_port, str(u.path), str(u.authority) }, case[1])
+        { u.is_https, str(u.host), u.port, u.has_default_port, str(u.path), str(u.authority) },
+          case[1])
       assert.equal(case[7], str(u.query), case[1])
       assert.equal(case[1]:find("[", 1, true) ~= nil, u.is_ipv6, case[1])
     end
@@ -57,17 +58,23 @@ describe("uri", function()
       { "", "empty" }, { "a", "begin with" }, { "/a", "begin with" }, { "//a", "begin with" },
       { "ftp://a", "begin with" }, { "http:/a", "begin with" }, { "http//a", "begin with" },
       { "http:a", "begin with" }, { "httpx://a", "begin with" }, { "unix:/x", "begin with" },
-      { "http://", "host is empty" }, { "http:///x", "host is empty" }, { "http://:80", "not a name" },
+      { "http://", "host is empty" }, { "http:///x", "host is empty" },
+      { "http://:80", "not a name" },
       { "http://?x", "host is empty" }, { "http://u@a", "user information" },
-      { "http://u:p@a/", "user information" }, { "http://a#f", "fragment" }, { "http://a/#", "fragment" },
-      { "http://a b", "escaped" }, { "http://a/b c", "escaped" }, { "http://a/\r\nX: y", "escaped" },
-      { "http://a/\0", "escaped" }, { "http://a/\xc3\xa9", "escaped" }, { "http://\xc3\xa9/", "escaped" },
+      { "http://u:p@a/", "user information" }, { "http://a#f", "fragment" },
+      { "http://a/#", "fragment" },
+      { "http://a b", "escaped" }, { "http://a/b c", "escaped" },
+      { "http://a/\r\nX: y", "escaped" },
+      { "http://a/\0", "escaped" }, { "http://a/\xc3\xa9", "escaped" },
+      { "http://\xc3\xa9/", "escaped" },
       { "http://a:x", "port" }, { "http://a:0", "port" }, { "http://a:65536", "port" },
       { "http://a:123456", "port" }, { "http://a:-1", "port" }, { "http://a:8 0", "escaped" },
-      { "http://a..b", "not a name" }, { "http://.", "not a name" }, { "http://a%41", "not a name" },
+      { "http://a..b", "not a name" }, { "http://.", "not a name" },
+      { "http://a%41", "not a name" },
       { "http://a,b", "not a name" }, { "http://a\\b", "not a name" }, { "http://*", "not a name" },
       { "http://[::1", "bracket" }, { "http://[]", "IPv6" }, { "http://[::g]", "IPv6" },
-      { "http://[1.2.3.4]", "IPv6" }, { "http://[::1%25lo]", "IPv6" }, { "http://[::1]80", "not a port" },
+      { "http://[1.2.3.4]", "IPv6" }, { "http://[::1%25lo]", "IPv6" },
+      { "http://[::1]80", "not a port" },
       { "http://[v1.a]", "IPv6" }, { "http://" .. ("a"):rep(254), "too long" },
     }
     for _, case in ipairs(cases) do
@@ -78,18 +85,21 @@ describe("uri", function()
   end)
 
   it("decodes escapes", function()
-    local cases = { { "", "" }, { "a", "a" }, { "%41%7a%7A", "Azz" }, { "%2F", "/" }, { "%25", "%" },
+    local cases = { { "", "" }, { "a", "a" }, { "%41%7a%7A", "Azz" }, { "%2F", "/" },
+      { "%25", "%" },
       { "+", "+" }, { "%C3%a9", "\xc3\xa9" }, { "%2541", "%41" } }
     for _, case in ipairs(cases) do
       assert.equal(case[2], str(c.wr_uri_decode(slice(case[1]), region)), case[1])
     end
-    for _, text in ipairs { "%", "%4", "%4g", "%g4", "a%", "%%41", "%00", "a%00b", "%-1", "% 1", "%0x" } do
+    for _, text in ipairs { "%", "%4", "%4g", "%g4", "a%", "%%41", "%00", "a%00b", "%-1", "% 1",
+      "%0x" } do
       assert.is_nil(str(c.wr_uri_decode(slice(text), region)), text)
     end
   end)
 
   it("encodes everything but unreserved characters", function()
-    local cases = { { "", "" }, { "aZ0-._~", "aZ0-._~" }, { "a b", "a%20b" }, { "/?#", "%2F%3F%23" },
+    local cases = { { "", "" }, { "aZ0-._~", "aZ0-._~" }, { "a b", "a%20b" },
+      { "/?#", "%2F%3F%23" },
       { "%", "%25" }, { "\0\xff", "%00%FF" }, { "\r\n", "%0D%0A" }, { "+&=", "%2B%26%3D" } }
     for _, case in ipairs(cases) do
       assert.equal(case[2], str(c.wr_uri_encode(slice(case[1]), region)), case[1])
@@ -112,10 +122,12 @@ describe("uri", function()
       { "/a/..", "/" }, { "/a/../", "/" }, { "/a/../b", "/b" }, { "/a/b/..", "/a/" },
       { "/a/b/../../c", "/c" }, { "/a/b/./../c", "/a/c" }, { "//a/../b", "/b" },
       { "/...", "/..." }, { "/a..", "/a.." }, { "/..a", "/..a" }, { "/.a", "/.a" },
-      { "/%61", "/a" }, { "/%7E%2d%2E%5f", "/~-._" }, { "/a/%2e/b", "/a/b" }, { "/a/%2E%2e/b", "/b" },
+      { "/%61", "/a" }, { "/%7E%2d%2E%5f", "/~-._" }, { "/a/%2e/b", "/a/b" },
+      { "/a/%2E%2e/b", "/b" },
       { "/a/.%2e/b", "/b" }, { "/%c3%a9", "/%C3%A9" }, { "/%20", "/%20" }, { "/%3b", "/%3B" },
       { "/%25", "/%25" }, { "/%252e", "/%252e" }, { "/%252F", "/%252F" }, { "/%ff", "/%FF" },
-      { "/a;b/c", "/a;b/c" }, { "/;x", "/;x" }, { "/a;..", "/a;.." }, { "/a:b@c!$&'()*+,=", "/a:b@c!$&'()*+,=" },
+      { "/a;b/c", "/a;b/c" }, { "/;x", "/;x" }, { "/a;..", "/a;.." },
+      { "/a:b@c!$&'()*+,=", "/a:b@c!$&'()*+,=" },
     }
     for _, case in ipairs(cases) do assert.equal(case[2], normal(case[1]), case[1]) end
   end)
@@ -129,10 +141,12 @@ describe("uri", function()
       { "/\\..\\a", "backslashes" }, { "/%00", "hides NUL" }, { "/a%0d%0ab", "hides CRLF" },
       { "/%1f", "hides a control character" }, { "/%7f", "hides DEL" }, { "/%", "a broken escape" },
       { "/%4", "a broken escape" }, { "/%zz", "a broken escape" }, { "/a b", "a space" },
-      { "/\0", "NUL" }, { "/a\r\nb", "CRLF" }, { "/\xc3\xa9", "not ASCII" }, { "/a#b", "a fragment" },
+      { "/\0", "NUL" }, { "/a\r\nb", "CRLF" }, { "/\xc3\xa9", "not ASCII" },
+      { "/a#b", "a fragment" },
       { "/a/..;/b", "a hidden .." }, { "/a/..;x=y/b", "a hidden .." }, { "/.;/b", "a hidden ." },
       { "/a/%2e%2e;/b", "a hidden .., escaped" },
-      { "/a//../b", "is the empty segment removed, or a?" }, { "/a//b/../..", "the same, further on" },
+      { "/a//../b", "is the empty segment removed, or a?" },
+      { "/a//b/../..", "the same, further on" },
     }
     for _, case in ipairs(cases) do assert.is_nil(normal(case[1]), case[1] .. ": " .. case[2]) end
   end)
