@@ -80,6 +80,14 @@ describe("backoff", function()
       local high = sequence(k, same(0.8, 30))[30]
       assert.is_true(high - low >= 100 * MS, jitter .. " bunches at the cap: " .. low .. " "
         .. high)
+      local last = 0
+      for _, u in ipairs { 0.3, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99 } do
+        local us = same(0.9, 29)
+        us[30] = u
+        local delay = sequence(k, us)[30]
+        assert.is_true(delay > last, jitter .. " gives two draws the same delay at the cap")
+        last = delay
+      end
       assert.is_true(sequence(k, same(1 - 2 ^ -53, 30))[30] <= S, jitter .. " exceeds the cap")
     end
   end)

@@ -301,6 +301,17 @@ describe("breaker repair", function()
     end
   end)
 
+  it("lets no state end before it began", function()
+    local w = new_world(1)
+    w.b.state, w.b.events.reported = c.WR_BREAKER_OPEN, c.WR_BREAKER_OPEN
+    w.b.since_ns, w.b.until_ns = w.now, 0
+    c.wr_breaker_repair(w.b, 0, 0, w.now)
+    c.wr_breaker_advance(w.b, w.now)
+    local e = ffi.new("struct wr_breaker_event")
+    assert.is_true(c.wr_breaker_take_event(w.b, e))
+    assert.equal(w.now, tonumber(e.at_ns))
+  end)
+
   it("opens a half-open breaker whose probes contradict the ledger", function()
     local w = new_world(1)
     local k = ffi.new("struct wr_breaker_config")

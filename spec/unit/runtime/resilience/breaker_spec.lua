@@ -168,6 +168,13 @@ describe("closed breaker", function()
     assert.equal("closed>open consecutive @0s", b:story())
   end)
 
+  it("counts failures in a row anew after a recovery", function()
+    local b = new({ consecutive = 3, failure_rate = 0 }):call("failure", 3)
+    b:at(5 * S):call("success", 3):call("failure", 2)
+    assert.equal("closed", b:state())
+    assert.equal("open", b:call("failure"):state())
+  end)
+
   it("trips on slow calls, failed or not", function()
     local b = new({ slow_call_ns = S, slow_rate = 0.5, failure_rate = 0, min_calls = 4 })
     local function took(ns, outcome)
@@ -202,6 +209,16 @@ describe("closed breaker", function()
     assert.equal(3, event.calls)
     for i = 1, 3 do assert.is_false(b:settle(tickets[i], "success")) end
     assert.equal(3, b:counter "stale")
+  end)
+
+  it("adds running slow calls to the finished ones to reach min_calls", function()
+    for finished, want in pairs { [1] = "closed", [2] = "open" } do
+      local b = new({ slow_call_ns = S, slow_rate = 0.5, failure_rate = 0, min_calls = 4 })
+      b:call("success", finished)
+      b:try()
+      b:try()
+      assert.equal(want, b:at(2 * S):state(), finished .. " finished, 2 running")
+    end
   end)
 
   it("counts a slow call once: while it runs, then when it has ended", function()
