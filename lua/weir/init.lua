@@ -1,0 +1,48 @@
+--- weir: what a policy gets from `require "weir"`.
+---
+--- Declarations (`listen`, `upstream`, `route`, `policy`, `cache`, `every`) belong to the top level of a
+--- script; everything else is called from handlers and tasks, where any call may wait. Mistakes in
+--- options raise with file:line; what the world does wrong comes back as `nil, err`.
+local core = require "weir.core"
+
+local layers = require "weir.layers"
+local tasks = require "weir.tasks"
+local routes = require "weir.routes"
+local responses = require "weir.responses"
+
+local weir = {
+  -- Declaring.
+  listen = routes.listen,
+  route = routes.route,
+  upstream = require("weir.upstream").declare,
+  cache = require("weir.cache").open,
+  policy = require("weir.policy").new,
+  ladder = require("weir.ladder").run,
+  -- Layers of a policy.
+  deadline = layers.deadline,
+  timeout = layers.timeout,
+  retry = layers.retry,
+  breaker = layers.breaker,
+  bulkhead = layers.bulkhead,
+  -- Answers.
+  response = responses.response,
+  json = responses.json,
+  -- Time and tasks.
+  sleep = tasks.sleep,
+  spawn = tasks.spawn,
+  every = tasks.every,
+  race = tasks.race,
+  all = tasks.all,
+  now = core.now,
+  time = core.time,
+  remaining = tasks.remaining,
+  -- The world.
+  http = require "weir.http",
+  log = require "weir.log",
+  metrics = require "weir.metrics",
+  env = core.env,
+  escape = core.escape,
+  error = require("weir.errors").new,
+}
+
+return weir

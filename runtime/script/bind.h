@@ -16,3 +16,36 @@ int wr_bind_pattern(lua_State *L);
 
 /// What lua/weir/core builds the policy world from: bind_sandbox.c. Bound by `wr_vm_open`.
 int wr_bind_sandbox(lua_State *L);
+
+/// Error values: bind_error.c. Before all others.
+int wr_bind_error(lua_State *L);
+
+/// Header lists of requests and responses: bind_headers.c.
+int wr_bind_headers(lua_State *L);
+
+/// Responses, made here or arriving: bind_response.c.
+int wr_bind_response(lua_State *L);
+
+/// The request being served: bind_request.c.
+int wr_bind_request(lua_State *L);
+
+/// Upstreams and plain HTTP calls: bind_upstream.c.
+int wr_bind_upstream(lua_State *L);
+
+/// Breakers, bulkheads and budgets: bind_guard.c.
+int wr_bind_guard(lua_State *L);
+
+/// Retry decisions: bind_retry.c.
+int wr_bind_retry(lua_State *L);
+
+/// Sleeping, deadlines, background and child tasks: bind_task.c.
+int wr_bind_task(lua_State *L);
+
+/// Listeners, routes and jobs: bind_declare.c.
+int wr_bind_declare(lua_State *L);
+
+/// The shared cache: bind_cache.c.
+int wr_bind_cache(lua_State *L);
+
+/// Metrics, log lines, environment: bind_observe.c.
+int wr_bind_observe(lua_State *L);

@@ -1,0 +1,208 @@
+--- The layers that a policy is made of. Each validates its options where it is written and becomes a
+--- function around a call when the policy is declared.
+---
+--- A layer takes what it opens (a ticket, a deadline) through `core.*_enter` and closes it through
+--- `core.leave` with the call's results. When the call raises, its task's end or the nearest `pcall`
+--- closes it instead, so there is no cleanup code here.
+local core = require "weir.core"
+local schema = require "weir.schema"
+
+local M = {}
+
+---@class weir.Layer
+---@field kind string     "deadline", "retry" …
+---@field options table   As validated: durations in nanoseconds.
+---@field place string    Where it was written.
+---@field wrap fun(name: string, run: function, place: string): function
+
+local function layer(kind, options, wrap)
+  return { kind = kind, options = options, place = core.where(), wrap = wrap }
+end
+
+-- A declaration that C refused: blame the line that wrote the policy.
+local function declared(kind, place, handle, message)
+  if handle then return handle end
+  error(("%s: %s: %s"):format(place, kind, message), 0)
+end
+
+local deadline_options = schema.new("deadline", {
+  total = schema.duration { required = true, min = "1ms", doc = "Limit of the whole call." },
+}, { positional = "total" })
+
+--- Bounds a whole call, retries included: `weir.deadline "2s"`. What the request's own deadline leaves
+--- bounds it further. On expiry whatever is under way is cancelled and the call returns
+--- `nil, {kind = "deadline"}`.
+---@param options string|number|table
+---@return weir.Layer
+function M.deadline(options)
+  local o = deadline_options:check(options)
+  return layer("deadline", o, function(_, run)
+    local total = o.total
+    return function(fn)
+      local depth = core.deadline_enter(total, false)
+      local value, err = run(fn)
+      core.leave(depth)
+      return value, err
+    end
+  end)
+end
+
+local timeout_options = schema.new("timeout", {
+  limit = schema.duration { required = true, min = "1ms", doc = "Limit of one attempt." },
+}, { positional = "limit" })
+
+--- Bounds one attempt, up to its response head: `weir.timeout "800ms"`. Put it inside retry.
+---@param options string|number|table
+---@return weir.Layer
+function M.timeout(options)
+  local o = timeout_options:check(options)
+  return layer("timeout", o, function(_, run)
+    local limit = o.limit
+    return function(fn)
+      local depth = core.deadline_enter(limit, true)
+      local value, err = run(fn)
+      core.leave(depth)
+      return value, err
+    end
+  end)
+end
+
+local retry_options = schema.new("retry", {
+  max = schema.integer { min = 0, max = 100, default = 2, doc = "Attempts after the first." },
+  backoff = schema.string { default = "50ms..1s", doc = "First pause and longest pause." },
+  factor = schema.number { min = 1, max = 100, default = 2, doc = "Growth of the pause." },
+  jitter = schema.enum { "full", "none", "equal", "decorrelated", "ratio", "smooth", default = "full",
+    doc = "How the pause is spread." },
+  ratio = schema.ratio { default = 0.5, doc = "Spread of jitter = \"ratio\"." },
+  on = schema.list(schema.any(), { doc = "Error kinds and statuses worth another attempt." }),
+  min_attempt = schema.duration { default = "10ms",
+    doc = "An attempt with less time than this is not started." },
+  budget = schema.either { schema.boolean(), schema.table(),
+    doc = "Share of calls that may be retried: {ratio, min, span}; false for none." },
+}, { positional = "max" })
+
+local budget_options = schema.new("retry budget", {
+  ratio = schema.number { min = 0, max = 10, default = 0.2, doc = "Extra attempts per call." },
+  min = schema.integer { min = 0, max = 100000, default = 3, doc = "Extra attempts that need no calls." },
+  span = schema.duration { min = "1s", max = "10m", default = "10s", doc = "What is looked back on." },
+})
+
+local function split_backoff(text, place)
+  local from, to = text:match "^([%w.]+)%.%.([%w.]+)$"
+  local base, cap = core.duration(from or text), core.duration(to or text)
+  if not base or not cap or cap < base then
+    error(("%s: retry: backoff is '%s'; it must be two durations like \"50ms..1s\"")
+      :format(place, text), 0)
+  end
+  return base, cap
+end
+
+local function retry_loop(handle, run)
+  local decide, sleep = core.retry_decide, core.sleep
+  return function(fn)
+    core.retry_begin(handle)
+    local attempt, backoff = 1, nil
+    while true do
+      local value, err = run(fn)
+      local delay
+      delay, backoff = decide(handle, attempt, backoff, value, err)
+      if not delay then return value, err end
+      if delay > 0 then
+        local ok, expired = sleep(delay)
+        if not ok then return nil, expired end
+      end
+      attempt = attempt + 1
+    end
+  end
+end
+
+--- Repeats a failed attempt when that can do no harm, pauses between attempts, and never more than the
+--- budget allows: `weir.retry { max = 2, backoff = "50ms..1s" }`. Retry-After of the upstream is a floor
+--- for the pause. The budget is shared by all workers under the policy's name.
+---@param options number|table?
+---@return weir.Layer
+function M.retry(options)
+  local o = retry_options:check(options or {})
+  local made = layer("retry", o)
+  o.base, o.cap = split_backoff(o.backoff, made.place)
+  local budget_given = o.budget
+  if budget_given == true or budget_given == nil then budget_given = {} end
+  local budget = budget_given and budget_options:check(budget_given)
+  made.wrap = function(name, run, place)
+    local budget_handle = budget and declared("retry budget", place, core.budget(name, budget))
+    local handle = declared("retry", place, core.retry(name, o, budget_handle))
+    return retry_loop(handle, run)
+  end
+  return made
+end
+
+-- Around `run`: enter, call, leave. Breaker and bulkhead differ only in what enters.
+local function guarded(enter, handle, run)
+  local leave = core.leave
+  return function(fn)
+    local depth, refusal = enter(handle)
+    if not depth then return nil, refusal end
+    local value, err = run(fn)
+    leave(depth, value, err)
+    return value, err
+  end
+end
+
+local breaker_options = schema.new("breaker", {
+  failure_rate = schema.ratio { default = 0.5, doc = "Opens at this share of failures; 0 is off." },
+  window = schema.duration { min = "1s", max = "1h", default = "10s", doc = "What is looked back on." },
+  window_calls = schema.integer { min = 1, max = 1024, doc = "Look back on calls instead of time." },
+  min_calls = schema.integer { min = 1, max = 1000000, default = 20,
+    doc = "The rates mean nothing below this many calls." },
+  consecutive = schema.integer { min = 0, max = 1000000, default = 0,
+    doc = "Opens after this many failures in a row; 0 is off." },
+  slow_call = schema.duration { default = 0, doc = "A call this long is slow; 0 is off." },
+  slow_rate = schema.ratio { default = 0, doc = "Opens at this share of slow calls; 0 is off." },
+  open = schema.duration { min = "10ms", max = "1h", default = "5s",
+    doc = "First time it stays open; doubles with each trip." },
+  open_max = schema.duration { min = "10ms", max = "24h", default = "60s", doc = "Bound of the doubling." },
+  jitter = schema.ratio { doc = "Spread of the open time, up and down." },
+  probes = schema.integer { min = 1, max = 64, default = 3,
+    doc = "Calls at once, and verdicts needed, while half-open." },
+  attempt_timeout = schema.duration { doc = "How long the calls behind it may take." },
+  ramp = schema.duration { doc = "Time over which traffic comes back after a recovery." },
+  mode = schema.enum { "normal", "forced_open", "forced_closed", "disabled", "shadow",
+    default = "normal", doc = "What it does with its verdict." },
+})
+
+--- Stops calling what keeps failing: `weir.breaker { failure_rate = 0.5, window = "10s" }`. State is kept
+--- by name, shared by all workers, and lives through reloads. Refusals are
+--- `nil, {kind = "refused", primitive = "breaker", after = seconds}`.
+---@param options table?
+---@return weir.Layer
+function M.breaker(options)
+  local o = breaker_options:check(options or {})
+  return layer("breaker", o, function(name, run, place)
+    return guarded(core.breaker_enter, declared("breaker", place, core.breaker(name, o)), run)
+  end)
+end
+
+local bulkhead_options = schema.new("bulkhead", {
+  max = schema.integer { min = 1, max = 1000000, default = 64, doc = "Calls at once." },
+  queue = schema.integer { min = 0, max = 65536, default = 32, doc = "Calls that may wait." },
+  wait = schema.duration { max = "1h", default = "50ms", doc = "Longest wait." },
+  order = schema.enum { "fifo", "adaptive", default = "fifo",
+    doc = "Who is next: the oldest, or in overload the newest." },
+  mode = schema.enum { "normal", "shadow", default = "normal", doc = "shadow refuses nothing." },
+  name = schema.string { min = 1, max = 127, doc = "A pool shared by several policies." },
+}, { positional = "max" })
+
+--- Bounds the calls in flight, with a bounded queue before them: `weir.bulkhead { max = 64 }`. A slot is
+--- held to the last byte of the response. Refusals are
+--- `nil, {kind = "refused", primitive = "bulkhead"}`.
+---@param options number|table?
+---@return weir.Layer
+function M.bulkhead(options)
+  local o = bulkhead_options:check(options or {})
+  return layer("bulkhead", o, function(name, run, place)
+    local handle = declared("bulkhead", place, core.bulkhead(o.name or name, o))
+    return guarded(core.bulkhead_enter, handle, run)
+  end)
+end
+
+return M

@@ -1,0 +1,69 @@
+--- Making answers, and reading what arrived as JSON.
+local core = require "weir.core"
+
+local M = {}
+
+---@class weir.Response
+---@field status integer            Can be set.
+---@field headers weir.Headers
+---@field body string?              When it is whole: always for weir.http, and for responses made here.
+---@field degraded string?          The ladder's rung that answered, unless it was the first.
+
+-- C raises without a place; the place is the caller of the function that was called wrongly.
+local function make(level, status, body, headers, content_type)
+  local ok, made = pcall(core.response, status, body, headers, content_type)
+  if ok then return made end
+  error(("response: %s"):format(tostring(made)), level + 1)
+end
+
+--- A response: `weir.response(200, "hello", { ["Content-Type"] = "text/plain" })`, or with one table
+--- `{ status = 200, body = "…", headers = {…} }`. Framing fields are weir's own and refused here.
+---@param status integer|table
+---@param body string?
+---@param headers table<string, string|string[]>?
+---@return weir.Response
+function M.response(status, body, headers)
+  if type(status) == "table" then
+    status, body, headers = status.status or 200, status.body, status.headers
+  end
+  return make(2, status, body, headers, body and "text/plain; charset=utf-8" or nil)
+end
+
+local json = { null = core.json_null, array = core.json_array }
+
+--- JSON text of a value; raises for what JSON cannot say.
+---@param value any
+---@return string
+function json.encode(value)
+  return core.json_encode(value)
+end
+
+--- The value of a JSON text, or `nil, err` (kind "invalid", with line and column).
+---@param text string
+---@return any value
+---@return weir.Error? err
+function json.decode(text)
+  local value, message = core.json_decode(text)
+  if message then return nil, core.error("invalid", message) end
+  return value
+end
+
+--- A JSON response: `weir.json(200, { ok = true })`. Also the home of `json.encode`, `json.decode`,
+--- `json.null` and `json.array` (marks a table that is a list even when it is empty).
+M.json = setmetatable(json, {
+  __call = function(_, status, value, headers)
+    return make(2, status, core.json_encode(value), headers, "application/json")
+  end,
+})
+
+-- The body of a request or response as a value.
+local function read_json(self)
+  local text, err = self:text()
+  if not text then return nil, err end
+  return json.decode(text)
+end
+
+core.response_methods.json = read_json
+core.request_methods.json = read_json
+
+return M

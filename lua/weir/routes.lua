@@ -1,0 +1,74 @@
+--- What is served where.
+local core = require "weir.core"
+local schema = require "weir.schema"
+
+local M = {}
+
+-- "8080", ":8080", "127.0.0.1:8080", "[::1]:8080" in one form.
+local function normal_address(text)
+  if type(text) == "number" then text = tostring(text) end
+  if type(text) ~= "string" then return nil end
+  local host, port = text:match "^%[([%x:.]+)%]:(%d+)$"
+  if not host then host, port = text:match "^([%w.-]*):(%d+)$" end
+  if not host then host, port = "", text:match "^(%d+)$" end
+  local number = tonumber(port)
+  if not number or number > 65535 then return nil end
+  if host == "" or host == "*" then host = "0.0.0.0" end
+  if host == "localhost" then host = "127.0.0.1" end
+  if host:find ":" then return ("[%s]:%d"):format(host, number) end
+  return host:find "^%d+%.%d+%.%d+%.%d+$" and ("%s:%d"):format(host, number) or nil
+end
+
+--- Serves on an address: `weir.listen "127.0.0.1:8080"`, `":8080"` for all IPv4 addresses,
+--- `"[::1]:8080"`. A reload may add and remove listeners.
+---@param address string|number
+function M.listen(address)
+  local normal = normal_address(address)
+  if not normal then
+    error(("listen: '%s' is not an address; write \"127.0.0.1:8080\", \":8080\" or \"[::1]:8080\"")
+      :format(tostring(address)), 2)
+  end
+  core.listen(normal)
+end
+
+local route_options = schema.new("route", {
+  deadline = schema.duration { min = "1ms", max = "1h", default = "10s",
+    doc = "Limit of the whole request, up to its response head." },
+  host = schema.string { min = 1, max = 255, doc = "Only for this host; \"*.example.com\" for all below." },
+  body_max = schema.size { doc = "Largest request body; 413 beyond." },
+  on_error = schema.either { schema.enum { "closed", "open" }, schema.func(),
+    doc = "When the handler raises: \"closed\" answers 500, \"open\" forwards the request bare to "
+      .. "`upstream`, a function(req, err) answers in its place." },
+  upstream = schema.any { doc = "Where on_error = \"open\" forwards to." },
+})
+
+-- "open" is a function like any other: the request goes on without what the handler would have done.
+local function on_error(pattern, o)
+  if o.on_error ~= "open" then return o.on_error end
+  local upstream = o.upstream
+  if type(upstream) ~= "userdata" then
+    error(("route '%s': on_error = \"open\" needs `upstream`, where requests then go"):format(pattern), 3)
+  end
+  return function(req) return upstream:forward(req) end
+end
+
+--- Serves a route: `weir.route("GET /users/:id", function(req) … end)`, options in between if any. The
+--- handler returns a response, a string, or `nil, err`. Patterns: static, `:name` for one segment, `*name`
+--- for the rest; several methods as "GET,POST /x", none for all.
+---@param pattern string
+---@param options table|function
+---@param handler (async fun(req: weir.Request): weir.Response|string|nil, weir.Error?)?
+function M.route(pattern, options, handler)
+  if handler == nil then options, handler = {}, options end
+  if type(pattern) ~= "string" then
+    error("route: the pattern must be a string like \"GET /users/:id\"", 2)
+  end
+  if type(handler) ~= "function" then
+    error(("route '%s': the handler is a %s, not a function"):format(pattern, type(handler)), 2)
+  end
+  local o = route_options:check(options)
+  core.route(pattern, { deadline = o.deadline, host = o.host, body_max = o.body_max,
+    on_error = on_error(pattern, o), place = core.where() }, handler)
+end
+
+return M

@@ -1,0 +1,186 @@
+#include "admin/admin.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+
+enum { STATUS_MAX = 1 << 20, METRICS_MAX = 64 << 20 };
+
+struct wr_admin {
+  struct wr_server *server;
+  bool is_tcp;
+  struct wr_admin_ops ops;
+};
+
+struct wr_admin_waiter {
+  struct wr_exchange *x; // NULL when the caller has left
+};
+
+// --- answering ----------------------------------------------------------------------------------
+
+static void reply(struct wr_exchange *x, int status, const char *type, struct wr_str body)
+{
+  struct wr_headers headers;
+  wr_headers_init(&headers, wr_exchange_info(x)->region, 4);
+  wr_headers_add(&headers, WR_STR("Content-Type"), wr_str_of(type));
+  wr_headers_add(&headers, WR_STR("Cache-Control"), WR_STR("no-store"));
+  wr_exchange_reply(x, status, &headers, body);
+}
+
+static void reply_text(struct wr_exchange *x, int status, const char *text)
+{
+  reply(x, status, "text/plain; charset=utf-8", wr_str_of(text));
+}
+
+static void get_livez(struct wr_admin *a, struct wr_exchange *x)
+{
+  (void)a;
+  reply_text(x, 200, "ok\n");
+}
+
+static void get_readyz(struct wr_admin *a, struct wr_exchange *x)
+{
+  bool ready = a->ops.is_ready(a->ops.ctx);
+  reply_text(x, ready ? 200 : 503, ready ? "ready\n" : "not ready\n");
+}
+
+static void get_metrics(struct wr_admin *a, struct wr_exchange *x)
+{
+  struct wr_buf out;
+  wr_buf_init(&out, METRICS_MAX);
+  if (a->ops.write_metrics(a->ops.ctx, &out)) {
+    reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", wr_buf_str(&out));
+  } else {
+    reply_text(x, 500, "the metrics take more than 64 MiB\n");
+  }
+  wr_buf_fini(&out);
+}
+
+static void get_status(struct wr_admin *a, struct wr_exchange *x)
+{
+  struct wr_buf out;
+  struct wr_json j;
+  wr_buf_init(&out, STATUS_MAX);
+  wr_json_init(&j, &out);
+  a->ops.write_status(a->ops.ctx, &j);
+  if (j.failed) {
+    reply_text(x, 500, "the status takes more than 1 MiB\n");
+  } else {
+    reply(x, 200, "application/json", wr_buf_str(&out));
+  }
+  wr_buf_fini(&out);
+}
+
+void wr_admin_reloaded(struct wr_admin_waiter *waiter, bool ok, struct wr_str json)
+{
+  struct wr_exchange *x = waiter->x;
+  wr_free(waiter);
+  if (x) reply(x, ok ? 200 : 422, "application/json", json);
+}
+
+// --- requests -----------------------------------------------------------------------------------
+
+static bool is_loopback_host(struct wr_str host)
+{
+  struct wr_str name = host;
+  if (name.len > 0 && name.ptr[0] == '[') return wr_str_eq(wr_str_split(&name, ']'), WR_STR("[::1"));
+  name = wr_str_split(&name, ':');
+  return wr_str_eq(name, WR_STR("localhost")) || wr_str_eq(name, WR_STR("127.0.0.1"));
+}
+
+static const struct {
+  const char *path;
+  void (*get)(struct wr_admin *a, struct wr_exchange *x);
+} pages[] = {
+  {"/livez", get_livez},
+  {"/readyz", get_readyz},
+  {"/metrics", get_metrics},
+  {"/status", get_status},
+};
+
+static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
+{
+  const struct wr_exchange_info *info = wr_exchange_info(x);
+  bool is_get = wr_str_eq(info->head->method, WR_STR("GET")) ||
+                wr_str_eq(info->head->method, WR_STR("HEAD"));
+  for (size_t i = 0; i < WR_COUNT(pages); i++) {
+    if (!wr_str_eq(info->path, wr_str_of(pages[i].path))) continue;
+    if (is_get) {
+      pages[i].get(a, x);
+    } else {
+      reply_text(x, 405, "this page is read with GET\n");
+    }
+    return;
+  }
+  if (!wr_str_eq(info->path, WR_STR("/reload"))) {
+    reply_text(x, 404, "there are /livez, /readyz, /metrics, /status and POST /reload\n");
+  } else if (!wr_str_eq(info->head->method, WR_STR("POST"))) {
+    reply_text(x, 405, "reload is asked for with POST\n");
+  } else {
+    struct wr_admin_waiter *waiter = wr_alloc(sizeof(*waiter));
+    waiter->x = x;
+    *slot = waiter;
+    a->ops.reload(a->ops.ctx, waiter);
+  }
+}
+
+static void on_request(void *ctx, struct wr_exchange *x, void **slot)
+{
+  struct wr_admin *a = ctx;
+  if (a->is_tcp && !is_loopback_host(wr_exchange_info(x)->head->host)) {
+    reply_text(x, 403, "the admin listener answers to loopback hosts only\n");
+    return;
+  }
+  serve(a, x, slot);
+}
+
+static bool on_body(void *slot, struct wr_exchange *x, struct wr_str data)
+{
+  (void)slot;
+  (void)x;
+  (void)data;
+  return true;
+}
+
+static void ignore(void *slot, struct wr_exchange *x)
+{
+  (void)slot;
+  (void)x;
+}
+
+// Only a reload keeps a caller waiting, and goes on without it.
+static void on_gone(void *slot, struct wr_exchange *x, const struct wr_error *error)
+{
+  (void)error;
+  struct wr_admin_waiter *waiter = slot;
+  if (wr_exchange_is_responded(x)) return;
+  if (waiter) waiter->x = NULL;
+  wr_exchange_abort(x);
+}
+
+static const struct wr_http_hooks hooks = {on_request, on_body, ignore, ignore, on_gone, ignore};
+
+struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
+                              const struct wr_admin_ops *ops)
+{
+  struct wr_admin *a = wr_alloc(sizeof(*a));
+  struct wr_server_options options = wr_server_options_default;
+  options.is_admin = true;
+  options.connections_max = 256;
+  options.body_max = 64 * 1024;
+  a->is_tcp = is_tcp;
+  a->ops = *ops;
+  a->server = wr_server_new(l, &options, &hooks, a);
+  WR_CHECK(wr_server_listen(a->server, fd, WR_STR("admin")) == 0);
+  return a;
+}
+
+void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx)
+{
+  wr_server_drain(a->server, on_closed, ctx);
+}
+
+void wr_admin_free(struct wr_admin *a)
+{
+  wr_server_free(a->server);
+  wr_free(a);
+}

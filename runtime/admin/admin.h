@@ -1,0 +1,43 @@
+#pragma once
+/// The admin listener: health, metrics, status, reload. Runs in the master, never sees a client of the
+/// gateway.
+///
+///     GET  /livez    200 while the loop turns
+///     GET  /readyz   200 when every listener is up and a generation is live, else 503
+///     GET  /metrics  Prometheus text format
+///     GET  /status   JSON
+///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is not
+///
+/// GET never changes anything. On a Unix socket the file's mode (0600) says who may; on TCP only loopback
+/// addresses are taken, and a request must name a loopback host (a page on the web could otherwise have a
+/// browser call us under its own name: DNS rebinding).
+
+#include "base/json.h"
+#include "http/server.h"
+#include "loop/loop.h"
+
+struct wr_admin;
+
+/// A caller of /reload that waits. Belongs to the admin listener.
+struct wr_admin_waiter;
+
+/// What the master does for the admin listener.
+struct wr_admin_ops {
+  bool (*is_ready)(void *ctx);
+  bool (*write_metrics)(void *ctx, struct wr_buf *out);
+  void (*write_status)(void *ctx, struct wr_json *j);
+  /// Answers once through wr_admin_reloaded, maybe at once.
+  void (*reload)(void *ctx, struct wr_admin_waiter *waiter);
+  void *ctx;
+};
+
+/// Serves on `fd`, a listening descriptor that it owns from now on.
+struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
+                              const struct wr_admin_ops *ops);
+
+/// The verdict on a reload: 200 or 422 and a JSON body.
+void wr_admin_reloaded(struct wr_admin_waiter *waiter, bool ok, struct wr_str json);
+
+/// Stops serving; `on_closed` when the last connection is gone, then wr_admin_free.
+void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx);
+void wr_admin_free(struct wr_admin *a);

@@ -1,0 +1,107 @@
+#pragma once
+/// The master: holds listeners and arena, forks workers and replaces those that die, coordinates reloads,
+/// serves the admin socket. Starts no threads, runs no Lua, reads no client's byte.
+
+#include "admin/admin.h"
+#include "arena/slot.h"
+#include "candidate.h"
+#include "listeners.h"
+#include "loop/io.h"
+#include "loop/mailbox.h"
+#include "loop/timer.h"
+#include "worker.h"
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+/// One worker slot, as the master sees it.
+struct wr_master_worker {
+  struct wr_master *master;
+  uint32_t slot;
+  pid_t pid; ///< 0: none
+  struct wr_mailbox mailbox;
+  bool is_closing;         ///< its mailbox is being closed
+  uint64_t live;           ///< generation it serves, 0 before the first
+  uint64_t prepared;       ///< generation it holds ready
+  uint64_t forked_ns;
+  uint32_t quick_deaths; ///< in a row, soon after the fork: slows the next fork down
+  struct wr_timer refork;
+};
+
+enum wr_reload_stage { WR_RELOAD_IDLE, WR_RELOAD_TRIAL, WR_RELOAD_PREPARE, WR_RELOAD_COMMIT };
+
+/// Somebody who asked for a reload; the start itself and signals ask without a waiter.
+struct wr_reload_caller {
+  struct wr_list link;
+  struct wr_admin_waiter *waiter;
+};
+
+/// A candidate process. Lives until its mailbox has closed.
+struct wr_trial {
+  struct wr_mailbox mailbox;
+  struct wr_master *master;
+  pid_t pid;
+};
+
+struct wr_reload {
+  enum wr_reload_stage stage;
+  struct wr_list callers; ///< of the reload under way
+  struct wr_list next;    ///< who asked meanwhile: one more reload serves them all
+  bool is_wanted;         ///< one more reload, with or without callers
+  uint64_t started_ns;
+  uint64_t number; ///< of the generation being loaded
+  struct wr_trial *trial; ///< NULL: none
+  struct wr_timer timer;
+  struct wr_candidate_report report;
+  bool has_report;
+  int bundle; ///< packed, -1: none
+  uint64_t counted[2]; ///< reloads that failed, that succeeded
+  char last[WR_SCRIPT_MESSAGE_MAX]; ///< what the last verdict said
+};
+
+struct wr_master {
+  const struct wr_settings *settings;
+  struct wr_arena arena;
+  struct wr_loop loop;
+  struct wr_log log;
+  struct wr_registry registry;
+  struct wr_meter meter;
+  struct wr_master_worker *workers;
+  struct wr_list listeners;
+  struct wr_admin *admin;
+  int signal_fd;
+  struct wr_io signals;
+  struct wr_timer tick;
+  struct wr_timer drain;
+  struct wr_reload reload;
+  int bundle;          ///< of the live generation, -1 before the first
+  uint64_t live;       ///< number of the live generation
+  uint64_t live_hash;
+  uint32_t live_routes;
+  uint64_t live_since_ns;
+  uint64_t last_number;
+  uint64_t started_ns;
+  uint64_t swept_ns;
+  uint64_t ticked_ns;
+  bool is_stopping; ///< workers were told to leave at once
+  bool is_draining;
+  bool is_over;
+  int exit_code;
+};
+
+/// Runs until told to stop. Returns the exit code.
+int wr_master_run(const struct wr_settings *settings);
+
+/// Sends to one worker; nothing happens when it is not there.
+void wr_master_send(struct wr_master_worker *w, enum wr_worker_message type, uint64_t number,
+                    struct wr_str payload, int fd);
+
+/// Forks the worker of a slot and hands it listeners and the live generation.
+void wr_master_fork(struct wr_master_worker *w);
+
+/// Forks a process that is not a worker; in the child `*fd` is its end of `pair` and everything else but
+/// the arena is closed. Returns like fork.
+pid_t wr_master_fork_process(struct wr_master *m, const int pair[2]);
+
+/// Stops everything now, with this exit code.
+void wr_master_stop(struct wr_master *m, int exit_code);

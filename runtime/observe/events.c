@@ -1,0 +1,46 @@
+#include "observe/events.h"
+
+#include "script/meter.h"
+
+static const char *state_name(uint8_t state)
+{
+  return wr_breaker_state_name((enum wr_breaker_state)state);
+}
+
+void wr_events_breaker(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
+                       const struct wr_breaker_event *event)
+{
+  const char *cause = wr_breaker_cause_name((enum wr_breaker_cause)event->cause);
+  if (meter) {
+    wr_meter_add(meter, WR_METRIC_BREAKER_TRANSITIONS, 1, "name", entry->name, "from",
+                 state_name(event->from), "to", state_name(event->to), "reason", cause, NULL);
+  }
+  struct wr_json *j = wr_log_begin(log, WR_LOG_WARN, "breaker.transition");
+  if (j == NULL) return;
+  wr_json_field_cstr(j, "name", entry->name);
+  wr_json_field_cstr(j, "from", state_name(event->from));
+  wr_json_field_cstr(j, "to", state_name(event->to));
+  wr_json_field_cstr(j, "cause", cause);
+  wr_json_field_uint(j, "seq", event->seq);
+  wr_json_field_uint(j, "calls", event->calls);
+  wr_json_field_num(j, "failure_rate", (double)event->failure_rate);
+  wr_json_field_num(j, "slow_rate", (double)event->slow_rate);
+  wr_log_end(log);
+}
+
+static void set(struct wr_script_env *env, uint32_t family, double value)
+{
+  wr_series_set(env->arena, env->shard, wr_meter_series(env->meter, family, NULL), value);
+}
+
+void wr_events_sample(struct wr_script_env *env, const struct wr_server *server,
+                      const struct wr_serve *serve)
+{
+  const struct wr_server_stats *stats = wr_server_stats(server);
+  set(env, WR_METRIC_SERVER_CONNECTIONS, (double)stats->open);
+  set(env, WR_METRIC_HTTP_SERVER_ACTIVE, (double)serve->active);
+  wr_meter_observe(env->meter, WR_METRIC_LOOP_LAG, (double)env->loop->turn_ns / 1e9, NULL);
+  if (serve->live == NULL) return;
+  set(env, WR_METRIC_LUA_MEMORY, (double)serve->live->script->vm.used_bytes);
+  set(env, WR_METRIC_POLICY_GENERATION, (double)serve->live->number);
+}

@@ -1,0 +1,13 @@
+#pragma once
+/// Things that happened, as log lines and counters; and what a worker samples about itself.
+
+#include "http/server.h"
+#include "policy/serve.h"
+
+/// A breaker changed its state. `meter` may be NULL (the caller then does not count).
+void wr_events_breaker(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
+                       const struct wr_breaker_event *event);
+
+/// Gauges of this worker: connections, requests, loop lag, Lua memory. A few times a second.
+void wr_events_sample(struct wr_script_env *env, const struct wr_server *server,
+                      const struct wr_serve *serve);

@@ -1,0 +1,64 @@
+#include "observe/log_access.h"
+
+#include "script/meter.h"
+
+#include <stdio.h>
+
+// Query values often carry secrets; the path alone says what was asked (research/ecosystem.md §3.2).
+static void put_request(struct wr_json *j, const struct wr_serving *s,
+                        const struct wr_exchange_info *info)
+{
+  wr_json_field_str(j, "request_id", info->request_id);
+  wr_json_field_str(j, "method", info->head->method);
+  wr_json_field_str(j, "path", info->path);
+  wr_json_field_cstr(j, "route", s->request.trail.route);
+  wr_json_field_str(j, "client", info->client);
+  wr_json_field_uint(j, "generation", s->generation_number);
+}
+
+static void put_trail(struct wr_json *j, const struct wr_trail *trail)
+{
+  if (trail->attempts > 0) {
+    wr_json_field_cstr(j, "upstream", trail->upstream[0] ? trail->upstream : NULL);
+    wr_json_field_cstr(j, "endpoint", trail->endpoint);
+    wr_json_field_num(j, "upstream_ms", (double)trail->upstream_ns / 1e6);
+  }
+  wr_json_field_uint(j, "attempts", trail->attempts);
+  if (trail->rung > 0) wr_json_field_cstr(j, "rung", trail->rung_name);
+  if (trail->queue_ns > 0) wr_json_field_num(j, "queue_ms", (double)trail->queue_ns / 1e6);
+  if (trail->error != WR_ERROR_NONE) wr_json_field_cstr(j, "error", wr_error_name(trail->error));
+  if (trail->refused_by[0]) wr_json_field_cstr(j, "refused_by", trail->refused_by);
+}
+
+static void count(struct wr_script_env *env, const struct wr_serving *s, const char *why,
+                  const struct wr_exchange_stats *stats, double seconds)
+{
+  const struct wr_exchange_info *info = s->request.info;
+  char status[8];
+  char method[16];
+  snprintf(status, sizeof(status), "%d", stats->status);
+  snprintf(method, sizeof(method), "%.*s", WR_STR_ARG(info->head->method));
+  const char *route = s->request.trail.route;
+  wr_meter_observe(env->meter, WR_METRIC_HTTP_SERVER_DURATION, seconds, "http_request_method",
+                   method, "http_response_status_code", status, "http_route", route, NULL);
+  wr_meter_add(env->meter, WR_METRIC_RESPONSES, 1, "route", route, "why", why, NULL);
+}
+
+void wr_log_access(struct wr_script_env *env, const struct wr_serving *s,
+                   const struct wr_exchange_stats *stats)
+{
+  const struct wr_exchange_info *info = s->request.info;
+  uint64_t took_ns = wr_loop_now(env->loop) - info->start_ns;
+  const char *why = wr_serving_why(s, stats);
+  count(env, s, why, stats, (double)took_ns / 1e9);
+  struct wr_json *j = wr_log_begin(env->log, WR_LOG_INFO, "access");
+  if (j == NULL) return;
+  put_request(j, s, info);
+  wr_json_field_uint(j, "status", (uint64_t)stats->status);
+  wr_json_field_cstr(j, "why", why);
+  wr_json_field_num(j, "duration_ms", (double)(took_ns / 1000) / 1e3);
+  wr_json_field_uint(j, "received_bytes", stats->received_bytes);
+  wr_json_field_uint(j, "sent_bytes", stats->sent_bytes);
+  put_trail(j, &s->request.trail);
+  wr_log_end(env->log);
+}

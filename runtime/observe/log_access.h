@@ -1,0 +1,8 @@
+#pragma once
+/// One line and one set of observations per request.
+
+#include "policy/serve.h"
+
+/// Writes the access line and counts the request. At its end, before its memory goes.
+void wr_log_access(struct wr_script_env *env, const struct wr_serving *s,
+                   const struct wr_exchange_stats *stats);

@@ -1,0 +1,11 @@
+#pragma once
+/// The Prometheus text format (version 0.0.4) of everything weir counts.
+///
+/// Merges the workers' columns and reads the primitives themselves, so that a breaker that nobody calls is
+/// there too, closed, with zeros. Any process of the arena; the master does it for the admin listener.
+
+#include "arena/registry.h"
+#include "base/buf.h"
+
+/// Writes all families to `out`. False when it does not fit: the caller drops it.
+bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out);

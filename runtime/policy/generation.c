@@ -1,0 +1,178 @@
+#include "policy/generation.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "script/task.h"
+
+#include <lauxlib.h>
+
+// --- loading ------------------------------------------------------------------------------------
+
+static bool add_routes(struct wr_generation *g, struct wr_generation_error *error)
+{
+  g->routes = wr_route_table_new();
+  WR_LIST_EACH(&g->script->declared.routes, node) {
+    struct wr_route_declared *d = WR_CONTAINER(node, struct wr_route_declared, link);
+    struct wr_error problem;
+    if (wr_route_add(g->routes, d->host, d->pattern, d, d->place, &problem)) continue;
+    error->stage = "routes";
+    wr_call_error_set(&error->script, "", 0, "%s", problem.message);
+    struct wr_str place = wr_str_of(d->place);
+    struct wr_str file = wr_str_split(&place, ':');
+    snprintf(error->script.file, sizeof(error->script.file), "%.*s", WR_STR_ARG(file));
+    for (size_t i = 0; i < place.len; i++) {
+      error->script.line = error->script.line * 10 + (place.ptr[i] - '0');
+    }
+    return false;
+  }
+  return true;
+}
+
+static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
+{
+  struct wr_source_file *main_file = &g->source->files[0];
+  error->stage = "load";
+  g->script->find = wr_source_find;
+  g->script->find_ctx = g->source;
+  return wr_script_load(g->script, wr_str_of(main_file->path),
+                        (struct wr_str){main_file->text, main_file->len}, &error->script);
+}
+
+static void on_reap(struct wr_deferred *d)
+{
+  struct wr_generation *g = WR_CONTAINER(d, struct wr_generation, reaper);
+  if (g->refs == 0 && g->on_idle) g->on_idle(g);
+}
+
+struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t number,
+                                         struct wr_source *source,
+                                         struct wr_generation_error *error)
+{
+  static const struct wr_vm_limits limits = {.soft_bytes = 256u * 1024 * 1024};
+  struct wr_generation *g = wr_alloc(sizeof(*g));
+  memset(error, 0, sizeof(*error));
+  error->stage = "load";
+  g->number = number;
+  g->source = source;
+  wr_list_init(&g->link);
+  wr_list_init(&g->requests);
+  wr_list_init(&g->jobs);
+  wr_deferred_init(&g->reaper, on_reap);
+  g->script = wr_script_new(env, number, &limits, &error->script);
+  if (g->script && run_main(g, error) && add_routes(g, error)) return g;
+  wr_generation_free(g);
+  return NULL;
+}
+
+// --- jobs ---------------------------------------------------------------------------------------
+
+static void start_job(struct wr_job *job);
+
+static void log_job_error(struct wr_job *job, struct wr_task *t)
+{
+  struct wr_script_error error = {0};
+  wr_call_describe(t->co, (int)t->stop, &error);
+  char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
+  wr_call_error_text(&error, text, sizeof(text));
+  struct wr_log *log = job->generation->script->env->log;
+  struct wr_json *j = wr_log_begin(log, WR_LOG_ERROR, "script.error");
+  if (j == NULL) return;
+  wr_json_field_cstr(j, "message", text);
+  wr_json_field_cstr(j, "task", job->declared->name);
+  wr_json_field_uint(j, "generation", job->generation->number);
+  wr_log_end(log);
+}
+
+static void on_job_end(struct wr_task *t, enum wr_task_end end, int values)
+{
+  (void)values;
+  struct wr_job *job = t->ctx;
+  job->task = NULL;
+  if (end == WR_TASK_RAISED) log_job_error(job, t);
+  if (job->declared->every_ns == 0 || job->generation->state != WR_GENERATION_LIVE) return;
+  // From start to start; a run that took longer than its interval is followed at once.
+  wr_timer_start_at(&job->timer, job->started_ns + job->declared->every_ns);
+}
+
+static void on_job_timer(struct wr_timer *timer)
+{
+  start_job(WR_CONTAINER(timer, struct wr_job, timer));
+}
+
+static void start_job(struct wr_job *job)
+{
+  struct wr_script *s = job->generation->script;
+  struct wr_error error;
+  lua_rawgeti(s->vm.L, LUA_REGISTRYINDEX, job->declared->fn_ref);
+  job->started_ns = wr_loop_now(s->env->loop);
+  job->task = wr_task_new(s, s->vm.L, 0, NULL, &error);
+  if (job->task == NULL) {
+    wr_timer_start(&job->timer, WR_SECOND);
+    return;
+  }
+  job->task->ctx = job;
+  job->task->on_end = on_job_end;
+  wr_task_start_soon(job->task);
+}
+
+void wr_generation_start(struct wr_generation *g)
+{
+  WR_CHECK(g->state == WR_GENERATION_PREPARED);
+  g->state = WR_GENERATION_LIVE;
+  wr_script_reconcile(g->script);
+  WR_LIST_EACH(&g->script->declared.jobs, node) {
+    struct wr_job *job = wr_alloc(sizeof(*job));
+    job->generation = g;
+    job->declared = WR_CONTAINER(node, struct wr_job_declared, link);
+    wr_timer_init(&job->timer, g->script->env->loop, on_job_timer);
+    wr_list_push(&g->jobs, &job->link);
+    start_job(job);
+  }
+}
+
+static void stop_jobs(struct wr_generation *g)
+{
+  WR_LIST_EACH(&g->jobs, node) {
+    struct wr_job *job = WR_CONTAINER(node, struct wr_job, link);
+    wr_timer_stop(&job->timer);
+  }
+}
+
+void wr_generation_retire(struct wr_generation *g)
+{
+  WR_CHECK(g->state == WR_GENERATION_LIVE);
+  struct wr_loop *l = g->script->env->loop;
+  g->state = WR_GENERATION_DRAINING;
+  g->retired_ns = wr_loop_now(l);
+  stop_jobs(g);
+  if (g->refs == 0) wr_loop_defer(l, &g->reaper);
+}
+
+// --- holding ------------------------------------------------------------------------------------
+
+void wr_generation_ref(struct wr_generation *g)
+{
+  g->refs++;
+}
+
+void wr_generation_unref(struct wr_generation *g)
+{
+  WR_CHECK(g->refs > 0);
+  if (--g->refs == 0 && g->state == WR_GENERATION_DRAINING) {
+    // Not from here: a task of this generation may be on the C stack.
+    wr_loop_defer(g->script->env->loop, &g->reaper);
+  }
+}
+
+void wr_generation_free(struct wr_generation *g)
+{
+  WR_CHECK(g->refs == 0);
+  wr_loop_undefer(&g->reaper);
+  stop_jobs(g);
+  if (g->script) wr_script_free(g->script);
+  struct wr_list *node;
+  while ((node = wr_list_pop(&g->jobs)) != NULL) wr_free(WR_CONTAINER(node, struct wr_job, link));
+  if (g->routes) wr_route_table_free(g->routes);
+  wr_source_free(g->source);
+  wr_free(g);
+}

@@ -1,0 +1,69 @@
+#pragma once
+/// One loaded bundle in one worker: scripts, routes, and who still needs them.
+///
+/// Immutable after load. A request takes a reference when its head is complete and keeps its generation to
+/// the end of its after-response work; the state that policies name belongs to the registry, the activity
+/// (timers, tasks, jobs) to the generation. Life: load (prepared) -> go live -> retire (draining) -> free
+/// at the last reference, or cut at the drain limit. One worker's loop.
+
+#include "loop/timer.h"
+#include "policy/route.h"
+#include "policy/source.h"
+#include "script/script.h"
+
+enum wr_generation_state {
+  WR_GENERATION_PREPARED,
+  WR_GENERATION_LIVE,
+  WR_GENERATION_DRAINING,
+};
+
+/// A background job while the generation is live.
+struct wr_job {
+  struct wr_list link;
+  struct wr_generation *generation;
+  const struct wr_job_declared *declared;
+  struct wr_timer timer;
+  struct wr_task *task; ///< while it runs
+  uint64_t started_ns;
+};
+
+struct wr_generation {
+  struct wr_list link; ///< the owner's list
+  uint64_t number;     ///< read-only
+  enum wr_generation_state state;
+  struct wr_source *source; ///< owned
+  struct wr_script *script;
+  struct wr_route_table *routes;
+  struct wr_list requests; ///< serving requests that hold it
+  struct wr_list jobs;
+  size_t refs;
+  uint64_t retired_ns;
+  struct wr_deferred reaper;
+  /// Told when the last reference of a draining generation is gone; the owner frees it then.
+  void (*on_idle)(struct wr_generation *g);
+  void *owner;
+};
+
+/// Where and why a load failed, for the operator.
+struct wr_generation_error {
+  const char *stage; ///< "read", "load", "routes"
+  struct wr_script_error script;
+};
+
+/// Loads `source` (taken over, also on failure) in a fresh VM and checks what it declares. NULL with
+/// `error` filled.
+struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t number,
+                                         struct wr_source *source,
+                                         struct wr_generation_error *error);
+
+/// Goes live: reconciles the kept state with what was declared and starts the jobs.
+void wr_generation_start(struct wr_generation *g);
+
+/// No new requests come: stops the jobs. `on_idle` follows, at the end of this turn at the earliest.
+void wr_generation_retire(struct wr_generation *g);
+
+void wr_generation_ref(struct wr_generation *g);
+void wr_generation_unref(struct wr_generation *g);
+
+/// Frees it; nothing may hold it any more.
+void wr_generation_free(struct wr_generation *g);

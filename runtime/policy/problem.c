@@ -1,0 +1,80 @@
+#include "policy/problem.h"
+
+#include "base/check.h"
+#include "base/duration.h"
+#include "base/json.h"
+
+#include <stdio.h>
+
+enum { BODY_MAX = 2048 };
+
+static const char *title_of(int status)
+{
+  switch (status) {
+  case 400: return "Bad Request";
+  case 404: return "Not Found";
+  case 405: return "Method Not Allowed";
+  case 408: return "Request Timeout";
+  case 413: return "Content Too Large";
+  case 429: return "Too Many Requests";
+  case 500: return "Internal Server Error";
+  case 502: return "Bad Gateway";
+  case 503: return "Service Unavailable";
+  case 504: return "Gateway Timeout";
+  default: return "Error";
+  }
+}
+
+static void write_body(struct wr_buf *out, const struct wr_exchange_info *info, int status,
+                       const char *kind, const char *detail)
+{
+  struct wr_json j;
+  wr_json_init(&j, out);
+  wr_json_object(&j);
+  wr_json_field_cstr(&j, "type", "about:blank");
+  wr_json_field_cstr(&j, "title", title_of(status));
+  wr_json_field_uint(&j, "status", (uint64_t)status);
+  if (kind) wr_json_field_cstr(&j, "kind", kind);
+  wr_json_field_cstr(&j, "detail", detail);
+  wr_json_field_str(&j, "request_id", info->request_id);
+  wr_json_object_end(&j);
+}
+
+static void reply(struct wr_exchange *x, int status, const char *kind, const char *detail,
+                  struct wr_header extra)
+{
+  const struct wr_exchange_info *info = wr_exchange_info(x);
+  struct wr_headers headers;
+  struct wr_buf body;
+  wr_buf_init(&body, BODY_MAX);
+  write_body(&body, info, status, kind, detail);
+  wr_headers_init(&headers, info->region, 4);
+  wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("application/problem+json"));
+  wr_headers_add(&headers, WR_STR("Cache-Control"), WR_STR("no-store"));
+  if (extra.name.ptr) wr_headers_add_copy(&headers, extra.name, extra.value);
+  wr_exchange_reply(x, status, &headers, wr_buf_str(&body));
+  wr_buf_fini(&body);
+}
+
+void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error)
+{
+  int status = wr_error_status(error->kind);
+  struct wr_header extra = {{NULL, 0}, {NULL, 0}};
+  char text[24];
+  if (status == 503 || status == 429) {
+    // Whole seconds, rounded up, at least one: a client that comes earlier comes in vain.
+    uint64_t seconds = (error->after_ns + WR_SECOND - 1) / WR_SECOND;
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)(seconds ? seconds : 1));
+    extra = (struct wr_header){WR_STR("Retry-After"), wr_str_of(text)};
+  }
+  // What a script raised is for its author, not for the world.
+  bool is_script = error->kind == WR_ERROR_SCRIPT;
+  const char *detail = is_script ? "the policy for this request failed" : error->message;
+  reply(x, status, wr_error_name(error->kind), detail, extra);
+}
+
+void wr_problem_reply_status(struct wr_exchange *x, int status, const char *detail,
+                             struct wr_str name, struct wr_str value)
+{
+  reply(x, status, NULL, detail, (struct wr_header){name, value});
+}

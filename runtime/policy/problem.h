@@ -1,0 +1,12 @@
+#pragma once
+/// The answer to an error: status by kind, problem+json (RFC 9457), Retry-After.
+
+#include "base/error.h"
+#include "http/exchange.h"
+
+/// Answers `x` with what `error` means to a client. Once, before any other answer.
+void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error);
+
+/// The same with a status of its own and an extra field (`name` NULL: none).
+void wr_problem_reply_status(struct wr_exchange *x, int status, const char *detail,
+                             struct wr_str name, struct wr_str value);

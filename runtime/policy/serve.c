@@ -1,0 +1,374 @@
+#include "policy/serve.h"
+
+#include "base/check.h"
+#include "http/uri.h"
+#include "policy/problem.h"
+#include "script/bind_error.h"
+#include "script/bind_request.h"
+#include "script/bind_response.h"
+
+#include <lauxlib.h>
+
+// --- answering ----------------------------------------------------------------------------------
+
+static void let_go(struct wr_serving *s)
+{
+  if (s->generation == NULL) return;
+  // The Lua handle dies with its state, which this request no longer keeps.
+  if (s->request.ref) *s->request.ref = NULL;
+  s->request.ref = NULL;
+  wr_list_remove(&s->link);
+  struct wr_generation *g = s->generation;
+  s->generation = NULL;
+  wr_generation_unref(g);
+}
+
+static void answer_error(struct wr_serving *s, const struct wr_error *error)
+{
+  s->error = error->kind;
+  wr_trail_error(&s->request.trail, error);
+  let_go(s);
+  if (error->kind == WR_ERROR_CANCELLED) {
+    wr_exchange_abort(s->request.x);
+  } else {
+    wr_problem_reply(s->request.x, error);
+  }
+}
+
+static bool on_piece(void *ctx, struct wr_response *r, struct wr_str data)
+{
+  (void)r;
+  struct wr_serving *s = ctx;
+  return wr_exchange_write(s->request.x, data);
+}
+
+static void on_body_over(void *ctx, struct wr_response *r)
+{
+  struct wr_serving *s = ctx;
+  if (r->state == WR_RESPONSE_WHOLE) {
+    wr_exchange_end(s->request.x);
+    return;
+  }
+  s->error = r->error.kind;
+  wr_trail_error(&s->request.trail, &r->error);
+  wr_exchange_abort(s->request.x);
+}
+
+static const struct wr_response_sink sink = {on_piece, on_body_over};
+
+static void add_degraded(struct wr_response *r)
+{
+  if (r->rung[0] == '\0') return;
+  wr_headers_set_copy(&r->headers, WR_STR("X-Degraded"), wr_str_of(r->rung));
+}
+
+// At the end of the turn: a small response has arrived whole by then and leaves in one piece.
+static void on_send(struct wr_deferred *d)
+{
+  struct wr_serving *s = WR_CONTAINER(d, struct wr_serving, sender);
+  struct wr_response *r = s->response;
+  struct wr_exchange *x = s->request.x;
+  if (r->state == WR_RESPONSE_BROKEN) {
+    answer_error(s, &r->error);
+    return;
+  }
+  add_degraded(r);
+  let_go(s);
+  // A body-less answer to HEAD keeps the length of the body that GET would have had.
+  bool is_head = wr_str_eq(s->request.info->head->method, WR_STR("HEAD"));
+  if (r->state == WR_RESPONSE_WHOLE && !is_head) {
+    wr_exchange_reply(x, r->status, &r->headers, wr_buf_str(&r->body));
+    return;
+  }
+  wr_exchange_respond(x, r->status, &r->headers, r->has_length, r->length);
+  wr_response_attach(r, &sink, s);
+}
+
+static void send_response(struct wr_serving *s, struct wr_response *r)
+{
+  wr_response_take(r);
+  s->response = r;
+  wr_loop_defer(s->serve->env->loop, &s->sender);
+}
+
+static void send_text(struct wr_serving *s, struct wr_str text)
+{
+  struct wr_headers headers;
+  wr_headers_init(&headers, s->request.info->region, 2);
+  wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("text/plain; charset=utf-8"));
+  wr_exchange_reply(s->request.x, 200, &headers, text);
+  let_go(s);
+}
+
+// --- the handler --------------------------------------------------------------------------------
+
+static void on_handler_end(struct wr_task *t, enum wr_task_end end, int values);
+
+static void log_script_error(struct wr_serving *s, const struct wr_script_error *error)
+{
+  struct wr_log *log = s->serve->env->log;
+  struct wr_json *j = wr_log_begin(log, WR_LOG_ERROR, "script.error");
+  if (j == NULL) return;
+  char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
+  wr_call_error_text(error, text, sizeof(text));
+  wr_json_field_cstr(j, "message", text);
+  wr_json_field_str(j, "request_id", s->request.info->request_id);
+  wr_json_field_cstr(j, "route", s->request.trail.route);
+  wr_json_field_uint(j, "generation", s->generation_number);
+  if (error->traceback[0]) wr_json_field_cstr(j, "traceback", error->traceback);
+  wr_log_end(log);
+}
+
+// Starts a task of the request's generation: the function is on top of the main stack, then `nargs`.
+static bool start_task(struct wr_serving *s, int nargs, uint64_t deadline_ns)
+{
+  struct wr_script *script = s->generation->script;
+  struct wr_error error;
+  struct wr_task *t = wr_task_new(script, script->vm.L, nargs, NULL, &error);
+  if (t == NULL) {
+    answer_error(s, &error);
+    return false;
+  }
+  s->task = t;
+  t->ctx = s;
+  t->trail = &s->request.trail;
+  t->on_end = on_handler_end;
+  wr_task_push_deadline(t, deadline_ns, WR_ERROR_DEADLINE);
+  wr_task_start(t);
+  return true;
+}
+
+// The route's own answer to a handler that raised: on_error(req, err).
+static void run_on_error(struct wr_serving *s, const struct wr_error *error)
+{
+  lua_State *L = s->generation->script->vm.L;
+  s->is_failing = true;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->route->on_error_ref);
+  wr_bind_request_push(L, &s->request);
+  wr_bind_error_push(L, error);
+  start_task(s, 2, s->route->deadline_ns);
+}
+
+static void on_raised(struct wr_serving *s, struct wr_task *t)
+{
+  struct wr_script_error raised = {0};
+  struct wr_error error;
+  wr_call_describe(t->co, (int)t->stop, &raised);
+  log_script_error(s, &raised);
+  wr_error_set(&error, WR_ERROR_SCRIPT, "%s", raised.message);
+  if (s->route->on_error_ref != LUA_NOREF && !s->is_failing && s->request.gone.kind == 0) {
+    run_on_error(s, &error);
+  } else {
+    answer_error(s, &error);
+  }
+}
+
+static void on_returned(struct wr_serving *s, struct wr_task *t, int values)
+{
+  lua_State *L = t->co;
+  struct wr_error error;
+  struct wr_response *r = values > 0 ? wr_bind_response_get(L, 1) : NULL;
+  if (r != NULL) {
+    send_response(s, r);
+    return;
+  }
+  if (values > 0 && lua_type(L, 1) == LUA_TSTRING) {
+    struct wr_str text;
+    text.ptr = lua_tolstring(L, 1, &text.len);
+    send_text(s, text);
+    return;
+  }
+  if (values > 1 && lua_isnil(L, 1) && wr_bind_error_read(L, 2, &error)) {
+    answer_error(s, &error);
+    return;
+  }
+  struct wr_script_error wrong = {0};
+  wr_call_error_set(&wrong, "", 0, "the handler of route '%s' (%s) returned %s; it must return a "
+                    "response, a string, or nil and an error", s->route->pattern, s->route->place,
+                    values > 0 ? luaL_typename(L, 1) : "nothing");
+  log_script_error(s, &wrong);
+  wr_error_set(&error, WR_ERROR_SCRIPT, "%s", wrong.message);
+  answer_error(s, &error);
+}
+
+static void on_handler_end(struct wr_task *t, enum wr_task_end end, int values)
+{
+  struct wr_serving *s = t->ctx;
+  s->task = NULL;
+  if (end == WR_TASK_RAISED) {
+    on_raised(s, t);
+  } else if (end == WR_TASK_RETURNED) {
+    on_returned(s, t, values);
+  } else if (s->request.gone.kind != WR_ERROR_NONE) {
+    answer_error(s, &s->request.gone);
+  } else {
+    struct wr_error error;
+    wr_error_set(&error, WR_ERROR_RETIRED, "the scripts of this request were replaced and its time "
+                 "to finish is over");
+    answer_error(s, &error);
+  }
+}
+
+// --- a request comes in -------------------------------------------------------------------------
+
+static void copy_params(struct wr_serving *s, const struct wr_route_found *found)
+{
+  struct wr_request *q = &s->request;
+  for (size_t i = 0; i < found->count && q->param_count < WR_REQUEST_PARAMS_MAX; i++) {
+    struct wr_str value = wr_uri_decode(found->params[i].value, q->info->region);
+    if (value.ptr == NULL) value = found->params[i].value;
+    q->params[q->param_count++] = (struct wr_request_param){found->params[i].name, value};
+  }
+}
+
+// The route's deadline, or what the client leaves of its own (DESIGN §4).
+static uint64_t deadline_of(const struct wr_serving *s)
+{
+  uint64_t limit = s->route->deadline_ns;
+  const struct wr_headers *headers = &s->request.info->head->headers;
+  struct wr_str text = wr_headers_get(headers, WR_STR("X-Request-Deadline-Ms"));
+  uint64_t ms = 0;
+  if (text.len == 0 || text.len > 9) return limit;
+  for (size_t i = 0; i < text.len; i++) {
+    if (text.ptr[i] < '0' || text.ptr[i] > '9') return limit;
+    ms = ms * 10 + (uint64_t)(text.ptr[i] - '0');
+  }
+  return ms * WR_MS < limit ? ms * WR_MS : limit;
+}
+
+static void run_handler(struct wr_serving *s, const struct wr_route_found *found)
+{
+  lua_State *L = s->generation->script->vm.L;
+  s->route = found->target;
+  // The pattern outlives the generation: the access line is written after it may be gone.
+  struct wr_str pattern = wr_region_copy(s->request.info->region, found->pattern);
+  s->request.trail.route = pattern.ptr ? pattern.ptr : "";
+  copy_params(s, found);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->route->handler_ref);
+  wr_bind_request_push(L, &s->request);
+  start_task(s, 1, deadline_of(s));
+}
+
+static void dispatch(struct wr_serving *s)
+{
+  const struct wr_exchange_info *info = s->request.info;
+  struct wr_route_found found;
+  switch (wr_route_find(s->generation->routes, info->head->method, info->head->host, info->path,
+                        &found)) {
+  case WR_ROUTE_FOUND: run_handler(s, &found); return;
+  case WR_ROUTE_NO_METHOD:
+    wr_problem_reply_status(s->request.x, 405, "no route of this path takes this method",
+                            WR_STR("Allow"), wr_str_of(found.allow));
+    break;
+  case WR_ROUTE_NO_PATH:
+    wr_problem_reply_status(s->request.x, 404, "no route has this path", (struct wr_str){NULL, 0},
+                            (struct wr_str){NULL, 0});
+    break;
+  }
+  let_go(s);
+}
+
+static void on_request(void *ctx, struct wr_exchange *x, void **slot)
+{
+  struct wr_serve *serve = ctx;
+  const struct wr_exchange_info *info = wr_exchange_info(x);
+  struct wr_serving *s = wr_region_take(info->region, sizeof(*s));
+  if (s == NULL || serve->live == NULL) {
+    struct wr_error error;
+    wr_error_set(&error, WR_ERROR_SHED, "no scripts are loaded");
+    wr_problem_reply(x, &error);
+    return;
+  }
+  memset(s, 0, sizeof(*s));
+  *slot = s;
+  s->serve = serve;
+  s->generation = serve->live;
+  s->generation_number = s->generation->number;
+  wr_generation_ref(s->generation);
+  wr_list_init(&s->link);
+  wr_list_push(&s->generation->requests, &s->link);
+  wr_deferred_init(&s->sender, on_send);
+  wr_request_init(&s->request, serve->env, x, serve->body_max);
+  serve->active++;
+  dispatch(s);
+}
+
+static bool on_body(void *slot, struct wr_exchange *x, struct wr_str data)
+{
+  (void)x;
+  return wr_request_on_body(&((struct wr_serving *)slot)->request, data);
+}
+
+static void on_body_end(void *slot, struct wr_exchange *x)
+{
+  (void)x;
+  wr_request_on_body_end(&((struct wr_serving *)slot)->request);
+}
+
+static void on_writable(void *slot, struct wr_exchange *x)
+{
+  (void)x;
+  struct wr_serving *s = slot;
+  if (s->response) wr_response_resume(s->response);
+}
+
+// The client left, or broke its own request: nobody needs the work any more.
+static void on_gone(void *slot, struct wr_exchange *x, const struct wr_error *error)
+{
+  struct wr_serving *s = slot;
+  wr_request_on_gone(&s->request, error);
+  if (s->task) {
+    wr_task_cancel(s->task);
+    return;
+  }
+  if (s->response) {
+    wr_loop_undefer(&s->sender);
+    wr_response_cancel(s->response);
+    s->error = error->kind;
+    wr_exchange_abort(x);
+  } else if (!wr_exchange_is_responded(x)) {
+    wr_exchange_abort(x);
+  }
+}
+
+static void on_end(void *slot, struct wr_exchange *x)
+{
+  struct wr_serving *s = slot;
+  if (s == NULL) return;
+  struct wr_serve *serve = s->serve;
+  wr_loop_undefer(&s->sender);
+  if (serve->on_access) serve->on_access(serve->ctx, s, wr_exchange_stats(x));
+  serve->active--;
+  wr_request_fini(&s->request);
+  if (s->response) wr_response_unref(s->response);
+  let_go(s);
+}
+
+const struct wr_http_hooks wr_serve_hooks = {on_request,  on_body, on_body_end,
+                                             on_writable, on_gone, on_end};
+
+// --- generations --------------------------------------------------------------------------------
+
+void wr_serve_swap(struct wr_serve *serve, struct wr_generation *next)
+{
+  serve->live = next;
+}
+
+void wr_serve_cut(struct wr_generation *g)
+{
+  WR_LIST_EACH(&g->requests, node) {
+    struct wr_serving *s = WR_CONTAINER(node, struct wr_serving, link);
+    if (s->task) wr_task_cancel(s->task);
+  }
+}
+
+const char *wr_serving_why(const struct wr_serving *s, const struct wr_exchange_stats *stats)
+{
+  const struct wr_trail *trail = &s->request.trail;
+  if (s->error == WR_ERROR_REFUSED && trail->why[0]) return trail->why;
+  if (s->error != WR_ERROR_NONE) return wr_error_why(s->error);
+  if (!stats->is_complete) return wr_error_why(WR_ERROR_CANCELLED);
+  if (s->route == NULL) return "no_route";
+  if (trail->rung > 1) return "ok_fallback";
+  return trail->retries > 0 ? "ok_retry" : "ok";
+}

@@ -1,0 +1,254 @@
+#include "policy/source.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// --- files --------------------------------------------------------------------------------------
+
+static struct wr_source_file *add_file(struct wr_source *s, const char *path, struct wr_str text)
+{
+  s->files = wr_realloc(s->files, (s->count + 1) * sizeof(*s->files));
+  struct wr_source_file *file = &s->files[s->count++];
+  *file = (struct wr_source_file){wr_strdup(path), wr_strndup(text.ptr, text.len), text.len};
+  s->bytes += text.len;
+  return file;
+}
+
+// Reads all of a regular file; false with errno set (EFBIG past the limit).
+static bool read_file(const char *path, struct wr_buf *out)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  struct stat info;
+  bool ok = fstat(fd, &info) == 0;
+  if (ok && !S_ISREG(info.st_mode)) {
+    errno = S_ISDIR(info.st_mode) ? EISDIR : EINVAL;
+    ok = false;
+  }
+  while (ok) {
+    char *room = wr_buf_reserve(out, 64 * 1024);
+    if (room == NULL) {
+      errno = EFBIG;
+      ok = false;
+      break;
+    }
+    ssize_t got = read(fd, room, 64 * 1024);
+    if (got < 0) ok = false;
+    if (got <= 0) break;
+    wr_buf_grow(out, (size_t)got);
+  }
+  int kept = errno;
+  close(fd);
+  errno = kept;
+  return ok;
+}
+
+static char *join(const char *root, const char *path)
+{
+  size_t size = strlen(root) + strlen(path) + 2;
+  char *whole = wr_alloc(size);
+  snprintf(whole, size, "%s/%s", root, path);
+  return whole;
+}
+
+// Reads `path` below the root into the bundle; NULL with errno set.
+static struct wr_source_file *read_into(struct wr_source *s, const char *path)
+{
+  struct wr_buf text;
+  wr_buf_init(&text, WR_SOURCE_FILE_MAX + 64 * 1024);
+  char *whole = join(s->root, path);
+  struct wr_source_file *file = NULL;
+  bool ok = read_file(whole, &text);
+  if (ok && (s->count == WR_SOURCE_FILES_MAX || text.len > WR_SOURCE_FILE_MAX ||
+             text.len > WR_SOURCE_BYTES_MAX - s->bytes)) {
+    errno = EFBIG;
+    ok = false;
+  }
+  if (ok) file = add_file(s, path, wr_buf_str(&text));
+  int kept = errno;
+  wr_free(whole);
+  wr_buf_fini(&text);
+  errno = kept;
+  return file;
+}
+
+struct wr_source *wr_source_open(const char *path, struct wr_error *error)
+{
+  char real[PATH_MAX];
+  if (realpath(path, real) == NULL) {
+    wr_error_set(error, WR_ERROR_INVALID, "cannot read '%s': %s", path, strerror(errno));
+    return NULL;
+  }
+  char *slash = strrchr(real, '/');
+  struct wr_source *s = wr_alloc(sizeof(*s));
+  s->root = slash == real ? wr_strdup("/") : wr_strndup(real, (size_t)(slash - real));
+  s->is_reading = true;
+  if (read_into(s, slash + 1) != NULL) return s;
+  wr_error_set(error, WR_ERROR_INVALID, "cannot read '%s': %s", path,
+               errno == EFBIG ? "a script has at most 4 MiB" : strerror(errno));
+  wr_source_free(s);
+  return NULL;
+}
+
+void wr_source_free(struct wr_source *s)
+{
+  if (s == NULL) return;
+  for (size_t i = 0; i < s->count; i++) {
+    wr_free(s->files[i].path);
+    wr_free(s->files[i].text);
+  }
+  wr_free(s->files);
+  wr_free(s->root);
+  wr_free(s);
+}
+
+// --- modules ------------------------------------------------------------------------------------
+
+static struct wr_source_file *find_path(struct wr_source *s, const char *path)
+{
+  for (size_t i = 0; i < s->count; i++) {
+    if (strcmp(s->files[i].path, path) == 0) return &s->files[i];
+  }
+  return s->is_reading ? read_into(s, path) : NULL;
+}
+
+bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struct wr_str *text)
+{
+  static const char *const endings[] = {".lua", "/init.lua"};
+  struct wr_source *s = source;
+  for (size_t i = 0; i < WR_COUNT(endings); i++) {
+    char wanted[256];
+    if (name.len + 16 > sizeof(wanted)) return false;
+    snprintf(wanted, sizeof(wanted), "%.*s%s", WR_STR_ARG(name), endings[i]);
+    for (size_t at = 0; at < name.len; at++) {
+      if (wanted[at] == '.') wanted[at] = '/';
+    }
+    struct wr_source_file *file = find_path(s, wanted);
+    if (file == NULL) continue;
+    *path = wr_str_of(file->path);
+    *text = (struct wr_str){file->text, file->len};
+    return true;
+  }
+  return false;
+}
+
+uint64_t wr_source_hash(const struct wr_source *s)
+{
+  uint64_t hash = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    hash = wr_hash_fnv(hash, (struct wr_str){s->files[i].path, strlen(s->files[i].path) + 1});
+    hash = wr_hash_fnv(hash, (struct wr_str){s->files[i].text, s->files[i].len + 1});
+  }
+  return hash;
+}
+
+bool wr_source_is_current(const struct wr_source *s)
+{
+  bool same = true;
+  for (size_t i = 0; same && i < s->count; i++) {
+    struct wr_buf text;
+    wr_buf_init(&text, WR_SOURCE_FILE_MAX + 64 * 1024);
+    char *whole = join(s->root, s->files[i].path);
+    same = read_file(whole, &text) &&
+           wr_str_eq(wr_buf_str(&text), (struct wr_str){s->files[i].text, s->files[i].len});
+    wr_free(whole);
+    wr_buf_fini(&text);
+  }
+  return same;
+}
+
+// --- across processes ---------------------------------------------------------------------------
+
+// The root, then path and text of each file, each as length and bytes.
+static bool put(struct wr_buf *out, const char *text, size_t len)
+{
+  uint64_t size = len;
+  return wr_buf_append(out, &size, sizeof(size)) && wr_buf_append(out, text, len);
+}
+
+static bool write_all(int fd, struct wr_str data)
+{
+  while (data.len > 0) {
+    ssize_t wrote = write(fd, data.ptr, data.len);
+    if (wrote <= 0) return false;
+    data.ptr += wrote;
+    data.len -= (size_t)wrote;
+  }
+  return true;
+}
+
+int wr_source_pack(const struct wr_source *s, struct wr_error *error)
+{
+  struct wr_buf out;
+  wr_buf_init(&out, 2 * (size_t)WR_SOURCE_BYTES_MAX);
+  bool ok = put(&out, s->root, strlen(s->root));
+  for (size_t i = 0; ok && i < s->count; i++) {
+    ok = put(&out, s->files[i].path, strlen(s->files[i].path)) &&
+         put(&out, s->files[i].text, s->files[i].len);
+  }
+  int fd = memfd_create("weir-bundle", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  ok = ok && fd >= 0 && write_all(fd, wr_buf_str(&out)) && lseek(fd, 0, SEEK_SET) == 0 &&
+       fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0;
+  wr_buf_fini(&out);
+  if (ok) return fd;
+  wr_error_set(error, WR_ERROR_INVALID, "cannot pack the bundle: %s", strerror(errno));
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
+static bool take(struct wr_str *from, struct wr_str *out)
+{
+  uint64_t size = 0;
+  if (from->len < sizeof(size)) return false;
+  memcpy(&size, from->ptr, sizeof(size));
+  from->ptr += sizeof(size);
+  from->len -= sizeof(size);
+  if (size > from->len) return false;
+  *out = (struct wr_str){from->ptr, (size_t)size};
+  from->ptr += size;
+  from->len -= (size_t)size;
+  return true;
+}
+
+static bool unpack_files(struct wr_source *s, struct wr_str from)
+{
+  struct wr_str root;
+  if (!take(&from, &root)) return false;
+  s->root = wr_strndup(root.ptr, root.len);
+  while (from.len > 0 && s->count < WR_SOURCE_FILES_MAX) {
+    struct wr_str path;
+    struct wr_str text;
+    if (!take(&from, &path) || !take(&from, &text)) return false;
+    char *name = wr_strndup(path.ptr, path.len);
+    add_file(s, name, text);
+    wr_free(name);
+  }
+  return s->count > 0 && from.len == 0;
+}
+
+struct wr_source *wr_source_unpack(int fd, struct wr_error *error)
+{
+  struct stat info;
+  struct wr_source *s = wr_alloc(sizeof(*s));
+  void *map = MAP_FAILED;
+  if (fstat(fd, &info) == 0 && info.st_size > 0) {
+    map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+  }
+  bool ok = map != MAP_FAILED && unpack_files(s, (struct wr_str){map, (size_t)info.st_size});
+  if (map != MAP_FAILED) munmap(map, (size_t)info.st_size);
+  if (ok) return s;
+  wr_error_set(error, WR_ERROR_INVALID, "the packed bundle is damaged");
+  wr_source_free(s);
+  return NULL;
+}

@@ -1,0 +1,52 @@
+#pragma once
+/// The files of a bundle: a main script and the modules it requires, each read once.
+///
+/// The candidate process reads them from disk as the scripts ask (`is_reading`); what it read is packed
+/// into a sealed memfd and is from then on all that any worker sees, so every worker of a generation runs
+/// the same bytes. Which files there are is known only by running the scripts, hence the reading there and
+/// not in the master. Paths are relative to the main script's folder.
+/// Limits: WR_SOURCE_FILES_MAX files, WR_SOURCE_FILE_MAX bytes each, WR_SOURCE_BYTES_MAX together.
+
+#include "base/error.h"
+#include "base/str.h"
+
+enum {
+  WR_SOURCE_FILES_MAX = 1024,
+  WR_SOURCE_FILE_MAX = 4 * 1024 * 1024,
+  WR_SOURCE_BYTES_MAX = 16 * 1024 * 1024,
+};
+
+struct wr_source_file {
+  char *path; ///< relative, NUL-terminated
+  char *text;
+  size_t len;
+};
+
+struct wr_source {
+  char *root; ///< folder of the main script
+  struct wr_source_file *files; ///< files[0] is the main script
+  size_t count;
+  size_t bytes;
+  bool is_reading; // private: modules may still be read from disk
+};
+
+/// Reads the main script `path`. NULL with a set error that names the path and the reason.
+struct wr_source *wr_source_open(const char *path, struct wr_error *error);
+
+void wr_source_free(struct wr_source *s);
+
+/// Finds module `name` ("a.b" is a/b.lua or a/b/init.lua); matches wr_script_find_fn with the source as
+/// ctx. Path and text stay valid as long as the source.
+bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struct wr_str *text);
+
+/// A hash of all paths and contents, in the order of reading.
+uint64_t wr_source_hash(const struct wr_source *s);
+
+/// Is every file of the bundle on disk what it was when it was read?
+bool wr_source_is_current(const struct wr_source *s);
+
+/// A new memfd with everything, positioned at its start; or -1 with a set error.
+int wr_source_pack(const struct wr_source *s, struct wr_error *error);
+
+/// The opposite; `fd` stays the caller's. NULL with a set error for a memfd that is damaged.
+struct wr_source *wr_source_unpack(int fd, struct wr_error *error);

@@ -1,0 +1,28 @@
+#pragma once
+/// The reload coordinator: trial in a forked candidate, preparation in every worker, one commit for all.
+///
+///     idle -> trial -> prepare -> commit -> idle
+///
+/// A failure before commit changes nothing: no worker has swapped, new listeners are closed again, the
+/// reason is told to every caller and logged. One reload at a time; those asked for meanwhile are served
+/// together by one more.
+
+#include "master.h"
+
+/// Asks for a reload. `waiter` (may be NULL) gets the verdict.
+void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter);
+
+/// A child that is no worker ended: the candidate, if `pid` is its.
+void wr_reload_on_exit(struct wr_master *m, pid_t pid, int status);
+
+/// A worker has prepared, failed to, or swapped; or it died (and its successor is on its way).
+void wr_reload_on_prepared(struct wr_master_worker *w, uint64_t number);
+void wr_reload_on_failed(struct wr_master_worker *w, uint64_t number,
+                         const struct wr_worker_failure *failure);
+void wr_reload_on_live(struct wr_master_worker *w, uint64_t number);
+
+/// A worker was forked: if a generation is being prepared, it has to prepare it too.
+void wr_reload_on_fork(struct wr_master_worker *w);
+
+/// Ends the candidate, if any: weir stops.
+void wr_reload_stop(struct wr_master *m);

@@ -1,0 +1,155 @@
+#include "script/bind_declare.h"
+
+#include "base/alloc.h"
+#include "script/bind.h"
+#include "script/table.h"
+#include "script/vm.h"
+
+#include <lauxlib.h>
+
+static int fail(lua_State *L, const char *message)
+{
+  lua_pushnil(L);
+  lua_pushstring(L, message);
+  return 2;
+}
+
+// Each entry is held once by a generation, whatever the number of its declarations.
+static struct wr_entry_declared *find_declared(struct wr_script *s, const struct wr_entry *entry)
+{
+  WR_LIST_EACH(&s->declared.entries, node) {
+    struct wr_entry_declared *d = WR_CONTAINER(node, struct wr_entry_declared, link);
+    if (d->entry == entry) return d;
+  }
+  return NULL;
+}
+
+static void keep_entry(struct wr_script *s, struct wr_entry *entry, const void *config, size_t size)
+{
+  struct wr_entry_declared *d = wr_alloc(sizeof(*d) + size);
+  d->entry = entry;
+  d->config_size = size;
+  memcpy(d->config, config, size);
+  wr_registry_hold(s->env->registry, entry, s->env->shard);
+  wr_list_push(&s->declared.entries, &d->link);
+}
+
+int wr_bind_declare_entry(lua_State *L, enum wr_kind kind, const void *config, size_t size)
+{
+  struct wr_script *s = wr_script_of(L);
+  struct wr_str name;
+  name.ptr = luaL_checklstring(L, 1, &name.len);
+  struct wr_error error;
+  struct wr_entry *entry = wr_registry_declare(s->env->registry, kind, name, config,
+                                               wr_loop_now(s->env->loop), &error);
+  if (entry == NULL) return fail(L, error.message);
+  struct wr_entry_declared *d = find_declared(s, entry);
+  if (d == NULL) {
+    keep_entry(s, entry, config, size);
+  } else if (s->is_loading && memcmp(d->config, config, size) != 0) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s '%s' is declared twice with different options",
+                    wr_registry_kind_name(kind), entry->name);
+    return 2;
+  }
+  lua_pushlightuserdata(L, entry);
+  return 1;
+}
+
+static void require_loading(lua_State *L, const char *what)
+{
+  if (wr_script_of(L)->is_loading) return;
+  luaL_error(L, "%s declares, and declarations belong to the top level of a script", what);
+}
+
+// core.listen(address): address in normal form
+static int l_listen(lua_State *L)
+{
+  require_loading(L, "weir.listen");
+  struct wr_script *s = wr_script_of(L);
+  struct wr_listen_declared *d = wr_alloc(sizeof(*d));
+  d->address = wr_strdup(luaL_checkstring(L, 1));
+  wr_list_push(&s->declared.listens, &d->link);
+  return 0;
+}
+
+static char *field_copy(lua_State *L, int index, const char *key)
+{
+  const char *text = wr_table_text(L, index, key, NULL);
+  return text ? wr_strdup(text) : NULL;
+}
+
+// core.route(pattern, options, handler): options {host, place, deadline, body_max, on_error}
+static int l_route(lua_State *L)
+{
+  require_loading(L, "weir.route");
+  struct wr_script *s = wr_script_of(L);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  struct wr_route_declared *d = wr_alloc(sizeof(*d));
+  d->pattern = wr_strdup(luaL_checkstring(L, 1));
+  d->host = field_copy(L, 2, "host");
+  d->place = field_copy(L, 2, "place");
+  d->deadline_ns = wr_table_u64(L, 2, "deadline", 10 * WR_SECOND);
+  d->body_max = wr_table_u64(L, 2, "body_max", 0);
+  d->on_error_ref = LUA_NOREF;
+  lua_getfield(L, 2, "on_error");
+  if (lua_isfunction(L, -1)) {
+    d->on_error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  } else {
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, 3);
+  d->handler_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  wr_list_push(&s->declared.routes, &d->link);
+  s->declared.route_count++;
+  return 0;
+}
+
+// core.job(name, place, every_ns | 0, fn): starts when the generation goes live
+static int l_job(lua_State *L)
+{
+  require_loading(L, "weir.every");
+  struct wr_script *s = wr_script_of(L);
+  luaL_checktype(L, 4, LUA_TFUNCTION);
+  struct wr_job_declared *d = wr_alloc(sizeof(*d));
+  d->name = wr_strdup(luaL_checkstring(L, 1));
+  d->place = wr_strdup(luaL_checkstring(L, 2));
+  d->every_ns = (uint64_t)luaL_checknumber(L, 3);
+  lua_pushvalue(L, 4);
+  d->fn_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  wr_list_push(&s->declared.jobs, &d->link);
+  return 0;
+}
+
+// core.where() -> "file:line" of the nearest caller outside the library, or "?"
+static int l_where(lua_State *L)
+{
+  lua_Debug at;
+  for (int level = 1; lua_getstack(L, level, &at); level++) {
+    if (!lua_getinfo(L, "Sl", &at) || at.currentline <= 0) continue;
+    if (strncmp(at.source, "@weir/", 6) == 0) continue;
+    lua_pushfstring(L, "%s:%d", at.short_src, at.currentline);
+    return 1;
+  }
+  lua_pushliteral(L, "?");
+  return 1;
+}
+
+// core.is_loading() -> boolean
+static int l_is_loading(lua_State *L)
+{
+  lua_pushboolean(L, wr_script_of(L)->is_loading);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  {"listen", l_listen}, {"route", l_route}, {"job", l_job}, {"is_loading", l_is_loading},
+  {"where", l_where},
+  {NULL, NULL},
+};
+
+int wr_bind_declare(lua_State *L)
+{
+  luaL_register(L, NULL, functions);
+  return 0;
+}

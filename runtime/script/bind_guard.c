@@ -1,0 +1,273 @@
+#include "script/bind.h"
+
+#include "base/check.h"
+#include "script/bind_declare.h"
+#include "script/bind_error.h"
+#include "script/bind_guard.h"
+#include "script/bind_response.h"
+#include "script/meter.h"
+#include "script/table.h"
+#include "script/task.h"
+#include "script/trail.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+// Handles in Lua are light pointers to registry entries: the generation holds every entry it declared,
+// and only the library ever sees them.
+static struct wr_entry *check_entry(lua_State *L, int index)
+{
+  luaL_checktype(L, index, LUA_TLIGHTUSERDATA);
+  return lua_touserdata(L, index);
+}
+
+// --- declaring ----------------------------------------------------------------------------------
+
+static enum wr_breaker_mode mode_of(const char *name)
+{
+  for (int i = 0; name && i < WR_BREAKER_MODES; i++) {
+    enum wr_breaker_mode mode = (enum wr_breaker_mode)i;
+    if (strcmp(wr_breaker_mode_name(mode), name) == 0) return mode;
+  }
+  return WR_BREAKER_MODE_NORMAL;
+}
+
+// core.breaker(name, options) -> handle | nil, message. Times in ns, rates 0..1.
+static int l_breaker(lua_State *L)
+{
+  struct wr_breaker_config config;
+  memset(&config, 0, sizeof(config));
+  wr_breaker_config_init(&config);
+  config.mode = (uint8_t)mode_of(wr_table_text(L, 2, "mode", NULL));
+  uint64_t calls = wr_table_u64(L, 2, "window_calls", 0);
+  if (calls > 0) {
+    config.window_kind = WR_WINDOW_COUNT;
+    config.window_size = calls;
+  } else {
+    config.window_size = wr_table_u64(L, 2, "window", config.window_size);
+  }
+  config.min_calls = wr_table_u32(L, 2, "min_calls", config.min_calls);
+  config.consecutive = wr_table_u32(L, 2, "consecutive", config.consecutive);
+  config.failure_rate = wr_table_num(L, 2, "failure_rate", config.failure_rate);
+  config.slow_rate = wr_table_num(L, 2, "slow_rate", config.slow_rate);
+  config.slow_call_ns = wr_table_u64(L, 2, "slow_call", config.slow_call_ns);
+  config.open_ns = wr_table_u64(L, 2, "open", config.open_ns);
+  config.open_max_ns = wr_table_u64(L, 2, "open_max", config.open_max_ns);
+  config.open_jitter = wr_table_num(L, 2, "jitter", config.open_jitter);
+  config.probes = wr_table_u32(L, 2, "probes", config.probes);
+  config.attempt_timeout_ns = wr_table_u64(L, 2, "attempt_timeout", config.attempt_timeout_ns);
+  config.ramp_ns = wr_table_u64(L, 2, "ramp", config.ramp_ns);
+  if (config.open_max_ns < config.open_ns) config.open_max_ns = config.open_ns;
+  const char *problem = wr_breaker_config_check(&config);
+  if (problem) {
+    lua_pushnil(L);
+    lua_pushstring(L, problem);
+    return 2;
+  }
+  return wr_bind_declare_entry(L, WR_KIND_BREAKER, &config, sizeof(config));
+}
+
+// core.bulkhead(name, options) -> handle | nil, message
+static int l_bulkhead(lua_State *L)
+{
+  struct wr_bulkhead_config config;
+  memset(&config, 0, sizeof(config));
+  wr_bulkhead_config_init(&config);
+  config.max = wr_table_u32(L, 2, "max", config.max);
+  config.queue = wr_table_u32(L, 2, "queue", config.queue);
+  config.wait_ns = wr_table_u64(L, 2, "wait", config.wait_ns);
+  const char *order = wr_table_text(L, 2, "order", "fifo");
+  config.order = strcmp(order, "adaptive") == 0 ? WR_BULKHEAD_ADAPTIVE : WR_BULKHEAD_FIFO;
+  config.shadow = strcmp(wr_table_text(L, 2, "mode", "normal"), "shadow") == 0;
+  const char *problem = wr_bulkhead_config_check(&config);
+  if (problem) {
+    lua_pushnil(L);
+    lua_pushstring(L, problem);
+    return 2;
+  }
+  return wr_bind_declare_entry(L, WR_KIND_BULKHEAD, &config, sizeof(config));
+}
+
+// core.budget(name, options) -> handle | nil, message
+static int l_budget(lua_State *L)
+{
+  struct wr_budget_config config;
+  memset(&config, 0, sizeof(config));
+  wr_budget_config_init(&config);
+  config.ratio = wr_table_num(L, 2, "ratio", config.ratio);
+  config.min = wr_table_u32(L, 2, "min", config.min);
+  config.span_ns = wr_table_u64(L, 2, "span", config.span_ns);
+  const char *problem = wr_budget_config_check(&config);
+  if (problem) {
+    lua_pushnil(L);
+    lua_pushstring(L, problem);
+    return 2;
+  }
+  return wr_bind_declare_entry(L, WR_KIND_BUDGET, &config, sizeof(config));
+}
+
+// --- entering -----------------------------------------------------------------------------------
+
+static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
+                        const struct wr_error *refusal)
+{
+  const char *kind = wr_registry_kind_name(entry->kind);
+  if (t->trail) {
+    wr_trail_error(t->trail, refusal);
+    if (t->trail->refused_by[0] == '\0') {
+      snprintf(t->trail->refused_by, WR_TRAIL_NAME_MAX, "%s %.48s", kind, entry->name);
+      const char *why = entry->kind == WR_KIND_BREAKER ? "breaker_open" : "bulkhead_full";
+      wr_trail_name(t->trail->why, wr_str_of(why));
+    }
+  }
+  lua_pushnil(L);
+  wr_bind_error_push(L, refusal);
+  lua_pushstring(L, entry->name);
+  lua_setfield(L, -2, "policy");
+  lua_pushstring(L, kind);
+  lua_setfield(L, -2, "primitive");
+  return 2;
+}
+
+static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entry, wr_guard_id id)
+{
+  const struct wr_breaker_config *breaker = entry->config;
+  uint64_t limit = entry->kind == WR_KIND_BREAKER ? breaker->attempt_timeout_ns : 0;
+  lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
+  wr_task_push_ticket(t, id, limit);
+  return 1;
+}
+
+// core.breaker_enter(handle) -> depth, for core.leave | nil, err
+static int l_breaker_enter(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "a breaker");
+  struct wr_entry *entry = check_entry(L, 1);
+  struct wr_script_env *env = t->script->env;
+  wr_guard_id id = 0;
+  struct wr_error refusal;
+  if (wr_guard_breaker_enter(env->guard, entry, wr_loop_now(env->loop), &id, &refusal)) {
+    return push_admission(L, t, entry, id);
+  }
+  return push_refusal(L, t, entry, &refusal);
+}
+
+// A place in a bulkhead's queue.
+static void cancel_wait(struct wr_op *op)
+{
+  struct wr_task *t = op->task;
+  struct wr_script_env *env = t->script->env;
+  wr_list_remove(&t->waiting);
+  wr_guard_cancel_wait(env->guard, t->wait_id, wr_loop_now(env->loop));
+}
+
+static void expire_wait(struct wr_op *op)
+{
+  struct wr_task *t = op->task;
+  cancel_wait(op);
+  wr_bind_guard_granted(t, false);
+}
+
+static uint64_t wait_limit(struct wr_task *t, wr_guard_id id)
+{
+  uint64_t until = wr_guard_wait_until(t->script->env->guard, id);
+  uint64_t now = wr_loop_now(t->script->env->loop);
+  return until > now ? until - now : 1;
+}
+
+// core.bulkhead_enter(handle) -> depth | nil, err; waits in the queue when it has one
+static int l_bulkhead_enter(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "a bulkhead");
+  struct wr_entry *entry = check_entry(L, 1);
+  struct wr_script_env *env = t->script->env;
+  wr_guard_id id = 0;
+  struct wr_error refusal;
+  switch (wr_guard_bulkhead_enter(env->guard, entry, wr_loop_now(env->loop), t->deadline_ns, &id,
+                                  &refusal)) {
+  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, id);
+  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, &refusal);
+  case WR_GUARD_QUEUED: break;
+  }
+  t->wait_id = id;
+  t->wait_entry = entry;
+  t->wait_since_ns = wr_loop_now(env->loop);
+  wr_list_push(&t->script->waiting, &t->waiting);
+  t->wait = (struct wr_op){
+    .name = "bulkhead queue", .cancel = cancel_wait, .expire = expire_wait};
+  return wr_task_suspend(L, &t->wait, wait_limit(t, id));
+}
+
+void wr_bind_guard_granted(struct wr_task *t, bool granted)
+{
+  struct wr_script_env *env = t->script->env;
+  uint64_t waited = wr_loop_now(env->loop) - t->wait_since_ns;
+  wr_list_remove(&t->waiting);
+  if (t->trail) t->trail->queue_ns += waited;
+  wr_meter_observe(env->meter, WR_METRIC_BULKHEAD_WAIT, (double)waited / 1e9, "name",
+                   t->wait_entry->name, NULL);
+  if (granted) {
+    wr_task_resume(t, push_admission(t->co, t, t->wait_entry, t->wait_id));
+    return;
+  }
+  struct wr_error refusal;
+  wr_error_set(&refusal, WR_ERROR_REFUSED, "bulkhead %s: no slot within its wait limit",
+               t->wait_entry->name);
+  wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, &refusal));
+}
+
+// --- leaving ------------------------------------------------------------------------------------
+
+// What a call's results say: `index` is a value, index + 1 its error.
+static enum wr_outcome read_outcome(lua_State *L, int index, const struct wr_scope *scope,
+                                    uint64_t now_ns)
+{
+  uint64_t elapsed = now_ns - scope->started_ns;
+  struct wr_error error;
+  if (lua_isnil(L, index) && wr_bind_error_read(L, index + 1, &error)) {
+    return wr_ticket_outcome(error.kind, 0, elapsed, scope->attempt_timeout_ns);
+  }
+  struct wr_response *r = wr_bind_response_get(L, index);
+  if (r == NULL) return WR_OUTCOME_SUCCESS;
+  return wr_ticket_outcome(WR_ERROR_NONE, r->status, elapsed, scope->attempt_timeout_ns);
+}
+
+// core.leave(depth, value, err): closes what was entered at `depth`. A ticket whose call returned a
+// response that is still arriving follows the response to its last byte.
+static int l_leave(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "leaving a policy layer");
+  struct wr_script_env *env = t->script->env;
+  size_t depth = (size_t)luaL_checkinteger(L, 1);
+  lua_settop(L, 3);
+  if (depth >= t->scope_count) return 0;
+  wr_task_unwind(t, depth + 1);
+  struct wr_scope scope = t->scopes[depth];
+  if (scope.kind == WR_SCOPE_DEADLINE) {
+    wr_task_unwind(t, depth);
+    return 0;
+  }
+  t->scope_count = depth;
+  uint64_t now = wr_loop_now(env->loop);
+  enum wr_outcome outcome = read_outcome(L, 2, &scope, now);
+  struct wr_response *r = wr_bind_response_get(L, 2);
+  if (r && wr_response_hang_ticket(r, scope.ticket, outcome)) return 0;
+  wr_guard_leave(env->guard, scope.ticket, outcome, now);
+  return 0;
+}
+
+static const luaL_Reg functions[] = {
+  {"breaker", l_breaker},
+  {"bulkhead", l_bulkhead},
+  {"budget", l_budget},
+  {"breaker_enter", l_breaker_enter},
+  {"bulkhead_enter", l_bulkhead_enter},
+  {"leave", l_leave},
+  {NULL, NULL},
+};
+
+int wr_bind_guard(lua_State *L)
+{
+  luaL_register(L, NULL, functions);
+  return 0;
+}

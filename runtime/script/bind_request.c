@@ -1,0 +1,213 @@
+#include "script/bind_request.h"
+
+#include "base/check.h"
+#include "http/uri.h"
+#include "script/bind.h"
+#include "script/bind_error.h"
+#include "script/bind_headers.h"
+
+#include <lauxlib.h>
+
+static const char TYPE[] = "weir.Request";
+
+void wr_bind_request_push(lua_State *L, struct wr_request *q)
+{
+  struct wr_request **handle = lua_newuserdata(L, sizeof(struct wr_request *));
+  *handle = q;
+  q->ref = handle;
+  luaL_getmetatable(L, TYPE);
+  lua_setmetatable(L, -2);
+  lua_newtable(L); // what is made once: headers, params, query
+  lua_setfenv(L, -2);
+}
+
+struct wr_request *wr_bind_request_check(lua_State *L, int index)
+{
+  struct wr_request **handle = luaL_checkudata(L, index, TYPE);
+  if (*handle == NULL) luaL_error(L, "this request is over");
+  return *handle;
+}
+
+// --- fields -------------------------------------------------------------------------------------
+
+static int push_str(lua_State *L, struct wr_str s)
+{
+  if (s.ptr == NULL) return 0;
+  lua_pushlstring(L, s.ptr, s.len);
+  return 1;
+}
+
+static struct wr_headers *find_headers(void *owner)
+{
+  struct wr_request **handle = owner;
+  if (*handle == NULL) return NULL;
+  // The head is the exchange's own and nobody else's: scripts may rewrite what is forwarded.
+  return (struct wr_headers *)&(*handle)->info->head->headers;
+}
+
+static void push_params(lua_State *L, const struct wr_request *q)
+{
+  lua_createtable(L, 0, (int)q->param_count);
+  for (size_t i = 0; i < q->param_count; i++) {
+    lua_pushlstring(L, q->params[i].name.ptr, q->params[i].name.len);
+    lua_pushlstring(L, q->params[i].value.ptr, q->params[i].value.len);
+    lua_rawset(L, -3);
+  }
+}
+
+// "a=1&b=x%20y" as a table; '+' is a space, the last of equal names wins.
+static void push_query(lua_State *L, const struct wr_request *q)
+{
+  lua_newtable(L);
+  struct wr_str rest = q->info->head->query;
+  while (rest.ptr != NULL) {
+    struct wr_str value = wr_str_split(&rest, '&');
+    struct wr_str name = wr_str_split(&value, '=');
+    name = wr_uri_decode(name, q->info->region);
+    value = wr_uri_decode(value, q->info->region);
+    if (name.ptr == NULL || name.len == 0) continue;
+    lua_pushlstring(L, name.ptr, name.len);
+    lua_pushlstring(L, value.ptr ? value.ptr : "", value.len);
+    lua_rawset(L, -3);
+  }
+}
+
+// What is a table or a handle is made once and kept in the request's environment.
+static int push_cached(lua_State *L, struct wr_request *q, const char *key)
+{
+  lua_getfenv(L, 1);
+  lua_getfield(L, -1, key);
+  if (!lua_isnil(L, -1)) return 1;
+  lua_pop(L, 1);
+  if (key[0] == 'h') {
+    wr_bind_headers_push(L, find_headers, lua_touserdata(L, 1), 1);
+  } else if (key[0] == 'p') {
+    push_params(L, q);
+  } else {
+    push_query(L, q);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, key);
+  return 1;
+}
+
+enum field { METHOD, PATH, TARGET, HOST, SCHEME, CLIENT, ID, ROUTE, HEADERS, PARAMS, QUERY };
+
+static int push_field(lua_State *L, struct wr_request *q, enum field field)
+{
+  switch (field) {
+  case METHOD: return push_str(L, q->info->head->method);
+  case PATH: return push_str(L, q->info->path);
+  case TARGET: return push_str(L, q->info->head->target);
+  case HOST: return push_str(L, q->info->head->host);
+  case SCHEME: return push_str(L, q->info->scheme);
+  case CLIENT: return push_str(L, q->info->client);
+  case ID: return push_str(L, q->info->request_id);
+  case ROUTE: lua_pushstring(L, q->trail.route); return 1;
+  case HEADERS: return push_cached(L, q, "headers");
+  case PARAMS: return push_cached(L, q, "params");
+  case QUERY: return push_cached(L, q, "query");
+  }
+  WR_UNREACHABLE("every field is listed");
+}
+
+// Upvalue 1 maps names to methods (functions) and fields (numbers).
+static int l_request_index(lua_State *L)
+{
+  struct wr_request *q = wr_bind_request_check(L, 1);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  if (lua_type(L, -1) != LUA_TNUMBER) return 1;
+  return push_field(L, q, (enum field)lua_tointeger(L, -1));
+}
+
+// --- the whole body -----------------------------------------------------------------------------
+
+static int push_body(lua_State *L, struct wr_request *q)
+{
+  if (q->body_state == WR_REQUEST_BROKEN) return wr_bind_error_fail(L, &q->gone);
+  struct wr_str body = wr_buf_str(&q->body);
+  lua_pushlstring(L, body.ptr, body.len);
+  return 1;
+}
+
+static void on_whole(struct wr_request *q)
+{
+  struct wr_task *t = q->op.task;
+  q->op.task = NULL;
+  wr_task_resume(t, push_body(t->co, q));
+}
+
+static void cancel_whole(struct wr_op *op)
+{
+  struct wr_request *q = WR_CONTAINER(op, struct wr_request, op);
+  q->on_ready = NULL;
+  op->task = NULL;
+}
+
+// request:text() -> string | nil, err
+static int l_request_text(lua_State *L)
+{
+  struct wr_request *q = wr_bind_request_check(L, 1);
+  if (q->body_state == WR_REQUEST_WHOLE || q->body_state == WR_REQUEST_BROKEN) {
+    return push_body(L, q);
+  }
+  if (!wr_request_has_body(q)) {
+    lua_pushliteral(L, "");
+    return 1;
+  }
+  if (q->body_state == WR_REQUEST_FORWARDED) {
+    return luaL_error(L, "the body of this request was forwarded and is gone");
+  }
+  wr_task_require(L, "request:text");
+  if (q->on_ready != NULL) return luaL_error(L, "the body of this request is being read already");
+  q->op = (struct wr_op){.name = "request body", .cancel = cancel_whole};
+  q->on_ready = on_whole;
+  if (q->body_state == WR_REQUEST_UNREAD) wr_request_read_whole(q);
+  return wr_task_suspend(L, &q->op, 0);
+}
+
+static int l_request_tostring(lua_State *L)
+{
+  struct wr_request **handle = luaL_checkudata(L, 1, TYPE);
+  if (*handle == NULL) {
+    lua_pushliteral(L, "request: over");
+  } else {
+    const struct wr_head *head = (*handle)->info->head;
+    lua_pushlstring(L, head->method.ptr, head->method.len);
+    lua_pushliteral(L, " ");
+    lua_pushlstring(L, head->target.ptr, head->target.len);
+    lua_concat(L, 3);
+  }
+  return 1;
+}
+
+static const struct {
+  const char *name;
+  enum field field;
+} fields[] = {
+  {"method", METHOD}, {"path", PATH},     {"target", TARGET}, {"host", HOST},
+  {"scheme", SCHEME}, {"client", CLIENT}, {"id", ID},         {"route", ROUTE},
+  {"headers", HEADERS}, {"params", PARAMS}, {"query", QUERY},
+};
+
+int wr_bind_request(lua_State *L)
+{
+  luaL_newmetatable(L, TYPE);
+  lua_newtable(L);
+  lua_pushcfunction(L, l_request_text);
+  lua_setfield(L, -2, "text");
+  for (size_t i = 0; i < WR_COUNT(fields); i++) {
+    lua_pushinteger(L, (lua_Integer)fields[i].field);
+    lua_setfield(L, -2, fields[i].name);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, 1, "request_methods"); // the library adds what can be written in Lua (json)
+  lua_pushcclosure(L, l_request_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, l_request_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushliteral(L, "weir.Request");
+  lua_setfield(L, -2, "__metatable");
+  return 0;
+}

@@ -1,0 +1,10 @@
+#pragma once
+/// Requests as Lua sees them.
+
+#include "script/request.h"
+
+/// Pushes the handle on `q`; one for each request, cut off by wr_request_fini.
+void wr_bind_request_push(lua_State *L, struct wr_request *q);
+
+/// The live request behind the handle at `index`; raises when it is something else, or over.
+struct wr_request *wr_bind_request_check(lua_State *L, int index);

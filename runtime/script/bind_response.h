@@ -1,0 +1,10 @@
+#pragma once
+/// Responses as Lua sees them.
+
+#include "script/response.h"
+
+/// Pushes a handle on `r`, with a reference of its own.
+void wr_bind_response_push(lua_State *L, struct wr_response *r);
+
+/// The response behind the handle at `index`, borrowed, or NULL when the value is something else.
+struct wr_response *wr_bind_response_get(lua_State *L, int index);

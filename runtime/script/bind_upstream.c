@@ -1,0 +1,287 @@
+#include "script/bind.h"
+
+#include "base/check.h"
+#include "script/bind_error.h"
+#include "script/bind_headers.h"
+#include "script/bind_request.h"
+#include "script/fetch.h"
+#include "script/table.h"
+
+#include <lauxlib.h>
+
+static const char TYPE[] = "weir.Upstream";
+
+enum {
+  REPLAY_MAX = 64 * 1024,            // a request body up to this is kept, so that it can be sent again
+  STREAM_HELD_MAX = 1024 * 1024,     // response body held while nobody takes it
+  WHOLE_MAX = 8 * 1024 * 1024,       // default bound of a buffered response body
+};
+
+static struct wr_upstream *check_upstream(lua_State *L, int index)
+{
+  struct wr_upstream **handle = luaL_checkudata(L, index, TYPE);
+  return *handle;
+}
+
+static struct wr_str check_str(lua_State *L, int index)
+{
+  struct wr_str s;
+  s.ptr = luaL_checklstring(L, index, &s.len);
+  return s;
+}
+
+static int fail(lua_State *L, struct wr_upstream *u, struct wr_script_env *env, const char *message)
+{
+  lua_pushnil(L);
+  lua_pushstring(L, message);
+  wr_upstream_unref(u, env->endpoints);
+  return 2;
+}
+
+static const char *add_endpoints(lua_State *L, struct wr_upstream *u, struct wr_script_env *env,
+                                 struct wr_error *error)
+{
+  lua_getfield(L, 2, "endpoints");
+  int count = (int)lua_objlen(L, -1);
+  if (count == 0) return "an upstream needs at least one endpoint";
+  for (int i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    if (!wr_upstream_add(u, env->endpoints, check_str(L, -1), error)) return error->message;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return NULL;
+}
+
+// core.upstream(name, options) -> handle | nil, message. Times in ns.
+static int l_upstream(lua_State *L)
+{
+  struct wr_script_env *env = wr_script_of(L)->env;
+  struct wr_upstream *u = wr_upstream_new(check_str(L, 1));
+  struct wr_error error;
+  const char *problem = add_endpoints(L, u, env, &error);
+  if (problem) return fail(L, u, env, problem);
+  struct wr_str balance = wr_str_of(wr_table_text(L, 2, "balance", "least_request"));
+  if (!wr_upstream_balance_find(balance, &u->balance)) return fail(L, u, env, "no such balance");
+  const char *host = wr_table_text(L, 2, "host", "endpoint");
+  u->host = strcmp(host, "client") == 0 ? WR_HOST_CLIENT : WR_HOST_ENDPOINT;
+  u->connect_ns = wr_table_u64(L, 2, "connect", 2 * WR_SECOND);
+  u->first_byte_ns = wr_table_u64(L, 2, "first_byte", 0);
+  u->between_bytes_ns = wr_table_u64(L, 2, "between_bytes", 30 * WR_SECOND);
+  struct wr_upstream **handle = lua_newuserdata(L, sizeof(*handle));
+  *handle = u;
+  luaL_getmetatable(L, TYPE);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+static int l_upstream_gc(lua_State *L)
+{
+  struct wr_upstream **handle = lua_touserdata(L, 1);
+  if (*handle) wr_upstream_unref(*handle, wr_script_of(L)->env->endpoints);
+  *handle = NULL;
+  return 0;
+}
+
+// Starts the attempt and waits: the common end of everything below.
+static int start(lua_State *L, struct wr_task *t, const struct wr_fetch *fetch, uint64_t limit_ns)
+{
+  struct wr_error error;
+  struct wr_response *r = wr_fetch_start(t, fetch, &error);
+  if (r == NULL) return wr_bind_error_fail(L, &error);
+  return wr_task_suspend(L, &r->op, limit_ns);
+}
+
+// --- forward ------------------------------------------------------------------------------------
+
+// A path given by the script replaces the client's target and must be fit to be sent.
+static struct wr_str check_target(lua_State *L, int index, struct wr_str otherwise)
+{
+  const char *path = lua_istable(L, index) ? wr_table_text(L, index, "path", NULL) : NULL;
+  if (path == NULL) return otherwise;
+  struct wr_str target = wr_str_of(path);
+  bool ok = target.len > 0 && target.ptr[0] == '/';
+  for (size_t i = 0; ok && i < target.len; i++) {
+    unsigned char c = (unsigned char)target.ptr[i];
+    ok = c > 0x20 && c < 0x7f && c != '#';
+  }
+  if (!ok) {
+    luaL_error(L, "path '%s' cannot be sent: it starts with '/' and holds visible ASCII without '#'; "
+                  "escape the rest with weir.escape", path);
+  }
+  return target;
+}
+
+// What the client's target is for an upstream: path and query, never scheme and host.
+static struct wr_str origin_form(const struct wr_head *head)
+{
+  if (head->target.len > 0 && head->target.ptr[0] == '/') return head->target;
+  size_t len = head->path.len;
+  if (head->query.ptr) len = (size_t)(head->query.ptr + head->query.len - head->path.ptr);
+  return len > 0 ? (struct wr_str){head->path.ptr, len} : WR_STR("/");
+}
+
+// core.upstream_forward(upstream, request, options) -> response | nil, err. The body must have been
+// read when core.request_replayable says that it can be.
+static int l_upstream_forward(lua_State *L)
+{
+  struct wr_upstream *u = check_upstream(L, 1);
+  struct wr_request *q = wr_bind_request_check(L, 2);
+  struct wr_task *t = wr_task_require(L, "upstream:forward");
+  const struct wr_head *head = q->info->head;
+  struct wr_fetch fetch = {.upstream = u,
+                           .method = head->method,
+                           .target = check_target(L, 3, origin_form(head)),
+                           .headers = &head->headers,
+                           .request = q,
+                           .body_max = STREAM_HELD_MAX};
+  if (wr_request_has_body(q) && q->body_state == WR_REQUEST_FORWARDED) {
+    struct wr_error error;
+    wr_error_set(&error, WR_ERROR_CLOSED, "the request body is larger than %d bytes and was sent "
+                 "already: it cannot be sent again", REPLAY_MAX);
+    return wr_bind_error_fail(L, &error);
+  }
+  if (q->body_state == WR_REQUEST_BROKEN) return wr_bind_error_fail(L, &q->gone);
+  if (q->body_state == WR_REQUEST_WHOLE) fetch.body = wr_buf_str(&q->body);
+  uint64_t limit = lua_istable(L, 3) ? wr_table_u64(L, 3, "timeout", 0) : 0;
+  return start(L, t, &fetch, limit);
+}
+
+// core.request_replayable(request) -> true when its body is small enough to keep and still unread
+static int l_request_replayable(lua_State *L)
+{
+  struct wr_request *q = wr_bind_request_check(L, 1);
+  const struct wr_head *head = q->info->head;
+  lua_pushboolean(L, q->body_state == WR_REQUEST_UNREAD && head->framing == WR_FRAMING_LENGTH &&
+                         head->content_length > 0 && head->content_length <= REPLAY_MAX);
+  return 1;
+}
+
+// --- calls of our own ---------------------------------------------------------------------------
+
+// Headers of an option table, in memory that lives until the transfer has copied them.
+static void read_headers(lua_State *L, int index, struct wr_region *region, struct wr_headers *h)
+{
+  wr_headers_init(h, region, 64);
+  lua_getfield(L, index, "headers");
+  if (lua_istable(L, -1)) wr_bind_headers_read(L, -1, h);
+  lua_pop(L, 1);
+}
+
+static struct wr_str table_str(lua_State *L, int index, const char *key)
+{
+  lua_getfield(L, index, key);
+  struct wr_str s = {NULL, 0};
+  if (lua_type(L, -1) == LUA_TSTRING) s.ptr = lua_tolstring(L, -1, &s.len);
+  lua_pop(L, 1); // the table keeps the string alive
+  return s;
+}
+
+static void read_call(lua_State *L, int index, struct wr_fetch *fetch)
+{
+  fetch->method = wr_str_of(wr_table_text(L, index, "method", "GET"));
+  if (!wr_headers_is_token(fetch->method)) {
+    luaL_error(L, "'%s' is not a method", fetch->method.ptr);
+  }
+  fetch->body = table_str(L, index, "body");
+  fetch->wants_whole = true;
+  fetch->body_max = (size_t)wr_table_u64(L, index, "max_body", WHOLE_MAX);
+}
+
+// The region of a call lives in a userdata: an error in between leaves it to the collector.
+static int l_region_gc(lua_State *L)
+{
+  wr_region_fini(lua_touserdata(L, 1));
+  return 0;
+}
+
+static struct wr_region *push_region(lua_State *L)
+{
+  struct wr_region *region = lua_newuserdata(L, sizeof(*region));
+  wr_region_init(region, 128 * 1024);
+  luaL_getmetatable(L, "weir.Region");
+  lua_setmetatable(L, -2);
+  return region;
+}
+
+// core.upstream_request(upstream, options) -> response | nil, err
+static int l_upstream_request(lua_State *L)
+{
+  struct wr_upstream *u = check_upstream(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  struct wr_task *t = wr_task_require(L, "upstream:request");
+  struct wr_headers headers;
+  struct wr_fetch fetch = {.upstream = u, .target = check_target(L, 2, WR_STR("/"))};
+  read_call(L, 2, &fetch);
+  read_headers(L, 2, push_region(L), &headers);
+  fetch.headers = &headers;
+  return start(L, t, &fetch, wr_table_u64(L, 2, "timeout", 0));
+}
+
+// core.http_request(options) -> response | nil, err
+static int l_http_request(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  struct wr_task *t = wr_task_require(L, "weir.http");
+  struct wr_region *region = push_region(L);
+  struct wr_headers headers;
+  struct wr_uri uri;
+  const char *reason = NULL;
+  struct wr_str url = table_str(L, 1, "url");
+  if (url.ptr == NULL || !wr_uri_parse(&uri, url, region, &reason)) {
+    struct wr_error error;
+    wr_error_set(&error, WR_ERROR_INVALID, "'%.*s' is not a URL: %s", (int)url.len,
+                 url.ptr ? url.ptr : "", reason ? reason : "it is missing");
+    return wr_bind_error_fail(L, &error);
+  }
+  size_t len = uri.query.ptr ? (size_t)(uri.query.ptr + uri.query.len - uri.path.ptr) : uri.path.len;
+  struct wr_fetch fetch = {.uri = &uri, .target = {uri.path.ptr, len}};
+  // "http://host?q" has a query and no path of its own in the text.
+  if (uri.query.ptr && (uri.query.ptr < uri.path.ptr || uri.path.len == 0)) {
+    char *text = wr_region_take(region, uri.query.len + 2);
+    memcpy(text, "/?", 2);
+    memcpy(text + 2, uri.query.ptr, uri.query.len);
+    fetch.target = (struct wr_str){text, uri.query.len + 2};
+  }
+  read_call(L, 1, &fetch);
+  read_headers(L, 1, region, &headers);
+  fetch.headers = &headers;
+  return start(L, t, &fetch, wr_table_u64(L, 1, "timeout", 0));
+}
+
+// core.escape(text) -> text with everything but unreserved characters as %XX
+static int l_escape(lua_State *L)
+{
+  struct wr_str out = wr_uri_encode(check_str(L, 1), push_region(L));
+  if (out.ptr == NULL) return luaL_error(L, "the text is too long to escape");
+  lua_pushlstring(L, out.ptr, out.len);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  {"upstream", l_upstream},
+  {"upstream_forward", l_upstream_forward},
+  {"upstream_request", l_upstream_request},
+  {"request_replayable", l_request_replayable},
+  {"http_request", l_http_request},
+  {"escape", l_escape},
+  {NULL, NULL},
+};
+
+int wr_bind_upstream(lua_State *L)
+{
+  luaL_register(L, NULL, functions);
+  luaL_newmetatable(L, TYPE);
+  lua_pushcfunction(L, l_upstream_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, 1, "upstream_methods"); // the library fills it: forward, request, get, …
+  lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, "weir.Upstream");
+  lua_setfield(L, -2, "__metatable");
+  luaL_newmetatable(L, "weir.Region");
+  lua_pushcfunction(L, l_region_gc);
+  lua_setfield(L, -2, "__gc");
+  return 0;
+}

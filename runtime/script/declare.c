@@ -1,0 +1,50 @@
+#include "script/declare.h"
+
+#include "base/alloc.h"
+
+void wr_declare_init(struct wr_declarations *d)
+{
+  wr_list_init(&d->listens);
+  wr_list_init(&d->routes);
+  wr_list_init(&d->entries);
+  wr_list_init(&d->jobs);
+  d->route_count = 0;
+}
+
+static void free_routes(struct wr_declarations *d)
+{
+  WR_LIST_EACH(&d->routes, node) {
+    struct wr_route_declared *route = WR_CONTAINER(node, struct wr_route_declared, link);
+    wr_free(route->pattern);
+    wr_free(route->place);
+    wr_free(route->host);
+    wr_free(route);
+  }
+}
+
+static void free_jobs(struct wr_declarations *d)
+{
+  WR_LIST_EACH(&d->jobs, node) {
+    struct wr_job_declared *job = WR_CONTAINER(node, struct wr_job_declared, link);
+    wr_free(job->name);
+    wr_free(job->place);
+    wr_free(job);
+  }
+}
+
+void wr_declare_fini(struct wr_declarations *d)
+{
+  WR_LIST_EACH(&d->listens, node) {
+    struct wr_listen_declared *listen = WR_CONTAINER(node, struct wr_listen_declared, link);
+    wr_free(listen->address);
+    wr_free(listen);
+  }
+  WR_LIST_EACH(&d->entries, node) {
+    struct wr_entry_declared *entry = WR_CONTAINER(node, struct wr_entry_declared, link);
+    wr_free(entry->place);
+    wr_free(entry);
+  }
+  free_routes(d);
+  free_jobs(d);
+  wr_declare_init(d);
+}

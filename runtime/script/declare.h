@@ -1,0 +1,55 @@
+#pragma once
+/// What a bundle declares while it loads: listeners, routes, named state, background work.
+///
+/// Filled by bindings at load, read-only afterwards; policy/ turns it into a generation. Belongs to its
+/// script. Strings are owned by the list.
+
+#include "base/duration.h"
+#include "base/list.h"
+#include "base/str.h"
+
+#include <stdint.h>
+
+/// `weir.listen`.
+struct wr_listen_declared {
+  struct wr_list link;
+  char *address; ///< "127.0.0.1:8080", normal form
+};
+
+/// `weir.route`.
+struct wr_route_declared {
+  struct wr_list link;
+  char *pattern; ///< as written: "GET /users/:id"
+  char *place;   ///< "file:line" of the declaration
+  char *host;    ///< NULL for any
+  int handler_ref;
+  int on_error_ref;     ///< answers when the handler raised; LUA_NOREF: 500
+  uint64_t deadline_ns; ///< of the whole request, to its response head
+  uint64_t body_max;    ///< request body; 0: the server's default
+};
+
+/// A named primitive with the configuration this generation wants for it.
+struct wr_entry_declared {
+  struct wr_list link;
+  struct wr_entry *entry;
+  char *place;
+  size_t config_size;
+  char config[];
+};
+
+/// `weir.every` and `weir.spawn` at load: starts when the generation goes live.
+struct wr_job_declared {
+  struct wr_list link;
+  char *name;
+  char *place;
+  int fn_ref;
+  uint64_t every_ns; ///< 0: once
+};
+
+struct wr_declarations {
+  struct wr_list listens, routes, entries, jobs;
+  size_t route_count;
+};
+
+void wr_declare_init(struct wr_declarations *d);
+void wr_declare_fini(struct wr_declarations *d);

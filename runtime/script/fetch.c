@@ -1,0 +1,293 @@
+#include "script/fetch.h"
+
+#include "base/check.h"
+#include "base/duration.h"
+#include "http/uri.h"
+#include "script/bind_error.h"
+#include "script/bind_response.h"
+#include "script/meter.h"
+
+#include <stdio.h>
+
+// Defaults of a call that states nothing else (DESIGN §5: nothing can wait for ever).
+#define CONNECT_NS (2 * WR_SECOND)
+#define BETWEEN_BYTES_NS (30 * WR_SECOND)
+
+bool wr_fetch_is_idempotent(struct wr_str method, const struct wr_headers *headers)
+{
+  static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"};
+  for (size_t i = 0; i < WR_COUNT(idempotent); i++) {
+    if (wr_str_eq(method, wr_str_of(idempotent[i]))) return true;
+  }
+  return wr_headers_get(headers, WR_STR("Idempotency-Key")).ptr != NULL;
+}
+
+// --- the transfer's events ----------------------------------------------------------------------
+
+static void note_endpoint(struct wr_response *r)
+{
+  struct wr_trail *trail = r->op.task ? r->op.task->trail : NULL;
+  if (trail == NULL || r->transfer == NULL) return;
+  wr_trail_name(trail->endpoint, wr_str_of(wr_transfer_stats(r->transfer)->address));
+  trail->upstream_ns += wr_loop_now(r->env->loop) - r->started_ns;
+}
+
+static void on_head(void *ctx, struct wr_transfer *t, const struct wr_transfer_head *head)
+{
+  (void)t;
+  struct wr_response *r = ctx;
+  struct wr_headers fields;
+  wr_headers_init(&fields, &r->region, WR_RESPONSE_HEADERS_MAX);
+  bool fits = wr_headers_forwardable(head->headers, &fields);
+  for (size_t i = 0; fits && i < fields.count; i++) {
+    fits = wr_headers_add_copy(&r->headers, fields.items[i].name, fields.items[i].value);
+  }
+  note_endpoint(r);
+  r->status = head->status;
+  r->has_length = head->has_length;
+  r->length = head->length;
+  if (fits) {
+    wr_response_on_head(r);
+    return;
+  }
+  struct wr_error error;
+  wr_error_set(&error, WR_ERROR_PROTOCOL, "the response head has more than %d fields",
+               WR_RESPONSE_HEADERS_MAX);
+  wr_transfer_cancel(r->transfer);
+  wr_response_on_end(r, &error);
+}
+
+static bool on_data(void *ctx, struct wr_transfer *t, struct wr_str data)
+{
+  (void)t;
+  return wr_response_on_data(ctx, data);
+}
+
+static void on_writable(void *ctx, struct wr_transfer *t)
+{
+  (void)t;
+  struct wr_response *r = ctx;
+  if (r->upload) wr_request_upload_writable(r->upload);
+}
+
+static void on_end(void *ctx, struct wr_transfer *t, const struct wr_error *error)
+{
+  (void)t;
+  struct wr_response *r = ctx;
+  if (r->status == 0) note_endpoint(r);
+  wr_response_on_end(r, error);
+}
+
+static const struct wr_transfer_events events = {on_head, on_data, on_writable, on_end};
+
+// --- the waiting script -------------------------------------------------------------------------
+
+static void fail(struct wr_response *r, struct wr_task *t)
+{
+  if (t->trail) wr_trail_error(t->trail, &r->error);
+  lua_pushnil(t->co);
+  r->error.retryable = r->error.retryable && r->is_replayable;
+  wr_bind_error_push(t->co, &r->error);
+  if (r->upstream) {
+    lua_pushstring(t->co, r->upstream->name);
+    lua_setfield(t->co, -2, "upstream");
+  }
+  if (t->trail && t->trail->endpoint[0]) {
+    lua_pushstring(t->co, t->trail->endpoint);
+    lua_setfield(t->co, -2, "endpoint");
+  }
+  wr_task_resume(t, 2);
+}
+
+static void on_ready(struct wr_response *r)
+{
+  struct wr_task *t = r->op.task;
+  r->op.task = NULL;
+  if (r->state == WR_RESPONSE_BROKEN) {
+    fail(r, t);
+    return;
+  }
+  wr_bind_response_push(t->co, r);
+  wr_task_resume(t, 1);
+}
+
+static void cancel_op(struct wr_op *op)
+{
+  struct wr_response *r = WR_CONTAINER(op, struct wr_response, op);
+  r->on_ready = NULL;
+  op->task = NULL;
+  wr_response_cancel(r);
+}
+
+// --- the request head ---------------------------------------------------------------------------
+
+static void add(struct wr_headers *out, const char *name, struct wr_str value)
+{
+  if (value.len > 0) wr_headers_set_copy(out, wr_str_of(name), value);
+}
+
+static void add_number(struct wr_headers *out, const char *name, uint64_t value)
+{
+  char text[24];
+  int len = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+  add(out, name, (struct wr_str){text, (size_t)len});
+}
+
+// Who asked, in our own words: a client's own claims about it do not pass.
+static void add_forwarded(struct wr_headers *out, const struct wr_request *q)
+{
+  static const char *const claims[] = {"X-Forwarded-For",  "X-Forwarded-Proto", "X-Forwarded-Host",
+                                       "X-Forwarded-Port", "X-Real-IP",         "Forwarded"};
+  for (size_t i = 0; i < WR_COUNT(claims); i++) wr_headers_remove(out, wr_str_of(claims[i]));
+  add(out, "X-Forwarded-For", q->info->client);
+  add(out, "X-Forwarded-Proto", q->info->scheme);
+  add(out, "X-Forwarded-Host", q->info->head->host);
+  add(out, "X-Request-ID", q->info->request_id);
+  struct wr_str via = wr_headers_get(out, WR_STR("Via"));
+  char text[512];
+  int len = snprintf(text, sizeof(text), "%.*s%s1.%d weir", WR_STR_ARG(via), via.len ? ", " : "",
+                     q->info->head->minor);
+  if (len > 0 && (size_t)len < sizeof(text)) {
+    add(out, "Via", (struct wr_str){text, (size_t)len});
+  }
+}
+
+static void add_deadline(struct wr_headers *out, const struct wr_task *t)
+{
+  wr_headers_remove(out, WR_STR("X-Request-Deadline-Ms"));
+  uint64_t left = wr_task_remaining(t);
+  if (left != UINT64_MAX) add_number(out, "X-Request-Deadline-Ms", left / WR_MS);
+}
+
+static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
+                          struct wr_headers *out)
+{
+  wr_headers_init(out, &r->region, WR_RESPONSE_HEADERS_MAX + 16);
+  if (!wr_headers_forwardable(fetch->headers, out)) return false;
+  wr_headers_remove(out, WR_STR("Host"));
+  wr_headers_remove(out, WR_STR("Expect"));
+  if (fetch->request) add_forwarded(out, fetch->request);
+  add_deadline(out, t);
+  return true;
+}
+
+// --- where to -----------------------------------------------------------------------------------
+
+static struct wr_endpoint *pick(struct wr_task *t, const struct wr_fetch *fetch)
+{
+  struct wr_script_env *env = t->script->env;
+  uint64_t none = 0;
+  uint64_t *tried = &none;
+  if (fetch->request) {
+    if (fetch->request->tried_upstream != fetch->upstream) fetch->request->tried = 0;
+    fetch->request->tried_upstream = fetch->upstream;
+    tried = &fetch->request->tried;
+  }
+  return wr_upstream_pick(fetch->upstream, env->rng, wr_loop_now(env->loop), tried);
+}
+
+static struct wr_str join(struct wr_region *region, const char *prefix, struct wr_str target)
+{
+  size_t len = strlen(prefix);
+  if (len == 0) return target;
+  char *text = wr_region_take(region, len + target.len + 1);
+  if (text == NULL) return (struct wr_str){NULL, 0};
+  memcpy(text, prefix, len);
+  memcpy(text + len, target.ptr, target.len);
+  return (struct wr_str){text, len + target.len};
+}
+
+static void aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
+                            struct wr_transfer_request *request)
+{
+  struct wr_upstream *u = fetch->upstream;
+  struct wr_endpoint *endpoint = pick(t, fetch);
+  u->refs++;
+  r->upstream = u;
+  r->endpoint = endpoint;
+  endpoint->in_flight++;
+  request->is_https = endpoint->is_https;
+  request->host = wr_str_of(endpoint->host);
+  request->port = endpoint->port;
+  request->authority = wr_str_of(endpoint->authority);
+  if (u->host == WR_HOST_CLIENT && fetch->request && fetch->request->info->head->host.len > 0) {
+    request->authority = fetch->request->info->head->host;
+  }
+  request->target = join(&r->region, endpoint->prefix, fetch->target);
+  request->timeouts.connect_ns = u->connect_ns;
+  request->timeouts.first_byte_ns = u->first_byte_ns;
+  request->timeouts.between_bytes_ns = u->between_bytes_ns;
+  if (t->trail) {
+    wr_trail_name(t->trail->upstream, wr_str_of(u->name));
+    wr_trail_name(t->trail->endpoint, wr_str_of(endpoint->authority));
+  }
+}
+
+static void aim_at_uri(struct wr_task *t, const struct wr_fetch *fetch,
+                       struct wr_transfer_request *request)
+{
+  request->is_https = fetch->uri->is_https;
+  request->host = fetch->uri->host;
+  request->port = fetch->uri->port;
+  request->authority = fetch->uri->authority;
+  request->target = fetch->target;
+  request->timeouts.connect_ns = CONNECT_NS;
+  request->timeouts.between_bytes_ns = BETWEEN_BYTES_NS;
+  if (t->trail) wr_trail_name(t->trail->endpoint, fetch->uri->authority);
+}
+
+static void choose_body(const struct wr_fetch *fetch, struct wr_transfer_request *request)
+{
+  if (fetch->body.ptr != NULL) {
+    request->body_kind = WR_TRANSFER_BODY_BYTES;
+    request->body = fetch->body;
+  } else if (fetch->request && wr_request_has_body(fetch->request)) {
+    const struct wr_head *head = fetch->request->info->head;
+    request->body_kind = WR_TRANSFER_BODY_STREAM;
+    request->has_length = head->framing == WR_FRAMING_LENGTH;
+    request->length = head->content_length;
+  }
+}
+
+// A request whose body streams past can be sent once only.
+static void launch(struct wr_response *r, const struct wr_fetch *fetch,
+                   struct wr_transfer_request *request)
+{
+  bool is_stream = request->body_kind == WR_TRANSFER_BODY_STREAM;
+  r->is_idempotent = !is_stream && wr_fetch_is_idempotent(fetch->method, request->headers);
+  r->is_replayable = !is_stream;
+  request->is_idempotent = r->is_idempotent;
+  request->ctx = r;
+  request->events = &events;
+  r->transfer = wr_transfer_start(r->env->transport, request);
+  if (is_stream) wr_request_start_upload(fetch->request, r);
+}
+
+struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fetch,
+                                   struct wr_error *error)
+{
+  struct wr_script_env *env = t->script->env;
+  struct wr_response *r = wr_response_new(env, t, fetch->body_max);
+  struct wr_headers headers;
+  r->is_upstream = true;
+  r->wants_whole = fetch->wants_whole;
+  r->started_ns = wr_loop_now(env->loop);
+  r->op = (struct wr_op){.name = "the upstream call", .task = t, .cancel = cancel_op};
+  r->on_ready = on_ready;
+  struct wr_transfer_request request = {.method = fetch->method, .headers = &headers};
+  if (fetch->upstream) {
+    aim_at_endpoint(t, fetch, r, &request);
+  } else {
+    aim_at_uri(t, fetch, &request);
+  }
+  choose_body(fetch, &request);
+  if (!build_headers(t, fetch, r, &headers) || request.target.ptr == NULL) {
+    wr_error_set(error, WR_ERROR_TOO_LARGE, "the request head has more than %d fields or %d bytes",
+                 (int)headers.max, WR_RESPONSE_REGION_MAX);
+    wr_response_cancel(r);
+    return NULL;
+  }
+  if (t->trail) t->trail->attempts++;
+  launch(r, fetch, &request);
+  return r;
+}

@@ -1,0 +1,102 @@
+#include "script/request.h"
+
+#include "base/check.h"
+
+void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
+                     size_t body_max)
+{
+  *q = (struct wr_request){.x = x, .info = wr_exchange_info(x), .env = env};
+  q->trail.route = "";
+  q->trail.request_id = q->info->request_id;
+  wr_buf_init(&q->body, body_max);
+}
+
+void wr_request_fini(struct wr_request *q)
+{
+  if (q->ref) *q->ref = NULL;
+  q->ref = NULL;
+  q->x = NULL;
+  wr_buf_fini(&q->body);
+}
+
+bool wr_request_has_body(const struct wr_request *q)
+{
+  const struct wr_head *head = q->info->head;
+  if (head->framing == WR_FRAMING_LENGTH) return head->content_length > 0;
+  return head->framing == WR_FRAMING_CHUNKED;
+}
+
+static void wake(struct wr_request *q)
+{
+  void (*on_ready)(struct wr_request *) = q->on_ready;
+  q->on_ready = NULL;
+  if (on_ready) on_ready(q);
+}
+
+static void break_body(struct wr_request *q, const struct wr_error *error)
+{
+  q->gone = *error;
+  q->body_state = WR_REQUEST_BROKEN;
+  wake(q);
+}
+
+bool wr_request_on_body(struct wr_request *q, struct wr_str data)
+{
+  if (q->upload) return wr_transfer_write(q->upload->transfer, data);
+  // Nobody wants it any more (the transfer ended): let it pass.
+  if (q->body_state != WR_REQUEST_READING) return true;
+  if (wr_buf_append_str(&q->body, data)) return true;
+  struct wr_error error;
+  wr_error_set(&error, WR_ERROR_TOO_LARGE, "the request body is larger than %zu bytes",
+               q->body.max);
+  break_body(q, &error);
+  return true;
+}
+
+void wr_request_on_body_end(struct wr_request *q)
+{
+  if (q->upload) {
+    q->upload_ended = true;
+    wr_transfer_write_end(q->upload->transfer);
+  } else if (q->body_state == WR_REQUEST_READING) {
+    q->body_state = WR_REQUEST_WHOLE;
+    wake(q);
+  }
+}
+
+void wr_request_on_gone(struct wr_request *q, const struct wr_error *error)
+{
+  if (q->body_state == WR_REQUEST_READING) {
+    break_body(q, error);
+  } else {
+    q->gone = *error;
+  }
+}
+
+void wr_request_read_whole(struct wr_request *q)
+{
+  WR_CHECK(q->body_state == WR_REQUEST_UNREAD);
+  q->body_state = WR_REQUEST_READING;
+  wr_exchange_read(q->x);
+}
+
+void wr_request_start_upload(struct wr_request *q, struct wr_response *r)
+{
+  WR_CHECK(q->upload == NULL && q->body_state == WR_REQUEST_UNREAD);
+  q->body_state = WR_REQUEST_FORWARDED;
+  q->upload = r;
+  r->upload = q;
+  wr_exchange_read(q->x);
+}
+
+void wr_request_upload_writable(struct wr_request *q)
+{
+  if (q->x && !q->upload_ended) wr_exchange_read(q->x);
+}
+
+void wr_request_stop_upload(struct wr_request *q)
+{
+  q->upload = NULL;
+  // The client may still be held back: the rest has to pass for the connection to go on.
+  if (q->x && !q->upload_ended && q->gone.kind == WR_ERROR_NONE) wr_exchange_read(q->x);
+}

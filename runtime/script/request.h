@@ -1,0 +1,70 @@
+#pragma once
+/// A request in the hands of scripts: what the client sent, its body on demand, and the trail of decisions.
+///
+/// Lives in the serving request's memory; the Lua handle is cut off (`ref`) when the exchange is over, and
+/// says so when it is used afterwards. One worker's loop.
+
+#include "http/exchange.h"
+#include "script/response.h"
+#include "script/trail.h"
+
+enum { WR_REQUEST_PARAMS_MAX = 16 };
+
+struct wr_request_param {
+  struct wr_str name;
+  struct wr_str value; ///< decoded
+};
+
+enum wr_request_body {
+  WR_REQUEST_UNREAD,
+  WR_REQUEST_READING,   ///< a script waits for the whole
+  WR_REQUEST_WHOLE,     ///< in `body`
+  WR_REQUEST_FORWARDED, ///< went, or goes, to an upstream
+  WR_REQUEST_BROKEN,    ///< see `gone`
+};
+
+struct wr_request {
+  struct wr_exchange *x; ///< NULL once over
+  const struct wr_exchange_info *info;
+  struct wr_script_env *env;
+  struct wr_request_param params[WR_REQUEST_PARAMS_MAX];
+  size_t param_count;
+  struct wr_trail trail;
+  struct wr_request **ref; ///< the Lua handle's pointer to this, NULL without one
+  enum wr_request_body body_state;
+  struct wr_buf body;
+  struct wr_error gone;       ///< kind is set when the client left or broke its body
+  struct wr_op op;            // a script waits for the whole body
+  void (*on_ready)(struct wr_request *q);
+  struct wr_response *upload; // whose transfer gets the body
+  bool upload_ended;
+  struct wr_upstream *tried_upstream; // endpoints tried so far, of this upstream
+  uint64_t tried;
+};
+
+/// `body_max` bounds a body that a script reads whole.
+void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
+                     size_t body_max);
+
+/// The exchange is over: cuts the Lua handle off and frees the body.
+void wr_request_fini(struct wr_request *q);
+
+/// Does the request have a body at all?
+bool wr_request_has_body(const struct wr_request *q);
+
+/// The server's hooks, passed on by the serving layer.
+bool wr_request_on_body(struct wr_request *q, struct wr_str data);
+void wr_request_on_body_end(struct wr_request *q);
+void wr_request_on_gone(struct wr_request *q, const struct wr_error *error);
+
+/// Starts reading the whole body; `q->on_ready` is called when it is there or broken.
+void wr_request_read_whole(struct wr_request *q);
+
+/// Sends the body along with `r`'s transfer, which has started and can take writes.
+void wr_request_start_upload(struct wr_request *q, struct wr_response *r);
+
+/// The transfer can take more.
+void wr_request_upload_writable(struct wr_request *q);
+
+/// The transfer is over; what is left of the body is the server's to drain.
+void wr_request_stop_upload(struct wr_request *q);

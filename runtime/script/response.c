@@ -1,0 +1,197 @@
+#include "script/response.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "script/request.h"
+
+struct wr_response *wr_response_new(struct wr_script_env *env, struct wr_task *t, size_t body_max)
+{
+  struct wr_response *r = wr_alloc(sizeof(*r));
+  r->refs = 1;
+  r->env = env;
+  wr_list_init(&r->link);
+  if (t) wr_list_push(&t->responses, &r->link);
+  wr_region_init(&r->region, WR_RESPONSE_REGION_MAX);
+  wr_headers_init(&r->headers, &r->region, WR_RESPONSE_HEADERS_MAX);
+  wr_buf_init(&r->body, body_max);
+  return r;
+}
+
+struct wr_response *wr_response_ref(struct wr_response *r)
+{
+  r->refs++;
+  return r;
+}
+
+// --- tickets ------------------------------------------------------------------------------------
+
+static void settle_tickets(struct wr_response *r)
+{
+  uint64_t now = wr_loop_now(r->env->loop);
+  for (size_t i = r->ticket_count; i > 0; i--) {
+    struct wr_response_ticket *ticket = &r->tickets[i - 1];
+    enum wr_outcome outcome = ticket->outcome;
+    if (r->state == WR_RESPONSE_BROKEN) {
+      bool local = wr_error_is_local(r->error.kind);
+      outcome = local ? WR_OUTCOME_CANCELLED : WR_OUTCOME_FAILURE;
+    }
+    wr_guard_leave(r->env->guard, ticket->id, outcome, now);
+  }
+  r->ticket_count = 0;
+}
+
+bool wr_response_hang_ticket(struct wr_response *r, wr_guard_id id, enum wr_outcome outcome)
+{
+  if (r->state != WR_RESPONSE_FLOWING || r->ticket_count == WR_RESPONSE_TICKETS_MAX) return false;
+  r->tickets[r->ticket_count++] = (struct wr_response_ticket){id, outcome};
+  return true;
+}
+
+// --- the end ------------------------------------------------------------------------------------
+
+static void detach_upload(struct wr_response *r)
+{
+  if (r->upload) wr_request_stop_upload(r->upload);
+  r->upload = NULL;
+}
+
+// The attempt is over, well or not: the endpoint's load goes down, held permits go back.
+static void close_books(struct wr_response *r)
+{
+  r->transfer = NULL;
+  detach_upload(r);
+  if (r->endpoint) {
+    r->endpoint->in_flight--;
+    if (r->state == WR_RESPONSE_BROKEN && r->error.kind == WR_ERROR_CONNECT) {
+      r->endpoint->failed_at_ns = wr_loop_now(r->env->loop);
+    } else if (r->state == WR_RESPONSE_WHOLE) {
+      r->endpoint->failed_at_ns = 0;
+    }
+    r->endpoint = NULL;
+  }
+  settle_tickets(r);
+}
+
+void wr_response_cancel(struct wr_response *r)
+{
+  if (r->state == WR_RESPONSE_WHOLE || r->state == WR_RESPONSE_BROKEN) return;
+  if (r->transfer) wr_transfer_cancel(r->transfer);
+  r->state = WR_RESPONSE_BROKEN;
+  wr_error_set(&r->error, WR_ERROR_CANCELLED, "the call was cancelled");
+  close_books(r);
+}
+
+static void free_response(struct wr_response *r)
+{
+  wr_response_cancel(r);
+  WR_CHECK(r->ticket_count == 0);
+  if (r->upstream) wr_upstream_unref(r->upstream, r->env->endpoints);
+  wr_buf_fini(&r->body);
+  wr_region_fini(&r->region);
+  wr_free(r);
+}
+
+void wr_response_unref(struct wr_response *r)
+{
+  WR_CHECK(r->refs > 0);
+  if (--r->refs == 0) free_response(r);
+}
+
+void wr_response_take(struct wr_response *r)
+{
+  // Already taken: the caller gets a reference of its own.
+  if (wr_list_is_empty(&r->link)) r->refs++;
+  wr_list_remove(&r->link);
+}
+
+void wr_response_drop_all(struct wr_task *t)
+{
+  struct wr_list *node;
+  while ((node = wr_list_pop(&t->responses)) != NULL) {
+    struct wr_response *r = WR_CONTAINER(node, struct wr_response, link);
+    wr_response_cancel(r);
+    wr_response_unref(r);
+  }
+}
+
+// --- the body -----------------------------------------------------------------------------------
+
+void wr_response_attach(struct wr_response *r, const struct wr_response_sink *sink, void *ctx)
+{
+  WR_CHECK(r->sink == NULL && r->state != WR_RESPONSE_WAITING);
+  r->sink = sink;
+  r->sink_ctx = ctx;
+  bool more = true;
+  if (r->body.len > 0) {
+    more = sink->on_data(ctx, r, wr_buf_str(&r->body));
+    wr_buf_clear(&r->body);
+  }
+  if (r->state != WR_RESPONSE_FLOWING) {
+    sink->on_end(ctx, r);
+  } else if (more) {
+    wr_response_resume(r);
+  }
+}
+
+void wr_response_resume(struct wr_response *r)
+{
+  if (!r->is_paused || r->transfer == NULL) return;
+  r->is_paused = false;
+  wr_transfer_resume(r->transfer);
+}
+
+// Wakes the script that waits for this response, if one does.
+static void wake(struct wr_response *r)
+{
+  if (r->on_ready == NULL) return;
+  void (*on_ready)(struct wr_response *) = r->on_ready;
+  r->on_ready = NULL;
+  on_ready(r);
+}
+
+void wr_response_on_head(struct wr_response *r)
+{
+  r->state = WR_RESPONSE_FLOWING;
+  if (!r->wants_whole) wake(r);
+}
+
+static void end(struct wr_response *r)
+{
+  // Whoever is told below may drop the last reference.
+  wr_response_ref(r);
+  close_books(r);
+  if (r->sink) {
+    r->sink->on_end(r->sink_ctx, r);
+  } else {
+    wake(r);
+  }
+  wr_response_unref(r);
+}
+
+// Without a sink one piece is kept and the sender held back; a script that wants the whole body lets it
+// come up to the body's maximum.
+bool wr_response_on_data(struct wr_response *r, struct wr_str data)
+{
+  bool more = false;
+  if (r->sink) {
+    more = r->sink->on_data(r->sink_ctx, r, data);
+  } else if (!wr_buf_append_str(&r->body, data)) {
+    wr_error_set(&r->error, WR_ERROR_TOO_LARGE, "the response body is larger than %zu bytes",
+                 r->body.max);
+    wr_transfer_cancel(r->transfer);
+    r->state = WR_RESPONSE_BROKEN;
+    end(r);
+    return false;
+  } else {
+    more = r->wants_whole;
+  }
+  r->is_paused = !more;
+  return more;
+}
+
+void wr_response_on_end(struct wr_response *r, const struct wr_error *error)
+{
+  r->state = error->kind == WR_ERROR_NONE ? WR_RESPONSE_WHOLE : WR_RESPONSE_BROKEN;
+  r->error = *error;
+  end(r);
+}

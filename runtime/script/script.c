@@ -1,0 +1,152 @@
+#include "script/script.h"
+
+#include "arena/registry.h"
+#include "base/alloc.h"
+#include "base/check.h"
+#include "script/bind.h"
+#include "script/bind_guard.h"
+#include "script/task.h"
+
+#include <lauxlib.h>
+
+struct wr_script *wr_script_of(lua_State *L)
+{
+  return wr_vm_of(L)->owner;
+}
+
+// --- what the VM asks of us ---------------------------------------------------------------------
+
+static uint64_t host_clock(void *owner)
+{
+  (void)owner;
+  return wr_loop_clock();
+}
+
+static double host_random(void *owner)
+{
+  struct wr_script *s = owner;
+  return wr_rng_unit(s->env->rng);
+}
+
+static bool host_find(void *owner, struct wr_str name, struct wr_str *path, struct wr_str *text)
+{
+  struct wr_script *s = owner;
+  return s->find != NULL && s->find(s->find_ctx, name, path, text);
+}
+
+static int host_mark(void *owner, lua_State *L)
+{
+  (void)L;
+  struct wr_script *s = owner;
+  return s->current ? (int)wr_task_mark(s->current) : 0;
+}
+
+static void host_unwind(void *owner, lua_State *L, int mark)
+{
+  (void)L;
+  struct wr_script *s = owner;
+  if (s->current) wr_task_unwind(s->current, (size_t)mark);
+}
+
+static void host_print(void *owner, lua_State *L, struct wr_str line)
+{
+  (void)L;
+  struct wr_script *s = owner;
+  wr_log_text(s->env->log, WR_LOG_INFO, "script.print", "%.*s", WR_STR_ARG(line));
+}
+
+static const struct wr_vm_host host = {host_clock,  host_random, host_find,
+                                       host_mark,   host_unwind, host_print};
+
+// --- life ---------------------------------------------------------------------------------------
+
+static const lua_CFunction binds[] = {
+  wr_bind_error,   wr_bind_headers, wr_bind_response, wr_bind_request, wr_bind_upstream, wr_bind_guard,
+  wr_bind_retry,   wr_bind_task,     wr_bind_declare, wr_bind_cache,    wr_bind_observe,
+};
+
+static bool open_vm(struct wr_script *s, const struct wr_vm_limits *limits,
+                    struct wr_script_error *error)
+{
+  if (wr_vm_open(&s->vm, s, &host, limits, error) != 0) return false;
+  s->is_open = true;
+  for (size_t i = 0; i < WR_COUNT(binds); i++) {
+    if (!wr_vm_bind(&s->vm, binds[i], error)) return false;
+  }
+  return wr_vm_open_library(&s->vm, error);
+}
+
+struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
+                                const struct wr_vm_limits *limits, struct wr_script_error *error)
+{
+  struct wr_script *s = wr_alloc(sizeof(*s));
+  s->env = env;
+  s->generation = generation;
+  wr_list_init(&s->tasks);
+  wr_list_init(&s->idle);
+  wr_list_init(&s->waiting);
+  wr_declare_init(&s->declared);
+  if (open_vm(s, limits, error)) return s;
+  wr_script_free(s);
+  return NULL;
+}
+
+bool wr_script_load(struct wr_script *s, struct wr_str path, struct wr_str text,
+                    struct wr_script_error *error)
+{
+  s->is_loading = true;
+  bool ok = wr_vm_load(&s->vm, path, text, error);
+  s->is_loading = false;
+  if (!ok) return false;
+  lua_pop(s->vm.L, 1);
+  wr_vm_freeze(&s->vm);
+  return true;
+}
+
+void wr_script_reconcile(struct wr_script *s)
+{
+  uint64_t now = wr_loop_now(s->env->loop);
+  WR_LIST_EACH(&s->declared.entries, node) {
+    struct wr_entry_declared *d = WR_CONTAINER(node, struct wr_entry_declared, link);
+    wr_registry_reconcile(s->env->registry, d->entry, d->config, now);
+  }
+}
+
+void wr_script_cancel_tasks(struct wr_script *s)
+{
+  while (!wr_list_is_empty(&s->tasks)) {
+    wr_task_cancel(WR_CONTAINER(s->tasks.next, struct wr_task, link));
+  }
+}
+
+static void drop_entries(struct wr_script *s)
+{
+  WR_LIST_EACH(&s->declared.entries, node) {
+    struct wr_entry_declared *d = WR_CONTAINER(node, struct wr_entry_declared, link);
+    wr_registry_drop(s->env->registry, d->entry, s->env->shard);
+  }
+}
+
+void wr_script_free(struct wr_script *s)
+{
+  WR_CHECK(s->current == NULL);
+  wr_script_cancel_tasks(s);
+  wr_task_free_idle(s);
+  if (s->is_open) wr_vm_close(&s->vm);
+  drop_entries(s);
+  wr_declare_fini(&s->declared);
+  wr_free(s);
+}
+
+// --- waiting for a bulkhead ---------------------------------------------------------------------
+
+bool wr_script_granted(struct wr_script *s, wr_guard_id id, bool granted)
+{
+  WR_LIST_EACH(&s->waiting, node) {
+    struct wr_task *t = WR_CONTAINER(node, struct wr_task, waiting);
+    if (t->wait_id != id) continue;
+    wr_bind_guard_granted(t, granted);
+    return true;
+  }
+  return false;
+}

@@ -1,0 +1,80 @@
+#pragma once
+/// One generation's scripts in one worker: a VM, its tasks, and what they declared at load.
+///
+/// The worker lends its services; they outlive every script. Bindings reach their script through
+/// `wr_script_of(L)`. Life: new, load, reconcile when it goes live, tasks, free. One worker's loop.
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "loop/loop.h"
+#include "script/call.h"
+#include "script/declare.h"
+#include "script/guard.h"
+#include "script/vm.h"
+
+#include <lua.h>
+
+struct wr_endpoints;
+struct wr_meter;
+struct wr_task;
+struct wr_transport;
+
+/// What a worker lends to its scripts.
+struct wr_script_env {
+  struct wr_loop *loop;
+  struct wr_log *log;
+  struct wr_rng *rng;
+  struct wr_arena *arena;
+  struct wr_registry *registry;
+  struct wr_guard *guard;
+  struct wr_transport *transport;
+  struct wr_endpoints *endpoints;
+  struct wr_meter *meter;
+  uint32_t shard; ///< this worker's slot: its metric column and its holds in the registry
+};
+
+/// Finds a module of the bundle; see wr_vm_host.
+typedef bool (*wr_script_find_fn)(void *ctx, struct wr_str name, struct wr_str *path,
+                                  struct wr_str *text);
+
+struct wr_script {
+  struct wr_script_env *env; ///< read-only
+  struct wr_vm vm;
+  uint64_t generation;      ///< read-only: number shown everywhere
+  bool is_loading;          ///< top level is running: nothing may suspend
+  bool is_open;             // private: the VM exists
+  struct wr_task *current;  ///< the task that is running Lua, NULL outside
+  struct wr_list tasks;     ///< live tasks
+  size_t task_count;
+  struct wr_list idle;      // private: finished coroutines kept for reuse
+  size_t idle_count;
+  struct wr_list waiting;   // private: tasks in queues of bulkheads
+  struct wr_declarations declared;
+  wr_script_find_fn find; ///< set before load
+  void *find_ctx;
+};
+
+/// Creates VM, bindings and library; nothing of the bundle is loaded yet. NULL with `error` filled when
+/// the limits are too low.
+struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
+                                const struct wr_vm_limits *limits, struct wr_script_error *error);
+
+/// Runs the main chunk, which declares; then freezes the globals. Once.
+bool wr_script_load(struct wr_script *s, struct wr_str path, struct wr_str text,
+                    struct wr_script_error *error);
+
+/// Applies the configurations this generation declared to the kept state; unchanged ones cost nothing.
+void wr_script_reconcile(struct wr_script *s);
+
+/// Ends every task, queued and running ones alike. Outside of Lua.
+void wr_script_cancel_tasks(struct wr_script *s);
+
+/// Cancels all tasks, closes the VM, lets go of the named state, frees everything.
+void wr_script_free(struct wr_script *s);
+
+/// The script that `L` belongs to.
+struct wr_script *wr_script_of(lua_State *L);
+
+/// A queued admission of one of this script's tasks was decided. False when it is not this script's.
+bool wr_script_granted(struct wr_script *s, wr_guard_id id, bool granted);

@@ -1,0 +1,342 @@
+#include "script/task.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/duration.h"
+#include "resilience/deadline.h"
+#include "script/bind_error.h"
+#include "script/response.h"
+#include "script/trail.h"
+#include "script/vm.h"
+
+#include <lauxlib.h>
+
+enum {
+  TASKS_MAX = 100000, // live tasks of one generation in one worker
+  IDLE_MAX = 256,     // finished coroutines kept for reuse
+};
+
+static void finish(struct wr_task *t, enum wr_task_end end, int values);
+
+// --- coroutines ---------------------------------------------------------------------------------
+
+static struct wr_task *take_idle(struct wr_script *s)
+{
+  struct wr_list *node = wr_list_pop(&s->idle);
+  if (node == NULL) return NULL;
+  s->idle_count--;
+  return WR_CONTAINER(node, struct wr_task, link);
+}
+
+static struct wr_task *make_task(struct wr_script *s, lua_State *L)
+{
+  struct wr_task *t = wr_alloc(sizeof(*t));
+  t->script = s;
+  t->co = lua_newthread(L);
+  t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return t;
+}
+
+static void free_task(struct wr_task *t)
+{
+  luaL_unref(t->script->vm.L, LUA_REGISTRYINDEX, t->co_ref);
+  wr_free(t->scopes);
+  wr_free(t);
+}
+
+// A coroutine that returned can run another function; one that raised or was cut off cannot.
+static void recycle(struct wr_task *t, enum wr_task_end end)
+{
+  struct wr_script *s = t->script;
+  if (end != WR_TASK_RETURNED || s->idle_count >= IDLE_MAX) {
+    free_task(t);
+    return;
+  }
+  lua_settop(t->co, 0);
+  wr_list_push(&s->idle, &t->link);
+  s->idle_count++;
+}
+
+static void on_timer(struct wr_timer *timer);
+
+static void on_start(struct wr_deferred *d)
+{
+  wr_task_start(WR_CONTAINER(d, struct wr_task, starter));
+}
+
+void wr_task_free_idle(struct wr_script *s)
+{
+  struct wr_task *t;
+  while ((t = take_idle(s)) != NULL) free_task(t);
+}
+
+static void inherit(struct wr_task *t, struct wr_task *parent)
+{
+  t->deadline_ns = parent ? parent->deadline_ns : UINT64_MAX;
+  t->deadline_expiry = parent ? parent->deadline_expiry : WR_ERROR_DEADLINE;
+  t->trail = parent ? parent->trail : NULL;
+  t->parent = parent;
+  wr_list_init(&t->sibling);
+  if (parent) wr_list_push(&parent->children, &t->sibling);
+}
+
+struct wr_task *wr_task_new(struct wr_script *s, lua_State *L, int nargs, struct wr_task *parent,
+                            struct wr_error *error)
+{
+  if (s->task_count >= TASKS_MAX) {
+    wr_error_set(error, WR_ERROR_SHED, "no more than %d tasks may live at once", TASKS_MAX);
+    lua_pop(L, nargs + 1);
+    return NULL;
+  }
+  struct wr_task *t = take_idle(s);
+  if (t == NULL) t = make_task(s, L);
+  lua_xmove(L, t->co, nargs + 1);
+  t->start_args = nargs;
+  t->op = NULL;
+  t->scope_count = 0;
+  t->is_running = false;
+  t->is_cancelled = false;
+  t->stop = WR_VM_RUNS;
+  t->on_end = NULL;
+  t->ctx = NULL;
+  wr_list_init(&t->children);
+  wr_list_init(&t->responses);
+  wr_list_init(&t->waiting);
+  wr_timer_init(&t->timer, s->env->loop, on_timer);
+  wr_deferred_init(&t->starter, on_start);
+  inherit(t, parent);
+  wr_list_push(&s->tasks, &t->link);
+  s->task_count++;
+  return t;
+}
+
+// --- running ------------------------------------------------------------------------------------
+
+static void run(struct wr_task *t, int nargs)
+{
+  struct wr_script *s = t->script;
+  WR_CHECK(s->current == NULL);
+  s->current = t;
+  t->is_running = true;
+  int rc = lua_resume(t->co, nargs);
+  t->is_running = false;
+  s->current = NULL;
+  t->stop = wr_vm_take_stop(&s->vm);
+  if (t->stop != WR_VM_RUNS && rc == LUA_YIELD && t->op == NULL) {
+    // The budget hook took it off the processor.
+    finish(t, WR_TASK_RAISED, 0);
+  } else if (t->is_cancelled) {
+    finish(t, WR_TASK_CANCELLED, 0);
+  } else if (rc == LUA_YIELD) {
+    // Policies have no coroutine library: only wr_task_suspend yields.
+    WR_CHECK(t->op != NULL);
+  } else if (rc == 0) {
+    finish(t, WR_TASK_RETURNED, lua_gettop(t->co));
+  } else {
+    finish(t, WR_TASK_RAISED, 1);
+  }
+}
+
+void wr_task_start(struct wr_task *t)
+{
+  wr_loop_undefer(&t->starter);
+  run(t, t->start_args);
+}
+
+void wr_task_start_soon(struct wr_task *t)
+{
+  wr_loop_defer(t->script->env->loop, &t->starter);
+}
+
+static void cancel_children(struct wr_task *t)
+{
+  while (!wr_list_is_empty(&t->children)) {
+    wr_task_cancel(WR_CONTAINER(t->children.next, struct wr_task, sibling));
+  }
+}
+
+static void finish(struct wr_task *t, enum wr_task_end end, int values)
+{
+  wr_timer_stop(&t->timer);
+  wr_loop_undefer(&t->starter);
+  wr_list_remove(&t->sibling);
+  wr_list_remove(&t->link);
+  t->script->task_count--;
+  cancel_children(t);
+  wr_task_unwind(t, 0);
+  if (t->on_end) t->on_end(t, end, values);
+  wr_response_drop_all(t);
+  recycle(t, end);
+}
+
+void wr_task_cancel(struct wr_task *t)
+{
+  if (t->is_running) {
+    t->is_cancelled = true;
+    return;
+  }
+  struct wr_op *op = t->op;
+  t->op = NULL;
+  if (op) op->cancel(op);
+  finish(t, WR_TASK_CANCELLED, 0);
+}
+
+// --- waiting ------------------------------------------------------------------------------------
+
+struct wr_task *wr_task_require(lua_State *L, const char *what)
+{
+  struct wr_script *s = wr_script_of(L);
+  if (s->current == NULL || s->current->co != L) {
+    luaL_error(L, "%s waits, and nothing can wait while scripts load: call it from a handler, "
+                  "weir.every or weir.spawn", what);
+  }
+  return s->current;
+}
+
+// Arms the timer for whatever comes first: the operation's own limit or the ambient deadline.
+static void arm(struct wr_task *t, uint64_t limit_ns)
+{
+  uint64_t now = wr_loop_now(t->script->env->loop);
+  uint64_t at = limit_ns == 0 || limit_ns > UINT64_MAX - now ? UINT64_MAX : now + limit_ns;
+  t->op_limit_ns = limit_ns;
+  if (t->deadline_ns <= at) {
+    at = t->deadline_ns;
+    t->op_limit_ns = 0;
+  }
+  if (at != UINT64_MAX) wr_timer_start_at(&t->timer, at);
+}
+
+int wr_task_suspend(lua_State *L, struct wr_op *op, uint64_t limit_ns)
+{
+  struct wr_task *t = wr_task_require(L, op->name);
+  WR_CHECK(t->op == NULL);
+  t->op = op;
+  op->task = t;
+  arm(t, limit_ns);
+  return lua_yield(L, 0);
+}
+
+static void sleep_cancel(struct wr_op *op)
+{
+  (void)op; // the task's own timer is all there was
+}
+
+static void sleep_over(struct wr_op *op)
+{
+  lua_pushboolean(op->task->co, 1);
+  wr_task_resume(op->task, 1);
+}
+
+int wr_task_sleep(lua_State *L, uint64_t for_ns)
+{
+  struct wr_task *t = wr_task_require(L, "weir.sleep");
+  t->sleep = (struct wr_op){.name = "sleep", .cancel = sleep_cancel, .expire = sleep_over};
+  return wr_task_suspend(L, &t->sleep, for_ns ? for_ns : 1);
+}
+
+void wr_task_resume(struct wr_task *t, int nresults)
+{
+  WR_CHECK(t->op != NULL && !t->is_running);
+  t->op = NULL;
+  wr_timer_stop(&t->timer);
+  run(t, nresults);
+}
+
+void wr_task_resume_error(struct wr_task *t, const struct wr_error *error)
+{
+  if (t->trail) wr_trail_error(t->trail, error);
+  lua_pushnil(t->co);
+  wr_bind_error_push(t->co, error);
+  wr_task_resume(t, 2);
+}
+
+void wr_task_expired(const struct wr_task *t, struct wr_error *error)
+{
+  char limit[WR_DURATION_TEXT] = "";
+  const char *what = t->op ? t->op->name : "work";
+  if (t->op_limit_ns != 0) {
+    wr_error_set(error, WR_ERROR_TIMEOUT, "%s took longer than its limit of %s", what,
+                 wr_duration_text(t->op_limit_ns, limit));
+  } else if (t->deadline_expiry == WR_ERROR_TIMEOUT) {
+    wr_error_set(error, WR_ERROR_TIMEOUT, "the attempt's time limit passed during %s", what);
+  } else {
+    wr_error_set(error, t->deadline_expiry, "the deadline passed during %s", what);
+  }
+}
+
+static void on_timer(struct wr_timer *timer)
+{
+  struct wr_task *t = WR_CONTAINER(timer, struct wr_task, timer);
+  struct wr_op *op = t->op;
+  WR_CHECK(op != NULL);
+  if (t->op_limit_ns != 0 && op->expire) {
+    op->expire(op);
+    return;
+  }
+  struct wr_error error;
+  wr_task_expired(t, &error);
+  op->cancel(op);
+  wr_task_resume_error(t, &error);
+}
+
+uint64_t wr_task_remaining(const struct wr_task *t)
+{
+  return wr_deadline_left(t->deadline_ns, wr_loop_now(t->script->env->loop));
+}
+
+// --- scope --------------------------------------------------------------------------------------
+
+static struct wr_scope *push_scope(struct wr_task *t)
+{
+  if (t->scope_count == t->scope_cap) {
+    t->scope_cap = t->scope_cap ? t->scope_cap * 2 : 8;
+    t->scopes = wr_realloc(t->scopes, t->scope_cap * sizeof(*t->scopes));
+  }
+  return &t->scopes[t->scope_count++];
+}
+
+void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_kind expiry)
+{
+  struct wr_scope *scope = push_scope(t);
+  *scope = (struct wr_scope){.kind = WR_SCOPE_DEADLINE,
+                             .deadline_ns = t->deadline_ns,
+                             .expiry = t->deadline_expiry};
+  uint64_t at = wr_deadline_in(wr_loop_now(t->script->env->loop), after_ns);
+  if (at >= t->deadline_ns) return;
+  t->deadline_ns = at;
+  t->deadline_expiry = expiry;
+}
+
+void wr_task_push_ticket(struct wr_task *t, wr_guard_id ticket, uint64_t attempt_timeout_ns)
+{
+  struct wr_scope *scope = push_scope(t);
+  *scope = (struct wr_scope){.kind = WR_SCOPE_TICKET,
+                             .ticket = ticket,
+                             .started_ns = wr_loop_now(t->script->env->loop),
+                             .attempt_timeout_ns = attempt_timeout_ns};
+}
+
+size_t wr_task_mark(const struct wr_task *t)
+{
+  return t->scope_count;
+}
+
+void wr_task_unwind(struct wr_task *t, size_t mark)
+{
+  struct wr_script_env *env = t->script->env;
+  while (t->scope_count > mark) {
+    struct wr_scope *scope = &t->scopes[--t->scope_count];
+    if (scope->kind == WR_SCOPE_DEADLINE) {
+      t->deadline_ns = scope->deadline_ns;
+      t->deadline_expiry = scope->expiry;
+    } else {
+      wr_guard_leave(env->guard, scope->ticket, WR_OUTCOME_CANCELLED, wr_loop_now(env->loop));
+    }
+  }
+}
+
+void wr_task_hand_over(struct wr_task *from, struct wr_task *to)
+{
+  struct wr_list *node;
+  while ((node = wr_list_pop(&from->responses)) != NULL) wr_list_push(&to->responses, node);
+}

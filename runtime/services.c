@@ -1,0 +1,72 @@
+#include "services.h"
+
+#include "upstream/transport_curl.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static struct wr_hash_key random_key(struct wr_rng *rng)
+{
+  return (struct wr_hash_key){wr_rng_next(rng), wr_rng_next(rng)};
+}
+
+static bool open_outbound(struct wr_services *s, const struct wr_settings *settings,
+                          struct wr_error *error)
+{
+  struct wr_resolver_options resolver = {.dns = {.servers = settings->dns}};
+  struct wr_transport_curl_options curl = {.ca_file = settings->ca_file};
+  s->resolver = wr_resolver_new(&s->loop, &resolver, error);
+  if (s->resolver == NULL) return false;
+  s->transport = wr_transport_curl_new(&s->loop, s->resolver, &curl);
+  return true;
+}
+
+bool wr_services_init(struct wr_services *s, struct wr_arena *a, uint32_t slot,
+                      const struct wr_settings *settings,
+                      const struct wr_guard_callbacks *callbacks, struct wr_error *error)
+{
+  int rc = wr_loop_init(&s->loop);
+  if (rc != 0) {
+    wr_error_set(error, WR_ERROR_CLOSED, "no event loop: %s", uv_strerror(rc));
+    return false;
+  }
+  wr_log_init(&s->log, STDOUT_FILENO, settings->log_level, wr_loop_wall);
+  s->log.worker = (int)slot;
+  wr_rng_init(&s->rng, wr_loop_entropy());
+  wr_guard_registry(&s->registry, a);
+  wr_guard_init(&s->guard, &s->registry, slot, *callbacks);
+  wr_endpoints_init(&s->endpoints, random_key(&s->rng));
+  wr_meter_init(&s->meter, a, slot, random_key(&s->rng));
+  if (!open_outbound(s, settings, error)) return false;
+  s->env = (struct wr_script_env){.loop = &s->loop,
+                                  .log = &s->log,
+                                  .rng = &s->rng,
+                                  .arena = a,
+                                  .registry = &s->registry,
+                                  .guard = &s->guard,
+                                  .transport = s->transport,
+                                  .endpoints = &s->endpoints,
+                                  .meter = &s->meter,
+                                  .shard = slot};
+  return true;
+}
+
+static void on_transport_closed(void *ctx)
+{
+  struct wr_services *s = ctx;
+  wr_resolver_close(s->resolver, NULL, NULL);
+}
+
+size_t wr_services_fini(struct wr_services *s)
+{
+  s->transport->ops->close(s->transport, on_transport_closed, s);
+  wr_loop_run(&s->loop);
+  wr_guard_fini(&s->guard, wr_loop_now(&s->loop));
+  wr_meter_fini(&s->meter);
+  wr_endpoints_fini(&s->endpoints);
+  wr_log_fini(&s->log);
+  char names[256];
+  size_t open = wr_loop_fini(&s->loop, names, sizeof(names));
+  if (open > 0) fprintf(stderr, "weir[%d]: %zu handles left open: %s\n", (int)getpid(), open, names);
+  return open;
+}

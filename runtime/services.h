@@ -1,0 +1,47 @@
+#pragma once
+/// What a process needs to run scripts: loop, log, random numbers, shared state, outbound HTTP.
+///
+/// Built once in each worker and in each candidate; scripts borrow it through `env`.
+
+#include "arena/arena.h"
+#include "base/log.h"
+#include "loop/loop.h"
+#include "script/meter.h"
+#include "script/script.h"
+#include "upstream/endpoint.h"
+#include "upstream/resolver.h"
+
+/// Settings of the whole program, from the command line; immutable.
+struct wr_settings {
+  const char *file;  ///< main script
+  const char *admin; ///< address of the admin listener
+  uint32_t workers;
+  bool watch;                ///< reload when a file of the bundle changes
+  enum wr_log_level log_level;
+  const char *dns;           ///< name servers, NULL for the system's
+  const char *ca_file;       ///< trusted roots, NULL for the system's
+  uint64_t drain_ns;         ///< how long a stop waits for requests under way
+  uint64_t heartbeat_ns;     ///< a worker whose loop is silent for longer is replaced
+  size_t arena_bytes;        ///< 0: default
+};
+
+struct wr_services {
+  struct wr_loop loop;
+  struct wr_log log;
+  struct wr_rng rng;
+  struct wr_registry registry;
+  struct wr_guard guard;
+  struct wr_endpoints endpoints;
+  struct wr_meter meter;
+  struct wr_resolver *resolver;
+  struct wr_transport *transport;
+  struct wr_script_env env; ///< read-only: pointers to the above
+};
+
+/// Opens everything for the process of arena slot `slot`. False with a set error.
+bool wr_services_init(struct wr_services *s, struct wr_arena *a, uint32_t slot,
+                      const struct wr_settings *settings,
+                      const struct wr_guard_callbacks *callbacks, struct wr_error *error);
+
+/// Closes everything; scripts must be gone. Names what is still open on stderr and returns its number.
+size_t wr_services_fini(struct wr_services *s);

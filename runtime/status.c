@@ -1,0 +1,128 @@
+#include "status.h"
+
+#include "resilience/breaker.h"
+#include "resilience/bulkhead.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static double seconds(uint64_t ns)
+{
+  return (double)(ns / WR_MS) / 1e3;
+}
+
+static void put_generation(struct wr_master *m, struct wr_json *j)
+{
+  char hash[24];
+  snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)m->live_hash);
+  wr_json_key(j, "generation");
+  wr_json_object(j);
+  wr_json_field_uint(j, "number", m->live);
+  wr_json_field_cstr(j, "hash", hash);
+  wr_json_field_num(j, "age_s", seconds(wr_loop_now(&m->loop) - m->live_since_ns));
+  wr_json_field_uint(j, "routes", m->live_routes);
+  wr_json_field_cstr(j, "file", m->settings->file);
+  wr_json_object_end(j);
+}
+
+static void put_workers(struct wr_master *m, struct wr_json *j)
+{
+  wr_json_key(j, "workers");
+  wr_json_array(j);
+  uint64_t now = wr_loop_now(&m->loop);
+  for (uint32_t i = 0; i < m->settings->workers; i++) {
+    struct wr_slot *slot = wr_slot_of(&m->arena, i);
+    uint64_t beat = atomic_load_explicit(&slot->heartbeat_ns, memory_order_relaxed);
+    wr_json_object(j);
+    wr_json_field_uint(j, "slot", i);
+    wr_json_field_uint(j, "pid", (uint64_t)(m->workers[i].pid > 0 ? m->workers[i].pid : 0));
+    wr_json_field_uint(j, "restarts", atomic_load_explicit(&slot->restarts, memory_order_relaxed));
+    wr_json_field_uint(j, "heartbeat_ms", now > beat ? (now - beat) / WR_MS : 0);
+    wr_json_field_uint(j, "generation", m->workers[i].live);
+    wr_json_object_end(j);
+  }
+  wr_json_array_end(j);
+}
+
+static void put_listeners(struct wr_master *m, struct wr_json *j)
+{
+  wr_json_key(j, "listeners");
+  wr_json_array(j);
+  WR_LIST_EACH(&m->listeners, node) {
+    wr_json_cstr(j, WR_CONTAINER(node, struct wr_listener, link)->address);
+  }
+  wr_json_array_end(j);
+}
+
+static void put_breaker(struct wr_entry *entry, uint64_t now, struct wr_json *j)
+{
+  struct wr_breaker_stats stats;
+  wr_breaker_stats(entry->state, now, &stats);
+  wr_json_object(j);
+  wr_json_field_cstr(j, "name", entry->name);
+  wr_json_field_cstr(j, "state", wr_breaker_state_name((enum wr_breaker_state)stats.state));
+  wr_json_field_cstr(j, "mode", wr_breaker_mode_name((enum wr_breaker_mode)stats.mode));
+  wr_json_field_uint(j, "calls", stats.calls);
+  wr_json_field_num(j, "failure_rate", stats.failure_rate);
+  wr_json_field_num(j, "slow_rate", stats.slow_rate);
+  wr_json_field_uint(j, "probes", stats.probes);
+  wr_json_field_num(j, "since_s", seconds(now - stats.since_ns));
+  wr_json_field_num(j, "retry_after_s", seconds(stats.retry_after_ns));
+  wr_json_object_end(j);
+}
+
+static void put_bulkhead(struct wr_entry *entry, uint64_t now, struct wr_json *j)
+{
+  (void)now;
+  const struct wr_bulkhead *b = entry->state;
+  wr_json_object(j);
+  wr_json_field_cstr(j, "name", entry->name);
+  wr_json_field_uint(j, "in_use", b->in_use);
+  wr_json_field_uint(j, "max", b->config.max);
+  wr_json_field_uint(j, "queued", b->queued);
+  wr_json_object_end(j);
+}
+
+static void put_entries(struct wr_master *m, const char *key, enum wr_kind kind,
+                        void (*put)(struct wr_entry *entry, uint64_t now, struct wr_json *j),
+                        struct wr_json *j)
+{
+  wr_json_key(j, key);
+  wr_json_array(j);
+  uint64_t now = wr_loop_now(&m->loop);
+  struct wr_entry *entry;
+  uint32_t at = 0;
+  while ((entry = wr_registry_each(&m->registry, &at)) != NULL) {
+    if (entry->kind != kind) continue;
+    uint32_t generation = atomic_load(&entry->generation);
+    if (!wr_registry_lock(&m->registry, entry, generation, now)) continue;
+    put(entry, now, j);
+    wr_registry_unlock(&m->registry, entry);
+  }
+  wr_json_array_end(j);
+}
+
+void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
+{
+  wr_json_object(j);
+  wr_json_field_cstr(j, "version", WEIR_VERSION);
+  wr_json_field_uint(j, "pid", (uint64_t)getpid());
+  wr_json_field_num(j, "uptime_s", seconds(wr_loop_now(&m->loop) - m->started_ns));
+  wr_json_field_bool(j, "ready", is_ready);
+  put_generation(m, j);
+  put_workers(m, j);
+  put_listeners(m, j);
+  put_entries(m, "breakers", WR_KIND_BREAKER, put_breaker, j);
+  put_entries(m, "bulkheads", WR_KIND_BULKHEAD, put_bulkhead, j);
+  wr_json_key(j, "reloads");
+  wr_json_object(j);
+  wr_json_field_uint(j, "live", m->reload.counted[1]);
+  wr_json_field_uint(j, "failed", m->reload.counted[0]);
+  wr_json_object_end(j);
+  wr_json_key(j, "last_reload");
+  wr_json_object(j);
+  wr_json_field_cstr(j, "result", m->reload.last[0] ? "failed" : "live");
+  wr_json_field_cstr(j, "message", m->reload.last);
+  wr_json_object_end(j);
+  wr_json_object_end(j);
+}

@@ -1,0 +1,6 @@
+#pragma once
+/// What `weir status` shows: the master's view as JSON.
+
+#include "master.h"
+
+void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j);

@@ -1,0 +1,318 @@
+#include "worker.h"
+
+#include "arena/slot.h"
+#include "base/alloc.h"
+#include "base/check.h"
+#include "observe/log_access.h"
+#include "observe/events.h"
+#include "policy/serve.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { GENERATIONS_MAX = 4, BODY_MAX = 8 * 1024 * 1024 };
+
+#define BEAT_NS (100 * WR_MS)
+#define RETIRED_MAX_NS (30 * WR_SECOND)
+
+struct wr_worker {
+  struct wr_services services;
+  struct wr_arena *arena;
+  uint32_t slot;
+  struct wr_mailbox mailbox;
+  struct wr_io bell;
+  struct wr_server *server;
+  struct wr_serve serve;
+  struct wr_generation *prepared;
+  struct wr_list draining; // oldest first
+  size_t draining_count;
+  struct wr_timer beat;
+  bool is_leaving;
+};
+
+// --- generations --------------------------------------------------------------------------------
+
+static void on_generation_idle(struct wr_generation *g)
+{
+  struct wr_worker *w = g->owner;
+  wr_list_remove(&g->link);
+  w->draining_count--;
+  wr_generation_free(g);
+}
+
+// The oldest draining generation loses its requests; it goes when they have let go.
+static void cut_oldest(struct wr_worker *w)
+{
+  struct wr_generation *g = WR_CONTAINER(w->draining.next, struct wr_generation, link);
+  wr_serve_cut(g);
+}
+
+static void limit_draining(struct wr_worker *w)
+{
+  uint64_t now = wr_loop_now(&w->services.loop);
+  WR_LIST_EACH(&w->draining, node) {
+    struct wr_generation *g = WR_CONTAINER(node, struct wr_generation, link);
+    if (now - g->retired_ns >= RETIRED_MAX_NS) wr_serve_cut(g);
+  }
+  if (w->draining_count > GENERATIONS_MAX) cut_oldest(w);
+}
+
+static void retire(struct wr_worker *w, struct wr_generation *g)
+{
+  g->owner = w;
+  g->on_idle = on_generation_idle;
+  wr_list_push(&w->draining, &g->link);
+  w->draining_count++;
+  wr_generation_retire(g);
+  limit_draining(w);
+}
+
+static void answer(struct wr_worker *w, enum wr_worker_message type, uint64_t number,
+                   const void *payload, size_t size)
+{
+  struct wr_message head = {.type = type, .size = (uint32_t)size, .number = number};
+  wr_mailbox_send(&w->mailbox, &head, payload, -1);
+}
+
+static void report_failure(struct wr_worker *w, uint64_t number,
+                           const struct wr_generation_error *error)
+{
+  struct wr_worker_failure failure = {.error = error->script};
+  snprintf(failure.stage, sizeof(failure.stage), "%s", error->stage);
+  answer(w, WR_WORKER_FAILED, number, &failure, sizeof(failure));
+}
+
+static void discard(struct wr_worker *w)
+{
+  if (w->prepared) wr_generation_free(w->prepared);
+  w->prepared = NULL;
+}
+
+static void prepare(struct wr_worker *w, uint64_t number, int fd)
+{
+  struct wr_generation_error error = {.stage = "unpack"};
+  struct wr_error damage = {0};
+  discard(w);
+  struct wr_source *source = wr_source_unpack(fd, &damage);
+  if (source == NULL) {
+    wr_call_error_set(&error.script, "", 0, "%s", damage.message);
+  } else {
+    w->prepared = wr_generation_load(&w->services.env, number, source, &error);
+  }
+  if (w->prepared) {
+    answer(w, WR_WORKER_PREPARED, number, NULL, 0);
+  } else {
+    report_failure(w, number, &error);
+  }
+}
+
+static void commit(struct wr_worker *w, uint64_t number)
+{
+  if (w->prepared == NULL || w->prepared->number != number) return;
+  struct wr_generation *old = w->serve.live;
+  wr_serve_swap(&w->serve, w->prepared);
+  w->prepared = NULL;
+  wr_generation_start(w->serve.live);
+  if (old) retire(w, old);
+  struct wr_slot *slot = wr_slot_of(w->arena, w->slot);
+  atomic_store_explicit(&slot->generation, number, memory_order_relaxed);
+  answer(w, WR_WORKER_LIVE, number, NULL, 0);
+}
+
+// --- leaving ------------------------------------------------------------------------------------
+
+static void leave(struct wr_worker *w)
+{
+  if (w->services.loop.turns > 0) wr_loop_stop(&w->services.loop);
+}
+
+static void on_drained(void *ctx)
+{
+  leave(ctx);
+}
+
+static void drain(struct wr_worker *w)
+{
+  if (w->is_leaving) return;
+  w->is_leaving = true;
+  wr_server_drain(w->server, on_drained, w);
+}
+
+// --- the mailbox --------------------------------------------------------------------------------
+
+static void listen_on(struct wr_worker *w, struct wr_str address, int fd)
+{
+  int rc = wr_server_listen(w->server, fd, address);
+  if (rc == 0) return;
+  wr_log_text(&w->services.log, WR_LOG_ERROR, "worker.listen", "cannot accept on %.*s: %s",
+              WR_STR_ARG(address), uv_strerror(rc));
+}
+
+static void on_message(struct wr_mailbox *m, const struct wr_message *head, const void *payload,
+                       int fd)
+{
+  struct wr_worker *w = WR_CONTAINER(m, struct wr_worker, mailbox);
+  struct wr_str text = {payload, head->size};
+  switch ((enum wr_worker_message)head->type) {
+  case WR_WORKER_LISTEN: listen_on(w, text, fd); return; // the server owns fd
+  case WR_WORKER_UNLISTEN: wr_server_unlisten(w->server, text); break;
+  case WR_WORKER_PREPARE: prepare(w, head->number, fd); break;
+  case WR_WORKER_COMMIT: commit(w, head->number); break;
+  case WR_WORKER_DISCARD: discard(w); break;
+  case WR_WORKER_DRAIN: drain(w); break;
+  case WR_WORKER_STOP: leave(w); break;
+  case WR_WORKER_PREPARED:
+  case WR_WORKER_FAILED:
+  case WR_WORKER_LIVE: break; // ours to say
+  }
+  if (fd >= 0) close(fd);
+}
+
+// Without a master nobody would replace us or tell us to stop: finish and go.
+static void on_hangup(struct wr_mailbox *m)
+{
+  struct wr_worker *w = WR_CONTAINER(m, struct wr_worker, mailbox);
+  wr_mailbox_close(m, NULL);
+  drain(w);
+}
+
+// --- every turn ---------------------------------------------------------------------------------
+
+static void on_beat(struct wr_timer *t)
+{
+  struct wr_worker *w = WR_CONTAINER(t, struct wr_worker, beat);
+  wr_timer_start(t, BEAT_NS);
+  wr_guard_collect(&w->services.guard, wr_loop_now(&w->services.loop));
+  limit_draining(w);
+  wr_events_sample(&w->services.env, w->server, &w->serve);
+}
+
+static void on_turn(struct wr_loop *l, void *ctx)
+{
+  struct wr_worker *w = ctx;
+  wr_slot_beat(wr_slot_of(w->arena, w->slot), wr_loop_now(l));
+  wr_log_flush(&w->services.log);
+}
+
+static void on_bell(struct wr_io *io, int events)
+{
+  (void)events;
+  struct wr_worker *w = WR_CONTAINER(io, struct wr_worker, bell);
+  wr_slot_hush(w->arena, w->slot);
+  wr_guard_collect(&w->services.guard, wr_loop_now(&w->services.loop));
+}
+
+static bool granted_in(struct wr_generation *g, wr_guard_id id, bool granted)
+{
+  return g != NULL && wr_script_granted(g->script, id, granted);
+}
+
+static void on_grant(void *ctx, wr_guard_id id, bool granted)
+{
+  struct wr_worker *w = ctx;
+  if (granted_in(w->serve.live, id, granted)) return;
+  WR_LIST_EACH(&w->draining, node) {
+    if (granted_in(WR_CONTAINER(node, struct wr_generation, link), id, granted)) return;
+  }
+  // The waiter is gone and did not say so: give the slot back.
+  if (granted) {
+    wr_guard_leave(&w->services.guard, id, WR_OUTCOME_CANCELLED, wr_loop_now(&w->services.loop));
+  }
+}
+
+static void on_breaker_event(void *ctx, struct wr_entry *entry,
+                             const struct wr_breaker_event *event)
+{
+  struct wr_worker *w = ctx;
+  wr_events_breaker(&w->services.log, &w->services.meter, entry, event);
+}
+
+static void on_access(void *ctx, const struct wr_serving *s, const struct wr_exchange_stats *stats)
+{
+  struct wr_worker *w = ctx;
+  wr_log_access(&w->services.env, s, stats);
+}
+
+// --- life ---------------------------------------------------------------------------------------
+
+static void set_signals(void)
+{
+  // The master decides when to stop; a terminal's Ctrl-C reaches us too and must not.
+  static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGQUIT};
+  for (size_t i = 0; i < WR_COUNT(ignored); i++) signal(ignored[i], SIG_IGN);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static bool open_worker(struct wr_worker *w, const struct wr_settings *settings, int fd,
+                        struct wr_error *error)
+{
+  struct wr_guard_callbacks callbacks = {on_grant, on_breaker_event, w};
+  if (!wr_services_init(&w->services, w->arena, w->slot, settings, &callbacks, error)) return false;
+  struct wr_loop *l = &w->services.loop;
+  struct wr_server_options options = wr_server_options_default;
+  options.via = "weir";
+  w->serve = (struct wr_serve){
+    .env = &w->services.env, .body_max = BODY_MAX, .on_access = on_access, .ctx = w};
+  w->server = wr_server_new(l, &options, &wr_serve_hooks, &w->serve);
+  w->mailbox.on_message = on_message;
+  w->mailbox.on_hangup = on_hangup;
+  struct wr_slot *slot = wr_slot_of(w->arena, w->slot);
+  int rc = wr_mailbox_open(&w->mailbox, l, fd, "mailbox");
+  if (rc == 0) rc = wr_io_open(&w->bell, l, slot->bell_fd, "bell", on_bell);
+  if (rc != 0) {
+    wr_error_set(error, WR_ERROR_CLOSED, "cannot watch a descriptor: %s", uv_strerror(rc));
+    return false;
+  }
+  wr_io_want(&w->bell, WR_IO_READ);
+  l->on_turn = on_turn;
+  l->on_turn_ctx = w;
+  wr_timer_init(&w->beat, l, on_beat);
+  wr_timer_start(&w->beat, BEAT_NS);
+  return true;
+}
+
+static void close_generations(struct wr_worker *w)
+{
+  discard(w);
+  struct wr_list *node;
+  while ((node = wr_list_pop(&w->draining)) != NULL) {
+    wr_generation_free(WR_CONTAINER(node, struct wr_generation, link));
+  }
+  if (w->serve.live) wr_generation_free(w->serve.live);
+}
+
+static int close_worker(struct wr_worker *w)
+{
+  wr_timer_stop(&w->beat);
+  if (w->mailbox.is_open) wr_mailbox_close(&w->mailbox, NULL);
+  wr_io_close(&w->bell, NULL);
+  wr_server_abort(w->server);
+  if (!w->is_leaving) wr_server_drain(w->server, NULL, NULL);
+  wr_loop_run(&w->services.loop);
+  close_generations(w);
+  wr_server_free(w->server);
+  return wr_services_fini(&w->services) == 0 ? 0 : 70;
+}
+
+int wr_worker_run(struct wr_arena *a, uint32_t slot, const struct wr_settings *settings, int fd)
+{
+  struct wr_worker *w = wr_alloc(sizeof(*w));
+  struct wr_error error = {0};
+  w->arena = a;
+  w->slot = slot;
+  wr_list_init(&w->draining);
+  set_signals();
+  if (!open_worker(w, settings, fd, &error)) {
+    fprintf(stderr, "weir: worker %u: %s\n", slot, error.message);
+    return 70;
+  }
+  wr_slot_take(wr_slot_of(a, slot), (int32_t)getpid(), wr_loop_now(&w->services.loop));
+  wr_loop_run(&w->services.loop);
+  int rc = close_worker(w);
+  wr_free(w);
+  return rc;
+}

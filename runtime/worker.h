@@ -1,0 +1,30 @@
+#pragma once
+/// A worker: one process, one loop, one thread of work. Serves clients with the live generation and does
+/// what the master says through its mailbox.
+
+#include "loop/mailbox.h"
+#include "services.h"
+
+/// Messages of the master, with the generation's number in `number`, and the worker's answers.
+enum wr_worker_message {
+  WR_WORKER_LISTEN,   ///< payload: address; with a listening descriptor
+  WR_WORKER_UNLISTEN, ///< payload: address
+  WR_WORKER_PREPARE,  ///< load this generation; with the packed bundle
+  WR_WORKER_COMMIT,   ///< swap to it
+  WR_WORKER_DISCARD,  ///< forget it
+  WR_WORKER_DRAIN,    ///< finish what is under way, then leave
+  WR_WORKER_STOP,     ///< leave now
+  // answers
+  WR_WORKER_PREPARED, ///< it is loaded
+  WR_WORKER_FAILED,   ///< payload: why it is not (struct wr_worker_failure)
+  WR_WORKER_LIVE,     ///< swapped
+};
+
+struct wr_worker_failure {
+  char stage[16];
+  struct wr_script_error error;
+};
+
+/// Runs a worker until it is told to leave, or the master is gone. `fd` is its end of the mailbox. For a
+/// freshly forked child; returns the exit code.
+int wr_worker_run(struct wr_arena *a, uint32_t slot, const struct wr_settings *settings, int fd);
