@@ -309,8 +309,8 @@ static bool open_table(struct encoder *e)
   size_t length = lua_objlen(L, -1);
   bool is_marked = has_array_mark(L, lua_gettop(L));
   if (length > INT32_MAX) return refuse(e, "a list that is too long");
-  if (length > 0 && !is_marked && !check_list(e, (int)length)) return false;
   bool is_array = length > 0 || is_marked;
+  if (is_array && !check_list(e, (int)length)) return false;
   e->tables[e->depth++] = (struct table){.id = id, .is_array = is_array, .length = (int)length};
   lua_pushnil(L);
   if (is_array) {

@@ -10,9 +10,15 @@
 
 enum { TRACEBACK_LEVELS = 24 };
 
+// Cuts at `size`; control bytes that a script put into a message do not reach a terminal.
 static void copy(char *out, size_t size, struct wr_str text)
 {
-  snprintf(out, size, "%.*s", WR_STR_ARG(text));
+  size_t len = text.len < size ? text.len : size - 1;
+  for (size_t i = 0; i < len; i++) {
+    char c = text.ptr[i];
+    out[i] = (c >= 0 && c < ' ' && c != '\n' && c != '\t') || c == 127 ? '?' : c;
+  }
+  out[len] = '\0';
 }
 
 void wr_call_error_set(struct wr_script_error *e, const char *file, int line, const char *format,

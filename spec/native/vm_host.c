@@ -154,6 +154,7 @@ static void answer(struct host *h, bool ok, const struct wr_script_error *err, u
   wr_json_field_num(&json, "ms", (double)(wr_loop_clock() - began_ns) / 1e6);
   wr_json_field_uint(&json, "used", h->vm.used_bytes);
   wr_json_field_uint(&json, "peak", h->vm.peak_bytes);
+  wr_json_field_uint(&json, "relieved", h->vm.relieved);
   wr_json_field_str(&json, "printed", wr_buf_str(&h->printed));
   wr_buf_clear(&h->printed);
   if (ok) {

@@ -44,7 +44,8 @@ local function caught(co, depth, mark, handler, ok, ...)
   if ok then return leave(co, depth, mark, true, ...) end
   scope_unwind(mark)
   local _, value = raw_pcall(handler, (...))
-  return leave(co, depth, mark, false, value)
+  depths[co] = depth > 0 and depth or nil
+  return false, value
 end
 
 --- Lua's xpcall, but the handler runs after unwinding: it sees the error, not its stack.
