@@ -45,7 +45,7 @@ return {
     error = "script_memory" },
   { "a doubling string", code = "local s = 'x' while true do s = s .. s end", error = "memory" },
   { "a doubling string inside pcall", code = "local s = 'x' while true do pcall(function() s = s .. s end) end",
-    error = "script_load_time" },
+    error = "script_memory" },
   { "rep", code = "return ('x'):rep(1e9)", error = "script_string allows" },
   { "rep with a separator", code = "return (''):rep(1e9, 'xxxxxxxx')", error = "script_string allows" },
   { "rep of nothing", code = "return #(''):rep(1e9)", value = 0 },

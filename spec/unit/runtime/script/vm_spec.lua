@@ -31,8 +31,9 @@ describe("a state", function()
       { "local x\nx = ('x'):rep(1e9)",
         "policies/pay.lua:2: string.rep: 1000000000 bytes asked for, script_string allows 8388608" },
       { "local x\nmath.random(0)", "policies/pay.lua:2: bad argument #1 to 'random' (interval is empty)" },
-      { "local x\nreturn require 'weir.schema'.new('retry', { max = 1 }):check { mx = 1 }",
-        "policies/pay.lua:2: retry: unknown option 'mx' (did you mean 'max'?)" },
+      { "local s = require 'weir.schema'\nlocal retry = s.new('retry', { max = s.any() })\n"
+        .. "local function f(o) local checked = retry:check(o) return checked end\nf { mx = 1 }",
+        "policies/pay.lua:4: retry: unknown option 'mx' (did you mean 'max'?)" },
     }
     for _, case in ipairs(cases) do
       local answer = load(case[1])
@@ -69,6 +70,42 @@ describe("a state", function()
     }[1]
     assert.equal(50000, answer.value, answer.message)
     assert.is_true(answer.relieved > 0, "the soft cap was never reached: peak " .. answer.peak)
+  end)
+
+  it("refuses to wait while a file is loaded, wherever the file tries to", function()
+    local naps = {
+      "nap()", "pcall(nap)", "xpcall(nap, print)", "xpcall(error, nap)", "('x'):gsub('x', nap)",
+      "table.sort({ 2, 1 }, nap)", "tostring(setmetatable({}, { __tostring = nap }))",
+      "('%s'):format(setmetatable({}, { __tostring = nap }))", "local _ = setmetatable({}, { __index = nap }).x",
+      "local _ = setmetatable({}, { __concat = nap }) .. 'x'", "for _ in nap do end", "require 'sleepy'",
+      "print(setmetatable({}, { __tostring = nap }))", "table.sort({ 2, 1, 3 }, function() return nap() end)",
+    }
+    for _, nap in ipairs(naps) do
+      local answers = vm {
+        { "module", "sleepy", "require 'weir.schema'.nap()" },
+        { "core", "-", "local core = ... require('weir.schema').nap = core.nap" },
+        { "load", "a.lua", "local nap = require 'weir.schema'.nap;\n" .. nap },
+      }
+      assert.equal("nothing may wait while a file is loaded", answers[2].message, nap)
+      assert.equal(nap:find "sleepy" and "sleepy.lua" or "a.lua", answers[2].file, nap)
+    end
+  end)
+
+  it("can be interrupted from another thread, whatever runs in it, and works on", function()
+    local spins = {
+      "while true do end", "while true do pcall(function() while true do end end) end",
+      "local function r(n) while true do pcall(r, n) end end r(1)",
+      "local function spin() while true do end end xpcall(spin, spin)",
+      "while true do pcall(string.rep, 'x', 1e9) end", "table.sort({ 2, 1 }, function() while true do end end)",
+    }
+    for _, spin in ipairs(spins) do
+      local answers = vm {
+        { "load", "a.lua", "return function()\n" .. spin .. "\nend" }, { "race" }, { "load", "b.lua", "return 1" },
+      }
+      assert.equal("ran for too long without giving way", answers[2].message, spin)
+      assert.same({ "a.lua", 2 }, { answers[2].file, answers[2].line }, spin)
+      assert.equal(1, answers[3].value)
+    end
   end)
 
   it("refuses to start with too little memory", function()
