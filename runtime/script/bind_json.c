@@ -1,8 +1,8 @@
 // JSON text to Lua values (jansson reads) and back (base/json.h writes), without recursion.
 //
-// null is `core.json_null`; arrays carry a metatable, so that an empty one stays an array. Numbers are
-// doubles: whole ones up to 2^53 are exact both ways. Whatever is wrong is returned as nil and a
-// message, never raised: the text may be the world's.
+// null is `core.json_null`; arrays carry a metatable, so that an empty one stays an array. Numbers
+// are doubles: whole ones up to 2^53 are exact both ways. Whatever is wrong is returned as nil and
+// a message, never raised: the text may be the world's.
 #include "script/bind.h"
 
 #include "base/check.h"
@@ -16,8 +16,8 @@
 #include <stdio.h>
 
 enum {
-  DEPTH_MAX = 64,         // json_depth
-  VALUES_MAX = 500000,    // json_values: bounds jansson's tree, which the state's limit does not count
+  DEPTH_MAX = 64,      // json_depth
+  VALUES_MAX = 500000, // json_values: bounds jansson's tree, which the state's limit does not count
   KEEP_BYTES = 64 * 1024, // an output buffer above this is given back after use
   PATH_MAX_BYTES = 160,
 };
@@ -363,7 +363,8 @@ static bool write_value(struct encoder *e)
   return true;
 }
 
-// Pushes the next value of the innermost table. 1, or 0 at its end (table and key popped), -1 refused.
+// Pushes the next value of the innermost table. 1, or 0 at its end (table and key popped), -1
+// refused.
 static int next_value(struct encoder *e)
 {
   lua_State *L = e->L;

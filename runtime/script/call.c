@@ -85,7 +85,8 @@ static void read_place(lua_State *L, struct wr_script_error *out)
 
 static int print_frame(const lua_Debug *frame, char *out, size_t size)
 {
-  if (*frame->what == 'C') return snprintf(out, size, "C: in %s\n", frame->name ? frame->name : "?");
+  if (*frame->what == 'C')
+    return snprintf(out, size, "C: in %s\n", frame->name ? frame->name : "?");
   if (*frame->what == 'm') {
     return snprintf(out, size, "%s:%d: in main chunk\n", frame->short_src, frame->currentline);
   }

@@ -17,7 +17,7 @@ enum {
   HARD_FACTOR = 8,
   STRING_BYTES_DEFAULT = 8 << 20,
   LOAD_INSTRUCTIONS = 1000, // between two looks at the clock during a load
-  GC_STEP_MUL = 400,        // collect twice as fast as LuaJIT's default: short pauses, less overshoot
+  GC_STEP_MUL = 400, // collect twice as fast as LuaJIT's default: short pauses, less overshoot
 };
 
 // Memory.
@@ -114,7 +114,8 @@ static void bind(lua_State *L, lua_CFunction function)
   lua_call(L, 1, 0);
 }
 
-// Runs protected. Only these libraries exist in the state at all: no package, io, os, debug, jit, ffi.
+// Runs protected. Only these libraries exist in the state at all: no package, io, os, debug, jit,
+// ffi.
 static int open_worlds(lua_State *L)
 {
   struct wr_vm *vm = wr_vm_of(L);

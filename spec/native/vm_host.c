@@ -3,13 +3,12 @@
 //   KIND NAME LENGTH\n<LENGTH bytes>
 //
 //   module NAME   adds a file of the bundle, found by require "NAME"
-//   limit NAME    sets soft_bytes, string_bytes or load_ms (the bytes are the number) for the next state
-//   load NAME     runs a main chunk named NAME; answers its result or its error
-//   call NAME     calls the function that the last load returned, on the main thread
-//   race NAME     calls that function in a coroutine while a thread interrupts the state
-//   freeze -      ends the time of declarations
-//   core -        runs a chunk in the library world; gets the core table
-//   reset -       closes the state, forgets bundle and limits; answers what the state held
+//   limit NAME    sets soft_bytes, string_bytes or load_ms (the bytes are the number) for the next
+//   state load NAME     runs a main chunk named NAME; answers its result or its error call NAME
+//   calls the function that the last load returned, on the main thread race NAME     calls that
+//   function in a coroutine while a thread interrupts the state freeze -      ends the time of
+//   declarations core -        runs a chunk in the library world; gets the core table reset -
+//   closes the state, forgets bundle and limits; answers what the state held
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/json.h"

@@ -6,6 +6,7 @@ local M = {}
 local raw_tostring, raw_format, raw_rep = tostring, string.format, string.rep
 local raw_getmetatable, type, error, rawget = getmetatable, type, error, rawget
 local pattern_next, gsub_text, sub = core.pattern_next, core.gsub, string.sub
+local format_needs = core.format_needs
 
 local is_object = { table = true, ["function"] = true, userdata = true, thread = true, cdata = true }
 
@@ -23,20 +24,13 @@ function M.tostring(value)
   return result
 end
 
-local function has_object(n, ...)
-  for i = 1, n do
-    if is_object[type((select(i, ...)))] then return true end
-  end
-  return false
-end
-
 local function format(fmt, ...)
-  if type(fmt) == "string" and core.format_shows_address(fmt) then
+  local need = format_needs(fmt, ...)
+  if not need then return raw_format(fmt, ...) end
+  if need == "address" then
     error("string.format: '%p' is not available: it shows addresses", 2)
   end
-  local n = select("#", ...)
-  if not has_object(n, ...) then return raw_format(fmt, ...) end
-  local args = { ... }
+  local n, args = select("#", ...), { ... }
   for i = 1, n do
     if is_object[type(args[i])] then args[i] = M.tostring(args[i]) end
   end
