@@ -173,13 +173,10 @@ static void push_tree(lua_State *L, json_t *root)
     json_t *child = next_child(L, &levels[depth]);
     if (child != NULL && push_value(L, child)) {
       enter(&levels[++depth], child);
-    } else if (child != NULL) {
-      store(L, &levels[depth]);
-    } else if (depth-- == 0) {
-      return;
-    } else {
-      store(L, &levels[depth]);
+      continue;
     }
+    if (child == NULL && depth-- == 0) return;
+    store(L, &levels[depth]); // a scalar, or the container that just ended
   }
 }
 

@@ -30,21 +30,28 @@ struct table {
 struct encoder {
   lua_State *L;
   struct wr_json json;
-  struct wr_buf *out;
   int base; // stack index of the first table
   int depth;
   struct table tables[DEPTH_MAX];
   char error[192];
 };
 
-static struct wr_buf *check_output(lua_State *L)
+// What is written to, kept from call to call; a userdata, so that an error of Lua's leaks nothing.
+struct output {
+  struct wr_buf text;
+  struct wr_buf pretty;
+};
+
+static struct output *check_output(lua_State *L)
 {
   return lua_touserdata(L, lua_upvalueindex(1));
 }
 
 static int free_output(lua_State *L)
 {
-  wr_buf_fini(lua_touserdata(L, 1));
+  struct output *out = lua_touserdata(L, 1);
+  wr_buf_fini(&out->text);
+  wr_buf_fini(&out->pretty);
   return 0;
 }
 
@@ -192,6 +199,13 @@ static int next_value(struct encoder *e)
   return 1;
 }
 
+static bool refuse_length(struct encoder *e)
+{
+  snprintf(e->error, sizeof(e->error), "the text is longer than script_string allows (%zu)",
+           e->json.out->max);
+  return false;
+}
+
 // Writes the value on top of the stack. False with the error set.
 static bool encode(struct encoder *e)
 {
@@ -202,51 +216,63 @@ static bool encode(struct encoder *e)
     if (more < 0 || (more > 0 && !write_value(e))) return false;
     if (more == 0) close_table(e);
   }
-  if (!e->json.failed) return true;
-  snprintf(e->error, sizeof(e->error), "the text is longer than script_string allows (%zu)",
-           e->out->max);
-  return false;
+  return !e->json.failed || refuse_length(e);
 }
 
-// Layout of finished text: two spaces a level. Adds to `luaL_Buffer`.
+// Layout of finished text: two spaces a level.
 
-static void indent(luaL_Buffer *b, int depth)
+struct layout {
+  struct wr_buf *out;
+  int depth;
+  bool failed; // the buffer said no
+};
+
+static void put(struct layout *l, const char *text, size_t len)
 {
-  luaL_addchar(b, '\n');
-  for (int i = 0; i < depth; i++) luaL_addlstring(b, "  ", 2);
+  if (!wr_buf_append(l->out, text, len)) l->failed = true;
 }
 
-// Length of the string literal at the start of `text`, with its quotes.
-static size_t literal_length(struct wr_str text)
+static void new_line(struct layout *l)
 {
+  put(l, "\n", 1);
+  for (int i = 0; i < l->depth; i++) put(l, "  ", 2);
+}
+
+// Length of the string literal, with its quotes, or the empty container at the start of `text`;
+// 1 for any other byte.
+static size_t token_length(struct wr_str text)
+{
+  char first = text.ptr[0];
+  char second = text.len > 1 ? text.ptr[1] : '\0';
+  if ((first == '{' && second == '}') || (first == '[' && second == ']')) return 2;
+  if (first != '"') return 1;
   size_t i = 1;
   while (i < text.len && text.ptr[i] != '"') i += text.ptr[i] == '\\' ? 2 : 1;
   return i + 1;
 }
 
-static void push_pretty(lua_State *L, struct wr_str text)
+// False when the result would be too long.
+static bool lay_out(struct wr_buf *out, struct wr_str text)
 {
-  luaL_Buffer b;
-  int depth = 0;
-  luaL_buffinit(L, &b);
-  for (size_t i = 0; i < text.len; i++) {
-    char c = text.ptr[i];
-    if (c == '"') {
-      size_t len = literal_length((struct wr_str){text.ptr + i, text.len - i});
-      luaL_addlstring(&b, text.ptr + i, len);
-      i += len - 1;
-      continue;
-    }
-    bool opens = c == '{' || c == '[';
-    bool is_empty = opens && (text.ptr[i + 1] == '}' || text.ptr[i + 1] == ']');
-    if (c == '}' || c == ']') indent(&b, --depth);
-    luaL_addchar(&b, c);
-    if (is_empty) luaL_addchar(&b, text.ptr[++i]);
-    if (c == ':') luaL_addchar(&b, ' ');
-    if (opens && !is_empty) depth++;
-    if ((opens && !is_empty) || c == ',') indent(&b, depth);
+  struct layout l = {.out = out};
+  size_t len = 0;
+  for (size_t i = 0; i < text.len && !l.failed; i += len) {
+    len = token_length((struct wr_str){text.ptr + i, text.len - i});
+    char c = len == 1 ? text.ptr[i] : '\0'; // literals and empty containers stay as they are
+    if (c == '}' || c == ']') l.depth--, new_line(&l);
+    put(&l, text.ptr + i, len);
+    if (c == ':') put(&l, " ", 1);
+    if (c == '{' || c == '[') l.depth++, new_line(&l);
+    if (c == ',') new_line(&l);
   }
-  luaL_pushresult(&b);
+  return !l.failed;
+}
+
+static void start_buffer(struct wr_buf *b, size_t max)
+{
+  if (b->cap > KEEP_BYTES) wr_buf_fini(b);
+  wr_buf_clear(b);
+  b->max = max;
 }
 
 // core.json_encode(value [, pretty]): the text; or nil and what cannot be written, and where.
@@ -255,26 +281,24 @@ static int l_json_encode(lua_State *L)
   luaL_checkany(L, 1);
   lua_settop(L, 2);
   luaL_checkstack(L, 2 * DEPTH_MAX + 8, "too deep");
-  struct wr_buf *out = check_output(L);
-  wr_buf_clear(out);
-  out->max = wr_vm_of(L)->limits.string_bytes;
-  struct encoder e = {.L = L, .out = out};
-  wr_json_init(&e.json, out);
+  size_t size_max = wr_vm_of(L)->limits.string_bytes;
+  struct output *out = check_output(L);
+  start_buffer(&out->text, size_max);
+  start_buffer(&out->pretty, size_max);
+  struct encoder e = {.L = L};
+  wr_json_init(&e.json, &out->text);
   lua_pushvalue(L, 1);
   bool ok = encode(&e);
+  bool wants_pretty = lua_toboolean(L, 2);
+  if (ok && wants_pretty) ok = lay_out(&out->pretty, wr_buf_str(&out->text)) || refuse_length(&e);
   if (!ok) {
     lua_pushnil(L);
     lua_pushstring(L, e.error);
-  } else if (lua_toboolean(L, 2)) {
-    push_pretty(L, wr_buf_str(out));
-  } else {
-    lua_pushlstring(L, wr_buf_head(out), out->len);
+    return 2;
   }
-  if (out->cap > KEEP_BYTES) {
-    wr_buf_fini(out);
-    wr_buf_init(out, 1);
-  }
-  return ok ? 1 : 2;
+  struct wr_str text = wr_buf_str(wants_pretty ? &out->pretty : &out->text);
+  lua_pushlstring(L, text.ptr, text.len);
+  return 1;
 }
 
 int wr_bind_json_encode(lua_State *L)
@@ -283,10 +307,12 @@ int wr_bind_json_encode(lua_State *L)
   luaL_newmetatable(L, OUTPUT_META);
   lua_pushcfunction(L, free_output);
   lua_setfield(L, -2, "__gc");
-  wr_buf_init(lua_newuserdata(L, sizeof(struct wr_buf)), 1);
+  struct output *out = lua_newuserdata(L, sizeof(*out));
+  wr_buf_init(&out->text, 1);
+  wr_buf_init(&out->pretty, 1);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
-  lua_pushcclosure(L, l_json_encode, 1); // upvalue: the buffer it writes to
+  lua_pushcclosure(L, l_json_encode, 1); // upvalue: what it writes to
   lua_setfield(L, 1, "json_encode");
   return 0;
 }

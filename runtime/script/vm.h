@@ -58,6 +58,7 @@ struct wr_vm {
   uint64_t refused;           ///< read-only: allocations the hard cap refused
   uint64_t relieved;          ///< read-only: times a full collection brought use below the soft cap
   bool is_frozen;             ///< read-only
+  bool has_stopped;           ///< private: the hook acted on `stop`
   _Atomic int stop;           ///< private: enum wr_vm_stop waiting for the hook
   uint64_t load_until_ns;     ///< private: end of the load budget, 0 outside of a load
   struct wr_script_error *catching; ///< private: where wr_vm_call's handler writes
@@ -109,6 +110,6 @@ void wr_vm_freeze(struct wr_vm *vm);
 /// handler.
 void wr_vm_interrupt(struct wr_vm *vm, enum wr_vm_stop why);
 
-/// Disarms and tells whether, and why, the script that just came back was interrupted. Call it
+/// Disarms and tells whether, and why, the hook stopped the script that just came back. Call it
 /// after every resume: a coroutine that was interrupted must be thrown away, never resumed.
 enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm);

@@ -8,7 +8,9 @@ local raw_getmetatable, type, error, rawget = getmetatable, type, error, rawget
 local pattern_next, gsub_text, sub = core.pattern_next, core.gsub, string.sub
 local format_needs = core.format_needs
 
-local is_object = { table = true, ["function"] = true, userdata = true, thread = true, cdata = true }
+local is_object = {
+  table = true, ["function"] = true, userdata = true, thread = true, cdata = true,
+}
 
 --- Lua's tostring, but an object without `__tostring` is only the name of its type: no addresses.
 ---@async
@@ -42,16 +44,16 @@ local function rep(s, n, sep)
   local width = (type(s) == "string" and #s or 32) + (type(sep) == "string" and #sep or 0)
   local limit = core.string_bytes()
   if width > 0 and count * width > limit then
-    error(("string.rep: %.0f bytes asked for, script_string allows %d"):format(count * width, limit),
-      2)
+    local text = "string.rep: %.0f bytes asked for, script_string allows %d"
+    error(text:format(count * width, limit), 2)
   end
   if width == 0 then return "" end
   return raw_rep(s, n, sep)
 end
 
--- gsub with a function or a table: here and not in C, because a policy's function must not run below
--- a C frame, where it could neither suspend nor be interrupted (and where LuaJIT's own gsub overflows
--- the C stack when its callback calls gsub).
+-- gsub with a function or a table: here and not in C, because a policy's function must not run
+-- below a C frame, where it could neither suspend nor be interrupted (and where LuaJIT's own gsub
+-- overflows the C stack when its callback calls gsub).
 
 local function replacement(get, repl, whole, ...)
   local value
@@ -104,7 +106,9 @@ local function gsub(s, pattern, repl, limit)
   if kind ~= "function" and kind ~= "table" then return gsub_text(s, pattern, repl, limit) end
   if type(s) == "number" then s = raw_tostring(s) end
   if type(pattern) == "number" then pattern = raw_tostring(pattern) end
-  if type(s) ~= "string" or type(pattern) ~= "string" then return gsub_text(s, pattern, "", limit) end
+  if type(s) ~= "string" or type(pattern) ~= "string" then
+    return gsub_text(s, pattern, "", limit) -- which raises
+  end
   return gsub_call(s, pattern, repl, limit and tonumber(limit) or #s + 1)
 end
 

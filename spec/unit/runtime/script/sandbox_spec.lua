@@ -4,8 +4,10 @@ local MIB = 2 ^ 20
 
 -- The frames of one hostile policy, with the question whether the state still works at the end.
 local function frames_of(row)
-  local is_endless = row.error == "script_load_time" -- the others end by themselves, on a slow machine too
-  local frames = { { "limit", "soft_bytes", tostring(8 * MIB) }, { "limit", "string_bytes", tostring(MIB) },
+  -- the others end by themselves, on a slow machine too
+  local is_endless = row.error == "script_load_time"
+  local frames = { { "limit", "soft_bytes", tostring(8 * MIB) }, { "limit", "string_bytes",
+    tostring(MIB) },
     { "limit", "load_ms", is_endless and "30" or "20000" } }
   for name, text in pairs(row.modules or {}) do frames[#frames + 1] = { "module", name, text } end
   if row.call then

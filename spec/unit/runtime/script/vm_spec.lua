@@ -25,12 +25,16 @@ describe("a state", function()
       { "local x\nerror 'no'", "policies/pay.lua:2: no" },
       { "local x\nerror('no', 0)", "policies/pay.lua:2: no" },
       { "local x\nx.y = 1", "policies/pay.lua:2: attempt to index local 'x' (a nil value)" },
-      { "local x\nerror({ kind = 'timeout', message = 'too late' })", "policies/pay.lua:2: timeout: too late" },
+      { "local x\nerror({ kind = 'timeout', message = 'too late' })",
+        "policies/pay.lua:2: timeout: too late" },
       { "local x\nerror(42)", "policies/pay.lua:2: 42" },
-      { "\n\nwhile true do end", "policies/pay.lua:3: ran longer than script_load_time allows (500ms)" },
+      { "\n\nwhile true do end",
+        "policies/pay.lua:3: ran longer than script_load_time allows (500ms)" },
       { "local x\nx = ('x'):rep(1e9)",
-        "policies/pay.lua:2: string.rep: 1000000000 bytes asked for, script_string allows 8388608" },
-      { "local x\nmath.random(0)", "policies/pay.lua:2: bad argument #1 to 'random' (interval is empty)" },
+        "policies/pay.lua:2: "
+          .. "string.rep: 1000000000 bytes asked for, script_string allows 8388608" },
+      { "local x\nmath.random(0)",
+        "policies/pay.lua:2: bad argument #1 to 'random' (interval is empty)" },
       { "local s = require 'weir.schema'\nlocal retry = s.new('retry', { max = s.any() })\n"
         .. "local function f(o) local checked = retry:check(o) return checked end\nf { mx = 1 }",
         "policies/pay.lua:4: retry: unknown option 'mx' (did you mean 'max'?)" },
@@ -44,7 +48,8 @@ describe("a state", function()
 
   it("gives the traceback of a failure, innermost frame first", function()
     local answer = load "local function f() error 'no' end\nlocal function g() f() end\ng()\n"
-    assert.equal("C: in error\npolicies/pay.lua:1: in f\npolicies/pay.lua:2: in g\npolicies/pay.lua:3: in main chunk",
+    assert.equal("C: in error\npolicies/pay.lua:1: in f\npolicies/pay.lua:2: in g\n"
+      .. "policies/pay.lua:3: in main chunk",
       answer.traceback)
   end)
 
@@ -57,6 +62,15 @@ describe("a state", function()
     assert.equal("used more memory than script_memory allows (4000000 bytes)", answers[1].message)
     assert.is_true(answers[1].peak < 5000000, answers[1].peak .. " bytes at the peak")
     assert.equal(10000, answers[2].value)
+  end)
+
+  it("blames the next file for its own fault only", function()
+    local answers = vm {
+      { "limit", "soft_bytes", "4000000" }, { "limit", "load_ms", "20000" },
+      { "load", "a.lua", "local t = {} while true do t[#t + 1] = {} end" },
+      { "load", "b.lua", "local a\nerror 'no'" },
+    }
+    assert.equal("b.lua:2: no", place(answers[2]))
   end)
 
   it("collects before it takes garbage for memory in use", function()
@@ -76,9 +90,12 @@ describe("a state", function()
     local naps = {
       "nap()", "pcall(nap)", "xpcall(nap, print)", "xpcall(error, nap)", "('x'):gsub('x', nap)",
       "table.sort({ 2, 1 }, nap)", "tostring(setmetatable({}, { __tostring = nap }))",
-      "('%s'):format(setmetatable({}, { __tostring = nap }))", "local _ = setmetatable({}, { __index = nap }).x",
-      "local _ = setmetatable({}, { __concat = nap }) .. 'x'", "for _ in nap do end", "require 'sleepy'",
-      "print(setmetatable({}, { __tostring = nap }))", "table.sort({ 2, 1, 3 }, function() return nap() end)",
+      "('%s'):format(setmetatable({}, { __tostring = nap }))",
+        "local _ = setmetatable({}, { __index = nap }).x",
+      "local _ = setmetatable({}, { __concat = nap }) .. 'x'", "for _ in nap do end",
+        "require 'sleepy'",
+      "print(setmetatable({}, { __tostring = nap }))",
+        "table.sort({ 2, 1, 3 }, function() return nap() end)",
     }
     for _, nap in ipairs(naps) do
       local answers = vm {
@@ -96,11 +113,13 @@ describe("a state", function()
       "while true do end", "while true do pcall(function() while true do end end) end",
       "local function r(n) while true do pcall(r, n) end end r(1)",
       "local function spin() while true do end end xpcall(spin, spin)",
-      "while true do pcall(string.rep, 'x', 1e9) end", "table.sort({ 2, 1 }, function() while true do end end)",
+      "while true do pcall(string.rep, 'x', 1e9) end",
+        "table.sort({ 2, 1 }, function() while true do end end)",
     }
     for _, spin in ipairs(spins) do
       local answers = vm {
-        { "load", "a.lua", "return function()\n" .. spin .. "\nend" }, { "race" }, { "load", "b.lua", "return 1" },
+        { "load", "a.lua", "return function()\n" .. spin .. "\nend" }, { "race" }, { "load",
+          "b.lua", "return 1" },
       }
       assert.equal("ran for too long without giving way", answers[2].message, spin)
       assert.equal("a.lua", answers[2].file, spin)
@@ -127,7 +146,8 @@ describe("pcall and xpcall", function()
   it("return what Lua's return", function()
     assert.same({ true, 1, 2 }, load "return { pcall(function(...) return ... end, 1, 2) }".value)
     assert.same({ false, "e" }, load "return { pcall(error, 'e') }".value)
-    assert.same({ false, "<e>" }, load "return { xpcall(error, function(e) return '<' .. e .. '>' end, 'e') }".value)
+    assert.same({ false, "<e>" },
+      load "return { xpcall(error, function(e) return '<' .. e .. '>' end, 'e') }".value)
     assert.same({ true, 7 }, load "return { xpcall(function(x) return x end, error, 7) }".value)
   end)
 
@@ -170,14 +190,16 @@ describe("require", function()
 
   it("names the cycle when modules require each other", function()
     local answer = vm {
-      { "module", "a", "require 'b'" }, { "module", "b", "require 'c'" }, { "module", "c", "\nrequire 'b'" },
+      { "module", "a", "require 'b'" }, { "module", "b", "require 'c'" }, { "module", "c",
+        "\nrequire 'b'" },
       { "load", "main.lua", "require 'a'" },
     }[1]
     assert.equal("c.lua:2: circular require: b -> c -> b", place(answer))
   end)
 
   it("says what it looked for", function()
-    assert.equal("policies/pay.lua:2: no module 'lib.x' in the bundle: looked for lib/x.lua and lib/x/init.lua",
+    assert.equal("policies/pay.lua:2: no module 'lib.x' in the bundle: "
+      .. "looked for lib/x.lua and lib/x/init.lua",
       place(load "local a\nlocal b = require 'lib.x'"))
     assert.matches("^policies/pay.lua:1: no library module 'weir.htp'; there are: .*weir%.schema",
       place(load "local a = require 'weir.htp'"))
@@ -186,7 +208,8 @@ describe("require", function()
   it("names the place inside a module that does not parse or raises, each time anew", function()
     local answers = vm {
       { "module", "bad", "local x\nx = = 1" }, { "module", "worse", "\n\nerror 'no'" },
-      { "load", "a.lua", "require 'bad'" }, { "load", "b.lua", "require 'worse'" }, { "load", "c.lua", "require 'worse'" },
+      { "load", "a.lua", "require 'bad'" }, { "load", "b.lua", "require 'worse'" }, { "load",
+        "c.lua", "require 'worse'" },
     }
     assert.equal("bad.lua:2: unexpected symbol near '='", place(answers[1]))
     assert.equal("worse.lua:3: no", place(answers[2]))
@@ -203,7 +226,8 @@ end)
 describe("sorting and joining", function()
   it("sort as Lua does, and keep equal elements in order", function()
     assert.same({ 1, 2, 3 }, load "local t = { 3, 1, 2 } table.sort(t) return t".value)
-    assert.same({ "A", "a", "ab", "b" }, load "local t = { 'b', 'ab', 'A', 'a' } table.sort(t) return t".value)
+    assert.same({ "A", "a", "ab", "b" },
+      load "local t = { 'b', 'ab', 'A', 'a' } table.sort(t) return t".value)
     assert.same({ "b1", "b2", "a1", "a2" }, load [[
       local t = { "a1", "b1", "a2", "b2" }
       table.sort(t, function(x, y) return x:sub(1, 1) > y:sub(1, 1) end)

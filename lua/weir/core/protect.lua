@@ -1,9 +1,9 @@
 --- `pcall` and `xpcall` for policies.
 ---
---- Library functions around LuaJIT's own, so that a call inside may suspend. An error that is caught
---- releases what the task opened inside (tickets, deadlines), and the nesting is bounded: a recursion
---- of pcalls at the end of the stack would otherwise catch for ever. `xpcall`'s handler runs after
---- unwinding, where the budget hook works.
+--- Library functions around LuaJIT's own, so that a call inside may suspend. An error that is
+--- caught releases what the task opened inside (tickets, deadlines), and the nesting is bounded: a
+--- recursion of pcalls at the end of the stack would otherwise catch for ever. `xpcall`'s handler
+--- runs after unwinding, where the budget hook works.
 local core = require "weir.core"
 
 local M = {}
