@@ -9,7 +9,7 @@
 ---
 --- `weir.retry { max_atempts = 5 }` then raises
 --- `policies/pay.lua:14: retry: unknown option 'max_atempts' (did you mean 'max'?)`.
---- Durations come out as nanoseconds, sizes as bytes. Every type takes `default`, `required` and `doc`.
+--- Durations come out as nanoseconds, sizes as bytes. All types take `default`, `required`, `doc`.
 local types = require "weir.core.types"
 local words = require "weir.core.words"
 
@@ -89,7 +89,7 @@ function Schema:check(given, level)
   error(self.name .. ": " .. text, (level or 2) + 1)
 end
 
---- One row for each option, sorted by key: `{ key, what, default, required, doc }`, for generated docs.
+--- One row for each option, sorted by key, for docs: `{ key, what, default, required, doc }`.
 ---@return table[]
 function Schema:rows()
   local rows = {}

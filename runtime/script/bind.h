@@ -1,8 +1,8 @@
 #pragma once
 /// What C offers the library through `weir.core`: one bind file for each concept.
 ///
-/// A bind function is a `lua_CFunction` called through `wr_vm_bind` with the core table as argument 1;
-/// it adds its fields there and returns 0. Each bind file is written in the order: type check,
+/// A bind function is a `lua_CFunction` called through `wr_vm_bind` with the core table as argument
+/// 1; it adds its fields there and returns 0. Each bind file is written in the order: type check,
 /// constructor, completion callback, methods, registration list at the end. C name from Lua name:
 /// `core.json_encode` is `l_json_encode`.
 

@@ -1,39 +1,42 @@
-// JSON text to Lua values (jansson reads) and back (base/json.h writes), without recursion.
+// JSON text to Lua values: jansson reads, this converts without recursion. Writing is
+// bind_json_encode.c.
 //
-// null is `core.json_null`; arrays carry a metatable, so that an empty one stays an array. Numbers are
-// doubles: whole ones up to 2^53 are exact both ways. Whatever is wrong is returned as nil and a
-// message, never raised: the text may be the world's.
-#include "script/bind.h"
+// null is `core.json_null`; arrays carry a metatable, so that an empty one stays an array. Numbers
+// are doubles: whole ones up to 2^53 are exact both ways. Whatever is wrong is returned as nil and
+// a message, never raised: the text may be the world's.
+#include "script/bind_json.h"
 
-#include "base/check.h"
-#include "base/json.h"
+#include "script/bind.h"
 #include "script/vm.h"
 
 #include <jansson.h>
 #include <lauxlib.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 enum {
-  DEPTH_MAX = 64,         // json_depth
-  VALUES_MAX = 500000,    // json_values: bounds jansson's tree, which the state's limit does not count
-  KEEP_BYTES = 64 * 1024, // an output buffer above this is given back after use
-  PATH_MAX_BYTES = 160,
+  DEPTH_MAX = WR_JSON_DEPTH_MAX,
+  VALUES_MAX = 500000, // json_values: bounds jansson's tree, which the state's limit does not count
 };
-
-static const double INT_MAX_EXACT = 9007199254740992.0; // 2^53
 
 static const char null_mark = 0; // its address is core.json_null
 
-static void *null_value(void)
+void *wr_bind_json_null(void)
 {
   return (void *)(uintptr_t)&null_mark;
 }
 
 static const char ARRAY_META[] = "weir.json.array";
 static const char TREE_META[] = "weir.json.tree";
-static const char OUTPUT_META[] = "weir.json.output";
+
+bool wr_bind_json_is_array(lua_State *L, int index)
+{
+  if (!lua_getmetatable(L, index)) return false;
+  luaL_getmetatable(L, ARRAY_META);
+  bool is_array = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is_array;
+}
 
 // `nil, message`.
 __attribute__((format(printf, 2, 3))) static int fail(lua_State *L, const char *format, ...)
@@ -126,7 +129,7 @@ static bool push_value(lua_State *L, json_t *node)
   case JSON_REAL: lua_pushnumber(L, json_real_value(node)); break;
   case JSON_TRUE: lua_pushboolean(L, 1); break;
   case JSON_FALSE: lua_pushboolean(L, 0); break;
-  case JSON_NULL: lua_pushlightuserdata(L, null_value()); break;
+  case JSON_NULL: lua_pushlightuserdata(L, wr_bind_json_null()); break;
   }
   return false;
 }
@@ -170,13 +173,10 @@ static void push_tree(lua_State *L, json_t *root)
     json_t *child = next_child(L, &levels[depth]);
     if (child != NULL && push_value(L, child)) {
       enter(&levels[++depth], child);
-    } else if (child != NULL) {
-      store(L, &levels[depth]);
-    } else if (depth-- == 0) {
-      return;
-    } else {
-      store(L, &levels[depth]);
+      continue;
     }
+    if (child == NULL && depth-- == 0) return;
+    store(L, &levels[depth]); // a scalar, or the container that just ended
   }
 }
 
@@ -207,274 +207,6 @@ static int l_json_decode(lua_State *L)
   return 1;
 }
 
-// Encoding.
-
-// One table on the way down. On the Lua stack it has the table and the key done last.
-struct table {
-  const void *id;
-  bool is_array;
-  int length; // arrays
-  int index;  // arrays: elements done
-};
-
-struct encoder {
-  lua_State *L;
-  struct wr_json json;
-  struct wr_buf *out;
-  int base; // stack index of the first table
-  int depth;
-  struct table tables[DEPTH_MAX];
-  char error[192];
-};
-
-static struct wr_buf *check_output(lua_State *L)
-{
-  return lua_touserdata(L, lua_upvalueindex(1));
-}
-
-static int free_output(lua_State *L)
-{
-  wr_buf_fini(lua_touserdata(L, 1));
-  return 0;
-}
-
-// Where the encoder is, as "items[3].name", for messages.
-static void print_path(struct encoder *e, char *out, size_t size)
-{
-  size_t at = 0;
-  out[0] = '\0';
-  for (int i = 0; i < e->depth && at < size; i++) {
-    const struct table *t = &e->tables[i];
-    int key = e->base + 2 * i + 1;
-    int len = 0;
-    if (t->is_array) {
-      len = snprintf(out + at, size - at, "[%d]", t->index);
-    } else if (lua_type(e->L, key) == LUA_TSTRING) {
-      len = snprintf(out + at, size - at, "%s%.40s", i > 0 ? "." : "", lua_tostring(e->L, key));
-    }
-    at += (size_t)len;
-  }
-  if (out[0] == '\0') snprintf(out, size, "the top");
-}
-
-// Sets the message with the place; returns false.
-__attribute__((format(printf, 2, 3))) static bool refuse(struct encoder *e, const char *format, ...)
-{
-  char path[PATH_MAX_BYTES];
-  char what[96];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(what, sizeof(what), format, args);
-  va_end(args);
-  print_path(e, path, sizeof(path));
-  snprintf(e->error, sizeof(e->error), "%s at %.*s", what, 80, path);
-  return false;
-}
-
-static bool has_array_mark(lua_State *L, int index)
-{
-  if (!lua_getmetatable(L, index)) return false;
-  luaL_getmetatable(L, ARRAY_META);
-  bool is_array = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return is_array;
-}
-
-// Are the keys of the table on top exactly 1..length? Sets the error for a mixture.
-static bool check_list(struct encoder *e, int length)
-{
-  lua_State *L = e->L;
-  int count = 0;
-  for (lua_pushnil(L); lua_next(L, -2); count++) {
-    lua_pop(L, 1);
-    double key = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
-    if (key < 1 || key > length || floor(key) != key) {
-      const char *type = lua_typename(L, lua_type(L, -1));
-      lua_pop(L, 1);
-      return refuse(e, "a list with a key that is no index (a %s)", type);
-    }
-  }
-  return count == length || refuse(e, "a list with holes");
-}
-
-// Opens the table on top of the stack and leaves room for its key above it.
-static bool open_table(struct encoder *e)
-{
-  lua_State *L = e->L;
-  const void *id = lua_topointer(L, -1);
-  for (int i = 0; i < e->depth; i++) {
-    if (e->tables[i].id == id) return refuse(e, "a table that contains itself");
-  }
-  if (e->depth == DEPTH_MAX) return refuse(e, "more than %d levels deep", DEPTH_MAX);
-  size_t length = lua_objlen(L, -1);
-  bool is_marked = has_array_mark(L, lua_gettop(L));
-  if (length > INT32_MAX) return refuse(e, "a list that is too long");
-  if (length > 0 && !is_marked && !check_list(e, (int)length)) return false;
-  bool is_array = length > 0 || is_marked;
-  e->tables[e->depth++] = (struct table){.id = id, .is_array = is_array, .length = (int)length};
-  lua_pushnil(L);
-  if (is_array) {
-    wr_json_array(&e->json);
-  } else {
-    wr_json_object(&e->json);
-  }
-  return true;
-}
-
-static void close_table(struct encoder *e)
-{
-  if (e->tables[--e->depth].is_array) {
-    wr_json_array_end(&e->json);
-  } else {
-    wr_json_object_end(&e->json);
-  }
-}
-
-// Writes the value on top and pops it, or opens it when it is a table.
-static bool write_value(struct encoder *e)
-{
-  lua_State *L = e->L;
-  struct wr_str text;
-  double number;
-  switch (lua_type(L, -1)) {
-  case LUA_TTABLE: return open_table(e);
-  case LUA_TSTRING:
-    text.ptr = lua_tolstring(L, -1, &text.len);
-    wr_json_str(&e->json, text);
-    break;
-  case LUA_TNUMBER:
-    number = lua_tonumber(L, -1);
-    if (!isfinite(number)) return refuse(e, "a number that JSON has no word for (%g)", number);
-    if (floor(number) == number && fabs(number) <= INT_MAX_EXACT) {
-      wr_json_int(&e->json, (int64_t)number);
-    } else {
-      wr_json_num(&e->json, number);
-    }
-    break;
-  case LUA_TBOOLEAN: wr_json_bool(&e->json, lua_toboolean(L, -1)); break;
-  case LUA_TNIL: wr_json_null(&e->json); break;
-  case LUA_TLIGHTUSERDATA:
-    if (lua_touserdata(L, -1) != null_value()) return refuse(e, "a userdata");
-    wr_json_null(&e->json);
-    break;
-  default: return refuse(e, "a %s", luaL_typename(L, -1));
-  }
-  lua_pop(L, 1);
-  return true;
-}
-
-// Pushes the next value of the innermost table. 1, or 0 at its end (table and key popped), -1 refused.
-static int next_value(struct encoder *e)
-{
-  lua_State *L = e->L;
-  struct table *t = &e->tables[e->depth - 1];
-  if (t->is_array) {
-    if (t->index == t->length) {
-      lua_pop(L, 2);
-      return 0;
-    }
-    lua_rawgeti(L, -2, ++t->index);
-    return 1;
-  }
-  if (!lua_next(L, -2)) {
-    lua_pop(L, 1);
-    return 0;
-  }
-  if (lua_type(L, -2) != LUA_TSTRING) {
-    refuse(e, "a key that is no string (a %s) in an object", luaL_typename(L, -2));
-    return -1;
-  }
-  struct wr_str key;
-  key.ptr = lua_tolstring(L, -2, &key.len);
-  wr_json_key_str(&e->json, key);
-  return 1;
-}
-
-// Writes the value on top of the stack. False with the error set.
-static bool encode(struct encoder *e)
-{
-  e->base = lua_gettop(e->L);
-  if (!write_value(e)) return false;
-  while (e->depth > 0 && !e->json.failed) {
-    int more = next_value(e);
-    if (more < 0 || (more > 0 && !write_value(e))) return false;
-    if (more == 0) close_table(e);
-  }
-  if (!e->json.failed) return true;
-  snprintf(e->error, sizeof(e->error), "the text is longer than script_string allows (%zu)",
-           e->out->max);
-  return false;
-}
-
-// Layout of finished text: two spaces a level. Adds to `luaL_Buffer`.
-
-static void indent(luaL_Buffer *b, int depth)
-{
-  luaL_addchar(b, '\n');
-  for (int i = 0; i < depth; i++) luaL_addlstring(b, "  ", 2);
-}
-
-// Length of the string literal at the start of `text`, with its quotes.
-static size_t literal_length(struct wr_str text)
-{
-  size_t i = 1;
-  while (i < text.len && text.ptr[i] != '"') i += text.ptr[i] == '\\' ? 2 : 1;
-  return i + 1;
-}
-
-static void push_pretty(lua_State *L, struct wr_str text)
-{
-  luaL_Buffer b;
-  int depth = 0;
-  luaL_buffinit(L, &b);
-  for (size_t i = 0; i < text.len; i++) {
-    char c = text.ptr[i];
-    if (c == '"') {
-      size_t len = literal_length((struct wr_str){text.ptr + i, text.len - i});
-      luaL_addlstring(&b, text.ptr + i, len);
-      i += len - 1;
-      continue;
-    }
-    bool opens = c == '{' || c == '[';
-    bool is_empty = opens && (text.ptr[i + 1] == '}' || text.ptr[i + 1] == ']');
-    if (c == '}' || c == ']') indent(&b, --depth);
-    luaL_addchar(&b, c);
-    if (is_empty) luaL_addchar(&b, text.ptr[++i]);
-    if (c == ':') luaL_addchar(&b, ' ');
-    if (opens && !is_empty) depth++;
-    if ((opens && !is_empty) || c == ',') indent(&b, depth);
-  }
-  luaL_pushresult(&b);
-}
-
-// core.json_encode(value [, pretty]): the text; or nil and what cannot be written, and where.
-static int l_json_encode(lua_State *L)
-{
-  luaL_checkany(L, 1);
-  lua_settop(L, 2);
-  luaL_checkstack(L, 2 * DEPTH_MAX + 8, "too deep");
-  struct wr_buf *out = check_output(L);
-  wr_buf_clear(out);
-  out->max = wr_vm_of(L)->limits.string_bytes;
-  struct encoder e = {.L = L, .out = out};
-  wr_json_init(&e.json, out);
-  lua_pushvalue(L, 1);
-  bool ok = encode(&e);
-  if (!ok) {
-    lua_pushnil(L);
-    lua_pushstring(L, e.error);
-  } else if (lua_toboolean(L, 2)) {
-    push_pretty(L, wr_buf_str(out));
-  } else {
-    lua_pushlstring(L, wr_buf_head(out), out->len);
-  }
-  if (out->cap > KEEP_BYTES) {
-    wr_buf_fini(out);
-    wr_buf_init(out, 1);
-  }
-  return ok ? 1 : 2;
-}
-
 // core.json_array(list): marks `list` (or a new table) as an array and returns it.
 static int l_json_array(lua_State *L)
 {
@@ -483,7 +215,7 @@ static int l_json_array(lua_State *L)
     lua_newtable(L);
   }
   luaL_checktype(L, 1, LUA_TTABLE);
-  if (lua_getmetatable(L, 1) && !has_array_mark(L, 1)) {
+  if (lua_getmetatable(L, 1) && !wr_bind_json_is_array(L, 1)) {
     return luaL_argerror(L, 1, "a table without a metatable expected");
   }
   luaL_getmetatable(L, ARRAY_META);
@@ -513,14 +245,8 @@ int wr_bind_json(lua_State *L)
   lua_settop(L, 1);
   new_meta(L, ARRAY_META, NULL);
   new_meta(L, TREE_META, free_tree);
-  new_meta(L, OUTPUT_META, free_output);
   luaL_setfuncs(L, functions, 0);
-  lua_pushlightuserdata(L, null_value());
+  lua_pushlightuserdata(L, wr_bind_json_null());
   lua_setfield(L, 1, "json_null");
-  wr_buf_init(lua_newuserdata(L, sizeof(struct wr_buf)), 1);
-  luaL_getmetatable(L, OUTPUT_META);
-  lua_setmetatable(L, -2);
-  lua_pushcclosure(L, l_json_encode, 1);
-  lua_setfield(L, 1, "json_encode");
-  return 0;
+  return wr_bind_json_encode(L);
 }

@@ -1,5 +1,6 @@
-// string.find, match, gmatch and gsub over script/pattern.h, with the arguments and results of Lua's.
-// No Lua function is called from here: gsub with a function or table is lua/weir/core/text.lua.
+// string.find, match, gmatch and gsub over script/pattern.h, with the arguments and results of
+// Lua's. No Lua function is called from here: gsub with a function or table is
+// lua/weir/core/text.lua.
 #include "script/bind.h"
 
 #include "script/pattern.h"
@@ -85,8 +86,9 @@ static int push_range(lua_State *L, size_t start, size_t end)
 
 static int find_plain(lua_State *L, struct wr_str subject, struct wr_str needle, size_t at)
 {
-  const char *hit = needle.len == 0 ? subject.ptr + at
-                                    : memmem(subject.ptr + at, subject.len - at, needle.ptr, needle.len);
+  const char *hit = needle.len == 0
+                        ? subject.ptr + at
+                        : memmem(subject.ptr + at, subject.len - at, needle.ptr, needle.len);
   if (hit == NULL) {
     lua_pushnil(L);
     return 1;
@@ -129,9 +131,9 @@ static int l_match(lua_State *L)
   return find_or_match(L, false);
 }
 
-// core.pattern_next(s, pattern, from): first, last and captures (or the whole match) of the next match
-// at or after `from`; with an anchor only at `from`. False and a message when the pattern is at fault:
-// the caller is library code and knows whose line to name.
+// core.pattern_next(s, pattern, from): first, last and captures (or the whole match) of the next
+// match at or after `from`; with an anchor only at `from`. False and a message when the pattern is
+// at fault: the caller is library code and knows whose line to name.
 static int l_pattern_next(lua_State *L)
 {
   struct wr_str subject = check_str(L, 1);
@@ -242,8 +244,7 @@ static int l_gsub(lua_State *L)
   struct wr_str subject = check_str(L, 1);
   struct wr_str pattern = check_str(L, 2);
   int type = lua_type(L, 3);
-  luaL_argcheck(L, type == LUA_TSTRING || type == LUA_TNUMBER, 3,
-                "string/function/table expected");
+  luaL_argcheck(L, type == LUA_TSTRING || type == LUA_TNUMBER, 3, "string/function/table expected");
   struct wr_str repl = check_str(L, 3);
   double limit = luaL_optnumber(L, 4, (lua_Number)subject.len + 1);
   bool anchored = cut_anchor(&pattern);
@@ -273,18 +274,33 @@ static int l_gsub(lua_State *L)
   return 2;
 }
 
-// core.format_shows_address(format): it has a %p.
-static int l_format_shows_address(lua_State *L)
+static bool shows_address(struct wr_str f)
 {
-  struct wr_str f = check_str(L, 1);
-  bool found = false;
-  for (size_t i = 0; i < f.len && !found; i++) {
+  for (size_t i = 0; i < f.len; i++) {
     if (f.ptr[i] != '%') continue;
     for (i++; i < f.len && memchr("-+ #0123456789.", f.ptr[i], 15) != NULL;) i++;
-    found = i < f.len && f.ptr[i] == 'p';
+    if (i < f.len && f.ptr[i] == 'p') return true;
   }
-  lua_pushboolean(L, found);
-  return 1;
+  return false;
+}
+
+// core.format_needs(format, ...): nil when string.format may have these arguments as they are;
+// "address" when the format has a %p, "text" when some argument is an object.
+static int l_format_needs(lua_State *L)
+{
+  if (lua_type(L, 1) == LUA_TSTRING && shows_address(check_str(L, 1))) {
+    lua_pushliteral(L, "address");
+    return 1;
+  }
+  for (int i = lua_gettop(L); i > 1; i--) {
+    int type = lua_type(L, i);
+    if (type == LUA_TNIL || type == LUA_TBOOLEAN || type == LUA_TNUMBER || type == LUA_TSTRING) {
+      continue;
+    }
+    lua_pushliteral(L, "text");
+    return 1;
+  }
+  return 0;
 }
 
 static const luaL_Reg functions[] = {
@@ -293,7 +309,7 @@ static const luaL_Reg functions[] = {
     {"gmatch", l_gmatch},
     {"gsub", l_gsub},
     {"pattern_next", l_pattern_next},
-    {"format_shows_address", l_format_shows_address},
+    {"format_needs", l_format_needs},
     {NULL, NULL},
 };
 

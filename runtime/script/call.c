@@ -10,9 +10,15 @@
 
 enum { TRACEBACK_LEVELS = 24 };
 
+// Cuts at `size`; control bytes that a script put into a message do not reach a terminal.
 static void copy(char *out, size_t size, struct wr_str text)
 {
-  snprintf(out, size, "%.*s", WR_STR_ARG(text));
+  size_t len = text.len < size ? text.len : size - 1;
+  for (size_t i = 0; i < len; i++) {
+    char c = text.ptr[i];
+    out[i] = (c >= 0 && c < ' ' && c != '\n' && c != '\t') || c == 127 ? '?' : c;
+  }
+  out[len] = '\0';
 }
 
 void wr_call_error_set(struct wr_script_error *e, const char *file, int line, const char *format,
@@ -62,21 +68,25 @@ void wr_call_error_text(const struct wr_script_error *e, char *out, size_t size)
 
 // Reading a stack. None of this allocates in the state, so it is safe when memory is what ran out.
 
+// The innermost line of a policy; of the library when no policy is on the stack.
 static void read_place(lua_State *L, struct wr_script_error *out)
 {
   lua_Debug frame;
+  out->line = 0;
   for (int level = 0; lua_getstack(L, level, &frame); level++) {
     lua_getinfo(L, "Sl", &frame);
-    if (frame.currentline <= 0) continue;
+    bool is_library = strncmp(frame.short_src, "weir/", 5) == 0;
+    if (frame.currentline <= 0 || (is_library && out->line > 0)) continue;
     copy(out->file, sizeof(out->file), wr_str_of(frame.short_src));
     out->line = frame.currentline;
-    return;
+    if (!is_library) return;
   }
 }
 
 static int print_frame(const lua_Debug *frame, char *out, size_t size)
 {
-  if (*frame->what == 'C') return snprintf(out, size, "C: in %s\n", frame->name ? frame->name : "?");
+  if (*frame->what == 'C')
+    return snprintf(out, size, "C: in %s\n", frame->name ? frame->name : "?");
   if (*frame->what == 'm') {
     return snprintf(out, size, "%s:%d: in main chunk\n", frame->short_src, frame->currentline);
   }
@@ -155,7 +165,6 @@ static void read_stop(lua_State *L, int stop, struct wr_script_error *out)
   char text[WR_DURATION_TEXT];
   read_traceback(L, out);
   out->file[0] = '\0';
-  out->line = 0;
   read_place(L, out);
   if (stop == WR_VM_STOP_MEMORY) {
     snprintf(out->message, sizeof(out->message),

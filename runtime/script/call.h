@@ -1,9 +1,9 @@
 #pragma once
 /// The one place where a Lua error becomes ours.
 ///
-/// Every entry into Lua from C is protected: by `wr_vm_call` here, or by `lua_resume` in task.c, which
-/// then describes the dead coroutine with `wr_call_describe`. Nothing here runs Lua code of its own:
-/// an error object's `__tostring` is not trusted, only its raw `message` field is read.
+/// Every entry into Lua from C is protected: by `wr_vm_call` here, or by `lua_resume` in task.c,
+/// which then describes the dead coroutine with `wr_call_describe`. Nothing here runs Lua code of
+/// its own: an error object's `__tostring` is not trusted, only its raw `message` field is read.
 
 #include "base/str.h"
 
@@ -20,19 +20,19 @@ struct wr_script_error {
 };
 
 /// Sets place and formatted message, no traceback.
-__attribute__((format(printf, 4, 5))) void wr_call_error_set(struct wr_script_error *e,
-                                                             const char *file, int line,
-                                                             const char *format, ...);
+__attribute__((format(printf, 4, 5))) void
+wr_call_error_set(struct wr_script_error *e, const char *file, int line, const char *format, ...);
 
-/// Fills `e` from a message of the form "file:line: text"; without a place, file and line stay as they
-/// are.
+/// Fills `e` from a message of the form "file:line: text"; without a place, file and line stay as
+/// they are.
 void wr_call_error_parse(struct wr_script_error *e, struct wr_str message);
 
 /// "file:line: message", or only the message, into `out` (NUL-terminated, cut at `size`).
 void wr_call_error_text(const struct wr_script_error *e, char *out, size_t size);
 
-/// Calls the function below its `nargs` arguments on the stack. True with exactly `nresults` results
-/// (or all of them for LUA_MULTRET); false with `out` filled and function and arguments gone.
+/// Calls the function below its `nargs` arguments on the stack. True with exactly `nresults`
+/// results (or all of them for LUA_MULTRET); false with `out` filled and function and arguments
+/// gone.
 bool wr_vm_call(lua_State *L, int nargs, int nresults, struct wr_script_error *out);
 
 /// The message handler of `wr_vm_call`, for vm.c to register.

@@ -181,8 +181,8 @@ static bool open_capture(struct matcher *t)
   struct wr_pattern *m = t->m;
   if (m->captures == WR_PATTERN_CAPTURES_MAX) return fail_with(m, "too many captures");
   bool is_position = pat(m, t->p + 1) == ')';
-  m->capture[m->captures++] = (struct wr_pattern_capture){
-      t->s, is_position ? WR_PATTERN_POSITION : WR_PATTERN_UNFINISHED};
+  m->capture[m->captures++] =
+      (struct wr_pattern_capture){t->s, is_position ? WR_PATTERN_POSITION : WR_PATTERN_UNFINISHED};
   push(t, CHOICE_OPEN);
   t->p += is_position ? 2 : 1;
   return true;
@@ -353,7 +353,11 @@ void wr_pattern_init(struct wr_pattern *m, struct wr_str subject, struct wr_str 
 
 bool wr_pattern_at(struct wr_pattern *m, size_t at, size_t *end)
 {
-  struct matcher t = {.m = m, .s = at, .p = 0, .depth = 0};
+  struct matcher t; // not cleared as a whole: the choices are 10 KB and mostly unused
+  t.m = m;
+  t.s = at;
+  t.p = 0;
+  t.depth = 0;
   m->captures = 0;
   while (m->error == NULL) {
     if (t.p >= m->pattern.len) break;

@@ -2,11 +2,11 @@
 /// Lua 5.1 patterns with a step limit: the same matches as LuaJIT's own, but never for ever.
 ///
 /// An iterative matcher with an explicit stack of choices: depth is bounded by the pattern's length
-/// and refused above `WR_PATTERN_DEPTH_MAX`; each look at a byte, a set member or an item is a step.
-/// Two differences: a zero byte in the pattern stands for itself and does not end the pattern, and a
-/// capture that is still open at the end is an error even for a gsub that does not use it.
-/// Malformed parts of a pattern are noticed when the match reaches them, as in Lua. Pure: no Lua, no
-/// clock, no allocation. Any thread.
+/// and refused above `WR_PATTERN_DEPTH_MAX`; each look at a byte, a set member or an item is a
+/// step. Two differences: a zero byte in the pattern stands for itself and does not end the
+/// pattern, and a capture that is still open at the end is an error even for a gsub that does not
+/// use it. Malformed parts of a pattern are noticed when the match reaches them, as in Lua. Pure:
+/// no Lua, no clock, no allocation. Any thread.
 
 #include "base/str.h"
 
@@ -30,11 +30,11 @@ struct wr_pattern_capture {
 
 struct wr_pattern {
   struct wr_str subject;
-  struct wr_str pattern;  ///< without the anchor
-  uint64_t steps_left;    ///< set by init; may be lowered
-  uint64_t steps;         ///< read-only: the limit that init chose
-  const char *error;      ///< read-only: constant text; NULL while all is well
-  int captures;           ///< read-only, after a match
+  struct wr_str pattern; ///< without the anchor
+  uint64_t steps_left;   ///< set by init; may be lowered
+  uint64_t steps;        ///< read-only: the limit that init chose
+  const char *error;     ///< read-only: constant text; NULL while all is well
+  int captures;          ///< read-only, after a match
   struct wr_pattern_capture capture[WR_PATTERN_CAPTURES_MAX];
 };
 
@@ -42,7 +42,8 @@ struct wr_pattern {
 void wr_pattern_init(struct wr_pattern *m, struct wr_str subject, struct wr_str pattern);
 
 /// Tries to match at subject offset `at` <= length. True with the end offset in `*end` and the
-/// captures set; false when there is none, or with `error` set. All captures of a match are finished.
+/// captures set; false when there is none, or with `error` set. All captures of a match are
+/// finished.
 bool wr_pattern_at(struct wr_pattern *m, size_t at, size_t *end);
 
 /// First match at or after `*at`, which becomes its start. Otherwise like `wr_pattern_at`.

@@ -17,7 +17,7 @@ enum {
   HARD_FACTOR = 8,
   STRING_BYTES_DEFAULT = 8 << 20,
   LOAD_INSTRUCTIONS = 1000, // between two looks at the clock during a load
-  GC_STEP_MUL = 400,        // collect twice as fast as LuaJIT's default: short pauses, less overshoot
+  GC_STEP_MUL = 400, // collect twice as fast as LuaJIT's default: short pauses, less overshoot
 };
 
 // Memory.
@@ -60,11 +60,15 @@ static void on_count(lua_State *L, lua_Debug *frame)
   (void)frame;
   struct wr_vm *vm = wr_vm_of(L);
   if (vm->stop == WR_VM_RUNS) {
-    bool is_late = vm->load_until_ns != 0 && vm->host.clock(vm->owner) >= vm->load_until_ns;
-    if (!is_late) return;
+    if (vm->load_until_ns == 0) {
+      lua_sethook(L, NULL, 0, 0); // armed by a thread that came after the disarming
+      return;
+    }
+    if (vm->host.clock(vm->owner) < vm->load_until_ns) return;
     wr_vm_interrupt(vm, WR_VM_STOP_TIME);
   }
   if (vm->stop == WR_VM_STOP_MEMORY && relieve(vm, L)) return;
+  vm->has_stopped = true;
   // A raise can be caught for ever, a yield cannot. Below a C frame only the raise is possible; it
   // is repeated at every instruction until there is no C frame left.
   if (lua_isyieldable(L)) {
@@ -89,7 +93,9 @@ enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm)
   } else if (why != WR_VM_RUNS) {
     lua_sethook(vm->L, NULL, 0, 0);
   }
-  return (enum wr_vm_stop)why;
+  bool has_stopped = vm->has_stopped;
+  vm->has_stopped = false;
+  return has_stopped ? (enum wr_vm_stop)why : WR_VM_RUNS;
 }
 
 // Opening.
@@ -114,7 +120,8 @@ static void bind(lua_State *L, lua_CFunction function)
   lua_call(L, 1, 0);
 }
 
-// Runs protected. Only these libraries exist in the state at all: no package, io, os, debug, jit, ffi.
+// Runs protected. Only these libraries exist in the state at all: no package, io, os, debug, jit,
+// ffi.
 static int open_worlds(lua_State *L)
 {
   struct wr_vm *vm = wr_vm_of(L);
@@ -269,6 +276,7 @@ bool wr_vm_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
   lua_State *co = lua_tothread(L, -1);
   if (!run(vm, co, err)) {
     lua_pop(L, 1);
+    lua_gc(L, LUA_GCCOLLECT, 0); // what it hoarded must not count against the next
     return false;
   }
   lua_settop(co, 1); // the first result, or nil

@@ -10,8 +10,8 @@
 /// from another thread or a signal handler. Nothing here knows tasks: the layer above hangs on
 /// `owner` and the functions in `wr_vm_host`.
 ///
-/// Life: `wr_vm_open`, `wr_vm_bind` for each concept, `wr_vm_open_library`, `wr_vm_load` of the main
-/// file, `wr_vm_freeze`, then calls (`wr_vm_call` or tasks) until `wr_vm_close`.
+/// Life: `wr_vm_open`, `wr_vm_bind` for each concept, `wr_vm_open_library`, `wr_vm_load` of the
+/// main file, `wr_vm_freeze`, then calls (`wr_vm_call` or tasks) until `wr_vm_close`.
 
 #include "base/str.h"
 
@@ -58,6 +58,7 @@ struct wr_vm {
   uint64_t refused;           ///< read-only: allocations the hard cap refused
   uint64_t relieved;          ///< read-only: times a full collection brought use below the soft cap
   bool is_frozen;             ///< read-only
+  bool has_stopped;           ///< private: the hook acted on `stop`
   _Atomic int stop;           ///< private: enum wr_vm_stop waiting for the hook
   uint64_t load_until_ns;     ///< private: end of the load budget, 0 outside of a load
   struct wr_script_error *catching; ///< private: where wr_vm_call's handler writes
@@ -66,13 +67,15 @@ struct wr_vm {
   int catch_ref;
 };
 
-/// Creates the state with both worlds, `weir.core` filled by this folder's own files. `vm` is caller's
-/// memory and must not move; `owner`, `host` and `limits` are copied. Zero, or -1 with `err` filled
-/// (the limits are too low to start, or the embedded library does not parse); nothing to close then.
+/// Creates the state with both worlds, `weir.core` filled by this folder's own files. `vm` is
+/// caller's memory and must not move; `owner`, `host` and `limits` are copied. Zero, or -1 with
+/// `err` filled (the limits are too low to start, or the embedded library does not parse); nothing
+/// to close then.
 int wr_vm_open(struct wr_vm *vm, void *owner, const struct wr_vm_host *host,
                const struct wr_vm_limits *limits, struct wr_script_error *err);
 
-/// Closes the state and frees all of it; collects every userdata. A closed `vm` may be closed again.
+/// Closes the state and frees all of it; collects every userdata. A closed `vm` may be closed
+/// again.
 void wr_vm_close(struct wr_vm *vm);
 
 /// The `vm` of any thread of its state; never NULL. Costs one load.
@@ -93,19 +96,20 @@ bool wr_vm_bind(struct wr_vm *vm, lua_CFunction bind, struct wr_script_error *er
 /// Loads lua/weir/init.lua; call after all binds. True, or false with `err` filled.
 bool wr_vm_open_library(struct wr_vm *vm, struct wr_script_error *err);
 
-/// Runs `text` as a main chunk of the policy world, named `path`, within the load budget. It may not
-/// suspend. True with the chunk's first result (or nil) pushed on `vm->L`; false with `err` filled and
-/// nothing pushed. Whatever the script does, this returns.
+/// Runs `text` as a main chunk of the policy world, named `path`, within the load budget. It may
+/// not suspend. True with the chunk's first result (or nil) pushed on `vm->L`; false with `err`
+/// filled and nothing pushed. Whatever the script does, this returns.
 bool wr_vm_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
                 struct wr_script_error *err);
 
 /// Ends the time of declarations: from now on a policy that assigns a global raises.
 void wr_vm_freeze(struct wr_vm *vm);
 
-/// Arms the hook: what runs in the state yields (or raises, below a C frame) at its next instruction,
-/// again and again until `wr_vm_take_stop`. Callable from any thread and from a signal handler.
+/// Arms the hook: what runs in the state yields (or raises, below a C frame) at its next
+/// instruction, again and again until `wr_vm_take_stop`. Callable from any thread and from a signal
+/// handler.
 void wr_vm_interrupt(struct wr_vm *vm, enum wr_vm_stop why);
 
-/// Disarms and tells whether, and why, the script that just came back was interrupted. Call it after
-/// every resume: a coroutine that was interrupted must be thrown away, never resumed.
+/// Disarms and tells whether, and why, the hook stopped the script that just came back. Call it
+/// after every resume: a coroutine that was interrupted must be thrown away, never resumed.
 enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm);

@@ -3,12 +3,12 @@
 //   KIND NAME LENGTH\n<LENGTH bytes>
 //
 //   module NAME   adds a file of the bundle, found by require "NAME"
-//   limit NAME    sets soft_bytes, string_bytes or load_ms (the bytes are the number) for the next state
-//   load NAME     runs a main chunk named NAME; answers its result or its error
-//   call NAME     calls the function that the last load returned, on the main thread
-//   freeze -      ends the time of declarations
-//   core -        runs a chunk in the library world; gets the core table
-//   reset -       closes the state, forgets bundle and limits; answers what the state held
+//   limit NAME    sets soft_bytes, string_bytes or load_ms (the bytes are the number) for the next
+//   state load NAME     runs a main chunk named NAME; answers its result or its error call NAME
+//   calls the function that the last load returned, on the main thread race NAME     calls that
+//   function in a coroutine while a thread interrupts the state freeze -      ends the time of
+//   declarations core -        runs a chunk in the library world; gets the core table reset -
+//   closes the state, forgets bundle and limits; answers what the state held
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/json.h"
@@ -18,8 +18,10 @@
 #include "script/vm.h"
 
 #include <lauxlib.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { MODULES_MAX = 32, NAME_MAX_BYTES = 128, LINE_MAX_BYTES = 64 << 20 };
 
@@ -154,6 +156,7 @@ static void answer(struct host *h, bool ok, const struct wr_script_error *err, u
   wr_json_field_num(&json, "ms", (double)(wr_loop_clock() - began_ns) / 1e6);
   wr_json_field_uint(&json, "used", h->vm.used_bytes);
   wr_json_field_uint(&json, "peak", h->vm.peak_bytes);
+  wr_json_field_uint(&json, "relieved", h->vm.relieved);
   wr_json_field_str(&json, "printed", wr_buf_str(&h->printed));
   wr_buf_clear(&h->printed);
   if (ok) {
@@ -167,12 +170,25 @@ static void answer(struct host *h, bool ok, const struct wr_script_error *err, u
 
 // Frames.
 
+// core.nap(): suspends, as a yielding binding does.
+static int l_nap(lua_State *L)
+{
+  return lua_yield(L, 0);
+}
+
+static int bind_nap(lua_State *L)
+{
+  lua_pushcfunction(L, l_nap);
+  lua_setfield(L, 1, "nap");
+  return 0;
+}
+
 static bool open_vm(struct host *h, struct wr_script_error *err)
 {
   if (h->is_open) return true;
   h->is_open = wr_vm_open(&h->vm, h, &functions, &h->limits, err) == 0;
   h->result_ref = LUA_NOREF;
-  return h->is_open;
+  return h->is_open && wr_vm_bind(&h->vm, bind_nap, err);
 }
 
 static void keep_result(struct host *h)
@@ -201,6 +217,33 @@ static void do_call(struct host *h)
   bool ok = wr_vm_call(h->vm.L, 0, 1, &err);
   (void)wr_vm_take_stop(&h->vm);
   answer(h, ok, &err, began_ns);
+}
+
+static void *interrupt_later(void *arg)
+{
+  usleep(10000);
+  wr_vm_interrupt(arg, WR_VM_STOP_TIME);
+  return NULL;
+}
+
+static void do_race(struct host *h)
+{
+  struct wr_script_error err;
+  uint64_t began_ns = wr_loop_clock();
+  pthread_t thread;
+  lua_State *co = lua_newthread(h->vm.L);
+  lua_rawgeti(co, LUA_REGISTRYINDEX, h->result_ref);
+  WR_CHECK(pthread_create(&thread, NULL, interrupt_later, &h->vm) == 0);
+  int status = lua_resume(co, 0);
+  pthread_join(thread, NULL);
+  enum wr_vm_stop stop = wr_vm_take_stop(&h->vm);
+  if (status != 0) wr_call_describe(co, (int)stop, &err);
+  if (status == 0) {
+    lua_settop(co, 1);
+    lua_xmove(co, h->vm.L, 1);
+  }
+  answer(h, status == 0, &err, began_ns);
+  lua_pop(h->vm.L, 1); // the coroutine
 }
 
 static void do_core(struct host *h, struct wr_str text)
@@ -253,6 +296,8 @@ static void do_frame(struct host *h, const char *kind, const char *name, struct 
     do_load(h, name, text);
   } else if (strcmp(kind, "call") == 0) {
     do_call(h);
+  } else if (strcmp(kind, "race") == 0) {
+    do_race(h);
   } else if (strcmp(kind, "core") == 0) {
     do_core(h, text);
   } else if (strcmp(kind, "freeze") == 0) {

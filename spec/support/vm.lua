@@ -4,7 +4,8 @@
 ---     answers[1].value --> 1
 ---
 --- One answer for each load, call, core and reset, in order: `{ ok, value | file, line, message,
---- traceback, ms, used, peak, printed }`. Fails when the process does not end by itself and cleanly.
+--- traceback, ms, used, peak, printed }`. Fails when the process does not end by itself and
+--- cleanly.
 local cjson = require "cjson"
 
 local preset = os.getenv "WEIR_PRESET" or "dev"

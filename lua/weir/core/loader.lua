@@ -70,8 +70,8 @@ local function open_module(name, level)
   if chunk then return chunk end
   if message then error(message, 0) end
   local path = name:gsub("%.", "/")
-  error(("no module '%s' in the bundle: looked for %s.lua and %s/init.lua"):format(name, path, path),
-    level)
+  local text = "no module '%s' in the bundle: looked for %s.lua and %s/init.lua"
+  error(text:format(name, path, path), level)
 end
 
 local require_module = loader(open_module, {})

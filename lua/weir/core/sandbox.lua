@@ -4,11 +4,11 @@
 ---   load loadstring loadfile dofile module package   code that was not in the bundle, bytecode
 ---   getfenv setfenv _G                               a way to the library's globals
 ---   debug jit ffi newproxy collectgarbage gcinfo     a way below the language
----   coroutine                                        a nested one crashes LuaJIT; the host suspends
+---   coroutine                                        nested ones crash LuaJIT; the host suspends
 ---   io os                                            blocking, and time comes from `weir.now`
 ---   string.dump math.randomseed                      bytecode; randomness is the worker's
 local core = require "weir.core"
-local guard = require "weir.core.guard"
+local protect = require "weir.core.protect"
 local text = require "weir.core.text"
 local lists = require "weir.core.lists"
 
@@ -56,7 +56,9 @@ local own_metatables = raw_setmetatable({}, { __mode = "k" })
 
 local function policy_setmetatable(t, mt)
   if type(mt) == "table" then
-    if rawget(mt, "__gc") ~= nil then error("setmetatable: __gc is not available to policies", 2) end
+    if rawget(mt, "__gc") ~= nil then
+      error("setmetatable: __gc is not available to policies", 2)
+    end
     own_metatables[mt] = true
   end
   local current = type(t) == "table" and raw_getmetatable(t)
@@ -91,13 +93,13 @@ local function copy(names, from)
 end
 
 local function builtins(require)
-  local b = copy("assert error ipairs next pairs rawequal rawget select tonumber type unpack _VERSION",
-    _G)
-  b.pcall, b.xpcall = guard.pcall, guard.xpcall
+  local b = copy([[assert error ipairs next pairs rawequal rawget select tonumber type unpack
+    _VERSION]], _G)
+  b.pcall, b.xpcall = protect.pcall, protect.xpcall
   b.setmetatable, b.getmetatable = policy_setmetatable, policy_getmetatable
   b.rawset, b.tostring, b.print, b.require = policy_rawset, text.tostring, policy_print, require
-  local math_table = copy("abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp "
-    .. "log log10 max min modf pi pow rad sin sinh sqrt tan tanh", math)
+  local math_table = copy([[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge
+    ldexp log log10 max min modf pi pow rad sin sinh sqrt tan tanh]], math)
   math_table.random = core.random
   b.math = M.facade(math_table)
   b.string = M.facade(text.library)
@@ -129,10 +131,9 @@ function M.environment(require)
 end
 
 -- The library does not need them either: an escape into its globals should find nothing.
-for _, name in ipairs { "load", "loadstring", "loadfile", "dofile", "getfenv", "setfenv", "newproxy",
-  "collectgarbage", "gcinfo", "print" } do
-  _G[name] = nil
-end
+local unneeded = [[load loadstring loadfile dofile getfenv setfenv newproxy collectgarbage gcinfo
+  print]]
+for name in unneeded:gmatch "%S+" do _G[name] = nil end
 string.dump = nil
 
 return M

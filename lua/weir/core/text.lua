@@ -6,8 +6,11 @@ local M = {}
 local raw_tostring, raw_format, raw_rep = tostring, string.format, string.rep
 local raw_getmetatable, type, error, rawget = getmetatable, type, error, rawget
 local pattern_next, gsub_text, sub = core.pattern_next, core.gsub, string.sub
+local format_needs = core.format_needs
 
-local is_object = { table = true, ["function"] = true, userdata = true, thread = true, cdata = true }
+local is_object = {
+  table = true, ["function"] = true, userdata = true, thread = true, cdata = true,
+}
 
 --- Lua's tostring, but an object without `__tostring` is only the name of its type: no addresses.
 ---@async
@@ -23,20 +26,13 @@ function M.tostring(value)
   return result
 end
 
-local function has_object(n, ...)
-  for i = 1, n do
-    if is_object[type((select(i, ...)))] then return true end
-  end
-  return false
-end
-
 local function format(fmt, ...)
-  if type(fmt) == "string" and core.format_shows_address(fmt) then
+  local need = format_needs(fmt, ...)
+  if not need then return raw_format(fmt, ...) end
+  if need == "address" then
     error("string.format: '%p' is not available: it shows addresses", 2)
   end
-  local n = select("#", ...)
-  if not has_object(n, ...) then return raw_format(fmt, ...) end
-  local args = { ... }
+  local n, args = select("#", ...), { ... }
   for i = 1, n do
     if is_object[type(args[i])] then args[i] = M.tostring(args[i]) end
   end
@@ -48,16 +44,16 @@ local function rep(s, n, sep)
   local width = (type(s) == "string" and #s or 32) + (type(sep) == "string" and #sep or 0)
   local limit = core.string_bytes()
   if width > 0 and count * width > limit then
-    error(("string.rep: %.0f bytes asked for, script_string allows %d"):format(count * width, limit),
-      2)
+    local text = "string.rep: %.0f bytes asked for, script_string allows %d"
+    error(text:format(count * width, limit), 2)
   end
   if width == 0 then return "" end
   return raw_rep(s, n, sep)
 end
 
--- gsub with a function or a table: here and not in C, because a policy's function must not run below
--- a C frame, where it could neither suspend nor be interrupted (and where LuaJIT's own gsub overflows
--- the C stack when its callback calls gsub).
+-- gsub with a function or a table: here and not in C, because a policy's function must not run
+-- below a C frame, where it could neither suspend nor be interrupted (and where LuaJIT's own gsub
+-- overflows the C stack when its callback calls gsub).
 
 local function replacement(get, repl, whole, ...)
   local value
@@ -110,7 +106,9 @@ local function gsub(s, pattern, repl, limit)
   if kind ~= "function" and kind ~= "table" then return gsub_text(s, pattern, repl, limit) end
   if type(s) == "number" then s = raw_tostring(s) end
   if type(pattern) == "number" then pattern = raw_tostring(pattern) end
-  if type(s) ~= "string" or type(pattern) ~= "string" then return gsub_text(s, pattern, "", limit) end
+  if type(s) ~= "string" or type(pattern) ~= "string" then
+    return gsub_text(s, pattern, "", limit) -- which raises
+  end
   return gsub_call(s, pattern, repl, limit and tonumber(limit) or #s + 1)
 end
 

@@ -1,7 +1,7 @@
 --- The types of option values: what fits, in words, and how it becomes what the code wants.
 ---
---- `read(value)` returns the converted value; nil when it does not fit, then with a problem when the
---- misfit is somewhere inside. Re-exported by `weir.schema`.
+--- `read(value)` returns the converted value; nil when it does not fit, then with a problem when
+--- the misfit is somewhere inside. Re-exported by `weir.schema`.
 local core = require "weir.core"
 local words = require "weir.core.words"
 
@@ -16,7 +16,7 @@ local show = words.show
 ---@field doc string?       One sentence for generated docs.
 ---@field package read fun(value: any): any, weir.schema.Problem?
 
----@class weir.schema.Problem  Why a value inside a list or table does not fit: before .. path .. after.
+---@class weir.schema.Problem  Why a value does not fit: before .. path .. after.
 ---@field path string?      Where below the value: "[2]", "pool.max".
 ---@field before string     "option '"
 ---@field after string      "' must be an integer, got 'x'"
@@ -164,8 +164,8 @@ M.boolean = plain("boolean", "true or false")
 M.func = plain("function", "a function")
 M.table = plain("table", "a table")
 
---- A string whose length `min` and `max` bound, and whose form the Lua pattern `pattern` gives; `what`
---- then says it in words.
+--- A string whose length `min` and `max` bound, and whose form the Lua pattern `pattern` gives;
+--- `what` then says it in words.
 ---@return weir.schema.Type
 function M.string(options)
   options = options or {}

@@ -6,7 +6,9 @@ local M = {}
 ---@return string
 function M.show(value)
   local kind = type(value)
-  if kind == "string" then return "'" .. (#value > 60 and value:sub(1, 57) .. "..." or value) .. "'" end
+  if kind == "string" then
+    return "'" .. (#value > 60 and value:sub(1, 57) .. "..." or value) .. "'"
+  end
   if kind == "number" then return ("%.14g"):format(value) end
   if kind == "boolean" or value == nil then return tostring(value) end
   return "a " .. kind
@@ -14,10 +16,11 @@ end
 
 -- Edits (insert, delete, replace, swap two neighbours) from `a` to `b`.
 local function distance(a, b)
-  local before, last, row = nil, nil, {}
-  for j = 0, #b do row[j] = j end
+  local rows = { [0] = {} }
+  for j = 0, #b do rows[0][j] = j end
   for i = 1, #a do
-    before, last, row = last, row, { [0] = i }
+    local before, last, row = rows[i - 2], rows[i - 1], { [0] = i }
+    rows[i] = row
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j)
       row[j] = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same and 0 or 1))
@@ -25,7 +28,7 @@ local function distance(a, b)
       if swapped then row[j] = math.min(row[j], before[j - 2] + 1) end
     end
   end
-  return row[#b]
+  return rows[#a][#b]
 end
 
 -- `max_attempts` extends `max`.

@@ -32,10 +32,12 @@ local retry = constructor("retry", {
   log = schema.boolean { default = true },
   decide = schema.func {},
   body = schema.size { max = "1MiB" },
-  pool = schema.new("pool", { max = schema.integer { min = 1 }, idle = schema.duration { default = "4s" } }),
+  pool = schema.new("pool", { max = schema.integer { min = 1 },
+    idle = schema.duration { default = "4s" } }),
   tags = schema.map(schema.number { max = 5 }),
   mode = schema.either { schema.enum { "open", "closed" }, schema.func() },
-  name = schema.string { max = 8, pattern = "^%l+$", what = "a lower-case word of at most 8 letters" },
+  name = schema.string { max = 8, pattern = "^%l+$",
+    what = "a lower-case word of at most 8 letters" },
 }, { positional = "max" })
 
 local function complaint(fn, ...)
@@ -47,7 +49,8 @@ end
 describe("schema", function()
   it("fills in defaults and converts units", function()
     assert.same({ max = 2, backoff = 50e6, jitter = "full", log = true }, retry())
-    assert.same({ max = 3, backoff = 1.5e9, jitter = "none", log = false, ratio = 0.5, on = { "reset" },
+    assert.same({ max = 3, backoff = 1.5e9, jitter = "none", log = false, ratio = 0.5,
+      on = { "reset" },
       body = 65536, pool = { max = 8, idle = 4e9 }, tags = { a = 1 }, mode = "open", name = "abc" },
       retry { max = 3, backoff = 1.5, jitter = "none", log = false, ratio = 0.5, on = { "reset" },
         body = "64KiB", pool = { max = 8 }, tags = { a = 1 }, mode = "open", name = "abc" })
@@ -68,7 +71,8 @@ describe("schema", function()
     local cases = {
       { { max_atempts = 5 }, "unknown option 'max_atempts' (did you mean 'max'?)" },
       { { bakcoff = 5 }, "unknown option 'bakcoff' (did you mean 'backoff'?)" },
-      { { xyzzy = 5 }, "unknown option 'xyzzy' (there are: backoff, body, decide, jitter, log, max, mode, "
+      { { xyzzy = 5 },
+        "unknown option 'xyzzy' (there are: backoff, body, decide, jitter, log, max, mode, "
         .. "name, on, pool, ratio, tags)" },
       { { "x" }, "unknown option '[1]' (there are: backoff, body, decide, jitter, log, max, mode, "
         .. "name, on, pool, ratio, tags)" },
@@ -77,9 +81,11 @@ describe("schema", function()
       { { max = 0 / 0 }, "option 'max' must be an integer from 0 to 10, got nan" },
       { { max = "3" }, "option 'max' must be an integer from 0 to 10, got '3'" },
       { "three", "option 'max' must be an integer from 0 to 10, got 'three'" },
-      { { backoff = "5 parsecs" }, "option 'backoff' must be a duration like \"250ms\" from 1ms to 60s, "
+      { { backoff = "5 parsecs" },
+        "option 'backoff' must be a duration like \"250ms\" from 1ms to 60s, "
         .. "got '5 parsecs'" },
-      { { backoff = "2m" }, "option 'backoff' must be a duration like \"250ms\" from 1ms to 60s, got '2m'" },
+      { { backoff = "2m" },
+        "option 'backoff' must be a duration like \"250ms\" from 1ms to 60s, got '2m'" },
       { { jitter = "fulll" }, "option 'jitter' must be one of 'full', 'none', 'equal', got 'fulll' "
         .. "(did you mean 'full'?)" },
       { { jitter = 1 }, "option 'jitter' must be one of 'full', 'none', 'equal', got 1" },
@@ -89,14 +95,18 @@ describe("schema", function()
       { { on = { x = "a" } }, "option 'on' must be a list, each a string, got a table" },
       { { log = "yes" }, "option 'log' must be true or false, got 'yes'" },
       { { decide = 1 }, "option 'decide' must be a function, got 1" },
-      { { body = "2MiB" }, "option 'body' must be a size like \"64KiB\" of at most 1MiB, got '2MiB'" },
-      { { body = "64kb" }, "option 'body' must be a size like \"64KiB\" of at most 1MiB, got '64kb'" },
+      { { body = "2MiB" },
+        "option 'body' must be a size like \"64KiB\" of at most 1MiB, got '2MiB'" },
+      { { body = "64kb" },
+        "option 'body' must be a size like \"64KiB\" of at most 1MiB, got '64kb'" },
       { { pool = { max = 0 } }, "option 'pool.max' must be an integer of at least 1, got 0" },
       { { pool = { mx = 0 } }, "unknown option 'pool.mx' (did you mean 'max'?)" },
       { { pool = 3 }, "option 'pool' must be a table of options, got 3" },
       { { tags = { a = 9 } }, "option 'tags.a' must be a number of at most 5, got 9" },
-      { { mode = "ajar" }, "option 'mode' must be one of 'open', 'closed', or a function, got 'ajar'" },
-      { { name = "No%d" }, "option 'name' must be a lower-case word of at most 8 letters, got 'No%d'" },
+      { { mode = "ajar" },
+        "option 'mode' must be one of 'open', 'closed', or a function, got 'ajar'" },
+      { { name = "No%d" },
+        "option 'name' must be a lower-case word of at most 8 letters, got 'No%d'" },
       { function() end, "option 'max' must be an integer from 0 to 10, got a function" },
     }
     for _, case in ipairs(cases) do
@@ -114,11 +124,14 @@ describe("schema", function()
   end)
 
   it("asks for required options", function()
-    local upstream = constructor("upstream", { endpoints = schema.list(schema.string(), { min = 1, required = true }) })
-    assert.equal("upstream: option 'endpoints' is required: a list of at least 1 elements, each a string",
+    local upstream = constructor("upstream", { endpoints = schema.list(schema.string(), { min = 1,
+      required = true }) })
+    assert.equal("upstream: option 'endpoints' is required: "
+      .. "a list of at least 1 elements, each a string",
       complaint(upstream, {}))
     assert.equal("upstream: the options must be a table, got 'x'", complaint(upstream, "x"))
-    assert.equal("upstream: option 'endpoints' must be a list of at least 1 elements, each a string, got a table",
+    assert.equal("upstream: option 'endpoints' must be "
+      .. "a list of at least 1 elements, each a string, got a table",
       complaint(upstream, { endpoints = {} }))
   end)
 
@@ -128,8 +141,10 @@ describe("schema", function()
   end)
 
   it("lists its options for documentation, sorted", function()
-    local s = schema.new("x", { b = schema.ratio { default = 0.5, doc = "B." }, a = schema.any { required = true } })
+    local s = schema.new("x", { b = schema.ratio { default = 0.5, doc = "B." },
+      a = schema.any { required = true } })
     assert.same({ { key = "a", what = "a value", required = true },
-      { key = "b", what = "a ratio from 0 to 1", default = 0.5, required = false, doc = "B." } }, s:rows())
+      { key = "b", what = "a ratio from 0 to 1", default = 0.5, required = false, doc = "B." } },
+        s:rows())
   end)
 end)

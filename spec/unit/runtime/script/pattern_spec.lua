@@ -1,6 +1,7 @@
 local vm = require "spec.support.vm"
 
--- Runs in the library world, where LuaJIT's own string functions still are: compares them with ours on
+-- Runs in the library world, where LuaJIT's own string functions still are: compares them with ours
+-- on
 -- random patterns and subjects. Gets the seed and the number of rounds through %d.
 local differential = [==[
 local core = ...
@@ -10,16 +11,20 @@ local random = math.random
 
 local function pick(list) return list[random(#list)] end
 
-local bytes = { "a", "b", "c", "A", "1", "2", " ", "(", ")", "-", ".", "\0", "\200", "%%", "]", "x" }
+local bytes = { "a", "b", "c", "A", "1", "2", " ", "(", ")", "-", ".", "\0", "\200", "%%", "]",
+  "x" }
 local function subject()
   local parts = {}
   for i = 1, random(0, 14) do parts[i] = pick(bytes) end
   return table.concat(parts)
 end
 
-local atoms = { "a", "b", "c", ".", "%%a", "%%d", "%%s", "%%w", "%%x", "%%u", "%%L", "%%p", "%%z", "%%Z", "%%c",
-  "%%g", "[ab]", "[^a]", "[a-c]", "[%%d-]", "[]]", "[^]a]", "[%%w_]", "[a-]", "[b-a]", "[%%a-z]", "%%%%", "%%.", "(", ")",
-  "()", "(a", "a)", "(.)", "(%%w+)", "%%b()", "%%bab", "%%f[%%w]", "%%f[^a]", "%%1", "%%2", "$", "^", "1",
+local atoms = { "a", "b", "c", ".", "%%a", "%%d", "%%s", "%%w", "%%x", "%%u", "%%L", "%%p", "%%z",
+  "%%Z", "%%c",
+  "%%g", "[ab]", "[^a]", "[a-c]", "[%%d-]", "[]]", "[^]a]", "[%%w_]", "[a-]", "[b-a]", "[%%a-z]",
+    "%%%%", "%%.", "(", ")",
+  "()", "(a", "a)", "(.)", "(%%w+)", "%%b()", "%%bab", "%%f[%%w]", "%%f[^a]", "%%1", "%%2", "$",
+    "^", "1",
   "\200", "-", "*", "%%", "[a", "[%%", "%%f", "%%b", "%%bx" }
 local quantifiers = { "", "", "", "*", "+", "-", "?" }
 local function pattern()
@@ -93,7 +98,8 @@ describe("patterns", function()
     local answer = vm { { "core", "-", differential:format(seed, rounds) } }[1]
     assert(answer.ok, answer.message)
     assert.equal("", answer.value.differences, "seed " .. seed)
-    assert.is_true(answer.value.errors > rounds / 20, "the generator no longer makes malformed patterns")
+    assert.is_true(answer.value.errors > rounds / 20,
+      "the generator no longer makes malformed patterns")
   end)
 
   it("take a zero byte in the pattern for itself, where Lua 5.1 would end the pattern", function()
@@ -112,7 +118,8 @@ describe("patterns", function()
       { [[("x"):rep(2000):find("[" .. ("a"):rep(20000) .. "]")]], "a long set" },
     }
     for _, case in ipairs(cases) do
-      local answer = vm { { "load", "t.lua", case[1]:find "^for" and case[1] or "local _ = " .. case[1] } }[1]
+      local answer = vm { { "load", "t.lua", case[1]:find "^for" and case[1] or "local _ = "
+        .. case[1] } }[1]
       assert.is_false(answer.ok, case[2])
       assert.matches("^pattern too complex %(%d+ steps%)$", answer.message, case[2])
       assert.equal(1, answer.line)
@@ -129,7 +136,8 @@ describe("patterns", function()
   end)
 
   it("let a replacing function call gsub again without end, down to a stack overflow", function()
-    local answer = vm { { "load", "t.lua", 'local function f() return (("x"):gsub("x", f)) end f()' } }[1]
+    local answer = vm { { "load", "t.lua",
+      'local function f() return (("x"):gsub("x", f)) end f()' } }[1]
     assert.is_false(answer.ok)
     assert.matches("stack overflow", answer.message)
   end)

@@ -1,9 +1,9 @@
 --- `pcall` and `xpcall` for policies.
 ---
---- Library functions around LuaJIT's own, so that a call inside may suspend. An error that is caught
---- releases what the task opened inside (tickets, deadlines), and the nesting is bounded: a recursion
---- of pcalls at the end of the stack would otherwise catch for ever. `xpcall`'s handler runs after
---- unwinding, where the budget hook works.
+--- Library functions around LuaJIT's own, so that a call inside may suspend. An error that is
+--- caught releases what the task opened inside (tickets, deadlines), and the nesting is bounded: a
+--- recursion of pcalls at the end of the stack would otherwise catch for ever. `xpcall`'s handler
+--- runs after unwinding, where the budget hook works.
 local core = require "weir.core"
 
 local M = {}
@@ -44,7 +44,8 @@ local function caught(co, depth, mark, handler, ok, ...)
   if ok then return leave(co, depth, mark, true, ...) end
   scope_unwind(mark)
   local _, value = raw_pcall(handler, (...))
-  return leave(co, depth, mark, false, value)
+  depths[co] = depth > 0 and depth or nil
+  return false, value
 end
 
 --- Lua's xpcall, but the handler runs after unwinding: it sees the error, not its stack.
