@@ -76,6 +76,17 @@ void wr_master_send(struct wr_master_worker *w, enum wr_worker_message type, uin
   if (w->pid > 0 && w->mailbox.is_open) wr_mailbox_send(&w->mailbox, &head, payload.ptr, fd);
 }
 
+// A worker accepts once it has something to answer with.
+static void send_listeners(struct wr_master_worker *w)
+{
+  if (w->is_listening) return;
+  w->is_listening = true;
+  WR_LIST_EACH(&w->master->listeners, node) {
+    struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
+    wr_master_send(w, WR_WORKER_LISTEN, 0, wr_str_of(l->address), l->fds[w->slot]);
+  }
+}
+
 static void on_worker_message(struct wr_mailbox *mailbox, const struct wr_message *head,
                               const void *payload, int fd)
 {
@@ -96,7 +107,10 @@ static void on_worker_message(struct wr_mailbox *mailbox, const struct wr_messag
     wr_reload_on_failed(w, head->number, &failure);
     break;
   }
-  case WR_WORKER_LIVE: wr_reload_on_live(w, head->number); break;
+  case WR_WORKER_LIVE:
+    send_listeners(w);
+    wr_reload_on_live(w, head->number);
+    break;
   default: break;
   }
 }
@@ -110,13 +124,6 @@ static void on_worker_hangup(struct wr_mailbox *mailbox)
 static void hand_over(struct wr_master_worker *w)
 {
   struct wr_master *m = w->master;
-  WR_LIST_EACH(&m->listeners, node) {
-    struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
-    // New ones follow when their generation is live.
-    if (l->is_new && m->live != 0) continue;
-    wr_master_send(w, WR_WORKER_LISTEN, 0, wr_str_of(l->address), l->fds[w->slot]);
-    if (m->live == 0) l->is_new = false;
-  }
   if (m->live != 0) wr_master_send(w, WR_WORKER_PREPARE, m->live, nothing(), m->bundle);
   wr_reload_on_fork(w);
 }
@@ -141,6 +148,7 @@ void wr_master_fork(struct wr_master_worker *w)
   }
   w->live = 0;
   w->prepared = 0;
+  w->is_listening = false;
   w->forked_ns = wr_loop_now(&m->loop);
   w->mailbox.on_message = on_worker_message;
   w->mailbox.on_hangup = on_worker_hangup;
@@ -509,7 +517,7 @@ int wr_master_run(const struct wr_settings *settings)
   m->settings = settings;
   if (!open_master(m, &error)) {
     fprintf(stderr, "weir: %s\n", error.message);
-    wr_free(m);
+    // The process ends here: what was opened ends with it.
     return 69;
   }
   wr_timer_start(&m->tick, TICK_NS);

@@ -149,6 +149,8 @@ static void send_new_listeners(struct wr_master *m)
   WR_LIST_EACH(&m->listeners, node) {
     struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
     for (uint32_t i = 0; l->is_new && i < m->settings->workers; i++) {
+      // The others get all listeners when they are live.
+      if (!m->workers[i].is_listening) continue;
       wr_master_send(&m->workers[i], WR_WORKER_LISTEN, 0, wr_str_of(l->address), l->fds[i]);
     }
   }

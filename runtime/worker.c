@@ -275,14 +275,25 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   return true;
 }
 
-static void close_generations(struct wr_worker *w)
+// Ends what scripts do by themselves, or the loop would never run dry.
+static void silence_generations(struct wr_worker *w)
 {
   discard(w);
+  if (w->serve.live) retire(w, w->serve.live);
+  w->serve.live = NULL;
+  WR_LIST_EACH(&w->draining, node) {
+    struct wr_generation *g = WR_CONTAINER(node, struct wr_generation, link);
+    g->on_idle = NULL;
+    wr_script_cancel_tasks(g->script);
+  }
+}
+
+static void free_generations(struct wr_worker *w)
+{
   struct wr_list *node;
   while ((node = wr_list_pop(&w->draining)) != NULL) {
     wr_generation_free(WR_CONTAINER(node, struct wr_generation, link));
   }
-  if (w->serve.live) wr_generation_free(w->serve.live);
 }
 
 static int close_worker(struct wr_worker *w)
@@ -292,8 +303,9 @@ static int close_worker(struct wr_worker *w)
   wr_io_close(&w->bell, NULL);
   wr_server_abort(w->server);
   if (!w->is_leaving) wr_server_drain(w->server, NULL, NULL);
+  silence_generations(w);
   wr_loop_run(&w->services.loop);
-  close_generations(w);
+  free_generations(w);
   wr_server_free(w->server);
   return wr_services_fini(&w->services) == 0 ? 0 : 70;
 }

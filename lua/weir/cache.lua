@@ -67,7 +67,9 @@ function Cache:set(key, value, ttl)
   elseif value == nil then
     error("cache:set: the value is nil; use cache:delete", 2)
   else
-    core.cache_set(self._handle, key, core.json_encode(value), ns, true)
+    local text, message = core.json_encode(value)
+    if not text then error("cache:set: " .. message, 2) end
+    core.cache_set(self._handle, key, text, ns, true)
   end
   return value
 end

@@ -19,7 +19,8 @@ local request_options = schema.new("http request", {
 ---@return weir.Response?
 ---@return weir.Error?
 function M.request(options)
-  return core.http_request(request_options:check(options))
+  local o = request_options:check(options)
+  return core.http_request(o)
 end
 
 --- `weir.http.get("http://127.0.0.1:9000/x", { timeout = "300ms" })`.
@@ -31,7 +32,8 @@ end
 function M.get(url, options)
   local all = { url = url }
   for key, value in pairs(options or {}) do all[key] = value end
-  return core.http_request(request_options:check(all))
+  local o = request_options:check(all)
+  return core.http_request(o)
 end
 
 return M

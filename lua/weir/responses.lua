@@ -26,16 +26,25 @@ function M.response(status, body, headers)
   if type(status) == "table" then
     status, body, headers = status.status or 200, status.body, status.headers
   end
-  return make(2, status, body, headers, body and "text/plain; charset=utf-8" or nil)
+  local made = make(2, status, body, headers, body and "text/plain; charset=utf-8" or nil)
+  return made
 end
 
 local json = { null = core.json_null, array = core.json_array }
+
+-- What JSON cannot say is a mistake of the policy: it raises at the caller of the library.
+local function encode(value)
+  local text, message = core.json_encode(value)
+  if not text then error("json: " .. message, 3) end
+  return text
+end
 
 --- JSON text of a value; raises for what JSON cannot say.
 ---@param value any
 ---@return string
 function json.encode(value)
-  return core.json_encode(value)
+  local text = encode(value)
+  return text
 end
 
 --- The value of a JSON text, or `nil, err` (kind "invalid", with line and column).
@@ -52,7 +61,9 @@ end
 --- `json.null` and `json.array` (marks a table that is a list even when it is empty).
 M.json = setmetatable(json, {
   __call = function(_, status, value, headers)
-    return make(2, status, core.json_encode(value), headers, "application/json")
+    local text = encode(value)
+    local made = make(2, status, text, headers, "application/json")
+    return made
   end,
 })
 

@@ -13,7 +13,8 @@ local one_duration = schema.new("sleep", { time = schema.duration { required = t
 ---@return true?
 ---@return weir.Error?
 function M.sleep(time)
-  return core.sleep(one_duration:check(time).time)
+  local o = one_duration:check(time)
+  return core.sleep(o.time)
 end
 
 --- Seconds left until the ambient deadline, or nil without one.

@@ -61,7 +61,8 @@ end
 ---@return weir.Response?
 ---@return weir.Error?
 function Upstream:request(options)
-  return core.upstream_request(self, request_options:check(options))
+  local o = request_options:check(options)
+  return core.upstream_request(self, o)
 end
 
 --- `upstream:request` with GET.
@@ -70,7 +71,8 @@ end
 ---@return weir.Response?
 ---@return weir.Error?
 function Upstream:get(path)
-  return core.upstream_request(self, request_options:check(path))
+  local o = request_options:check(path)
+  return core.upstream_request(self, o)
 end
 
 --- Declares an upstream. Connections, in-flight counts and the memory of failed connects belong to its

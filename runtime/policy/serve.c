@@ -35,6 +35,18 @@ static void answer_error(struct wr_serving *s, const struct wr_error *error)
   }
 }
 
+// The client is gone or broke its request: the server knows what, if anything, is still to be said.
+static void give_up(struct wr_serving *s, const struct wr_error *error)
+{
+  s->error = error->kind;
+  let_go(s);
+  if (error->kind == WR_ERROR_CANCELLED || s->response) {
+    wr_exchange_abort(s->request.x);
+  } else {
+    wr_exchange_end(s->request.x);
+  }
+}
+
 static bool on_piece(void *ctx, struct wr_response *r, struct wr_str data)
 {
   (void)r;
@@ -200,7 +212,7 @@ static void on_handler_end(struct wr_task *t, enum wr_task_end end, int values)
   } else if (end == WR_TASK_RETURNED) {
     on_returned(s, t, values);
   } else if (s->request.gone.kind != WR_ERROR_NONE) {
-    answer_error(s, &s->request.gone);
+    give_up(s, &s->request.gone);
   } else {
     struct wr_error error;
     wr_error_set(&error, WR_ERROR_RETIRED, "the scripts of this request were replaced and its time "
@@ -324,10 +336,9 @@ static void on_gone(void *slot, struct wr_exchange *x, const struct wr_error *er
   if (s->response) {
     wr_loop_undefer(&s->sender);
     wr_response_cancel(s->response);
-    s->error = error->kind;
-    wr_exchange_abort(x);
+    give_up(s, error);
   } else if (!wr_exchange_is_responded(x)) {
-    wr_exchange_abort(x);
+    give_up(s, error);
   }
 }
 

@@ -97,6 +97,7 @@ struct group {
   struct wr_script *script;
   int results_ref; // table: all: key -> value; race: the first failure under "error"
   size_t running;
+  size_t busy; // calls of on_member_end under way
   bool is_race;
   bool is_over; // the parent was told, or is no longer there
 };
@@ -108,7 +109,7 @@ struct member {
 
 static void release_group(struct group *g)
 {
-  if (g->running > 0 || !g->is_over) return;
+  if (g->running > 0 || g->busy > 0 || !g->is_over) return;
   luaL_unref(g->script->vm.L, LUA_REGISTRYINDEX, g->results_ref);
   wr_free(g);
 }
@@ -199,6 +200,7 @@ static void on_member_end(struct wr_task *t, enum wr_task_end end, int values)
   int key_ref = member->key_ref;
   wr_free(member);
   g->running--;
+  g->busy++; // the siblings that lose end below, inside of this
   // A response that a child hands out must outlive the child.
   if (!g->is_over && end == WR_TASK_RETURNED) wr_task_hand_over(t, parent);
   if (!g->is_over && end != WR_TASK_CANCELLED) {
@@ -209,6 +211,7 @@ static void on_member_end(struct wr_task *t, enum wr_task_end end, int values)
     }
   }
   luaL_unref(g->script->vm.L, LUA_REGISTRYINDEX, key_ref);
+  g->busy--;
   release_group(g);
 }
 

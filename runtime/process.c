@@ -1,0 +1,75 @@
+#include "process.h"
+
+#include "arena/arena.h"
+#include "master.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+// The CPU quota of our cgroup (v2) in whole cores, rounded up; 0 without one.
+static uint32_t quota_cores(void)
+{
+  long long quota = 0;
+  long long period = 0;
+  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+  if (file == NULL) return 0;
+  int fields = fscanf(file, "%lld %lld", &quota, &period);
+  fclose(file);
+  if (fields != 2 || quota <= 0 || period <= 0) return 0;
+  return (uint32_t)((quota + period - 1) / period);
+}
+
+static uint32_t usable_cores(void)
+{
+  cpu_set_t set;
+  uint32_t cores = 1;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) cores = (uint32_t)CPU_COUNT(&set);
+  uint32_t quota = quota_cores();
+  if (quota > 0 && quota < cores) cores = quota;
+  return cores < WR_ARENA_WORKERS_MAX ? cores : WR_ARENA_WORKERS_MAX;
+}
+
+void wr_process_defaults(struct wr_settings *settings)
+{
+  *settings = (struct wr_settings){.workers = usable_cores(),
+                                   .log_level = WR_LOG_INFO,
+                                   .drain_ns = 30 * WR_SECOND,
+                                   .heartbeat_ns = 400 * WR_MS};
+}
+
+// A gateway needs two descriptors a request; the soft limit is often 1024.
+static void raise_descriptors(void)
+{
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int wr_process_run(const struct wr_settings *settings)
+{
+  raise_descriptors();
+  signal(SIGPIPE, SIG_IGN);
+  return wr_master_run(settings);
+}
+
+void wr_process_check(const struct wr_settings *settings, struct wr_candidate_report *report,
+                      void (*inspect)(const struct wr_generation *g))
+{
+  struct wr_arena arena;
+  struct wr_error error = {0};
+  struct wr_arena_options options = {.worker_count = 1};
+  int bundle = -1;
+  if (!wr_arena_open(&arena, &options, &error)) {
+    *report = (struct wr_candidate_report){0};
+    snprintf(report->stage, sizeof(report->stage), "start");
+    wr_call_error_set(&report->error, "", 0, "%s", error.message);
+    return;
+  }
+  wr_candidate_try(&arena, settings, report, &bundle, inspect);
+  if (bundle >= 0) close(bundle);
+  wr_arena_fini(&arena);
+}
