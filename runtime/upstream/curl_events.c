@@ -1,6 +1,6 @@
 #include "upstream/curl_events.h"
 
-#include <stdio.h>
+// NOLINTBEGIN(readability-non-const-parameter): the types of the callbacks are libcurl's.
 
 // Connections
 
@@ -168,6 +168,8 @@ static size_t on_write(char *data, size_t size, size_t count, void *ctx)
   check_early(t);
   return len;
 }
+
+// NOLINTEND(readability-non-const-parameter)
 
 bool wr_curl_events_set(struct wr_curl_transfer *t)
 {

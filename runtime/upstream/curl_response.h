@@ -28,7 +28,9 @@ struct wr_curl_response {
   const char *reason; ///< constant text
 };
 
+/// Starts before the first line.
 void wr_curl_response_init(struct wr_curl_response *r);
+/// Gives the memory back; `head` dies.
 void wr_curl_response_fini(struct wr_curl_response *r);
 
 /// Forgets everything: the request is sent a second time.

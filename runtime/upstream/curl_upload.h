@@ -24,7 +24,9 @@ struct wr_curl_upload {
   bool is_full;     ///< the writer waits for room
 };
 
+/// Starts the body that the request announces; BYTES stay borrowed.
 void wr_curl_upload_init(struct wr_curl_upload *u, const struct wr_transfer_request *rq);
+/// Gives the buffer back.
 void wr_curl_upload_fini(struct wr_curl_upload *u);
 
 /// Appends a piece. False when it breaks the announced length or the maximum: `reason` is constant.

@@ -96,8 +96,7 @@ static void on_socket_closed(struct wr_io *io)
 
 static struct dns_socket *find_socket(struct wr_dns *d, int fd)
 {
-  WR_LIST_EACH(&d->sockets, node)
-  {
+  WR_LIST_EACH(&d->sockets, node) {
     struct dns_socket *s = WR_CONTAINER(node, struct dns_socket, link);
     if (s->io.fd == fd) return s;
   }

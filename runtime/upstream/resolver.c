@@ -127,8 +127,7 @@ static bool is_idle(const struct wr_resolver_entry *e)
 static bool make_place(struct wr_resolver *r)
 {
   if (r->entries.count < r->options.entries_max) return true;
-  WR_LIST_EACH(&r->lru, node)
-  {
+  WR_LIST_EACH(&r->lru, node) {
     struct wr_resolver_entry *e = WR_CONTAINER(node, struct wr_resolver_entry, lru);
     if (!is_idle(e)) continue;
     free_entry(e);

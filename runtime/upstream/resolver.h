@@ -62,4 +62,5 @@ void wr_resolver_query(struct wr_resolver *r, struct wr_str host, struct wr_reso
 /// The waiter leaves; its callback will not run. Nothing happens when it is idle. At any moment.
 void wr_resolver_cancel(struct wr_resolver_query *q);
 
+/// The counters now.
 struct wr_resolver_stats wr_resolver_stats(const struct wr_resolver *r);

@@ -1,13 +1,14 @@
 #pragma once
-/// Outbound HTTP: one interface, several implementations (libcurl now, a native one for plain HTTP/1.1,
-/// a simulated one for virtual time). Callers know only this header.
+/// Outbound HTTP: one interface, several implementations (libcurl now, a native one for plain
+/// HTTP/1.1, a simulated one for virtual time). Callers know only this header.
 ///
-/// A transfer is one attempt at one endpoint. It streams both ways with back-pressure, has its own time
-/// limits, and can be cancelled at any moment, also while the name resolves. Exactly one `on_end` is
-/// delivered for every transfer that was started and not cancelled; after `cancel` nothing is.
-/// Callbacks run on the worker's loop, never from inside `start`, `write`, `resume` or `cancel`; in any
-/// callback the transfer may be cancelled. Nothing is resent silently unless nothing of it was processed:
-/// a request that is not `is_idempotent` reaches the endpoint at most once.
+/// A transfer is one attempt at one endpoint. It streams both ways with back-pressure, has its own
+/// time limits, and can be cancelled at any moment, also while the name resolves. Exactly one
+/// `on_end` is delivered for every transfer that was started and not cancelled; after `cancel`
+/// nothing is. Callbacks run on the worker's loop, never from inside `start`, `write`, `resume` or
+/// `cancel`; in any callback the transfer may be cancelled. Nothing is resent silently unless
+/// nothing of it was processed: a request that is not `is_idempotent` reaches the endpoint at most
+/// once.
 
 #include "base/error.h"
 #include "http/headers.h"
@@ -18,10 +19,11 @@ struct wr_transport;
 
 /// Times in nanoseconds; 0 means none. `total_at_ns` is absolute.
 struct wr_transfer_timeouts {
-  uint64_t connect_ns;       ///< resolve, connect and TLS together
-  uint64_t first_byte_ns;    ///< from the request's last byte to the final status line
-  uint64_t between_bytes_ns; ///< between two pieces of the response body, while reading is not paused
-  uint64_t total_at_ns;      ///< the whole attempt
+  uint64_t connect_ns;    ///< resolve, connect and TLS together
+  uint64_t first_byte_ns; ///< from the request's last byte to the final status line
+  uint64_t
+      between_bytes_ns; ///< between two pieces of the response body, while reading is not paused
+  uint64_t total_at_ns; ///< the whole attempt
 };
 
 enum wr_transfer_body {
@@ -30,7 +32,8 @@ enum wr_transfer_body {
   WR_TRANSFER_BODY_STREAM, ///< pieces by `write`, then `write_end`
 };
 
-/// What to ask and whom to tell. Slices and headers are copied by `start` where they must live longer.
+/// What to ask and whom to tell. Slices and headers are copied by `start` where they must live
+/// longer.
 struct wr_transfer_request {
   struct wr_str method;
   bool is_https;
@@ -66,7 +69,8 @@ struct wr_transfer_events {
   bool (*on_data)(void *ctx, struct wr_transfer *t, struct wr_str data);
   /// STREAM: the write buffer is below its low mark again after `write` returned false.
   void (*on_writable)(void *ctx, struct wr_transfer *t);
-  /// The end; `error->kind` is WR_ERROR_NONE after a complete response. The transfer is gone on return.
+  /// The end; `error->kind` is WR_ERROR_NONE after a complete response. The transfer is gone on
+  /// return.
   void (*on_end)(void *ctx, struct wr_transfer *t, const struct wr_error *error);
 };
 
@@ -107,8 +111,8 @@ static inline struct wr_transfer *wr_transfer_start(struct wr_transport *tr,
   return tr->ops->start(tr, request);
 }
 
-/// STREAM: takes a copy of `data`. False when the buffer is above its high mark (64 KiB): the piece was
-/// taken, but wait for `on_writable` before the next.
+/// STREAM: takes a copy of `data`. False when the buffer is above its high mark (64 KiB): the piece
+/// was taken, but wait for `on_writable` before the next.
 static inline bool wr_transfer_write(struct wr_transfer *t, struct wr_str data)
 {
   return t->transport->ops->write(t, data);
@@ -126,8 +130,8 @@ static inline void wr_transfer_resume(struct wr_transfer *t)
   t->transport->ops->resume(t);
 }
 
-/// Ends it now and silently: its connection is closed unless the response was complete. The transfer is
-/// gone on return.
+/// Ends it now and silently: its connection is closed unless the response was complete. The
+/// transfer is gone on return.
 static inline void wr_transfer_cancel(struct wr_transfer *t)
 {
   t->transport->ops->cancel(t);

@@ -206,8 +206,7 @@ static void on_multi_closed(struct wr_curl_multi *m)
 static void on_close(struct wr_deferred *d)
 {
   struct wr_curl_transport *tr = WR_CONTAINER(d, struct wr_curl_transport, close);
-  WR_LIST_EACH(&tr->live, node)
-  {
+  WR_LIST_EACH(&tr->live, node) {
     struct wr_curl_transfer *t = WR_CONTAINER(node, struct wr_curl_transfer, link);
     cancel(&t->base);
     wr_curl_transfer_free(t);

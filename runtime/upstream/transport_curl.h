@@ -15,6 +15,9 @@
 /// - A final response that ends before the request body does ends the transfer when its length is
 /// known,
 ///   and closes the connection.
+/// - An HTTP/2 connection carries one transfer at a time, as an HTTP/1.1 one does: a shared one
+/// would
+///   have libcurl buffer without bound what a paused transfer does not take.
 /// - `first_byte` runs from when the last byte of the request was handed to libcurl.
 /// The process must ignore SIGPIPE. One loop's own.
 

@@ -1,8 +1,8 @@
-// Eight processes on one arena; the parent kills them at random instructions, settles what they left
-// and starts others: kill_stress [KILLS [SEED]]
+// Eight processes on one arena; the parent kills them at random instructions, settles what they
+// left and starts others: kill_stress [KILLS [SEED]]
 //
-// After each settlement every admission counted by a primitive has a living ledger row, breakers leave
-// half-open in time, and at the end nobody is inside anything.
+// After each settlement every admission counted by a primitive has a living ledger row, breakers
+// leave half-open in time, and at the end nobody is inside anything.
 
 #include "stress.h"
 
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ static void start(struct run *run, uint32_t slot)
   pid_t pid = fork();
   WR_CHECK(pid >= 0);
   if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // a failed run leaves nobody behind
     alarm(0);
     work(run, slot);
   }
@@ -62,8 +64,8 @@ static uint64_t steps_done(struct stress_world *w)
   return sum;
 }
 
-// Lets the workers go on for a while; no progress for a minute ends the run by SIGALRM. A worker that
-// died by itself found something wrong.
+// Lets the workers go on for a while; no progress for a minute ends the run by SIGALRM. A worker
+// that died by itself found something wrong.
 static void let_run(struct run *run, uint64_t steps)
 {
   uint64_t until = steps_done(run->world) + steps;
@@ -141,8 +143,8 @@ int main(int argc, char **argv)
   struct run run = {.seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL)};
   printf("kill_stress %llu %llu\n", (unsigned long long)kills, (unsigned long long)run.seed);
   wr_rng_init(&run.rng, run.seed);
-  run.world = mmap(NULL, sizeof(*run.world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                   -1, 0);
+  run.world =
+      mmap(NULL, sizeof(*run.world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   WR_CHECK(run.world != MAP_FAILED);
   run.world->arena = &arena;
   stress_world_init(run.world, &run.registry, run.seed);

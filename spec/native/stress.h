@@ -41,7 +41,7 @@ struct stress_worker {
   struct wr_guard guard;
   struct wr_rng rng;
   uint32_t slot;
-  wr_guard_id held[HELD];    // admissions
+  wr_guard_id held[HELD]; // admissions
   uint32_t held_count;
   wr_guard_id waiting[HELD]; // in queues
   uint32_t waiting_count;
@@ -265,8 +265,8 @@ static inline void stress_breaker(struct stress_world *w, struct wr_registry *r,
   c.consecutive = i == 0 ? 3 : 0;
   char name[16];
   int len = snprintf(name, sizeof(name), "breaker-%u", i);
-  w->breakers[i] = wr_registry_declare(r, WR_KIND_BREAKER, (struct wr_str){name, (size_t)len}, &c,
-                                       1, &error);
+  w->breakers[i] =
+      wr_registry_declare(r, WR_KIND_BREAKER, (struct wr_str){name, (size_t)len}, &c, 1, &error);
   WR_CHECK(w->breakers[i]);
 }
 
@@ -283,8 +283,8 @@ static inline void stress_bulkhead(struct stress_world *w, struct wr_registry *r
   c.interval_ns = 100 * STEP_NS;
   char name[16];
   int len = snprintf(name, sizeof(name), "bulkhead-%u", i);
-  w->bulkheads[i] = wr_registry_declare(r, WR_KIND_BULKHEAD, (struct wr_str){name, (size_t)len},
-                                        &c, 1, &error);
+  w->bulkheads[i] =
+      wr_registry_declare(r, WR_KIND_BULKHEAD, (struct wr_str){name, (size_t)len}, &c, 1, &error);
   WR_CHECK(w->bulkheads[i]);
 }
 
@@ -293,8 +293,12 @@ static inline void stress_world_init(struct stress_world *w, struct wr_registry 
 {
   struct wr_error error = {0};
   struct wr_arena_options options = {
-    .worker_count = WORKERS, .ledger_rows = 64, .series_max = 512, .cache_bytes = 1 << 20,
-    .entries_max = 64, .seed = seed,
+      .worker_count = WORKERS,
+      .ledger_rows = 64,
+      .series_max = 512,
+      .cache_bytes = 1 << 20,
+      .entries_max = 64,
+      .seed = seed,
   };
   bool is_open = wr_arena_open(w->arena, &options, &error);
   if (!is_open) fprintf(stderr, "%s\n", error.message);

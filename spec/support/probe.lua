@@ -13,12 +13,14 @@ local Probe = {}
 Probe.__index = Probe
 
 local function encode(value)
-  return (tostring(value):gsub("[^%w%-%._~/:]", function(ch) return ("%%%02x"):format(ch:byte()) end))
+  return (tostring(value):gsub("[^%w%-%._~/:]",
+    function(ch) return ("%%%02x"):format(ch:byte()) end))
 end
 
---- Options become command-line options of the probe: `{ stale_after = 100 }` is `--stale-after 100`.
+--- Options become those of the probe: `{ stale_after = 100 }` is `--stale-after 100`.
 function probe.start(options)
-  local command = { "/bin/sh", "-c", 'exec "$0" "$@" <"$PROBE_INPUT"', process.program "transport_probe" }
+  local command = { "/bin/sh", "-c", 'exec "$0" "$@" <"$PROBE_INPUT"',
+    process.program "transport_probe" }
   for name, value in pairs(options or {}) do
     if name ~= "env" then
       command[#command + 1] = "--" .. name:gsub("_", "-")

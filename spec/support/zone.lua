@@ -34,7 +34,8 @@ end
 
 --- How many questions of `type` (A) came for `name`.
 function Zone:queries(name, type)
-  local _, count = self.process:stdout():gsub("query " .. name:gsub("%p", "%%%0") .. " " .. (type or "A") .. "\n", "")
+  local _, count = self.process:stdout():gsub("query " .. name:gsub("%p", "%%%0") .. " "
+    .. (type or "A") .. "\n", "")
   return count
 end
 

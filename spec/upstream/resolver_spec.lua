@@ -228,7 +228,8 @@ describe("resolver", function()
 
   it("honours the hosts file before any server, and reads it again when it changed", function()
     z:set("db.test", { a = { "127.0.0.1" } })
-    local path = hosts_file "# comment\n10.0.0.1 db.test db # more\n::7 Db.Test\nnonsense x\n10.0.0.2\tdb.test\r\n"
+    local path = hosts_file("# comment\n10.0.0.1 db.test db # more\n::7 Db.Test\n"
+      .. "nonsense x\n10.0.0.2\tdb.test\r\n")
     start { hosts = path, ttl_min = 20 }
     assert.same({ "10.0.0.1", "10.0.0.2", "::7" }, answer "DB.test".addresses)
     assert.same({ "10.0.0.1" }, answer "db".addresses)
@@ -236,7 +237,8 @@ describe("resolver", function()
     local file = io.open(path, "w")
     file:write "10.0.0.3 db.test\n"
     file:close()
-    wait.for_("the changed file", function() return answer "db.test".addresses[1] == "10.0.0.3" end, 15)
+    wait.for_("the changed file",
+      function() return answer "db.test".addresses[1] == "10.0.0.3" end, 15)
     p:finish()
   end)
 

@@ -7,7 +7,8 @@ local wait = require "spec.support.wait"
 local zone = require "spec.support.zone"
 
 local TRANSPORTS = { "curl" }
--- A turn past this is a blocked loop. A sanitized build is several times slower; it only has to be sane.
+-- A turn past this is a blocked loop. A sanitized build is several times slower: there it only has
+-- to be sane.
 local TURN_MAX_MS = process.preset() == "dev" and 20 or 200
 
 local OK_HEAD = "HTTP/1.1 200 OK\r\n"
@@ -35,7 +36,7 @@ for _, transport in ipairs(TRANSPORTS) do
 
     local function request(target, more)
       local rq = { port = port, target = target, text = 1, idempotent = 1, total_ms = 10000 }
-      for key, value in pairs(more or {}) do rq[key] = value end
+      for key, value in pairs(more or {}) do rq[key] = value or nil end
       return rq
     end
 
@@ -81,7 +82,8 @@ for _, transport in ipairs(TRANSPORTS) do
         start()
         local sent = account {
           authority = "Shop.Example:8443",
-          headers = { { "X-One", "1" }, { "x-two", "a, b" }, { "X-One", "again" }, { "X-Empty", "" } },
+          headers = { { "X-One", "1" }, { "x-two", "a, b" }, { "X-One", "again" }, { "X-Empty",
+            "" } },
         }
         assert.equal("GET /ok HTTP/1.1\r\nHost: Shop.Example:8443\r\nX-One: 1\r\nx-two: a, b\r\n"
           .. "X-One: again\r\nX-Empty:\r\n\r\n", sent.head)
@@ -126,25 +128,29 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("no Expect, not even the caller's", function()
         start()
-        assert.is_nil(account { method = "PUT", body = "x", headers = { { "Expect", "100-continue" } } }
+        assert.is_nil(account { method = "PUT", body = "x", headers = { { "Expect",
+          "100-continue" } } }
           .head:find("Expect", 1, true))
         p:finish()
       end)
 
       it("Content-Length: 0 where a method wants a body and none is given", function()
         start()
-        for method, wants in pairs { POST = true, PUT = true, PATCH = true, GET = false, DELETE = false } do
+        for method, wants in pairs { POST = true, PUT = true, PATCH = true, GET = false,
+          DELETE = false } do
           local found = account { method = method }.head:find("Content-Length: 0\r\n", 1, true)
           assert.equal(wants, found ~= nil, method)
         end
-        assert.truthy(account { method = "PUT", body = "" }.head:find("Content-Length: 0\r\n", 1, true))
+        assert.truthy(account { method = "PUT", body = "" }.head:find("Content-Length: 0\r\n", 1,
+          true))
         p:finish()
       end)
 
       it("streams of unknown length in chunks, of known length with it", function()
         start()
         for _, length in ipairs { false, "7" } do
-          local id = go("/ok", { method = "POST", stream = 1, length = length or nil, idempotent = 0 })
+          local id = go("/ok", { method = "POST", stream = 1, length = length or nil,
+            idempotent = 0 })
           p:send("write", id, "abc")
           p:send("write", id, "defg")
           p:send("end", id)
@@ -158,8 +164,10 @@ for _, transport in ipairs(TRANSPORTS) do
       end)
 
       it("nothing through the environment's proxy, netrc or cookies", function()
-        start { env = { http_proxy = "http://127.0.0.1:1", ALL_PROXY = "http://127.0.0.1:1", HOME = "/tmp" } }
-        local first = run(script("send:" .. OK_HEAD .. "Set-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"))
+        start { env = { http_proxy = "http://127.0.0.1:1", ALL_PROXY = "http://127.0.0.1:1",
+          HOME = "/tmp" } }
+        local first = run(script("send:" .. OK_HEAD
+          .. "Set-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"))
         assert.equal("none", first.kind)
         local sent = account()
         assert.is_nil(sent.head:lower():find("cookie", 1, true))
@@ -216,9 +224,11 @@ for _, transport in ipairs(TRANSPORTS) do
       it("head fields in order, with duplicates, as they were written", function()
         start()
         local finish, head, body = run(script("send:" .. OK_HEAD
-          .. "X-b: 1\r\nset-Cookie: a=1\r\nX-B:  two \r\nSet-Cookie: b=2\r\nX-E:\r\nContent-Length: 2\r\n\r\nhi"))
+          .. "X-b: 1\r\nset-Cookie: a=1\r\nX-B:  two \r\nSet-Cookie: b=2\r\nX-E:\r\n"
+          .. "Content-Length: 2\r\n\r\nhi"))
         assert.equal("none", finish.kind, finish.message)
-        assert.same({ { "X-b", "1" }, { "set-Cookie", "a=1" }, { "X-B", "two" }, { "Set-Cookie", "b=2" },
+        assert.same({ { "X-b", "1" }, { "set-Cookie", "a=1" }, { "X-B", "two" }, { "Set-Cookie",
+          "b=2" },
           { "X-E", "" }, { "Content-Length", "2" } }, head.headers)
         assert.equal(200, head.status)
         assert.equal(1, head.minor)
@@ -230,7 +240,8 @@ for _, transport in ipairs(TRANSPORTS) do
       it("the final head only, however many interim ones come before", function()
         start()
         local finish, head = run(script("send:HTTP/1.1 100 Continue\r\n\r\n",
-          "send:HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "send:" .. OK_HEAD .. "Content-Length: 0\r\n\r\n"))
+          "send:HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "send:" .. OK_HEAD
+            .. "Content-Length: 0\r\n\r\n"))
         assert.equal("none", finish.kind, finish.message)
         assert.equal(200, head.status)
         assert.equal(1, #head.headers)
@@ -240,7 +251,8 @@ for _, transport in ipairs(TRANSPORTS) do
       it("bodies in chunks, by length, and until the connection closes", function()
         start()
         local cases = {
-          { "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nX-Trailer: 1\r\n\r\n" },
+          { "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n"
+            .. "X-Trailer: 1\r\n\r\n" },
           { "Content-Length: 7\r\n\r\nabcdefg" },
           { "\r\nabcdefg", "close" },
         }
@@ -257,10 +269,12 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("no body after HEAD, 204 and 304, whatever their fields say", function()
         start()
-        local cases = { { "HEAD", "200 OK" }, { "GET", "204 No Content" }, { "GET", "304 Not Modified" } }
+        local cases = { { "HEAD", "200 OK" }, { "GET", "204 No Content" }, { "GET",
+          "304 Not Modified" } }
         for _, case in ipairs(cases) do
           local length = case[2]:match "^204" and "" or "Content-Length: 500\r\n"
-          local finish, head, body = run(script("send:HTTP/1.1 " .. case[2] .. "\r\n" .. length .. "\r\n"),
+          local finish, head, body = run(script("send:HTTP/1.1 " .. case[2] .. "\r\n" .. length
+            .. "\r\n"),
             { method = case[1] })
           assert.equal("none", finish.kind, finish.message)
           assert.equal("", body)
@@ -271,7 +285,8 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("encoded bodies as they are", function()
         start()
-        local finish, _, body = run(script("send:" .. OK_HEAD .. "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nnogzp"))
+        local finish, _, body = run(script("send:" .. OK_HEAD
+          .. "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nnogzp"))
         assert.equal("none", finish.kind, finish.message)
         assert.equal("nogzp", body)
         p:finish()
@@ -280,7 +295,8 @@ for _, transport in ipairs(TRANSPORTS) do
       it("redirects as answers", function()
         start()
         local before = counts().methods.GET or 0
-        local _, head = run(script("send:HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n"))
+        local _, head = run(script("send:HTTP/1.1 302 Found\r\nLocation: /ok\r\n"
+          .. "Content-Length: 0\r\n\r\n"))
         assert.equal(302, head.status)
         assert.equal(before + 1, counts().methods.GET)
         p:finish()
@@ -292,23 +308,34 @@ for _, transport in ipairs(TRANSPORTS) do
       for i = 1, 101 do many[i] = "X-" .. i .. ": y\r\n" end
       local cases = {
         { "when the answer is not HTTP", "hello\r\n\r\n" },
-        { "when a field name has a space before its colon", OK_HEAD .. "X : y\r\nContent-Length: 0\r\n\r\n" },
+        { "when a field name has a space before its colon", OK_HEAD
+          .. "X : y\r\nContent-Length: 0\r\n\r\n" },
         { "when a field is folded", OK_HEAD .. "X: y\r\n z\r\nContent-Length: 0\r\n\r\n" },
-        { "when a field value has a control character", OK_HEAD .. "X: a\1b\r\nContent-Length: 0\r\n\r\n" },
+        { "when a field value has a control character", OK_HEAD
+          .. "X: a\1b\r\nContent-Length: 0\r\n\r\n" },
         { "when a field value has a NUL", OK_HEAD .. "X: a\0b\r\nContent-Length: 0\r\n\r\n" },
         { "when lines end in LF alone", "HTTP/1.1 200 OK\nContent-Length: 0\n\n" },
-        { "when two lengths differ", OK_HEAD .. "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab" },
-        { "when a length stands beside chunks", OK_HEAD .. "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
-        { "when the transfer coding is unknown", OK_HEAD .. "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" },
+        { "when two lengths differ", OK_HEAD
+          .. "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab" },
+        { "when a length stands beside chunks", OK_HEAD
+          .. "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
+        { "when the transfer coding is unknown", OK_HEAD
+          .. "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" },
         { "when a length is no number", OK_HEAD .. "Content-Length: 1x\r\n\r\na" },
-        { "when there are more than 100 fields", OK_HEAD .. table.concat(many) .. "Content-Length: 0\r\n\r\n" },
-        { "when the head passes 32 KiB", OK_HEAD .. ("X-A: " .. ("y"):rep(4000) .. "\r\n"):rep(9) .. "\r\n" },
+        { "when there are more than 100 fields", OK_HEAD .. table.concat(many)
+          .. "Content-Length: 0\r\n\r\n" },
+        { "when the head passes 32 KiB", OK_HEAD .. ("X-A: " .. ("y"):rep(4000) .. "\r\n"):rep(9)
+          .. "\r\n" },
         { "when the version is not 1.0 or 1.1", "HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n" },
         { "when the status has two digits", "HTTP/1.1 99 Odd\r\nContent-Length: 0\r\n\r\n" },
-        { "when the protocol is switched", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" },
-        { "when interim heads never end", ("HTTP/1.1 100 Continue\r\n\r\n"):rep(100) .. OK_HEAD .. "\r\n" },
-        { "when a chunk size is no number", OK_HEAD .. "Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n", true },
-        { "when a chunk is longer than it says", OK_HEAD .. "Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n", true },
+        { "when the protocol is switched",
+          "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" },
+        { "when interim heads never end", ("HTTP/1.1 100 Continue\r\n\r\n"):rep(100) .. OK_HEAD
+          .. "\r\n" },
+        { "when a chunk size is no number", OK_HEAD
+          .. "Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n", true },
+        { "when a chunk is longer than it says", OK_HEAD
+          .. "Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n", true },
       }
       for _, case in ipairs(cases) do
         it(case[1], function()
@@ -327,9 +354,12 @@ for _, transport in ipairs(TRANSPORTS) do
         { "when the connection closes before a head", { "close" } },
         { "when the connection is reset before a head", { "reset" } },
         { "when the head is cut off", { "send:" .. OK_HEAD .. "Content-Le", "close" } },
-        { "when the body is shorter than its length", { "send:" .. OK_HEAD .. "Content-Length: 10\r\n\r\nabc", "close" }, true },
-        { "when the body is reset", { "send:" .. OK_HEAD .. "Content-Length: 10\r\n\r\nabc", "wait:50", "reset" }, true },
-        { "when the last chunk is missing", { "send:" .. OK_HEAD .. "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "close" }, true },
+        { "when the body is shorter than its length", { "send:" .. OK_HEAD
+          .. "Content-Length: 10\r\n\r\nabc", "close" }, true },
+        { "when the body is reset", { "send:" .. OK_HEAD .. "Content-Length: 10\r\n\r\nabc",
+          "wait:50", "reset" }, true },
+        { "when the last chunk is missing", { "send:" .. OK_HEAD
+          .. "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "close" }, true },
       }
       for _, case in ipairs(cases) do
         it(case[1], function()
@@ -422,14 +452,17 @@ for _, transport in ipairs(TRANSPORTS) do
         p:finish()
       end)
 
-      local length, chunked = "Content-Length: 2\r\n\r\nhi", "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+      local length, chunked = "Content-Length: 2\r\n\r\nhi",
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
       local evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
       local cases = {
         { "with a length", { "send:" .. OK_HEAD .. length .. evil } },
         { "in chunks", { "send:" .. OK_HEAD .. chunked .. evil } },
         { "without a body", { "send:HTTP/1.1 304 Not Modified\r\n\r\n" .. evil } },
-        { "with a length, a little later", { "send:" .. OK_HEAD .. length, "wait:20", "send:" .. evil }, 60 },
-        { "in chunks, a little later", { "send:" .. OK_HEAD .. chunked, "wait:20", "send:" .. evil }, 60 },
+        { "with a length, a little later", { "send:" .. OK_HEAD .. length, "wait:20", "send:"
+          .. evil }, 60 },
+        { "in chunks, a little later", { "send:" .. OK_HEAD .. chunked, "wait:20", "send:"
+          .. evil }, 60 },
       }
       for _, case in ipairs(cases) do
         it("never after bytes that follow a response " .. case[1], function()
@@ -446,7 +479,8 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("and notices at once that a pooled one was closed", function()
         start()
-        assert.equal("none", run(script("send:" .. OK_HEAD .. "Content-Length: 0\r\n\r\n", "close")).kind)
+        assert.equal("none", run(script("send:" .. OK_HEAD .. "Content-Length: 0\r\n\r\n",
+          "close")).kind)
         wait.pause(20)
         local _, finish = account()
         assert.is_false(finish.reused)
@@ -457,7 +491,8 @@ for _, transport in ipairs(TRANSPORTS) do
         start { endpoint_connections = 2 }
         local before = counts()
         local ids = {}
-        for i = 1, 8 do ids[i] = go(script("wait:30", "send:" .. OK_HEAD .. "Content-Length: 0\r\n\r\n")) end
+        for i = 1, 8 do ids[i] = go(script("wait:30", "send:" .. OK_HEAD
+          .. "Content-Length: 0\r\n\r\n")) end
         for _, id in ipairs(ids) do assert.equal("none", p:wait_end(id).kind) end
         assert.equal(before.connections + 3, counts().connections)
         p:finish()
@@ -465,7 +500,8 @@ for _, transport in ipairs(TRANSPORTS) do
     end)
 
     describe("sends twice only where that cannot do harm", function()
-      it("never a request that is not idempotent, whatever happens to pooled connections", function()
+      it("never a request that is not idempotent, whatever happens to pooled connections",
+        function()
         start()
         local before = counts()
         local posts, batch, failed = 600, 20, 0
@@ -474,7 +510,8 @@ for _, transport in ipairs(TRANSPORTS) do
           for j = 1, batch do
             local kind = j % 3
             ids[j] = go("/flaky", {
-              method = "POST", idempotent = 0, headers = { { "X-Id", "p" .. transport .. i .. "." .. j } },
+              method = "POST", idempotent = 0, headers = { { "X-Id", "p" .. transport .. i .. "."
+                .. j } },
               body = kind == 1 and "hello" or nil, stream = kind == 2 and 1 or nil,
             })
             if kind == 2 then
@@ -491,7 +528,8 @@ for _, transport in ipairs(TRANSPORTS) do
         assert.equal(posts, after.methods.POST - (before.methods.POST or 0))
         assert.equal(posts, after.ids - before.ids)
         assert.equal(0, after.twice, origin:line "seed (%d+)")
-        assert.equal(0, failed, "a fresh connection is always answered; seed " .. origin:line "seed (%d+)")
+        assert.equal(0, failed, "a fresh connection is always answered; seed "
+          .. origin:line "seed (%d+)")
         p:finish()
       end)
 
@@ -555,7 +593,8 @@ for _, transport in ipairs(TRANSPORTS) do
       it("in all", function()
         start()
         p:stat()
-        local finish = assert_fires(go(script "hang", { total_ms = 200 }), 200, "no complete response within 200 ms")
+        local finish = assert_fires(go(script "hang", { total_ms = 200 }), 200,
+          "no complete response within 200 ms")
         assert.is_true(finish.retryable)
         p:finish()
       end)
@@ -564,7 +603,8 @@ for _, transport in ipairs(TRANSPORTS) do
         z = zone.start { ["slow.test"] = { a = { "127.0.0.1" }, delay = 3000 } }
         start { servers = z.servers, dns_timeout = 5000 }
         p:stat()
-        local finish = assert_fires(go("/ok", { host = "slow.test", total_ms = 200 }), 200, "no complete response")
+        local finish = assert_fires(go("/ok", { host = "slow.test", total_ms = 200 }), 200,
+          "no complete response")
         assert.equal("nothing", finish.sent)
         p:finish()
       end)
@@ -572,14 +612,16 @@ for _, transport in ipairs(TRANSPORTS) do
       it("to connect, the name included", function()
         z = zone.start { ["slow.test"] = { a = { "127.0.0.1" }, delay = 3000 } }
         start { servers = z.servers, dns_timeout = 5000 }
-        local finish = assert_fires(go("/ok", { host = "slow.test", connect_ms = 150 }), 150, "the name did not resolve")
+        local finish = assert_fires(go("/ok", { host = "slow.test", connect_ms = 150 }), 150,
+          "the name did not resolve")
         assert.equal("nothing", finish.sent)
         p:finish()
       end)
 
       it("to the final head; interim ones do not count", function()
         start()
-        local id = go(script("send:HTTP/1.1 100 Continue\r\n\r\n", "wait:100", "send:HTTP/1.1 103 Hints\r\n\r\n", "hang"),
+        local id = go(script("send:HTTP/1.1 100 Continue\r\n\r\n", "wait:100",
+          "send:HTTP/1.1 103 Hints\r\n\r\n", "hang"),
           { first_byte_ms = 200 })
         assert_fires(id, 200, "no response head within 200 ms")
         p:finish()
@@ -604,7 +646,8 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("between pieces of the body", function()
         start()
-        local id = go(script("send:" .. OK_HEAD .. "Content-Length: 9\r\n\r\na", "wait:100", "send:b", "wait:100",
+        local id = go(script("send:" .. OK_HEAD .. "Content-Length: 9\r\n\r\na", "wait:100",
+          "send:b", "wait:100",
           "send:c", "hang"), { between_ms = 200 })
         local finish = assert_fires(id, 400, "no more of the body within 200 ms")
         assert.equal(3, finish.received_bytes)
@@ -614,7 +657,8 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("between pieces only while reading is not paused", function()
         start()
-        local id = go(script("send:" .. OK_HEAD .. "Content-Length: 3\r\n\r\na", "wait:50", "send:bc"),
+        local id = go(script("send:" .. OK_HEAD .. "Content-Length: 3\r\n\r\na", "wait:50",
+          "send:bc"),
           { between_ms = 150, on_data = "pause" })
         p:wait(id, "data")
         wait.pause(300)
@@ -659,7 +703,8 @@ for _, transport in ipairs(TRANSPORTS) do
           if place == "on_writable" then
             more.method, more.fill, more.length = "PUT", 1000000, 1000000
           end
-          local id = go(script("send:" .. OK_HEAD .. "Content-Length: 100000\r\n\r\n", "zeros:100000"), more)
+          local id = go(script("send:" .. OK_HEAD .. "Content-Length: 100000\r\n\r\n",
+            "zeros:100000"), more)
           p:wait(id, "cancelled")
           account()
           assert.equal(0, #p:of(id, "end"))
@@ -671,7 +716,8 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("while it is paused, in either direction", function()
         start()
-        local down = go(script("send:" .. OK_HEAD .. "Content-Length: 1000000\r\n\r\n", "zeros:1000000"), { on_data = "pause" })
+        local down = go(script("send:" .. OK_HEAD .. "Content-Length: 1000000\r\n\r\n",
+          "zeros:1000000"), { on_data = "pause" })
         p:wait(down, "data")
         local up = go("/ok", { method = "PUT", stream = 1 })
         p:send("write", up, "x")
@@ -697,8 +743,9 @@ for _, transport in ipairs(TRANSPORTS) do
     describe("streams with back-pressure", function()
       it("down: nothing comes after the piece at which it was paused", function()
         start()
-        local id = go(script("send:" .. OK_HEAD .. "Content-Length: 300000\r\n\r\n", "zeros:300000"),
-          { on_data = "pause", text = nil })
+        local id = go(script("send:" .. OK_HEAD .. "Content-Length: 300000\r\n\r\n",
+          "zeros:300000"),
+          { on_data = "pause", text = false })
         local first = p:wait(id, "data")
         account()
         assert.equal(1, #p:of(id, "data"))
@@ -715,8 +762,9 @@ for _, transport in ipairs(TRANSPORTS) do
         local size = 100 * 1048576
         account()
         local before = p:stat().rss_kb
-        local id = go(script("send:" .. OK_HEAD .. "Content-Length: " .. size .. "\r\n\r\n", "zeros:" .. size),
-          { quiet = 1, pause_every = 1048576, resume_ms = 1, total_ms = 60000 })
+        local id = go(script("send:" .. OK_HEAD .. "Content-Length: " .. size .. "\r\n\r\n",
+          "zeros:" .. size),
+          { text = false, quiet = 1, pause_every = 1048576, resume_ms = 1, total_ms = 60000 })
         local finish = p:wait_end(id, 60)
         assert.equal("none", finish.kind, finish.message)
         assert.equal(size, finish.delivered)
@@ -731,7 +779,8 @@ for _, transport in ipairs(TRANSPORTS) do
         local size = 50 * 1048576
         account()
         local before = p:stat().rss_kb
-        local id = go("/ok", { method = "POST", idempotent = 0, fill = size, length = size, total_ms = 60000 })
+        local id = go("/ok", { method = "POST", idempotent = 0, fill = size, length = size,
+          total_ms = 60000 })
         local finish = p:wait_end(id, 60)
         assert.equal("none", finish.kind, finish.message)
         assert.equal(size, finish.sent_bytes)
@@ -745,7 +794,8 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("both ways at once", function()
         start()
-        local id = go(script("early", "send:" .. OK_HEAD .. "Content-Length: 4\r\n\r\nab", "wait:50", "send:cd", "hang"),
+        local id = go(script("early", "send:" .. OK_HEAD .. "Content-Length: 4\r\n\r\nab",
+          "wait:50", "send:cd", "hang"),
           { method = "POST", idempotent = 0, stream = 1 })
         p:wait(id, "head")
         p:send("write", id, "x")
@@ -758,7 +808,8 @@ for _, transport in ipairs(TRANSPORTS) do
       it("ends with an early answer while the request is still being written", function()
         start()
         for _, status in ipairs { "200 OK", "413 Too Large" } do
-          local id = go(script("early", "send:HTTP/1.1 " .. status .. "\r\nContent-Length: 2\r\n\r\nno", "hang"),
+          local id = go(script("early", "send:HTTP/1.1 " .. status
+            .. "\r\nContent-Length: 2\r\n\r\nno", "hang"),
             { method = "POST", idempotent = 0, stream = 1 })
           p:send("write", id, "x")
           local finish = p:wait_end(id)
@@ -801,7 +852,8 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("accepts one that the given roots vouch for, for the authority's name", function()
         start { ca_file = cert }
-        local finish, _, body = run("/ok", { port = tls_port, scheme = "https", authority = "origin.test:99" })
+        local finish, _, body = run("/ok", { port = tls_port, scheme = "https",
+          authority = "origin.test:99" })
         assert.equal("none", finish.kind, finish.message)
         assert.truthy(json.decode(body).head:find("Host: origin.test:99\r\n", 1, true))
         finish = run("/ok", { port = tls_port, scheme = "https", authority = "other.test" })
@@ -838,10 +890,12 @@ for _, transport in ipairs(TRANSPORTS) do
         daemon off; master_process off; pid DIR/nginx.pid; error_log stderr error;
         events { worker_connections 256; }
         http {
-          access_log off; client_body_temp_path DIR/b; proxy_temp_path DIR/p; fastcgi_temp_path DIR/f;
+          access_log off; client_body_temp_path DIR/b;
+          proxy_temp_path DIR/p; fastcgi_temp_path DIR/f;
           uwsgi_temp_path DIR/u; scgi_temp_path DIR/s; client_max_body_size 0;
           server {
-            listen 127.0.0.1:PORT ssl http2; ssl_certificate DIR/cert.pem; ssl_certificate_key DIR/key.pem;
+            listen 127.0.0.1:PORT ssl http2;
+            ssl_certificate DIR/cert.pem; ssl_certificate_key DIR/key.pem;
             location / { proxy_pass http://127.0.0.1:ORIGIN; proxy_set_header Host $http_host;
               proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off; }
             location /who { return 200 "$server_protocol $connection $host"; }
@@ -865,7 +919,8 @@ for _, transport in ipairs(TRANSPORTS) do
         local file = io.open(directory .. "/nginx.conf", "w")
         file:write((CONF:gsub("DIR", directory):gsub("PORT", h2_port):gsub("ORIGIN", port)))
         file:close()
-        nginx = process.spawn { "/usr/sbin/nginx", "-p", directory, "-c", directory .. "/nginx.conf" }
+        nginx = process.spawn { "/usr/sbin/nginx", "-p", directory, "-c", directory
+          .. "/nginx.conf" }
         wait.for_("nginx to listen", function() return pcall(raw.connect, h2_port) end)
       end)
 
@@ -892,24 +947,34 @@ for _, transport in ipairs(TRANSPORTS) do
         p:finish()
       end)
 
-      it("shares a connection among concurrent requests, one of them slow, paused or cancelled", function()
+      it("lets nobody wait for a transfer that is slow, paused or cancelled", function()
         start { ca_file = cert }
-        local _, _, first = run("/who", over())
-        local slow = go(script("wait:200", "send:" .. OK_HEAD .. "Content-Length: 0\r\n\r\n"), over())
-        local paused = go(script("send:" .. OK_HEAD .. "Content-Length: 3000000\r\n\r\n", "zeros:3000000"),
-          over { on_data = "pause" })
-        local gone = go(script "hang", over())
-        p:wait(paused, "data")
-        p:send("cancel", gone)
-        for _ = 1, 5 do
-          local finish, _, body = run("/who", over())
-          assert.equal("none", finish.kind, finish.message)
-          assert.is_true(finish.reused)
-          assert.equal(first, body)
+        local answer = OK_HEAD .. "Content-Length: "
+        local size = 30000000
+        run("/who", over())
+        local before = p:stat().rss_kb
+        local slow = go(script("wait:200", "send:" .. answer .. "0\r\n\r\n"), over())
+        local paused = {}
+        for i = 1, 4 do
+          paused[i] = go(script("send:" .. answer .. size .. "\r\n\r\n", "zeros:" .. size),
+            over { on_data = "pause", text = false })
         end
-        p:send("resume", paused)
-        assert.equal("none", p:wait_end(paused).kind)
-        assert.equal(3000000, p:wait_end(paused).delivered)
+        local gone = go(script "hang", over())
+        for _, id in ipairs(paused) do p:wait(id, "data") end
+        p:send("cancel", gone)
+        for i = 1, 50 do
+          local finish = run("/who", over())
+          assert.equal("none", finish.kind, finish.message)
+          assert.is_true(i == 1 or finish.reused)
+        end
+        local grown = p:stat().rss_kb - before
+        assert.is_true(grown < size / 1024, "what is paused was buffered: " .. grown .. " KiB")
+        for _, id in ipairs(paused) do
+          assert.equal(1, #p:of(id, "data"))
+          p:send("resume", id)
+          assert.equal("none", p:wait_end(id).kind)
+          assert.equal(size, p:wait_end(id).delivered)
+        end
         assert.equal("none", p:wait_end(slow).kind)
         p:finish()
       end)
@@ -935,7 +1000,8 @@ for _, transport in ipairs(TRANSPORTS) do
 
       it("calls an end of the connection in the middle of a body a reset", function()
         start { ca_file = cert }
-        local finish = run(script("send:" .. OK_HEAD .. "Content-Length: 9\r\n\r\nabc", "wait:30", "reset"), over())
+        local finish = run(script("send:" .. OK_HEAD .. "Content-Length: 9\r\n\r\nabc", "wait:30",
+          "reset"), over())
         assert.equal("reset", finish.kind, finish.message)
         assert.is_false(finish.retryable)
         p:finish()
@@ -946,7 +1012,8 @@ for _, transport in ipairs(TRANSPORTS) do
       start()
       account()
       local fates = { { script "close" }, { script "reset" }, { "/ok" }, { "/ok", { port = 1 } },
-        { script "hang", { total_ms = 20 } }, { script("send:junk\r\n\r\n", "hang") }, { "/flaky" } }
+        { script "hang", { total_ms = 20 } }, { script("send:junk\r\n\r\n", "hang") },
+          { "/flaky" } }
       local function round()
         local ids = {}
         for _, fate in ipairs(fates) do ids[#ids + 1] = go(fate[1], fate[2]) end
