@@ -14,9 +14,8 @@
 static void let_go(struct wr_serving *s)
 {
   if (s->generation == NULL) return;
-  // The Lua handle dies with its state, which this request no longer keeps.
-  if (s->request.ref) *s->request.ref = NULL;
-  s->request.ref = NULL;
+  // The Lua state may go before this request does.
+  wr_bind_request_cut(s->generation->script->vm.L, &s->request);
   wr_list_remove(&s->link);
   struct wr_generation *g = s->generation;
   s->generation = NULL;
@@ -350,9 +349,9 @@ static void on_end(void *slot, struct wr_exchange *x)
   wr_loop_undefer(&s->sender);
   if (serve->on_access) serve->on_access(serve->ctx, s, wr_exchange_stats(x));
   serve->active--;
+  let_go(s);
   wr_request_fini(&s->request);
   if (s->response) wr_response_unref(s->response);
-  let_go(s);
 }
 
 const struct wr_http_hooks wr_serve_hooks = {on_request,  on_body, on_body_end,

@@ -12,13 +12,28 @@ static const char TYPE[] = "weir.Request";
 
 void wr_bind_request_push(lua_State *L, struct wr_request *q)
 {
+  if (q->handle_ref != 0) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, q->handle_ref);
+    return;
+  }
   struct wr_request **handle = lua_newuserdata(L, sizeof(struct wr_request *));
   *handle = q;
-  q->ref = handle;
   luaL_getmetatable(L, TYPE);
   lua_setmetatable(L, -2);
   lua_newtable(L); // what is made once: headers, params, query
   lua_setfenv(L, -2);
+  lua_pushvalue(L, -1);
+  q->handle_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void wr_bind_request_cut(lua_State *L, struct wr_request *q)
+{
+  if (q->handle_ref == 0) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, q->handle_ref);
+  *(struct wr_request **)lua_touserdata(L, -1) = NULL;
+  lua_pop(L, 1);
+  luaL_unref(L, LUA_REGISTRYINDEX, q->handle_ref);
+  q->handle_ref = 0;
 }
 
 struct wr_request *wr_bind_request_check(lua_State *L, int index)

@@ -3,8 +3,11 @@
 
 #include "script/request.h"
 
-/// Pushes the handle on `q`; one for each request, cut off by wr_request_fini.
+/// Pushes the handle on `q`: one for each request, kept until it is cut off.
 void wr_bind_request_push(lua_State *L, struct wr_request *q);
+
+/// Cuts the handle off: whoever still has it is told that the request is over.
+void wr_bind_request_cut(lua_State *L, struct wr_request *q);
 
 /// The live request behind the handle at `index`; raises when it is something else, or over.
 struct wr_request *wr_bind_request_check(lua_State *L, int index);

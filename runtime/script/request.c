@@ -13,8 +13,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
 
 void wr_request_fini(struct wr_request *q)
 {
-  if (q->ref) *q->ref = NULL;
-  q->ref = NULL;
+  WR_CHECK(q->handle_ref == 0);
   q->x = NULL;
   wr_buf_fini(&q->body);
 }

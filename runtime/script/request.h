@@ -1,8 +1,8 @@
 #pragma once
 /// A request in the hands of scripts: what the client sent, its body on demand, and the trail of decisions.
 ///
-/// Lives in the serving request's memory; the Lua handle is cut off (`ref`) when the exchange is over, and
-/// says so when it is used afterwards. One worker's loop.
+/// Lives in the serving request's memory; the Lua handle is cut off when the handler has answered or the
+/// exchange is over, and says so when it is used afterwards. One worker's loop.
 
 #include "http/exchange.h"
 #include "script/response.h"
@@ -30,7 +30,7 @@ struct wr_request {
   struct wr_request_param params[WR_REQUEST_PARAMS_MAX];
   size_t param_count;
   struct wr_trail trail;
-  struct wr_request **ref; ///< the Lua handle's pointer to this, NULL without one
+  int handle_ref; ///< of the Lua handle in the VM's registry, 0 without one
   enum wr_request_body body_state;
   struct wr_buf body;
   struct wr_error gone;       ///< kind is set when the client left or broke its body
@@ -46,7 +46,7 @@ struct wr_request {
 void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
                      size_t body_max);
 
-/// The exchange is over: cuts the Lua handle off and frees the body.
+/// The exchange is over: frees the body. The Lua handle has been cut off before.
 void wr_request_fini(struct wr_request *q);
 
 /// Does the request have a body at all?
