@@ -19,6 +19,7 @@
 
 #define TICK_NS (100 * WR_MS)
 #define SWEEP_NS (10 * WR_SECOND)
+#define WATCH_QUIET_NS (200 * WR_MS)
 #define QUICK_NS WR_SECOND              // a worker that dies sooner after its fork died at once
 #define KILL_AFTER_NS (2 * WR_SECOND)   // from being told to stop to being killed
 enum { QUICK_DEATHS_MAX = 3 };
@@ -414,6 +415,11 @@ static void on_reload(void *ctx, struct wr_admin_waiter *waiter)
   wr_reload_request(ctx, waiter);
 }
 
+static void on_file_change(struct wr_watch *w)
+{
+  wr_reload_request(WR_CONTAINER(w, struct wr_master, watch), NULL);
+}
+
 // --- life ---------------------------------------------------------------------------------------
 
 static bool open_admin(struct wr_master *m, struct wr_error *error)
@@ -480,6 +486,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   init_workers(m);
   wr_timer_init(&m->tick, &m->loop, on_tick);
   wr_timer_init(&m->drain, &m->loop, on_drain_over);
+  wr_watch_init(&m->watch, &m->loop, WATCH_QUIET_NS, on_file_change);
   m->loop.on_turn = on_turn;
   m->loop.on_turn_ctx = m;
   return open_admin(m, error);
@@ -489,6 +496,7 @@ static void close_master(struct wr_master *m)
 {
   wr_timer_stop(&m->tick);
   wr_timer_stop(&m->drain);
+  wr_watch_clear(&m->watch);
   wr_io_close(&m->signals, NULL);
   close(m->signal_fd);
   wr_loop_run(&m->loop);

@@ -9,6 +9,7 @@
 #include "loop/io.h"
 #include "loop/mailbox.h"
 #include "loop/timer.h"
+#include "loop/watch.h"
 #include "worker.h"
 
 #include <stdatomic.h>
@@ -74,6 +75,7 @@ struct wr_master {
   struct wr_io signals;
   struct wr_timer tick;
   struct wr_timer drain;
+  struct wr_watch watch; ///< of the live bundle's folders, with --watch
   struct wr_reload reload;
   int bundle;          ///< of the live generation, -1 before the first
   uint64_t live;       ///< number of the live generation

@@ -60,6 +60,23 @@ static void tell_callers(struct wr_master *m, bool ok, bool changed)
   wr_buf_fini(&out);
 }
 
+// The folders of the live bundle's files, and the main script's before there is one.
+static void watch_files(struct wr_master *m)
+{
+  struct wr_error error;
+  struct wr_source *source = m->bundle >= 0 ? wr_source_unpack(m->bundle, &error) : NULL;
+  if (source == NULL) return;
+  wr_watch_clear(&m->watch);
+  for (size_t i = 0; i < source->count; i++) {
+    char *folder = wr_source_folder(source, i);
+    if (!wr_watch_add(&m->watch, folder)) {
+      wr_log_text(&m->log, WR_LOG_WARN, "watch", "cannot watch %s", folder);
+    }
+    wr_free(folder);
+  }
+  wr_source_free(source);
+}
+
 static void finish(struct wr_master *m, bool ok, bool changed)
 {
   struct wr_reload *r = &m->reload;
@@ -71,6 +88,7 @@ static void finish(struct wr_master *m, bool ok, bool changed)
   if (ok) r->last[0] = '\0';
   wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result", ok ? "live" : "failed", NULL);
   log_verdict(m, ok, changed);
+  if (changed && m->settings->watch) watch_files(m);
   tell_callers(m, ok, changed);
   if (!ok && m->live == 0) {
     // Nothing serves yet: a start that fails is told on the terminal, and over.

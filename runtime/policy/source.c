@@ -153,19 +153,12 @@ uint64_t wr_source_hash(const struct wr_source *s)
   return hash;
 }
 
-bool wr_source_is_current(const struct wr_source *s)
+char *wr_source_folder(const struct wr_source *s, size_t i)
 {
-  bool same = true;
-  for (size_t i = 0; same && i < s->count; i++) {
-    struct wr_buf text;
-    wr_buf_init(&text, WR_SOURCE_FILE_MAX + 64 * 1024);
-    char *whole = join(s->root, s->files[i].path);
-    same = read_file(whole, &text) &&
-           wr_str_eq(wr_buf_str(&text), (struct wr_str){s->files[i].text, s->files[i].len});
-    wr_free(whole);
-    wr_buf_fini(&text);
-  }
-  return same;
+  char *path = join(s->root, s->files[i].path);
+  char *slash = strrchr(path, '/');
+  *slash = '\0';
+  return path;
 }
 
 // --- across processes ---------------------------------------------------------------------------

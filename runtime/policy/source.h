@@ -39,11 +39,11 @@ void wr_source_free(struct wr_source *s);
 /// ctx. Path and text stay valid as long as the source.
 bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struct wr_str *text);
 
+/// Folder of file number `i`, to be freed by the caller.
+char *wr_source_folder(const struct wr_source *s, size_t i);
+
 /// A hash of all paths and contents, in the order of reading.
 uint64_t wr_source_hash(const struct wr_source *s);
-
-/// Is every file of the bundle on disk what it was when it was read?
-bool wr_source_is_current(const struct wr_source *s);
 
 /// A new memfd with everything, positioned at its start; or -1 with a set error.
 int wr_source_pack(const struct wr_source *s, struct wr_error *error);
