@@ -78,6 +78,7 @@ struct wr_cache_stats {
   uint64_t cleared; ///< shards emptied because a lock holder died
 };
 
+/// Fills `*stats`; takes the locks it needs.
 void wr_cache_stats(struct wr_arena *a, struct wr_cache_stats *stats);
 
 /// Bytes of the section. For wr_arena_open.

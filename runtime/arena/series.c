@@ -1,6 +1,6 @@
 #include "arena/series.h"
 
-#include "arena/lock.h"
+#include "arena/series_table.h"
 #include "base/check.h"
 
 #include <math.h>
@@ -17,46 +17,6 @@ enum {
   CELLS_PER_OTHER = WR_SERIES_BUCKETS + 2,
   TEXT_PER_SERIES = 160,
 };
-
-struct family {
-  struct wr_family public;
-  _Atomic uint32_t first; // series, or NONE
-  uint32_t last;
-  uint32_t count;
-  uint32_t other;
-};
-
-// Written once, then published by the table's count: the fields never change again, but for `next`.
-struct series {
-  uint32_t family;
-  uint32_t cell; // first cell in each shard's column
-  uint32_t cell_end;
-  uint32_t text_end; // labels end here in the table's text
-  uint32_t labels_len;
-  uint32_t hash_next;    // private to the lock
-  _Atomic uint32_t next; // in the family
-};
-
-struct wr_series_table {
-  struct wr_lock lock;
-  _Atomic uint32_t family_count;
-  _Atomic uint32_t count;
-  uint32_t series_max; // without the "other" of each family
-  uint32_t cells_max;
-  uint32_t text_max;
-  uint32_t bucket_count;
-  _Atomic uint64_t overflows;
-  uint32_t *buckets;
-  struct series *series;
-  char *text;
-  _Atomic double *cells; // [slot][cells_max]
-  struct family families[WR_SERIES_FAMILIES];
-};
-
-static struct wr_series_table *table_of(const struct wr_arena *a)
-{
-  return a->header->series;
-}
 
 // Layout
 
@@ -84,7 +44,7 @@ static struct layout plan(uint32_t slot_count, uint32_t series_max)
       .cells_max = series_max * CELLS_PER_SERIES + WR_SERIES_FAMILIES * CELLS_PER_OTHER,
   };
   l.series = lines(sizeof(struct wr_series_table) + bucket_count(series_max) * sizeof(uint32_t));
-  l.text = l.series + lines((series_max + WR_SERIES_FAMILIES) * sizeof(struct series));
+  l.text = l.series + lines((series_max + WR_SERIES_FAMILIES) * sizeof(struct wr_series));
   l.cells = l.text + lines(l.text_max);
   l.end = l.cells + (size_t)slot_count * l.cells_max * sizeof(double);
   return l;
@@ -96,28 +56,28 @@ size_t wr_series_size(uint32_t slot_count, uint32_t series_max)
 }
 
 // How much is used follows from the last series.
-static struct series last_series(const struct wr_series_table *t)
+static struct wr_series last_series(const struct wr_series_table *t)
 {
   uint32_t count = atomic_load(&t->count);
-  return count ? t->series[count - 1] : (struct series){0};
+  return count ? t->series[count - 1] : (struct wr_series){0};
 }
 
 size_t wr_series_used(const struct wr_arena *a)
 {
-  const struct wr_series_table *t = table_of(a);
+  const struct wr_series_table *t = wr_series_table_of(a);
   return (size_t)(t->text - (const char *)t) + last_series(t).text_end;
 }
 
 // Lock
 
-static struct wr_str labels_of(const struct wr_series_table *t, const struct series *s)
+static struct wr_str labels_of(const struct wr_series_table *t, const struct wr_series *s)
 {
   return (struct wr_str){t->text + s->text_end - s->labels_len, s->labels_len};
 }
 
 static uint32_t *bucket_of(const struct wr_arena *a, uint32_t family, struct wr_str labels)
 {
-  struct wr_series_table *t = table_of(a);
+  struct wr_series_table *t = wr_series_table_of(a);
   uint64_t hash = wr_hash_sip(&a->header->hash_key, labels) + family * 0x9e3779b97f4a7c15u;
   return &t->buckets[(hash ^ hash >> 32) & (t->bucket_count - 1)];
 }
@@ -125,9 +85,9 @@ static uint32_t *bucket_of(const struct wr_arena *a, uint32_t family, struct wr_
 // Appends to its family; everything a reader follows is in place before.
 static void link_series(struct wr_arena *a, uint32_t number)
 {
-  struct wr_series_table *t = table_of(a);
-  struct series *s = &t->series[number];
-  struct family *f = &t->families[s->family];
+  struct wr_series_table *t = wr_series_table_of(a);
+  struct wr_series *s = &t->series[number];
+  struct wr_series_family *f = &t->families[s->family];
   uint32_t *bucket = bucket_of(a, s->family, labels_of(t, s));
   s->hash_next = *bucket;
   *bucket = number;
@@ -142,7 +102,7 @@ static bool is_other(struct wr_str labels);
 
 static void repair_table(struct wr_arena *a)
 {
-  struct wr_series_table *t = table_of(a);
+  struct wr_series_table *t = wr_series_table_of(a);
   uint32_t count = atomic_load(&t->count);
   for (uint32_t i = 0; i < t->bucket_count; i++) t->buckets[i] = NONE;
   for (uint32_t i = 0; i < WR_SERIES_FAMILIES; i++) {
@@ -159,14 +119,14 @@ static void repair_table(struct wr_arena *a)
 
 void wr_series_lock(struct wr_arena *a)
 {
-  if (!wr_lock_take(a, &table_of(a)->lock)) return;
+  if (!wr_lock_take(a, &wr_series_table_of(a)->lock)) return;
   repair_table(a);
-  wr_lock_mark_repaired(a, &table_of(a)->lock);
+  wr_lock_mark_repaired(a, &wr_series_table_of(a)->lock);
 }
 
 void wr_series_unlock(struct wr_arena *a)
 {
-  wr_lock_give(a, &table_of(a)->lock);
+  wr_lock_give(a, &wr_series_table_of(a)->lock);
 }
 
 // Families
@@ -212,7 +172,7 @@ static int add_family(struct wr_series_table *t, const struct wr_family *family)
 {
   uint32_t number = atomic_load(&t->family_count);
   if (number == WR_SERIES_FAMILIES) return -1;
-  struct family *f = &t->families[number];
+  struct wr_series_family *f = &t->families[number];
   f->public = *family;
   f->public.help[WR_SERIES_HELP_MAX] = '\0';
   f->last = NONE;
@@ -225,7 +185,7 @@ static int add_family(struct wr_series_table *t, const struct wr_family *family)
 
 int wr_series_family(struct wr_arena *a, const struct wr_family *family, struct wr_error *error)
 {
-  struct wr_series_table *t = table_of(a);
+  struct wr_series_table *t = wr_series_table_of(a);
   const char *fault = family_fault(family);
   if (fault) {
     wr_error_set(error, WR_ERROR_INVALID, "metric '%.*s': %s", WR_SERIES_NAME_MAX, family->name,
@@ -287,7 +247,7 @@ _Static_assert(WR_METRICS < WR_SERIES_FAMILIES / 2, "scripts have room for their
 
 void wr_series_init(struct wr_arena *a)
 {
-  struct wr_series_table *t = table_of(a);
+  struct wr_series_table *t = wr_series_table_of(a);
   struct layout l = plan(a->header->slot_count, a->header->series_max);
   char *base = (char *)t;
   wr_lock_init(&t->lock);
@@ -296,7 +256,7 @@ void wr_series_init(struct wr_arena *a)
   t->cells_max = l.cells_max;
   t->bucket_count = bucket_count(t->series_max);
   t->buckets = (uint32_t *)(t + 1);
-  t->series = (struct series *)(base + l.series);
+  t->series = (struct wr_series *)(base + l.series);
   t->text = base + l.text;
   t->cells = (_Atomic double *)(base + l.cells);
   for (uint32_t i = 0; i < t->bucket_count; i++) t->buckets[i] = NONE;
@@ -342,7 +302,7 @@ static bool is_other(struct wr_str labels)
 
 static uint32_t find_series(const struct wr_arena *a, uint32_t family, struct wr_str labels)
 {
-  const struct wr_series_table *t = table_of(a);
+  const struct wr_series_table *t = wr_series_table_of(a);
   for (uint32_t i = *bucket_of(a, family, labels); i != NONE; i = t->series[i].hash_next) {
     if (t->series[i].family == family && wr_str_eq(labels_of(t, &t->series[i]), labels)) return i;
   }
@@ -356,12 +316,12 @@ static uint32_t cells_of(const struct wr_family *f)
 
 static uint32_t add_series(struct wr_arena *a, uint32_t family, struct wr_str labels)
 {
-  struct wr_series_table *t = table_of(a);
-  struct series last = last_series(t);
+  struct wr_series_table *t = wr_series_table_of(a);
+  struct wr_series last = last_series(t);
   uint32_t number = atomic_load(&t->count);
-  struct series *s = &t->series[number];
+  struct wr_series *s = &t->series[number];
   memcpy(t->text + last.text_end, labels.ptr, labels.len);
-  *s = (struct series){
+  *s = (struct wr_series){
       .family = family,
       .cell = last.cell_end,
       .cell_end = last.cell_end + cells_of(&t->families[family].public),
@@ -377,8 +337,8 @@ static uint32_t add_series(struct wr_arena *a, uint32_t family, struct wr_str la
 // Each family's "other" has its room set apart, so this is true early enough for them.
 static bool has_room(const struct wr_series_table *t, uint32_t family, struct wr_str labels)
 {
-  struct series last = last_series(t);
-  const struct family *f = &t->families[family];
+  struct wr_series last = last_series(t);
+  const struct wr_series_family *f = &t->families[family];
   uint32_t text_kept = WR_SERIES_FAMILIES * WR_SERIES_LABELS_MAX;
   uint32_t cells_kept = WR_SERIES_FAMILIES * CELLS_PER_OTHER;
   return labels.len <= WR_SERIES_LABELS_MAX && f->count < WR_SERIES_PER_FAMILY &&
@@ -389,8 +349,8 @@ static bool has_room(const struct wr_series_table *t, uint32_t family, struct wr
 
 static uint32_t get_other(struct wr_arena *a, uint32_t family, struct wr_str labels)
 {
-  struct family *f = &table_of(a)->families[family];
-  atomic_fetch_add(&table_of(a)->overflows, 1);
+  struct wr_series_family *f = &wr_series_table_of(a)->families[family];
+  atomic_fetch_add(&wr_series_table_of(a)->overflows, 1);
   if (f->other != NONE) return f->other;
   char text[WR_SERIES_LABELS_MAX];
   struct wr_str other = {text, other_labels(labels, text, sizeof(text))};
@@ -401,7 +361,7 @@ static uint32_t get_other(struct wr_arena *a, uint32_t family, struct wr_str lab
 
 uint32_t wr_series_get(struct wr_arena *a, uint32_t family, struct wr_str labels)
 {
-  struct wr_series_table *t = table_of(a);
+  struct wr_series_table *t = wr_series_table_of(a);
   WR_CHECK(family < atomic_load(&t->family_count));
   wr_series_lock(a);
   uint32_t number = find_series(a, family, labels);
@@ -411,121 +371,4 @@ uint32_t wr_series_get(struct wr_arena *a, uint32_t family, struct wr_str labels
   }
   wr_series_unlock(a);
   return number;
-}
-
-// Values
-
-static _Atomic double *cell_of(const struct wr_arena *a, uint32_t shard, uint32_t series)
-{
-  const struct wr_series_table *t = table_of(a);
-  WR_CHECK(series < atomic_load_explicit(&t->count, memory_order_relaxed));
-  WR_CHECK(shard < a->header->slot_count);
-  return &t->cells[(size_t)shard * t->cells_max + t->series[series].cell];
-}
-
-// One writer: a load and a store, no locked instruction.
-static void add(_Atomic double *cell, double value)
-{
-  double sum = atomic_load_explicit(cell, memory_order_relaxed) + value;
-  atomic_store_explicit(cell, sum, memory_order_relaxed);
-}
-
-static const struct wr_family *family_of(const struct wr_arena *a, uint32_t series)
-{
-  const struct wr_series_table *t = table_of(a);
-  return &t->families[t->series[series].family].public;
-}
-
-void wr_series_add(struct wr_arena *a, uint32_t shard, uint32_t series, double value)
-{
-  add(cell_of(a, shard, series), value);
-}
-
-void wr_series_set(struct wr_arena *a, uint32_t shard, uint32_t series, double value)
-{
-  atomic_store_explicit(cell_of(a, shard, series), value, memory_order_relaxed);
-}
-
-void wr_series_observe(struct wr_arena *a, uint32_t shard, uint32_t series, double value)
-{
-  _Atomic double *cell = cell_of(a, shard, series);
-  const struct wr_family *f = family_of(a, series);
-  uint32_t bucket = 0;
-  WR_CHECK(f->type == WR_SERIES_HISTOGRAM);
-  while (bucket < f->bucket_count && value > f->buckets[bucket]) bucket++;
-  add(&cell[bucket], 1);
-  add(&cell[f->bucket_count + 1], value);
-}
-
-void wr_series_forget(struct wr_arena *a, uint32_t shard)
-{
-  uint32_t count = atomic_load(&table_of(a)->count);
-  for (uint32_t i = 0; i < count; i++) {
-    if (family_of(a, i)->type == WR_SERIES_GAUGE) wr_series_set(a, shard, i, 0);
-  }
-}
-
-// Reading
-
-static double load(const struct wr_arena *a, uint32_t shard, uint32_t series, uint32_t cell)
-{
-  return atomic_load_explicit(cell_of(a, shard, series) + cell, memory_order_relaxed);
-}
-
-bool wr_series_next(const struct wr_arena *a, struct wr_series_view *view)
-{
-  const struct wr_series_table *t = table_of(a);
-  uint32_t family = view->family ? view->family_number : 0;
-  const _Atomic uint32_t *link =
-      view->family ? &t->series[view->series].next : &t->families[0].first;
-  uint32_t number = atomic_load_explicit(link, memory_order_acquire);
-  uint32_t family_count = atomic_load_explicit(&t->family_count, memory_order_acquire);
-  while (number == NONE && ++family < family_count) {
-    number = atomic_load_explicit(&t->families[family].first, memory_order_acquire);
-  }
-  if (number == NONE) return false;
-  *view = (struct wr_series_view){
-      .family = &t->families[family].public,
-      .labels = labels_of(t, &t->series[number]),
-      .family_number = family,
-      .series = number,
-  };
-  return true;
-}
-
-double wr_series_value(const struct wr_arena *a, uint32_t series)
-{
-  const struct wr_family *f = family_of(a, series);
-  double merged = 0;
-  for (uint32_t shard = 0; shard < a->header->slot_count; shard++) {
-    double value = load(a, shard, series, 0);
-    merged = f->is_max ? fmax(merged, value) : merged + value;
-  }
-  // What the arena counts by itself is in no shard.
-  switch (table_of(a)->series[series].family) {
-  case WR_METRIC_SERIES_OVERFLOW: return (double)wr_series_overflows(a);
-  case WR_METRIC_REPAIRS: return (double)atomic_load(&a->header->repairs);
-  default: return merged;
-  }
-}
-
-void wr_series_read(const struct wr_arena *a, uint32_t series, struct wr_series_histogram *out)
-{
-  const struct wr_family *f = family_of(a, series);
-  WR_CHECK(f->type == WR_SERIES_HISTOGRAM);
-  *out = (struct wr_series_histogram){0};
-  for (uint32_t shard = 0; shard < a->header->slot_count; shard++) {
-    uint64_t running = 0;
-    for (uint32_t i = 0; i <= f->bucket_count; i++) {
-      running += (uint64_t)load(a, shard, series, i);
-      out->cumulative[i] += running;
-    }
-    out->sum += load(a, shard, series, f->bucket_count + 1);
-  }
-  out->count = out->cumulative[f->bucket_count];
-}
-
-uint64_t wr_series_overflows(const struct wr_arena *a)
-{
-  return atomic_load(&table_of(a)->overflows);
 }

@@ -33,6 +33,7 @@ struct wr_slab_stats {
   uint64_t refused; ///< requests that found it full
 };
 
+/// Fills `*stats`; takes the locks it needs.
 void wr_slab_stats(struct wr_arena *a, struct wr_slab_stats *stats);
 
 /// Bytes the section needs at least for `object_bytes` of objects. For wr_arena_open.

@@ -1,9 +1,11 @@
--- The stress programs, briefly. By hand they take larger counts and a seed (spec/native/*_stress.c).
+-- The stress programs, briefly. By hand they take larger counts and a seed
+-- (spec/native/*_stress.c).
 local preset = os.getenv("WEIR_PRESET") or "dev"
 
 local function run(program, count)
   -- The programs bring their own sanitizer; one preloaded for the specs is not theirs.
-  local pipe = assert(io.popen(("LD_PRELOAD= timeout -k 5 120 build/%s/%s %d 2>&1"):format(preset, program, count)))
+  local command = "LD_PRELOAD= timeout -k 5 120 build/%s/%s %d 2>&1"
+  local pipe = assert(io.popen(command:format(preset, program, count)))
   local said = pipe:read("*a")
   pipe:close()
   return said

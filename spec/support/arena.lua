@@ -1,4 +1,5 @@
---- An arena of a spec's own: `local arena = require("spec.support.arena")(c, ffi, { entries_max = 4 })`.
+--- An arena of a spec's own: `local arena = require("spec.support.arena")(c, ffi, { entries_max
+--- = 4 })`.
 ---
 --- Unmapped by `c.wr_arena_fini(arena)`; small unless the options say otherwise.
 return function(c, ffi, options)

@@ -28,7 +28,8 @@ describe("arena", function()
   end)
 
   for _, case in ipairs {
-    { { size = 65536 }, "size is 65536 bytes, but 3 workers, 256 ledger rows, 128 series, 32 entries" },
+    { { size = 65536 },
+      "size is 65536 bytes, but 3 workers, 256 ledger rows, 128 series, 32 entries" },
     { { worker_count = 0 }, "worker_count is 0, it must be from 1 to 128" },
     { { worker_count = 129 }, "worker_count is 129" },
     { { ledger_rows = 2 ^ 21 }, "ledger_rows 2097152 %(at most 1048576%)" },
@@ -102,7 +103,8 @@ describe("slot", function()
     ffi.cdef [[struct pollfd_spec { int fd; short events, revents; };
                int poll(struct pollfd_spec *, unsigned long, int);]]
     local arena = assert(open(c, ffi))
-    local p = ffi.new("struct pollfd_spec[1]", { { fd = c.wr_slot_of(arena, 2).bell_fd, events = 1 } })
+    local p = ffi.new("struct pollfd_spec[1]", { { fd = c.wr_slot_of(arena, 2).bell_fd,
+      events = 1 } })
     assert.equal(0, ffi.C.poll(p, 1, 0))
     c.wr_slot_ring(arena, 2)
     c.wr_slot_ring(arena, 2)

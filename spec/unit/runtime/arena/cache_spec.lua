@@ -1,4 +1,5 @@
-local c, ffi = require "spec.support.c" ("arena/cache.h", "script/guard.h", "base/rng.h", "base/buf.h")
+local c, ffi = require "spec.support.c" ("arena/cache.h", "script/guard.h", "base/rng.h",
+  "base/buf.h")
 local open = require "spec.support.arena"
 
 local SECOND = 1000000000ULL
@@ -24,8 +25,10 @@ describe("cache", function()
     options = options or {}
     local buf = ffi.new("struct wr_buf")
     c.wr_buf_init(buf, options.max or 1000000)
-    local found = ffi.new("struct wr_cache_found", { value = buf, allow_stale = options.stale or false })
-    local result = c.wr_cache_get(arena, options.of or space, str(key), options.now or SECOND, found)
+    local found = ffi.new("struct wr_cache_found", { value = buf,
+      allow_stale = options.stale or false })
+    local result = c.wr_cache_get(arena, options.of or space, str(key), options.now or SECOND,
+      found)
     local text = result ~= c.WR_CACHE_MISS and ffi.string(buf.data + buf.start, buf.len) or nil
     c.wr_buf_fini(buf)
     return result, text, found
@@ -36,7 +39,8 @@ describe("cache", function()
     return s
   end
   local function put(key, value, now)
-    local item = ffi.new("struct wr_cache_item", { key = str(key), value = str(value), stale_ns = UNSET })
+    local item = ffi.new("struct wr_cache_item", { key = str(key), value = str(value),
+      stale_ns = UNSET })
     return c.wr_cache_set(arena, space, item, now or SECOND)
   end
 
@@ -138,7 +142,8 @@ describe("cache", function()
       local key = "k" .. tonumber(c.wr_rng_below(rng, 900))
       local dice = tonumber(c.wr_rng_below(rng, 10))
       if dice < 4 then
-        local value = (key .. ":" .. step .. ";"):rep(tonumber(c.wr_rng_below(rng, dice == 0 and 900 or 60)))
+        local value = (key .. ":" .. step .. ";"):rep(tonumber(c.wr_rng_below(rng,
+          dice == 0 and 900 or 60)))
         if not put(key, value) then value = nil end
         model[key] = value
       elseif dice == 9 then

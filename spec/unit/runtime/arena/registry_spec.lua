@@ -9,7 +9,8 @@ local function str(text) return ffi.new("struct wr_str", { text, #text }) end
 describe("registry", function()
   local arena, registry, err, config
   local function declare(name, kind, now)
-    return c.wr_registry_declare(registry, kind or c.WR_KIND_BULKHEAD, str(name), config, now or 1, err)
+    return c.wr_registry_declare(registry, kind or c.WR_KIND_BULKHEAD, str(name), config,
+      now or 1, err)
   end
   before_each(function()
     arena = assert(open(c, ffi, { entries_max = 8 }))

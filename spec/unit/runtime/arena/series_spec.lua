@@ -21,12 +21,14 @@ describe("series", function()
   local function listed()
     local view, out = ffi.new("struct wr_series_view"), {}
     while c.wr_series_next(arena, view) do
-      out[#out + 1] = ffi.string(view.family.name) .. "{" .. ffi.string(view.labels.ptr, view.labels.len) .. "}"
+      out[#out + 1] = ffi.string(view.family.name) .. "{" .. ffi.string(view.labels.ptr,
+        view.labels.len) .. "}"
     end
     return out
   end
 
-  it("has a name, a help text and a type for every row of the table that promtool accepts", function()
+  it("has a name, a help text and a type for every row of the table that promtool accepts",
+    function()
     local path = os.tmpname()
     local file = assert(io.open(path, "w"))
     local types = { [0] = "counter", "gauge", "histogram" }
@@ -63,10 +65,12 @@ describe("series", function()
     c.wr_series_get(arena, c.WR_METRIC_RESPONSES, str 'route="/"')
     c.wr_series_get(arena, c.WR_METRIC_FALLBACK, str 'name="a"')
     assert.same({ 'weir_responses_total{route="/"}', 'weir_fallback_total{name="b"}',
-      'weir_fallback_total{name="a"}', "weir_repairs_total{}", "weir_series_overflow_total{}" }, listed())
+      'weir_fallback_total{name="a"}', "weir_repairs_total{}", "weir_series_overflow_total{}" },
+        listed())
   end)
 
-  it("sums the shards of counters and gauges, and takes the largest where the family says so", function()
+  it("sums the shards of counters and gauges, and takes the largest where the family says so",
+    function()
     local counter = c.wr_series_get(arena, c.WR_METRIC_FALLBACK, str "")
     local gauge = c.wr_series_get(arena, c.WR_METRIC_LUA_MEMORY, str "")
     local largest = c.wr_series_get(arena, c.WR_METRIC_POLICY_GENERATION, str "")
@@ -84,7 +88,8 @@ describe("series", function()
   end)
 
   it("puts a value into the first bucket whose bound is not below it", function()
-    local f = c.wr_series_family(arena, family("user_seconds", c.WR_SERIES_HISTOGRAM, { 1, 2, 5 }), err)
+    local f = c.wr_series_family(arena, family("user_seconds", c.WR_SERIES_HISTOGRAM, { 1, 2,
+      5 }), err)
     local s = c.wr_series_get(arena, f, str "")
     for shard, value in pairs { [0] = 0.5, [1] = 1, [2] = 1.5, [3] = 99 } do
       c.wr_series_observe(arena, shard, s, value)
@@ -137,7 +142,8 @@ describe("series", function()
     arena = assert(open(c, ffi, { series_max = 4096 }))
     local seen = {}
     for i = 1, 1500 do
-      seen[c.wr_series_get(arena, c.WR_METRIC_FALLBACK, str(('name="n%d",step="a\\"=,b"'):format(i)))] = true
+      seen[c.wr_series_get(arena, c.WR_METRIC_FALLBACK,
+        str(('name="n%d",step="a\\"=,b"'):format(i)))] = true
     end
     local count = 0
     for _ in pairs(seen) do count = count + 1 end
@@ -151,7 +157,8 @@ describe("series", function()
 
   it("has room for every family's other when the arena is full of series", function()
     local last
-    for i = 1, 300 do last = c.wr_series_get(arena, c.WR_METRIC_RESPONSES, str('route="' .. i .. '"')) end
+    for i = 1, 300 do last = c.wr_series_get(arena, c.WR_METRIC_RESPONSES,
+      str('route="' .. i .. '"')) end
     assert.equal(last, c.wr_series_get(arena, c.WR_METRIC_RESPONSES, str 'route="other"'))
     local seen = { [last] = true }
     for i = 0, c.WR_METRICS - 1 do

@@ -38,7 +38,8 @@ describe("slab", function()
         live[at], live[count], count = live[count], nil, count - 1
       else
         local size = tonumber(c.wr_rng_below(rng, step % 50 == 0 and 200000 or 3000)) + 1
-        local bytes = ffi.cast("uint8_t *", c.wr_slab_take(arena, size, c.WR_SLAB_ENTRY_STATE, step))
+        local bytes = ffi.cast("uint8_t *", c.wr_slab_take(arena, size, c.WR_SLAB_ENTRY_STATE,
+          step))
         assert.is_true(bytes ~= nil, "seed " .. seed)
         local mark = step % 251
         ffi.fill(bytes, size, mark)

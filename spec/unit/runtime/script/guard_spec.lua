@@ -1,4 +1,5 @@
--- Two workers in one process: a guard each, one arena. (FFI callbacks do not mix with compiled code.)
+-- Two workers in one process: a guard each, one arena. (FFI callbacks do not mix with compiled
+-- code.)
 jit.off(true, true)
 local c, ffi = require "spec.support.c" ("script/guard.h", "arena/slot.h")
 local open = require "spec.support.arena"
@@ -195,7 +196,8 @@ describe("guard", function()
     assert.equal(c.WR_BREAKER_FORCED_OPEN, c.wr_breaker_state(copy, 2))
   end)
 
-  it("settles what a dead worker left: tickets cancelled, waiters gone, the next ones granted", function()
+  it("settles what a dead worker left: tickets cancelled, waiters gone, the next ones granted",
+    function()
     local entry, state = bulkhead { max = 2 }
     local recs, recs_state = breaker()
     local _, theirs = enter(b, entry)
