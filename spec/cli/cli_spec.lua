@@ -335,6 +335,42 @@ bulkheads
     assert.equal(STATUS .. "\n", out)
   end)
 
+  it("asks over a Unix socket as well", function()
+    local unix = require "socket.unix"
+    local path = os.tmpname()
+    os.remove(path)
+    listener = assert((unix.stream or unix)())
+    assert(listener:bind(path))
+    assert(listener:listen(1))
+    for _, address in ipairs { path, "unix:" .. path } do
+      local code, out = weir({ "status", "--json", "--admin", address }, function()
+        local client = assert(listener:accept())
+        repeat until client:receive "*l" == ""
+        client:send "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+        client:close()
+      end)
+      assert.equal(0, code)
+      assert.equal("{}\n", out)
+    end
+    os.remove(path)
+  end)
+
+  it("gives up on an answer of more than 16 MB", function()
+    local address = listen()
+    local code, out, err = weir({ "status", "--admin", address }, function()
+      local client = assert(listener:accept())
+      client:settimeout(10)
+      repeat until client:receive "*l" == ""
+      client:send "HTTP/1.1 200 OK\r\n\r\n"
+      local megabyte, sent = (" "):rep(2 ^ 20), 0
+      while sent < 32 and client:send(megabyte) do sent = sent + 1 end
+      client:close()
+    end)
+    assert.equal(1, code)
+    assert.equal("", out)
+    assert.equal(("weir status: weir at %s: the answer is larger than 16 MB\n"):format(address), err)
+  end)
+
   it("exits with 1 when the answer is not weir's", function()
     local code, out, err = weir_answered(200, "<html>", { "status" })
     assert.equal(1, code)
