@@ -368,7 +368,8 @@ bulkheads
     end)
     assert.equal(1, code)
     assert.equal("", out)
-    assert.equal(("weir status: weir at %s: the answer is larger than 16 MB\n"):format(address), err)
+    assert.equal("weir status: weir at " .. address
+      .. ": the answer is larger than 16 MB\n", err)
   end)
 
   it("exits with 1 when the answer is not weir's", function()
