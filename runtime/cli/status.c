@@ -150,7 +150,9 @@ static void add_breaker(struct wr_columns *c, const json_t *b, const struct wr_s
   bool is_calm = strcmp(state, "closed") == 0 || strcmp(state, "disabled") == 0;
   wr_columns_row(c, is_calm ? "" : strstr(state, "half") ? style->yellow : style->red);
   add_text(c, b, "name");
-  add_text(c, b, "state");
+  const char *mode = json_string_value(json_object_get(b, "mode"));
+  bool is_normal = mode == NULL || strcmp(mode, "normal") == 0;
+  wr_columns_cell(c, is_normal ? "%s" : "%s (%s)", state, mode);
   const json_t *rate = json_object_get(b, "failure_rate");
   if (json_is_number(rate)) {
     wr_columns_cell(c, "%.1f%%", json_number_value(rate) * 100);

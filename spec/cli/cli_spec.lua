@@ -56,7 +56,8 @@ local STATUS = [[{"version":"0.1.0","pid":4242,"uptime_s":11530.2,"ready":true,
     "active":3},{"slot":1,"pid":4250,"restarts":2}],
   "listeners":["127.0.0.1:8080",{"address":"127.0.0.1:8081"}],
   "breakers":[{"name":"recs","state":"open","failure_rate":0.625,"calls":40,"retry_after_s":4.25},
-    {"name":"ünïcode","state":"closed","failure_rate":0,"calls":100,"retry_after_s":0}],
+    {"name":"ünïcode","state":"closed","mode":"normal","failure_rate":0,"calls":100},
+    {"name":"new","state":"open","mode":"shadow","failure_rate":1,"calls":20}],
   "bulkheads":[{"name":"recs","in_use":3,"max":64,"queued":0}],
   "last_reload":{"result":"failed","message":"shop.lua:3: \u001b[2Junexpected symbol"}}]]
 
@@ -313,9 +314,10 @@ listeners
   127.0.0.1:8081
 
 breakers
-  name     state   failures  calls  retry in
-  recs     open       62.5%     40      4.2s
-  ünïcode  closed      0.0%    100         -
+  name     state          failures  calls  retry in
+  recs     open              62.5%     40      4.2s
+  ünïcode  closed             0.0%    100         -
+  new      open (shadow)    100.0%     20         -
 
 bulkheads
   name  in use  max  queued
