@@ -1,13 +1,33 @@
-#include "process.h"
+#include "cli/help.h"
+
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
+
+// What the flags that everyone tries are called here.
+static const char *verb_name(const char *argument)
+{
+  if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) return "help";
+  if (strcmp(argument, "--version") == 0 || strcmp(argument, "-V") == 0) return "version";
+  return argument;
+}
+
+// A result that could not be written is a failure, however well the verb went.
+static int finish(int code)
+{
+  if (fclose(stdout) == 0 || code != WR_EXIT_OK) return code;
+  fprintf(stderr, "weir: cannot write the output: %s\n", strerror(errno));
+  return WR_EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
-  struct wr_settings s;
-  wr_process_defaults(&s);
-  if (argc < 3) return 2;
-  s.file = argv[1];
-  s.admin = argv[2];
-  s.workers = argc > 3 ? (uint32_t)atoi(argv[3]) : 2;
-  return wr_process_run(&s);
+  if (argc < 2) {
+    wr_help_verbs(stderr);
+    return WR_EXIT_USAGE;
+  }
+  const struct wr_verb *verb = wr_cli_find(verb_name(argv[1]));
+  if (verb == NULL) return wr_help_unknown(argv[1]);
+  argv[1] = (char *)verb->name; // nobody writes to it
+  return finish(verb->run(argc - 1, argv + 1));
 }

@@ -131,3 +131,8 @@ void wr_loop_undefer(struct wr_deferred *d)
 {
   wr_list_remove(&d->link);
 }
+
+const char *wr_loop_library_version(void)
+{
+  return uv_version_string();
+}

@@ -84,3 +84,6 @@ void wr_deferred_init(struct wr_deferred *d, void (*run)(struct wr_deferred *d))
 
 /// For the files of loop/: refreshes the clock at the first callback of a turn.
 void wr_loop_tick(struct wr_loop *l);
+
+/// Version of the libuv in use.
+const char *wr_loop_library_version(void);

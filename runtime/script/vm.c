@@ -289,3 +289,8 @@ void wr_vm_freeze(struct wr_vm *vm)
 {
   vm->is_frozen = true;
 }
+
+const char *wr_vm_library_version(void)
+{
+  return LUAJIT_VERSION + sizeof("LuaJIT ") - 1;
+}

@@ -113,3 +113,6 @@ void wr_vm_interrupt(struct wr_vm *vm, enum wr_vm_stop why);
 /// Disarms and tells whether, and why, the hook stopped the script that just came back. Call it
 /// after every resume: a coroutine that was interrupted must be thrown away, never resumed.
 enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm);
+
+/// Version of the LuaJIT that this was built with.
+const char *wr_vm_library_version(void);

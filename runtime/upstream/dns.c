@@ -320,3 +320,8 @@ bool wr_dns_numeric(struct wr_str text, struct wr_dns_address *out)
   *out = address;
   return true;
 }
+
+const char *wr_dns_library_version(void)
+{
+  return ares_version(NULL);
+}

@@ -62,3 +62,6 @@ void wr_dns_close(struct wr_dns *d, void (*on_closed)(void *ctx), void *ctx);
 
 /// Reads a numeric address of either family; false when `text` is none.
 bool wr_dns_numeric(struct wr_str text, struct wr_dns_address *out);
+
+/// Version of the c-ares in use.
+const char *wr_dns_library_version(void);

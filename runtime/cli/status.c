@@ -1,0 +1,246 @@
+#include "base/check.h"
+#include "cli/client.h"
+#include "cli/columns.h"
+#include "cli/style.h"
+
+#include <jansson.h>
+
+enum { TIMEOUT_MS = 5000, STATUS_OK = 200 };
+
+// What an answer may lack is shown as "-".
+
+static const char *text_of(const json_t *object, const char *key)
+{
+  const char *text = json_string_value(json_object_get(object, key));
+  return text ? text : "-";
+}
+
+static void add_text(struct wr_columns *c, const json_t *object, const char *key)
+{
+  wr_columns_cell(c, "%s", text_of(object, key));
+}
+
+// A number with a unit behind it; of `digits` decimals.
+static void add_number(struct wr_columns *c, const json_t *value, int digits, const char *unit)
+{
+  if (json_is_number(value)) {
+    wr_columns_cell(c, "%.*f%s", digits, json_number_value(value), unit);
+  } else {
+    wr_columns_cell(c, "-");
+  }
+}
+
+static void add_count(struct wr_columns *c, const json_t *object, const char *key)
+{
+  add_number(c, json_object_get(object, key), 0, "");
+}
+
+enum { AGE_MAX = 32 };
+
+// "4s", "3m 4s", "3h 12m", "2d 5h"; "-" when it is no number.
+static const char *age_text(const json_t *value, char out[AGE_MAX])
+{
+  double number = json_is_number(value) ? json_number_value(value) : -1;
+  if (number < 0 || number > 1e12) return "-";
+  unsigned long long s = (unsigned long long)number;
+  if (s < 60) {
+    snprintf(out, AGE_MAX, "%llus", s);
+  } else if (s < 3600) {
+    snprintf(out, AGE_MAX, "%llum %llus", s / 60, s % 60);
+  } else if (s < 86400) {
+    snprintf(out, AGE_MAX, "%lluh %llum", s / 3600, s % 3600 / 60);
+  } else {
+    snprintf(out, AGE_MAX, "%llud %lluh", s / 86400, s % 86400 / 3600);
+  }
+  return out;
+}
+
+// The head
+
+static void print_text(const char *before, const char *text, const char *after)
+{
+  fputs(before, stdout);
+  wr_style_text(stdout, text);
+  fputs(after, stdout);
+}
+
+static void print_process(const json_t *status, const struct wr_style *style)
+{
+  char age[AGE_MAX];
+  const json_t *ready = json_object_get(status, "ready");
+  const char *colour = json_is_true(ready) ? style->green : style->red;
+  const char *word = json_is_true(ready) ? "ready" : json_is_false(ready) ? "not ready" : "-";
+  print_text("weir ", text_of(status, "version"), "  ");
+  printf("%s%s%s  pid %lld  up %s\n", colour, word, style->reset,
+         json_integer_value(json_object_get(status, "pid")),
+         age_text(json_object_get(status, "uptime_s"), age));
+}
+
+static void print_generation(const json_t *status)
+{
+  const json_t *g = json_object_get(status, "generation");
+  if (!json_is_object(g)) return;
+  char age[AGE_MAX];
+  printf("generation %lld", json_integer_value(json_object_get(g, "number")));
+  print_text("  ", text_of(g, "file"), "");
+  print_text("  hash ", text_of(g, "hash"), "");
+  printf("  live for %s\n", age_text(json_object_get(g, "age_s"), age));
+}
+
+static void print_last_reload(const json_t *status, const struct wr_style *style)
+{
+  const json_t *last = json_object_get(status, "last_reload");
+  if (!json_is_object(last)) return;
+  const char *result = text_of(last, "result");
+  const char *message = json_string_value(json_object_get(last, "message"));
+  printf("last reload  %s", strcmp(result, "failed") == 0 ? style->red : "");
+  wr_style_text(stdout, result);
+  printf("%s", style->reset);
+  if (message != NULL && message[0] != '\0') print_text(": ", message, "");
+  fputc('\n', stdout);
+}
+
+// The tables
+
+static const struct wr_column generation_columns[] = {
+    {"number", true}, {"state", false}, {"age", true}, {"hash", false}};
+
+static void add_generation(struct wr_columns *c, const json_t *g, const struct wr_style *style)
+{
+  char age[AGE_MAX];
+  wr_columns_row(c, strcmp(text_of(g, "state"), "live") == 0 ? style->green : "");
+  add_count(c, g, "number");
+  add_text(c, g, "state");
+  wr_columns_cell(c, "%s", age_text(json_object_get(g, "age_s"), age));
+  add_text(c, g, "hash");
+}
+
+static const struct wr_column worker_columns[] = {
+    {"slot", true},   {"pid", true},      {"generation", true}, {"connections", true},
+    {"active", true}, {"restarts", true}, {"heartbeat", true}};
+
+static void add_worker(struct wr_columns *c, const json_t *w, const struct wr_style *style)
+{
+  double restarts = json_number_value(json_object_get(w, "restarts"));
+  wr_columns_row(c, restarts > 0 ? style->yellow : "");
+  add_count(c, w, "slot");
+  add_count(c, w, "pid");
+  add_count(c, w, "generation");
+  add_count(c, w, "connections");
+  add_count(c, w, "active");
+  add_count(c, w, "restarts");
+  add_number(c, json_object_get(w, "heartbeat_ms"), 0, " ms");
+}
+
+static const struct wr_column listener_columns[] = {{"address", false}};
+
+static void add_listener(struct wr_columns *c, const json_t *l, const struct wr_style *style)
+{
+  (void)style;
+  wr_columns_row(c, "");
+  wr_columns_cell(c, "%s", json_is_string(l) ? json_string_value(l) : text_of(l, "address"));
+}
+
+static const struct wr_column breaker_columns[] = {
+    {"name", false}, {"state", false}, {"failures", true}, {"calls", true}, {"retry in", true}};
+
+static void add_breaker(struct wr_columns *c, const json_t *b, const struct wr_style *style)
+{
+  const char *state = text_of(b, "state");
+  bool is_calm = strcmp(state, "closed") == 0 || strcmp(state, "disabled") == 0;
+  wr_columns_row(c, is_calm ? "" : strstr(state, "half") ? style->yellow : style->red);
+  add_text(c, b, "name");
+  const char *mode = json_string_value(json_object_get(b, "mode"));
+  bool is_normal = mode == NULL || strcmp(mode, "normal") == 0;
+  wr_columns_cell(c, is_normal ? "%s" : "%s (%s)", state, mode);
+  const json_t *rate = json_object_get(b, "failure_rate");
+  if (json_is_number(rate)) {
+    wr_columns_cell(c, "%.1f%%", json_number_value(rate) * 100);
+  } else {
+    wr_columns_cell(c, "-");
+  }
+  add_count(c, b, "calls");
+  const json_t *after = json_object_get(b, "retry_after_s");
+  add_number(c, json_number_value(after) > 0 ? after : NULL, 1, "s");
+}
+
+static const struct wr_column bulkhead_columns[] = {
+    {"name", false}, {"in use", true}, {"max", true}, {"queued", true}};
+
+static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_style *style)
+{
+  bool has_queue = json_number_value(json_object_get(b, "queued")) > 0;
+  wr_columns_row(c, has_queue ? style->yellow : "");
+  add_text(c, b, "name");
+  add_count(c, b, "in_use");
+  add_count(c, b, "max");
+  add_count(c, b, "queued");
+}
+
+// One list of the answer, and how its elements become rows.
+static const struct section {
+  const char *key;
+  const struct wr_column *columns;
+  size_t width;
+  size_t least; // shown from this many elements
+  void (*add)(struct wr_columns *c, const json_t *element, const struct wr_style *style);
+} sections[] = {
+    {"generations", generation_columns, WR_COUNT(generation_columns), 2, add_generation},
+    {"workers", worker_columns, WR_COUNT(worker_columns), 1, add_worker},
+    {"listeners", listener_columns, WR_COUNT(listener_columns), 1, add_listener},
+    {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
+    {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+};
+
+static void print_section(const json_t *status, const struct section *section,
+                          const struct wr_style *style)
+{
+  const json_t *list = json_object_get(status, section->key);
+  if (json_array_size(list) < section->least) return;
+  struct wr_columns columns;
+  wr_columns_init(&columns, section->columns, section->width);
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    section->add(&columns, json_array_get(list, i), style);
+  }
+  wr_columns_print(&columns, stdout, section->key);
+  wr_columns_fini(&columns);
+}
+
+static int print_status(const struct wr_options *o, struct wr_str body)
+{
+  json_error_t problem;
+  json_t *status = json_loadb(body.ptr, body.len, 0, &problem);
+  if (!json_is_object(status)) {
+    json_decref(status);
+    wr_options_refuse(o, "the answer is not a JSON object: is that address weir's?");
+    return WR_EXIT_FAILED;
+  }
+  struct wr_style style = wr_style_of(stdout);
+  print_process(status, &style);
+  print_generation(status);
+  print_last_reload(status, &style);
+  for (size_t i = 0; i < WR_COUNT(sections); i++) print_section(status, &sections[i], &style);
+  json_decref(status);
+  return WR_EXIT_OK;
+}
+
+int wr_cli_status(int argc, char **argv)
+{
+  struct wr_options o;
+  if (!wr_options_parse(&o, argc, argv)) return o.exit_code;
+  struct wr_client_request request = {"GET", "/status", TIMEOUT_MS};
+  struct wr_client_reply reply;
+  int code = wr_client_ask(&o, &request, &reply);
+  if (code) return code;
+  struct wr_str body = wr_buf_str(&reply.body);
+  if (reply.status != STATUS_OK) {
+    wr_options_refuse(&o, "weir answered with status %ld", reply.status);
+    code = WR_EXIT_FAILED;
+  } else if (wr_options_get(&o, "json") != NULL) {
+    printf("%.*s\n", WR_STR_ARG(body));
+  } else {
+    code = print_status(&o, body);
+  }
+  wr_buf_fini(&reply.body);
+  return code;
+}

@@ -1,0 +1,69 @@
+#include "cli/cli.h"
+
+#include <string.h>
+
+#define ADMIN_OPTION                                                                               \
+  {                                                                                                \
+    "admin", "ADDRESS", "where weir's admin socket is: a path, or HOST:PORT"                       \
+  }
+
+#define ADMIN_NOTE                                                                                 \
+  "Without --admin the address is $WEIR_ADMIN, else /run/weir/admin.sock if\n"                     \
+  "/run/weir is writable, else $XDG_RUNTIME_DIR/weir.sock, else /tmp/weir-UID.sock.\n"
+
+static const struct wr_option run_options[] = {
+    {"workers", "N", "worker processes (default: one per usable core)"},
+    ADMIN_OPTION,
+    {"watch", NULL, "reload when a file of the policy changes"},
+    {"log-level", "LEVEL", "debug, info, warn or error (default: info)"},
+    {"dns", "SERVERS", "name servers, comma-separated (default: the system's)"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_option check_options[] = {
+    {"json", NULL, "print findings as JSON"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_option reload_options[] = {
+    ADMIN_OPTION,
+    {"json", NULL, "print the answer as JSON"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_option status_options[] = {
+    ADMIN_OPTION,
+    {"json", NULL, "print the answer as JSON"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_option version_options[] = {
+    {"json", NULL, "print them as JSON"},
+    {NULL, NULL, NULL},
+};
+
+const struct wr_verb wr_cli_verbs[] = {
+    {"run", "FILE", 1, 1, "serve the policy in FILE, in the foreground", run_options,
+     ADMIN_NOTE "Signals: HUP reloads, TERM and INT drain and stop, a second one stops at once.\n",
+     wr_cli_run},
+    {"check", "FILE", 1, 1, "load the policy in FILE without serving it, and say what is wrong",
+     check_options, NULL, wr_cli_check},
+    {"reload", "", 0, 0, "let the running weir load its files again", reload_options,
+     "A policy that does not load changes nothing: the old generation stays active.\n" ADMIN_NOTE
+     "Exit code: 0 live, 78 the policy is invalid, 3 no weir answers, 1 anything else.\n",
+     wr_cli_reload},
+    {"status", "", 0, 0, "show what the running weir is doing", status_options, ADMIN_NOTE,
+     wr_cli_status},
+    {"version", "", 0, 0, "print the versions of weir and of its libraries", version_options, NULL,
+     wr_cli_version},
+    {"help", "[VERB]", 0, 1, "explain the verbs, or one of them", NULL, NULL, wr_cli_help},
+    {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
+};
+
+const struct wr_verb *wr_cli_find(const char *name)
+{
+  for (const struct wr_verb *v = wr_cli_verbs; v->name != NULL; v++) {
+    if (strcmp(v->name, name) == 0) return v;
+  }
+  return NULL;
+}
