@@ -362,6 +362,18 @@ static void sample(struct wr_master *m)
                 wr_meter_series(&m->meter, WR_METRIC_BUILD_INFO, "version", WEIR_VERSION, NULL), 1);
 }
 
+// A worker saw a transition coming sooner than planned.
+static void on_bell(struct wr_io *io, int events)
+{
+  (void)events;
+  struct wr_master *m = WR_CONTAINER(io, struct wr_master, bell);
+  struct wr_guard_callbacks callbacks = callbacks_of(m);
+  uint64_t now = wr_loop_now(&m->loop);
+  wr_slot_hush(&m->arena, wr_slot_master(&m->arena));
+  uint64_t next = wr_guard_advance(&m->registry, now, &callbacks);
+  if (next < now + TICK_NS) wr_timer_start_at(&m->tick, next);
+}
+
 static void on_tick(struct wr_timer *t)
 {
   struct wr_master *m = WR_CONTAINER(t, struct wr_master, tick);
@@ -451,6 +463,9 @@ static bool open_signals(struct wr_master *m)
   if (m->signal_fd < 0) return false;
   if (wr_io_open(&m->signals, &m->loop, m->signal_fd, "signals", on_signal) != 0) return false;
   wr_io_want(&m->signals, WR_IO_READ);
+  struct wr_slot *slot = wr_slot_of(&m->arena, wr_slot_master(&m->arena));
+  if (wr_io_open(&m->bell, &m->loop, slot->bell_fd, "bell", on_bell) != 0) return false;
+  wr_io_want(&m->bell, WR_IO_READ);
   return true;
 }
 
@@ -467,7 +482,8 @@ static void init_workers(struct wr_master *m)
 static bool open_master(struct wr_master *m, struct wr_error *error)
 {
   struct wr_arena_options options = {.size = m->settings->arena_bytes,
-                                     .worker_count = m->settings->workers};
+                                     .worker_count = m->settings->workers,
+                                     .seed = wr_loop_entropy()};
   if (!wr_arena_open(&m->arena, &options, error)) return false;
   if (wr_loop_init(&m->loop) != 0 || !open_signals(m)) {
     wr_error_set(error, WR_ERROR_CLOSED, "no event loop: %s", strerror(errno));
@@ -498,6 +514,7 @@ static void close_master(struct wr_master *m)
   wr_timer_stop(&m->drain);
   wr_watch_clear(&m->watch);
   wr_io_close(&m->signals, NULL);
+  wr_io_close(&m->bell, NULL);
   close(m->signal_fd);
   wr_loop_run(&m->loop);
   wr_admin_free(m->admin);
@@ -508,26 +525,23 @@ static void close_master(struct wr_master *m)
   if (admin[0] == '/') unlink(admin);
   if (strncmp(admin, "unix:", 5) == 0) unlink(admin + 5);
   wr_meter_fini(&m->meter);
-  wr_log_fini(&m->log);
   char names[256];
   if (wr_loop_fini(&m->loop, names, sizeof(names)) > 0) {
-    fprintf(stderr, "weir: handles left open: %s\n", names);
+    wr_log_text(&m->log, WR_LOG_ERROR, "loop.leak", "left open: %s", names);
   }
+  wr_log_fini(&m->log);
   if (m->bundle >= 0) close(m->bundle);
   wr_free(m->workers);
   wr_arena_fini(&m->arena);
 }
 
-int wr_master_run(const struct wr_settings *settings)
+int wr_master_run(const struct wr_settings *settings, struct wr_error *error)
 {
   struct wr_master *m = wr_alloc(sizeof(*m));
-  struct wr_error error = {0};
   m->settings = settings;
-  if (!open_master(m, &error)) {
-    fprintf(stderr, "weir: %s\n", error.message);
-    // The process ends here: what was opened ends with it.
-    return 69;
-  }
+  m->failure = error;
+  // On failure the process ends: what was opened ends with it.
+  if (!open_master(m, error)) return 69;
   wr_timer_start(&m->tick, TICK_NS);
   wr_reload_request(m, NULL);
   wr_loop_run(&m->loop);

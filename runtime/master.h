@@ -73,6 +73,7 @@ struct wr_master {
   struct wr_admin *admin;
   int signal_fd;
   struct wr_io signals;
+  struct wr_io bell;
   struct wr_timer tick;
   struct wr_timer drain;
   struct wr_watch watch; ///< of the live bundle's folders, with --watch
@@ -90,10 +91,11 @@ struct wr_master {
   bool is_draining;
   bool is_over;
   int exit_code;
+  struct wr_error *failure; ///< the caller's: why a start failed
 };
 
-/// Runs until told to stop. Returns the exit code.
-int wr_master_run(const struct wr_settings *settings);
+/// Runs until told to stop. Returns the exit code; when it is not 0 `error` says why.
+int wr_master_run(const struct wr_settings *settings, struct wr_error *error);
 
 /// Sends to one worker; nothing happens when it is not there.
 void wr_master_send(struct wr_master_worker *w, enum wr_worker_message type, uint64_t number,

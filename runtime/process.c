@@ -49,11 +49,11 @@ static void raise_descriptors(void)
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int wr_process_run(const struct wr_settings *settings)
+int wr_process_run(const struct wr_settings *settings, struct wr_error *error)
 {
   raise_descriptors();
   signal(SIGPIPE, SIG_IGN);
-  return wr_master_run(settings);
+  return wr_master_run(settings, error);
 }
 
 void wr_process_check(const struct wr_settings *settings, struct wr_candidate_report *report,
@@ -61,7 +61,7 @@ void wr_process_check(const struct wr_settings *settings, struct wr_candidate_re
 {
   struct wr_arena arena;
   struct wr_error error = {0};
-  struct wr_arena_options options = {.worker_count = 1};
+  struct wr_arena_options options = {.worker_count = 1, .seed = wr_loop_entropy()};
   int bundle = -1;
   if (!wr_arena_open(&arena, &options, &error)) {
     *report = (struct wr_candidate_report){0};

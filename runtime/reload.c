@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -12,11 +13,22 @@ static void start(struct wr_master *m);
 
 // --- the verdict --------------------------------------------------------------------------------
 
-static void write_failure(struct wr_json *j, const struct wr_candidate_report *report)
+// The file as somebody who stands where weir was started would write it.
+static void write_file(struct wr_json *j, const char *main_file, const char *file)
 {
+  char path[PATH_MAX];
+  const char *slash = strrchr(main_file, '/');
+  int folder = slash ? (int)(slash - main_file) + 1 : 0;
+  snprintf(path, sizeof(path), "%.*s%s", folder, main_file, file);
+  wr_json_field_cstr(j, "file", path);
+}
+
+static void write_failure(struct wr_master *m, struct wr_json *j)
+{
+  const struct wr_candidate_report *report = &m->reload.report;
   wr_json_field_cstr(j, "stage", report->stage);
   if (report->error.file[0]) {
-    wr_json_field_cstr(j, "file", report->error.file);
+    write_file(j, m->settings->file, report->error.file);
     wr_json_field_uint(j, "line", (uint64_t)report->error.line);
   }
   wr_json_field_cstr(j, "message", report->error.message);
@@ -31,7 +43,7 @@ static void write_verdict(struct wr_master *m, bool ok, bool changed, struct wr_
   wr_json_field_bool(j, "changed", changed);
   wr_json_field_uint(j, "workers", m->settings->workers);
   wr_json_field_num(j, "took_ms", (double)(took / 1000) / 1e3);
-  if (!ok) write_failure(j, &m->reload.report);
+  if (!ok) write_failure(m, j);
 }
 
 static void log_verdict(struct wr_master *m, bool ok, bool changed)
@@ -92,9 +104,7 @@ static void finish(struct wr_master *m, bool ok, bool changed)
   tell_callers(m, ok, changed);
   if (!ok && m->live == 0) {
     // Nothing serves yet: a start that fails is told on the terminal, and over.
-    char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
-    wr_call_error_text(&r->report.error, text, sizeof(text));
-    fprintf(stderr, "weir: %s\n", text);
+    wr_error_set(m->failure, WR_ERROR_SCRIPT, "%s", r->last);
     wr_master_stop(m, strcmp(r->report.stage, "listen") == 0 ? 69 : 78);
   } else if (r->is_wanted && !m->is_draining) {
     start(m);

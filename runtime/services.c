@@ -2,7 +2,6 @@
 
 #include "upstream/transport_curl.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 static struct wr_hash_key random_key(struct wr_rng *rng)
@@ -64,9 +63,9 @@ size_t wr_services_fini(struct wr_services *s)
   wr_guard_fini(&s->guard, wr_loop_now(&s->loop));
   wr_meter_fini(&s->meter);
   wr_endpoints_fini(&s->endpoints);
-  wr_log_fini(&s->log);
   char names[256];
   size_t open = wr_loop_fini(&s->loop, names, sizeof(names));
-  if (open > 0) fprintf(stderr, "weir[%d]: %zu handles left open: %s\n", (int)getpid(), open, names);
+  if (open > 0) wr_log_text(&s->log, WR_LOG_ERROR, "loop.leak", "%zu left open: %s", open, names);
+  wr_log_fini(&s->log);
   return open;
 }

@@ -43,5 +43,5 @@ bool wr_services_init(struct wr_services *s, struct wr_arena *a, uint32_t slot,
                       const struct wr_settings *settings,
                       const struct wr_guard_callbacks *callbacks, struct wr_error *error);
 
-/// Closes everything; scripts must be gone. Names what is still open on stderr and returns its number.
+/// Closes everything; scripts must be gone. Logs the names of handles left open and returns their number.
 size_t wr_services_fini(struct wr_services *s);

@@ -319,7 +319,8 @@ int wr_worker_run(struct wr_arena *a, uint32_t slot, const struct wr_settings *s
   wr_list_init(&w->draining);
   set_signals();
   if (!open_worker(w, settings, fd, &error)) {
-    fprintf(stderr, "weir: worker %u: %s\n", slot, error.message);
+    wr_log_text(&w->services.log, WR_LOG_ERROR, "worker.start", "%s", error.message);
+    wr_log_flush(&w->services.log);
     return 70;
   }
   wr_slot_take(wr_slot_of(a, slot), (int32_t)getpid(), wr_loop_now(&w->services.loop));

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 enum { PAGE = 4096 };
@@ -101,18 +100,11 @@ static bool map_memory(struct wr_arena *a, struct wr_error *error)
   return true;
 }
 
-static uint64_t kernel_seed(void)
-{
-  uint64_t seed = 0;
-  while (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) WR_CHECK(errno == EINTR);
-  return seed;
-}
-
 static void fill_header(struct wr_arena *a, const struct wr_arena_options *o,
                         const struct layout *l)
 {
   char *base = (char *)a->header;
-  uint64_t seed = o->seed ? o->seed : kernel_seed();
+  uint64_t seed = o->seed;
   struct wr_rng rng;
   wr_rng_init(&rng, seed);
   *a->header = (struct wr_arena_header){

@@ -35,7 +35,7 @@ struct wr_arena_options {
   uint32_t series_max;   ///< metric series, default 8192
   size_t cache_bytes;    ///< of the response cache, default 16 MiB
   uint32_t entries_max;  ///< named primitives, default 4096
-  uint64_t seed;         ///< of everything random inside; default: the kernel's
+  uint64_t seed;         ///< of everything random inside, hash keys too: give an unguessable one
 };
 
 /// At the start of the mapping. Read-only after `wr_arena_open`, but for the last member.

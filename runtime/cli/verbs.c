@@ -17,6 +17,9 @@ static const struct wr_option run_options[] = {
     {"watch", NULL, "reload when a file of the policy changes"},
     {"log-level", "LEVEL", "debug, info, warn or error (default: info)"},
     {"dns", "SERVERS", "name servers, comma-separated (default: the system's)"},
+    {"ca-file", "PEM", "trusted roots of upstreams (default: those of the system)"},
+    {"drain", "TIME", "how long a stop waits for requests under way (default: 30s)"},
+    {"heartbeat", "TIME", "a worker silent for longer is replaced (default: 400ms)"},
     {NULL, NULL, NULL},
 };
 

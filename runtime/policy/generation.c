@@ -2,9 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "script/task.h"
+#include "script/handler.h"
 
-#include <lauxlib.h>
+#include <stdio.h>
 
 // --- loading ------------------------------------------------------------------------------------
 
@@ -16,8 +16,11 @@ static bool add_routes(struct wr_generation *g, struct wr_generation_error *erro
     struct wr_error problem;
     if (wr_route_add(g->routes, d->host, d->pattern, d, d->place, &problem)) continue;
     error->stage = "routes";
-    wr_call_error_set(&error->script, "", 0, "%s", problem.message);
+    // The message begins with the place, which has fields of its own.
     struct wr_str place = wr_str_of(d->place);
+    const char *message = problem.message;
+    if (strncmp(message, d->place, place.len) == 0) message += place.len + 2;
+    wr_call_error_set(&error->script, "", 0, "%s", message);
     struct wr_str file = wr_str_split(&place, ':');
     snprintf(error->script.file, sizeof(error->script.file), "%.*s", WR_STR_ARG(file));
     for (size_t i = 0; i < place.len; i++) {
@@ -68,27 +71,14 @@ struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t num
 
 static void start_job(struct wr_job *job);
 
-static void log_job_error(struct wr_job *job, struct wr_task *t)
+static void on_job_end(void *ctx, const struct wr_handler_result *result)
 {
-  struct wr_script_error error = {0};
-  wr_call_describe(t->co, (int)t->stop, &error);
-  char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
-  wr_call_error_text(&error, text, sizeof(text));
-  struct wr_log *log = job->generation->script->env->log;
-  struct wr_json *j = wr_log_begin(log, WR_LOG_ERROR, "script.error");
-  if (j == NULL) return;
-  wr_json_field_cstr(j, "message", text);
-  wr_json_field_cstr(j, "task", job->declared->name);
-  wr_json_field_uint(j, "generation", job->generation->number);
-  wr_log_end(log);
-}
-
-static void on_job_end(struct wr_task *t, enum wr_task_end end, int values)
-{
-  (void)values;
-  struct wr_job *job = t->ctx;
+  struct wr_job *job = ctx;
+  struct wr_script *script = job->generation->script;
   job->task = NULL;
-  if (end == WR_TASK_RAISED) log_job_error(job, t);
+  if (result->end == WR_HANDLER_RAISED) {
+    wr_handler_log(script, &result->raised, job->declared->name, NULL);
+  }
   if (job->declared->every_ns == 0 || job->generation->state != WR_GENERATION_LIVE) return;
   // From start to start; a run that took longer than its interval is followed at once.
   wr_timer_start_at(&job->timer, job->started_ns + job->declared->every_ns);
@@ -101,18 +91,17 @@ static void on_job_timer(struct wr_timer *timer)
 
 static void start_job(struct wr_job *job)
 {
-  struct wr_script *s = job->generation->script;
+  struct wr_script *script = job->generation->script;
+  struct wr_handler handler = {
+    .fn_ref = job->declared->fn_ref, .on_end = on_job_end, .ctx = job};
   struct wr_error error;
-  lua_rawgeti(s->vm.L, LUA_REGISTRYINDEX, job->declared->fn_ref);
-  job->started_ns = wr_loop_now(s->env->loop);
-  job->task = wr_task_new(s, s->vm.L, 0, NULL, &error);
-  if (job->task == NULL) {
+  job->started_ns = wr_loop_now(script->env->loop);
+  job->task = wr_handler_new(script, &handler, &error);
+  if (job->task) {
+    wr_task_start_soon(job->task);
+  } else {
     wr_timer_start(&job->timer, WR_SECOND);
-    return;
   }
-  job->task->ctx = job;
-  job->task->on_end = on_job_end;
-  wr_task_start_soon(job->task);
 }
 
 void wr_generation_start(struct wr_generation *g)

@@ -3,11 +3,8 @@
 #include "base/check.h"
 #include "http/uri.h"
 #include "policy/problem.h"
-#include "script/bind_error.h"
 #include "script/bind_request.h"
-#include "script/bind_response.h"
-
-#include <lauxlib.h>
+#include "script/handler.h"
 
 // --- answering ----------------------------------------------------------------------------------
 
@@ -15,7 +12,7 @@ static void let_go(struct wr_serving *s)
 {
   if (s->generation == NULL) return;
   // The Lua state may go before this request does.
-  wr_bind_request_cut(s->generation->script->vm.L, &s->request);
+  wr_bind_request_cut(s->generation->script, &s->request);
   wr_list_remove(&s->link);
   struct wr_generation *g = s->generation;
   s->generation = NULL;
@@ -113,110 +110,70 @@ static void send_text(struct wr_serving *s, struct wr_str text)
 
 // --- the handler --------------------------------------------------------------------------------
 
-static void on_handler_end(struct wr_task *t, enum wr_task_end end, int values);
+static void on_handler_end(void *ctx, const struct wr_handler_result *result);
 
-static void log_script_error(struct wr_serving *s, const struct wr_script_error *error)
+static void run(struct wr_serving *s, int fn_ref, const struct wr_error *error,
+                uint64_t deadline_ns)
 {
-  struct wr_log *log = s->serve->env->log;
-  struct wr_json *j = wr_log_begin(log, WR_LOG_ERROR, "script.error");
-  if (j == NULL) return;
-  char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
-  wr_call_error_text(error, text, sizeof(text));
-  wr_json_field_cstr(j, "message", text);
-  wr_json_field_str(j, "request_id", s->request.info->request_id);
-  wr_json_field_cstr(j, "route", s->request.trail.route);
-  wr_json_field_uint(j, "generation", s->generation_number);
-  if (error->traceback[0]) wr_json_field_cstr(j, "traceback", error->traceback);
-  wr_log_end(log);
-}
-
-// Starts a task of the request's generation: the function is on top of the main stack, then `nargs`.
-static bool start_task(struct wr_serving *s, int nargs, uint64_t deadline_ns)
-{
-  struct wr_script *script = s->generation->script;
-  struct wr_error error;
-  struct wr_task *t = wr_task_new(script, script->vm.L, nargs, NULL, &error);
-  if (t == NULL) {
-    answer_error(s, &error);
-    return false;
-  }
-  s->task = t;
-  t->ctx = s;
-  t->trail = &s->request.trail;
-  t->on_end = on_handler_end;
-  wr_task_push_deadline(t, deadline_ns, WR_ERROR_DEADLINE);
-  wr_task_start(t);
-  return true;
-}
-
-// The route's own answer to a handler that raised: on_error(req, err).
-static void run_on_error(struct wr_serving *s, const struct wr_error *error)
-{
-  lua_State *L = s->generation->script->vm.L;
-  s->is_failing = true;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->route->on_error_ref);
-  wr_bind_request_push(L, &s->request);
-  wr_bind_error_push(L, error);
-  start_task(s, 2, s->route->deadline_ns);
-}
-
-static void on_raised(struct wr_serving *s, struct wr_task *t)
-{
-  struct wr_script_error raised = {0};
-  struct wr_error error;
-  wr_call_describe(t->co, (int)t->stop, &raised);
-  log_script_error(s, &raised);
-  wr_error_set(&error, WR_ERROR_SCRIPT, "%s", raised.message);
-  if (s->route->on_error_ref != LUA_NOREF && !s->is_failing && s->request.gone.kind == 0) {
-    run_on_error(s, &error);
+  struct wr_handler handler = {.fn_ref = fn_ref,
+                               .request = &s->request,
+                               .error = error,
+                               .deadline_ns = deadline_ns,
+                               .on_end = on_handler_end,
+                               .ctx = s};
+  struct wr_error problem;
+  s->task = wr_handler_new(s->generation->script, &handler, &problem);
+  if (s->task) {
+    wr_task_start(s->task);
   } else {
-    answer_error(s, &error);
+    answer_error(s, &problem);
   }
 }
 
-static void on_returned(struct wr_serving *s, struct wr_task *t, int values)
+static void on_raised(struct wr_serving *s, const struct wr_handler_result *result)
 {
-  lua_State *L = t->co;
-  struct wr_error error;
-  struct wr_response *r = values > 0 ? wr_bind_response_get(L, 1) : NULL;
-  if (r != NULL) {
-    send_response(s, r);
-    return;
+  wr_handler_log(s->generation->script, &result->raised, s->request.trail.route, &s->request);
+  bool has_own = s->route->on_error_ref != WR_ROUTE_NO_ON_ERROR && !s->is_failing;
+  if (has_own && s->request.gone.kind == WR_ERROR_NONE) {
+    s->is_failing = true;
+    run(s, s->route->on_error_ref, &result->error, s->route->deadline_ns);
+  } else {
+    answer_error(s, &result->error);
   }
-  if (values > 0 && lua_type(L, 1) == LUA_TSTRING) {
-    struct wr_str text;
-    text.ptr = lua_tolstring(L, 1, &text.len);
-    send_text(s, text);
-    return;
-  }
-  if (values > 1 && lua_isnil(L, 1) && wr_bind_error_read(L, 2, &error)) {
-    answer_error(s, &error);
-    return;
-  }
+}
+
+static void on_wrong(struct wr_serving *s, const struct wr_handler_result *result)
+{
   struct wr_script_error wrong = {0};
-  wr_call_error_set(&wrong, "", 0, "the handler of route '%s' (%s) returned %s; it must return a "
-                    "response, a string, or nil and an error", s->route->pattern, s->route->place,
-                    values > 0 ? luaL_typename(L, 1) : "nothing");
-  log_script_error(s, &wrong);
-  wr_error_set(&error, WR_ERROR_SCRIPT, "%s", wrong.message);
+  wr_call_error_set(&wrong, "", 0, "the handler of route '%s' (%s): %s", s->route->pattern,
+                    s->route->place, result->error.message);
+  wr_handler_log(s->generation->script, &wrong, s->request.trail.route, &s->request);
+  answer_error(s, &result->error);
+}
+
+static void on_cancelled(struct wr_serving *s)
+{
+  if (s->request.gone.kind != WR_ERROR_NONE) {
+    give_up(s, &s->request.gone);
+    return;
+  }
+  struct wr_error error;
+  wr_error_set(&error, WR_ERROR_RETIRED,
+               "the scripts of this request were replaced and its time to finish is over");
   answer_error(s, &error);
 }
 
-static void on_handler_end(struct wr_task *t, enum wr_task_end end, int values)
+static void on_handler_end(void *ctx, const struct wr_handler_result *result)
 {
-  struct wr_serving *s = t->ctx;
+  struct wr_serving *s = ctx;
   s->task = NULL;
-  if (end == WR_TASK_RAISED) {
-    on_raised(s, t);
-  } else if (end == WR_TASK_RETURNED) {
-    on_returned(s, t, values);
-  } else if (s->request.gone.kind != WR_ERROR_NONE) {
-    give_up(s, &s->request.gone);
-  } else {
-    struct wr_error error;
-    wr_error_set(&error, WR_ERROR_RETIRED, "the scripts of this request were replaced and its time "
-                 "to finish is over");
-    answer_error(s, &error);
+  switch (result->end) {
+  case WR_HANDLER_RESPONSE: send_response(s, result->response); break;
+  case WR_HANDLER_TEXT: send_text(s, result->text); break;
+  case WR_HANDLER_ERROR: answer_error(s, &result->error); break;
+  case WR_HANDLER_RAISED: on_raised(s, result); break;
+  case WR_HANDLER_WRONG: on_wrong(s, result); break;
+  case WR_HANDLER_CANCELLED: on_cancelled(s); break;
   }
 }
 
@@ -249,15 +206,12 @@ static uint64_t deadline_of(const struct wr_serving *s)
 
 static void run_handler(struct wr_serving *s, const struct wr_route_found *found)
 {
-  lua_State *L = s->generation->script->vm.L;
   s->route = found->target;
   // The pattern outlives the generation: the access line is written after it may be gone.
   struct wr_str pattern = wr_region_copy(s->request.info->region, found->pattern);
   s->request.trail.route = pattern.ptr ? pattern.ptr : "";
   copy_params(s, found);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->route->handler_ref);
-  wr_bind_request_push(L, &s->request);
-  start_task(s, 1, deadline_of(s));
+  run(s, s->route->handler_ref, NULL, deadline_of(s));
 }
 
 static void dispatch(struct wr_serving *s)

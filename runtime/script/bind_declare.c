@@ -91,7 +91,7 @@ static int l_route(lua_State *L)
   d->place = field_copy(L, 2, "place");
   d->deadline_ns = wr_table_u64(L, 2, "deadline", 10 * WR_SECOND);
   d->body_max = wr_table_u64(L, 2, "body_max", 0);
-  d->on_error_ref = LUA_NOREF;
+  d->on_error_ref = WR_ROUTE_NO_ON_ERROR;
   lua_getfield(L, 2, "on_error");
   if (lua_isfunction(L, -1)) {
     d->on_error_ref = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -26,8 +26,9 @@ void wr_bind_request_push(lua_State *L, struct wr_request *q)
   q->handle_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-void wr_bind_request_cut(lua_State *L, struct wr_request *q)
+void wr_bind_request_cut(struct wr_script *s, struct wr_request *q)
 {
+  lua_State *L = s->vm.L;
   if (q->handle_ref == 0) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, q->handle_ref);
   *(struct wr_request **)lua_touserdata(L, -1) = NULL;

@@ -16,6 +16,8 @@ struct wr_listen_declared {
   char *address; ///< "127.0.0.1:8080", normal form
 };
 
+enum { WR_ROUTE_NO_ON_ERROR = -2 }; ///< LUA_NOREF
+
 /// `weir.route`.
 struct wr_route_declared {
   struct wr_list link;
@@ -23,7 +25,7 @@ struct wr_route_declared {
   char *place;   ///< "file:line" of the declaration
   char *host;    ///< NULL for any
   int handler_ref;
-  int on_error_ref;     ///< answers when the handler raised; LUA_NOREF: 500
+  int on_error_ref;     ///< answers when the handler raised; WR_ROUTE_NO_ON_ERROR: 500
   uint64_t deadline_ns; ///< of the whole request, to its response head
   uint64_t body_max;    ///< request body; 0: the server's default
 };

@@ -1,0 +1,55 @@
+#include "cli/admin_address.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/style.h"
+#include "process.h"
+
+#include "base/duration.h"
+
+#include <stdio.h>
+
+static bool read_duration(struct wr_options *o, const char *name, uint64_t *out)
+{
+  const char *text = wr_options_get(o, name);
+  if (text == NULL || wr_duration_parse(wr_str_of(text), out)) return true;
+  o->exit_code = wr_options_refuse(o, "--%s is '%s'; it must be a duration like \"250ms\" or \"30s\"",
+                                   name, text);
+  return false;
+}
+
+static bool read_level(struct wr_options *o, enum wr_log_level *out)
+{
+  const char *text = wr_options_get(o, "log-level");
+  if (text == NULL || wr_log_level_find(wr_str_of(text), out)) return true;
+  o->exit_code = wr_options_refuse(o, "--log-level is '%s'; it must be debug, info, warn or error",
+                                   text);
+  return false;
+}
+
+int wr_cli_run(int argc, char **argv)
+{
+  struct wr_options o;
+  char admin[WR_ADMIN_ADDRESS_MAX];
+  if (!wr_options_parse(&o, argc, argv)) return o.exit_code;
+  struct wr_settings settings;
+  wr_process_defaults(&settings);
+  uint64_t workers = settings.workers;
+  if (!wr_options_number(&o, "workers", 1, WR_ARENA_WORKERS_MAX, &workers)) return o.exit_code;
+  if (!read_level(&o, &settings.log_level)) return o.exit_code;
+  if (!read_duration(&o, "drain", &settings.drain_ns)) return o.exit_code;
+  if (!read_duration(&o, "heartbeat", &settings.heartbeat_ns)) return o.exit_code;
+  settings.workers = (uint32_t)workers;
+  settings.file = o.operands[0];
+  settings.admin = wr_admin_address_default(wr_options_get(&o, "admin"), admin);
+  settings.watch = wr_options_get(&o, "watch") != NULL;
+  settings.dns = wr_options_get(&o, "dns");
+  settings.ca_file = wr_options_get(&o, "ca-file");
+  struct wr_error error = {0};
+  int code = wr_process_run(&settings, &error);
+  if (error.kind != WR_ERROR_NONE) {
+    fputs("weir run: ", stderr);
+    wr_style_text(stderr, error.message);
+    fputc('\n', stderr);
+  }
+  return code;
+}

@@ -1,0 +1,82 @@
+#include "script/handler.h"
+
+#include "base/alloc.h"
+#include "script/bind_error.h"
+#include "script/bind_request.h"
+#include "script/bind_response.h"
+
+#include <lauxlib.h>
+
+static void read_returned(lua_State *L, int values, struct wr_handler_result *result)
+{
+  result->response = values > 0 ? wr_bind_response_get(L, 1) : NULL;
+  if (result->response != NULL) {
+    result->end = WR_HANDLER_RESPONSE;
+  } else if (values > 0 && lua_type(L, 1) == LUA_TSTRING) {
+    result->end = WR_HANDLER_TEXT;
+    result->text.ptr = lua_tolstring(L, 1, &result->text.len);
+  } else if (values > 1 && lua_isnil(L, 1) && wr_bind_error_read(L, 2, &result->error)) {
+    result->end = WR_HANDLER_ERROR;
+  } else {
+    result->end = WR_HANDLER_WRONG;
+    wr_error_set(&result->error, WR_ERROR_SCRIPT,
+                 "it returned %s; it must return a response, a string, or nil and an error",
+                 values > 0 ? luaL_typename(L, 1) : "nothing");
+  }
+}
+
+static void on_task_end(struct wr_task *t, enum wr_task_end end, int values)
+{
+  struct wr_handler handler = *(struct wr_handler *)t->ctx;
+  struct wr_handler_result result = {.end = WR_HANDLER_CANCELLED};
+  wr_free(t->ctx);
+  if (end == WR_TASK_RETURNED) {
+    read_returned(t->co, values, &result);
+  } else if (end == WR_TASK_RAISED) {
+    result.end = WR_HANDLER_RAISED;
+    wr_call_describe(t->co, (int)t->stop, &result.raised);
+    wr_error_set(&result.error, WR_ERROR_SCRIPT, "%s", result.raised.message);
+  }
+  handler.on_end(handler.ctx, &result);
+}
+
+struct wr_task *wr_handler_new(struct wr_script *s, const struct wr_handler *handler,
+                               struct wr_error *problem)
+{
+  lua_State *L = s->vm.L;
+  int nargs = 0;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, handler->fn_ref);
+  if (handler->request != NULL) {
+    wr_bind_request_push(L, handler->request);
+    nargs++;
+  }
+  if (handler->error != NULL) {
+    wr_bind_error_push(L, handler->error);
+    nargs++;
+  }
+  struct wr_task *t = wr_task_new(s, L, nargs, NULL, problem);
+  if (t == NULL) return NULL;
+  t->ctx = wr_alloc(sizeof(*handler));
+  *(struct wr_handler *)t->ctx = *handler;
+  t->on_end = on_task_end;
+  t->trail = handler->request ? &handler->request->trail : NULL;
+  if (handler->deadline_ns > 0) {
+    wr_task_push_deadline(t, handler->deadline_ns, WR_ERROR_DEADLINE);
+  }
+  return t;
+}
+
+void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, const char *what,
+                    const struct wr_request *request)
+{
+  struct wr_json *j = wr_log_begin(s->env->log, WR_LOG_ERROR, "script.error");
+  if (j == NULL) return;
+  char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
+  wr_call_error_text(raised, text, sizeof(text));
+  wr_json_field_cstr(j, "message", text);
+  wr_json_field_cstr(j, "task", what);
+  if (request) wr_json_field_str(j, "request_id", request->info->request_id);
+  wr_json_field_uint(j, "generation", s->generation);
+  if (raised->traceback[0]) wr_json_field_cstr(j, "traceback", raised->traceback);
+  wr_log_end(s->env->log);
+}
