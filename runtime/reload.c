@@ -98,7 +98,8 @@ static void finish(struct wr_master *m, bool ok, bool changed)
   r->bundle = -1;
   wr_call_error_text(&r->report.error, r->last, sizeof(r->last));
   if (ok) r->last[0] = '\0';
-  wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result", ok ? "live" : "failed", NULL);
+  wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result",
+               !ok ? "failed" : changed ? "live" : "unchanged", NULL);
   log_verdict(m, ok, changed);
   if (changed && m->settings->watch) watch_files(m);
   tell_callers(m, ok, changed);

@@ -29,6 +29,7 @@ struct wr_worker {
   struct wr_list draining; // oldest first
   size_t draining_count;
   struct wr_timer beat;
+  struct wr_server_stats counted; // what the metrics know of the server's
   bool is_leaving;
 };
 
@@ -186,7 +187,7 @@ static void on_beat(struct wr_timer *t)
   wr_timer_start(t, BEAT_NS);
   wr_guard_collect(&w->services.guard, wr_loop_now(&w->services.loop));
   limit_draining(w);
-  wr_events_sample(&w->services.env, w->server, &w->serve);
+  wr_events_sample(&w->services.env, w->server, &w->serve, &w->counted);
 }
 
 static void on_turn(struct wr_loop *l, void *ctx)

@@ -33,13 +33,38 @@ static void set(struct wr_script_env *env, uint32_t family, double value)
   wr_series_set(env->arena, env->shard, wr_meter_series(env->meter, family, NULL), value);
 }
 
+static void count_bad(struct wr_script_env *env, const char *reason, uint64_t now, uint64_t before)
+{
+  if (now == before) return;
+  wr_meter_add(env->meter, WR_METRIC_SERVER_BAD_REQUESTS, (double)(now - before), "reason", reason,
+               NULL);
+}
+
+static void count_server(struct wr_script_env *env, const struct wr_server_stats *now,
+                         const struct wr_server_stats *last)
+{
+  wr_meter_add(env->meter, WR_METRIC_SERVER_CONNECTIONS_TOTAL,
+               (double)(now->accepted - last->accepted), NULL);
+  count_bad(env, "grammar", now->bad_requests, last->bad_requests);
+  count_bad(env, "head_timeout", now->head_timeouts, last->head_timeouts);
+  count_bad(env, "body_timeout", now->body_timeouts, last->body_timeouts);
+  count_bad(env, "send_timeout", now->send_timeouts, last->send_timeouts);
+  if (now->accept_paused == last->accept_paused) return;
+  wr_meter_add(env->meter, WR_METRIC_LIMITS, (double)(now->accept_paused - last->accept_paused),
+               "limit", "connections", NULL);
+}
+
 void wr_events_sample(struct wr_script_env *env, const struct wr_server *server,
-                      const struct wr_serve *serve)
+                      const struct wr_serve *serve, struct wr_server_stats *last)
 {
   const struct wr_server_stats *stats = wr_server_stats(server);
+  count_server(env, stats, last);
+  *last = *stats;
   set(env, WR_METRIC_SERVER_CONNECTIONS, (double)stats->open);
   set(env, WR_METRIC_HTTP_SERVER_ACTIVE, (double)serve->active);
   wr_meter_observe(env->meter, WR_METRIC_LOOP_LAG, (double)env->loop->turn_ns / 1e9, NULL);
+  wr_meter_add(env->meter, WR_METRIC_LOG_DROPS, (double)env->log->dropped, NULL);
+  env->log->dropped = 0;
   if (serve->live == NULL) return;
   set(env, WR_METRIC_LUA_MEMORY, (double)serve->live->script->vm.used_bytes);
   set(env, WR_METRIC_POLICY_GENERATION, (double)serve->live->number);

@@ -37,6 +37,8 @@ static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
   error->stage = "load";
   g->script->find = wr_source_find;
   g->script->find_ctx = g->source;
+  g->script->on_quiet = on_quiet;
+  g->script->on_quiet_ctx = g;
   return wr_script_load(g->script, wr_str_of(main_file->path),
                         (struct wr_str){main_file->text, main_file->len}, &error->script);
 }
@@ -44,7 +46,14 @@ static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
 static void on_reap(struct wr_deferred *d)
 {
   struct wr_generation *g = WR_CONTAINER(d, struct wr_generation, reaper);
-  if (g->refs == 0 && g->on_idle) g->on_idle(g);
+  if (g->refs == 0 && g->script->background == 0 && g->on_idle) g->on_idle(g);
+}
+
+// Work in the background keeps a draining generation like a request does.
+static void on_quiet(void *ctx)
+{
+  struct wr_generation *g = ctx;
+  if (g->state == WR_GENERATION_DRAINING) wr_loop_defer(g->script->env->loop, &g->reaper);
 }
 
 struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t number,
@@ -124,6 +133,7 @@ static void stop_jobs(struct wr_generation *g)
   WR_LIST_EACH(&g->jobs, node) {
     struct wr_job *job = WR_CONTAINER(node, struct wr_job, link);
     wr_timer_stop(&job->timer);
+    if (job->task) wr_task_cancel(job->task);
   }
 }
 
@@ -158,7 +168,10 @@ void wr_generation_free(struct wr_generation *g)
   WR_CHECK(g->refs == 0);
   wr_loop_undefer(&g->reaper);
   stop_jobs(g);
-  if (g->script) wr_script_free(g->script);
+  if (g->script) {
+    g->script->on_quiet = NULL;
+    wr_script_free(g->script);
+  }
   struct wr_list *node;
   while ((node = wr_list_pop(&g->jobs)) != NULL) wr_free(WR_CONTAINER(node, struct wr_job, link));
   if (g->routes) wr_route_table_free(g->routes);

@@ -59,7 +59,7 @@ struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t num
 /// Goes live: reconciles the kept state with what was declared and starts the jobs.
 void wr_generation_start(struct wr_generation *g);
 
-/// No new requests come: stops the jobs. `on_idle` follows, at the end of this turn at the earliest.
+/// No new requests come: ends the jobs; what weir.spawn started goes on until it is done or cut. `on_idle` follows, at the end of this turn at the earliest.
 void wr_generation_retire(struct wr_generation *g);
 
 void wr_generation_ref(struct wr_generation *g);

@@ -189,19 +189,39 @@ static void copy_params(struct wr_serving *s, const struct wr_route_found *found
   }
 }
 
-// The route's deadline, or what the client leaves of its own (DESIGN §4).
+// Digits with an optional unit after them into nanoseconds; false when it is not that.
+static bool read_timeout(struct wr_str text, uint64_t unit_ns, uint64_t *out)
+{
+  static const struct {
+    char name;
+    uint64_t ns;
+  } units[] = {{'H', 3600 * WR_SECOND}, {'M', 60 * WR_SECOND}, {'S', WR_SECOND},
+               {'m', WR_MS},            {'u', 1000},           {'n', 1}};
+  uint64_t value = 0;
+  size_t at = 0;
+  for (; at < text.len && at < 9 && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++) {
+    value = value * 10 + (uint64_t)(text.ptr[at] - '0');
+  }
+  if (at == 0 || text.len - at > 1) return false;
+  for (size_t i = 0; unit_ns == 0 && at < text.len && i < WR_COUNT(units); i++) {
+    if (units[i].name == text.ptr[at]) unit_ns = units[i].ns;
+  }
+  *out = value * unit_ns;
+  return unit_ns > 0;
+}
+
+// The route's deadline, or what the client leaves of its own (DESIGN §4): X-Request-Deadline-Ms, or
+// grpc-timeout as the gRPC protocol writes it ("100m").
 static uint64_t deadline_of(const struct wr_serving *s)
 {
-  uint64_t limit = s->route->deadline_ns;
   const struct wr_headers *headers = &s->request.info->head->headers;
-  struct wr_str text = wr_headers_get(headers, WR_STR("X-Request-Deadline-Ms"));
-  uint64_t ms = 0;
-  if (text.len == 0 || text.len > 9) return limit;
-  for (size_t i = 0; i < text.len; i++) {
-    if (text.ptr[i] < '0' || text.ptr[i] > '9') return limit;
-    ms = ms * 10 + (uint64_t)(text.ptr[i] - '0');
-  }
-  return ms * WR_MS < limit ? ms * WR_MS : limit;
+  uint64_t limit = s->route->deadline_ns;
+  uint64_t asked = 0;
+  struct wr_str ms = wr_headers_get(headers, WR_STR("X-Request-Deadline-Ms"));
+  if (read_timeout(ms, WR_MS, &asked) && asked < limit) limit = asked;
+  struct wr_str grpc = wr_headers_get(headers, WR_STR("grpc-timeout"));
+  if (read_timeout(grpc, 0, &asked) && asked < limit) limit = asked;
+  return limit > 0 ? limit : 1;
 }
 
 static void run_handler(struct wr_serving *s, const struct wr_route_found *found)
@@ -324,6 +344,7 @@ void wr_serve_cut(struct wr_generation *g)
     struct wr_serving *s = WR_CONTAINER(node, struct wr_serving, link);
     if (s->task) wr_task_cancel(s->task);
   }
+  wr_script_cancel_tasks(g->script);
 }
 
 const char *wr_serving_why(const struct wr_serving *s, const struct wr_exchange_stats *stats)

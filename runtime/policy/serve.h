@@ -43,7 +43,7 @@ extern const struct wr_http_hooks wr_serve_hooks;
 /// New requests go to `next` (counted, may be NULL) from now on.
 void wr_serve_swap(struct wr_serve *serve, struct wr_generation *next);
 
-/// Ends the requests that still hold `g` with `generation_retired`.
+/// Ends the requests that still hold `g` with `generation_retired`, and its background tasks.
 void wr_serve_cut(struct wr_generation *g);
 
 /// Reason code for logs and metrics: "ok", "ok_retry", "ok_fallback", or what went wrong.

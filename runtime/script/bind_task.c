@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "script/bind_error.h"
 #include "script/call.h"
+#include "script/handler.h"
 #include "script/task.h"
 #include "script/vm.h"
 
@@ -53,26 +54,16 @@ static int l_remaining(lua_State *L)
 
 // --- background tasks ---------------------------------------------------------------------------
 
-// A background task that raised has nobody to tell but the log.
-static void log_failure(struct wr_task *t, const char *what)
-{
-  struct wr_script_error error = {0};
-  wr_call_describe(t->co, (int)t->stop, &error);
-  char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
-  wr_call_error_text(&error, text, sizeof(text));
-  struct wr_json *j = wr_log_begin(t->script->env->log, WR_LOG_ERROR, "script.error");
-  if (j == NULL) return;
-  wr_json_field_cstr(j, "message", text);
-  wr_json_field_cstr(j, "task", what);
-  wr_json_field_uint(j, "generation", t->script->generation);
-  if (error.traceback[0]) wr_json_field_cstr(j, "traceback", error.traceback);
-  wr_log_end(t->script->env->log);
-}
-
 static void on_background_end(struct wr_task *t, enum wr_task_end end, int values)
 {
   (void)values;
-  if (end == WR_TASK_RAISED) log_failure(t, "weir.spawn");
+  struct wr_script *s = t->script;
+  if (end == WR_TASK_RAISED) {
+    struct wr_script_error raised = {0};
+    wr_call_describe(t->co, (int)t->stop, &raised);
+    wr_handler_log(s, &raised, "weir.spawn", NULL);
+  }
+  if (--s->background == 0 && s->on_quiet) s->on_quiet(s->on_quiet_ctx);
 }
 
 // core.spawn(fn, …): runs fn at the end of this turn as a task of its own, not bound to the caller's end.
@@ -84,6 +75,7 @@ static int l_spawn(lua_State *L)
   struct wr_task *t = wr_task_new(s, L, lua_gettop(L) - 1, NULL, &error);
   if (t == NULL) return wr_bind_error_fail(L, &error);
   t->on_end = on_background_end;
+  s->background++;
   wr_task_start_soon(t);
   lua_pushboolean(L, 1);
   return 1;

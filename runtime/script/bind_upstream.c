@@ -5,6 +5,7 @@
 #include "script/bind_headers.h"
 #include "script/bind_request.h"
 #include "script/fetch.h"
+#include "script/meter.h"
 #include "script/table.h"
 
 #include <lauxlib.h>
@@ -65,6 +66,8 @@ static int l_upstream(lua_State *L)
   if (!wr_upstream_balance_find(balance, &u->balance)) return fail(L, u, env, "no such balance");
   const char *host = wr_table_text(L, 2, "host", "endpoint");
   u->host = strcmp(host, "client") == 0 ? WR_HOST_CLIENT : WR_HOST_ENDPOINT;
+  u->pool_max = wr_table_u32(L, 2, "pool_max", 0);
+  u->pool_idle_ns = wr_table_u64(L, 2, "pool_idle", 0);
   u->connect_ns = wr_table_u64(L, 2, "connect", 2 * WR_SECOND);
   u->first_byte_ns = wr_table_u64(L, 2, "first_byte", 0);
   u->between_bytes_ns = wr_table_u64(L, 2, "between_bytes", 30 * WR_SECOND);
@@ -72,6 +75,24 @@ static int l_upstream(lua_State *L)
   *handle = u;
   luaL_getmetatable(L, TYPE);
   lua_setmetatable(L, -2);
+  return 1;
+}
+
+// core.upstream_mark(upstream, index, is_healthy): the verdict of a health check. The metric's series is
+// there from the first verdict on.
+static int l_upstream_mark(lua_State *L)
+{
+  struct wr_upstream *u = check_upstream(L, 1);
+  struct wr_script_env *env = wr_script_of(L)->env;
+  size_t index = (size_t)luaL_checkinteger(L, 2) - 1;
+  if (index >= u->count) return luaL_error(L, "upstream %s has no such endpoint", u->name);
+  struct wr_endpoint *endpoint = u->endpoints[index];
+  bool is_healthy = lua_toboolean(L, 3);
+  lua_pushboolean(L, endpoint->is_unhealthy == is_healthy); // did it change?
+  endpoint->is_unhealthy = !is_healthy;
+  uint32_t series = wr_meter_series(env->meter, WR_METRIC_UPSTREAM_HEALTHY, "upstream", u->name,
+                                    "endpoint", endpoint->authority, NULL);
+  wr_series_set(env->arena, env->shard, series, is_healthy);
   return 1;
 }
 
@@ -261,6 +282,7 @@ static int l_escape(lua_State *L)
 static const luaL_Reg functions[] = {
   {"upstream", l_upstream},
   {"upstream_forward", l_upstream_forward},
+  {"upstream_mark", l_upstream_mark},
   {"upstream_request", l_upstream_request},
   {"request_replayable", l_request_replayable},
   {"http_request", l_http_request},

@@ -165,7 +165,12 @@ static void read_stop(lua_State *L, int stop, struct wr_script_error *out)
   char text[WR_DURATION_TEXT];
   read_traceback(L, out);
   out->file[0] = '\0';
-  read_place(L, out);
+  if (vm->stop_line > 0) {
+    copy(out->file, sizeof(out->file), wr_str_of(vm->stop_file));
+    out->line = vm->stop_line;
+  } else {
+    read_place(L, out);
+  }
   if (stop == WR_VM_STOP_MEMORY) {
     snprintf(out->message, sizeof(out->message),
              "used more memory than script_memory allows (%zu bytes)", vm->limits.soft_bytes);

@@ -197,11 +197,13 @@ static struct wr_str join(struct wr_region *region, const char *prefix, struct w
   return (struct wr_str){text, len + target.len};
 }
 
-static void aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
+// False when every endpoint has as many attempts under way as its pool allows.
+static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
                             struct wr_transfer_request *request)
 {
   struct wr_upstream *u = fetch->upstream;
   struct wr_endpoint *endpoint = pick(t, fetch);
+  if (endpoint == NULL) return false;
   u->refs++;
   r->upstream = u;
   r->endpoint = endpoint;
@@ -214,6 +216,7 @@ static void aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
     request->authority = fetch->request->info->head->host;
   }
   request->target = join(&r->region, endpoint->prefix, fetch->target);
+  request->pool_idle_ns = u->pool_idle_ns;
   request->timeouts.connect_ns = u->connect_ns;
   request->timeouts.first_byte_ns = u->first_byte_ns;
   request->timeouts.between_bytes_ns = u->between_bytes_ns;
@@ -221,6 +224,7 @@ static void aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
     wr_trail_name(t->trail->upstream, wr_str_of(u->name));
     wr_trail_name(t->trail->endpoint, wr_str_of(endpoint->authority));
   }
+  return true;
 }
 
 static void aim_at_uri(struct wr_task *t, const struct wr_fetch *fetch,
@@ -275,10 +279,13 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
   r->op = (struct wr_op){.name = "the upstream call", .task = t, .cancel = cancel_op};
   r->on_ready = on_ready;
   struct wr_transfer_request request = {.method = fetch->method, .headers = &headers};
-  if (fetch->upstream) {
-    aim_at_endpoint(t, fetch, r, &request);
-  } else {
+  if (fetch->upstream == NULL) {
     aim_at_uri(t, fetch, &request);
+  } else if (!aim_at_endpoint(t, fetch, r, &request)) {
+    wr_error_set(error, WR_ERROR_REFUSED, "upstream %s: all endpoints have %u attempts under way",
+                 fetch->upstream->name, fetch->upstream->pool_max);
+    wr_response_cancel(r);
+    return NULL;
   }
   choose_body(fetch, &request);
   if (!build_headers(t, fetch, r, &headers) || request.target.ptr == NULL) {

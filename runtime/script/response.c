@@ -2,7 +2,10 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "script/meter.h"
 #include "script/request.h"
+
+#include <stdio.h>
 
 struct wr_response *wr_response_new(struct wr_script_env *env, struct wr_task *t, size_t body_max)
 {
@@ -55,10 +58,24 @@ static void detach_upload(struct wr_response *r)
   r->upload = NULL;
 }
 
+// One observation for each attempt, whatever became of it.
+static void observe(struct wr_response *r)
+{
+  if (!r->is_upstream || r->started_ns == 0) return;
+  char status[8] = "";
+  if (r->status > 0) snprintf(status, sizeof(status), "%d", r->status % 1000);
+  const char *error = r->state == WR_RESPONSE_BROKEN ? wr_error_name(r->error.kind) : "";
+  double seconds = (double)(wr_loop_now(r->env->loop) - r->started_ns) / 1e9;
+  wr_meter_observe(r->env->meter, WR_METRIC_HTTP_CLIENT_DURATION, seconds, "upstream",
+                   r->upstream ? r->upstream->name : "", "http_response_status_code", status,
+                   "error_type", error, NULL);
+}
+
 // The attempt is over, well or not: the endpoint's load goes down, held permits go back.
 static void close_books(struct wr_response *r)
 {
   r->transfer = NULL;
+  observe(r);
   detach_upload(r);
   if (r->endpoint) {
     r->endpoint->in_flight--;

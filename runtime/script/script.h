@@ -50,6 +50,9 @@ struct wr_script {
   struct wr_list idle;      // private: finished coroutines kept for reuse
   size_t idle_count;
   struct wr_list waiting;   // private: tasks in queues of bulkheads
+  size_t background;        ///< tasks of weir.spawn that run: they outlive the request that started them
+  void (*on_quiet)(void *ctx); ///< optional: the last of them ended
+  void *on_quiet_ctx;
   struct wr_declarations declared;
   wr_script_find_fn find; ///< set before load
   void *find_ctx;

@@ -7,6 +7,7 @@
 #include "script/call.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <luajit.h>
 #include <lualib.h>
 #include <stdatomic.h>
@@ -55,9 +56,18 @@ static bool relieve(struct wr_vm *vm, lua_State *L)
   return true;
 }
 
+// Where it was stopped. Afterwards the stack no longer tells: the saved position is that of the next
+// instruction, and at the end of a loop that is its beginning, lines above.
+static void note_place(struct wr_vm *vm, lua_State *L, lua_Debug *frame)
+{
+  lua_getinfo(L, "Sl", frame);
+  bool is_library = strncmp(frame->short_src, "weir/", 5) == 0;
+  vm->stop_line = is_library ? 0 : frame->currentline;
+  snprintf(vm->stop_file, sizeof(vm->stop_file), "%s", frame->short_src);
+}
+
 static void on_count(lua_State *L, lua_Debug *frame)
 {
-  (void)frame;
   struct wr_vm *vm = wr_vm_of(L);
   if (vm->stop == WR_VM_RUNS) {
     if (vm->load_until_ns == 0) {
@@ -68,6 +78,7 @@ static void on_count(lua_State *L, lua_Debug *frame)
     wr_vm_interrupt(vm, WR_VM_STOP_TIME);
   }
   if (vm->stop == WR_VM_STOP_MEMORY && relieve(vm, L)) return;
+  if (!vm->has_stopped) note_place(vm, L, frame);
   vm->has_stopped = true;
   // A raise can be caught for ever, a yield cannot. Below a C frame only the raise is possible; it
   // is repeated at every instruction until there is no C frame left.

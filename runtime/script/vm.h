@@ -59,6 +59,8 @@ struct wr_vm {
   uint64_t relieved;          ///< read-only: times a full collection brought use below the soft cap
   bool is_frozen;             ///< read-only
   bool has_stopped;           ///< private: the hook acted on `stop`
+  char stop_file[128];        ///< where the last interrupted script was, if in a policy: its file
+  int stop_line;              ///< and line; 0 otherwise
   _Atomic int stop;           ///< private: enum wr_vm_stop waiting for the hook
   uint64_t load_until_ns;     ///< private: end of the load budget, 0 outside of a load
   struct wr_script_error *catching; ///< private: where wr_vm_call's handler writes

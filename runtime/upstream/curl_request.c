@@ -160,6 +160,14 @@ static void set_method(const struct wr_transfer_request *rq, CURL *easy)
   curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, size);
 }
 
+// libcurl counts whole seconds and lets pass what has not idled for more than it was told.
+static long idle_seconds(const struct wr_transfer_request *rq,
+                         const struct wr_transport_curl_options *options)
+{
+  uint64_t idle_s = (rq->pool_idle_ns ? rq->pool_idle_ns : options->idle_ns) / 1000000000u;
+  return idle_s > 1 ? (long)idle_s - 1 : 0;
+}
+
 static void set_protocol(const struct wr_transfer_request *rq,
                          const struct wr_transport_curl_options *options, CURL *easy)
 {
@@ -175,7 +183,7 @@ static void set_protocol(const struct wr_transfer_request *rq,
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 0x7fffffffL); // ours is the limit that counts
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                    rq->is_https ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
-  curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)options->idle_s);
+  curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, idle_seconds(rq, options));
   // A request that may reach the endpoint at most once never rides a connection that may be dying.
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, rq->is_idempotent ? 0L : 1L);
 }

@@ -17,6 +17,7 @@ struct wr_endpoint {
   uint16_t port;
   uint32_t refs;         // private: generations that declare it
   uint32_t in_flight;    ///< attempts under way from this worker
+  bool is_unhealthy;     ///< the last verdict of its health check; unknown is healthy
   uint64_t failed_at_ns; ///< last connect failure, 0 when the last connect worked
 };
 

@@ -48,6 +48,7 @@ struct wr_transfer_request {
   uint64_t length;
   bool is_idempotent; ///< may be sent again on a fresh connection when a pooled one turns out dead
   struct wr_transfer_timeouts timeouts;
+  uint64_t pool_idle_ns; ///< a pooled connection idle for longer is not used; 0: the transport's own
   void *ctx;
   const struct wr_transfer_events *events;
 };

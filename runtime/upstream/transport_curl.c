@@ -1,6 +1,7 @@
 #include "upstream/transport_curl.h"
 
 #include "base/alloc.h"
+#include "base/duration.h"
 #include "upstream/curl_error.h"
 #include "upstream/curl_events.h"
 #include "upstream/curl_request.h"
@@ -224,6 +225,8 @@ static void close_transport(struct wr_transport *transport, void (*on_closed)(vo
   wr_loop_defer(tr->loop, &tr->close);
 }
 
+#define IDLE_DEFAULT_NS (4 * WR_SECOND)
+
 static const struct wr_transport_ops ops = {
     .name = "curl",
     .start = start,
@@ -245,9 +248,7 @@ struct wr_transport *wr_transport_curl_new(struct wr_loop *l, struct wr_resolver
   tr->resolver = resolver;
   if (options) tr->options = *options;
   if (tr->options.connections_max == 0) tr->options.connections_max = 256;
-  uint64_t idle_s = tr->options.idle_ns ? tr->options.idle_ns / 1000000000u : 4;
-  // libcurl counts whole seconds and lets pass what has not idled for more than it was told.
-  tr->options.idle_s = idle_s > 1 ? (unsigned)idle_s - 1 : 0;
+  if (tr->options.idle_ns == 0) tr->options.idle_ns = IDLE_DEFAULT_NS;
   wr_list_init(&tr->live);
   wr_deferred_init(&tr->close, on_close);
   wr_curl_multi_init(&tr->multi, l, (long)tr->options.endpoint_connections_max,

@@ -31,7 +31,6 @@ struct wr_transport_curl_options {
   unsigned connections_max;          ///< kept in the pool, all endpoints together (256)
   uint64_t idle_ns;    ///< a pooled connection that idled longer is not used again; rounded down to
                        ///< whole seconds, at least 1 s (4 s)
-  unsigned idle_s;     ///< private: what libcurl is told
   const char *ca_file; ///< PEM bundle of trusted roots (the system's)
   const char *ca_path; ///< directory of hashed roots (the system's)
   bool skip_verify;    ///< accept any certificate; for tests

@@ -47,18 +47,35 @@ static uint64_t bit(size_t i)
   return UINT64_C(1) << i;
 }
 
-// The endpoints worth asking: untried and not held down; if none, untried; if none, all.
+struct sorted {
+  uint64_t open;    // below their connection limit
+  uint64_t healthy; // by their health check
+  uint64_t fit;     // and not just refused
+};
+
+static struct sorted sort_endpoints(const struct wr_upstream *u, uint64_t now_ns)
+{
+  struct sorted s = {0};
+  for (size_t i = 0; i < u->count; i++) {
+    const struct wr_endpoint *e = u->endpoints[i];
+    bool is_down = e->failed_at_ns != 0 && now_ns - e->failed_at_ns < HOLDDOWN_NS;
+    if (u->pool_max == 0 || e->in_flight < u->pool_max) s.open |= bit(i);
+    if (!e->is_unhealthy) s.healthy |= bit(i);
+    if (!e->is_unhealthy && !is_down) s.fit |= bit(i);
+  }
+  return s;
+}
+
+// The best class of endpoints that is not empty. With none healthy all are asked: a health check that
+// is wrong about everything must not take the upstream away (panic mode).
 static uint64_t candidates(const struct wr_upstream *u, uint64_t now_ns, uint64_t tried)
 {
-  uint64_t all = u->count == 64 ? UINT64_MAX : bit(u->count) - 1;
-  uint64_t fresh = all & ~tried;
-  uint64_t good = 0;
-  for (size_t i = 0; i < u->count; i++) {
-    uint64_t failed = u->endpoints[i]->failed_at_ns;
-    if (failed == 0 || now_ns - failed >= HOLDDOWN_NS) good |= bit(i);
-  }
-  if (fresh & good) return fresh & good;
-  return fresh ? fresh : all;
+  struct sorted s = sort_endpoints(u, now_ns);
+  uint64_t fresh = s.open & ~tried;
+  if (fresh & s.fit) return fresh & s.fit;
+  if (fresh & s.healthy) return fresh & s.healthy;
+  if (s.open & s.healthy) return s.open & s.healthy;
+  return fresh ? fresh : s.open;
 }
 
 // Index of the n-th set bit.
@@ -87,8 +104,9 @@ static size_t choose(struct wr_upstream *u, struct wr_rng *rng, uint64_t set)
 struct wr_endpoint *wr_upstream_pick(struct wr_upstream *u, struct wr_rng *rng, uint64_t now_ns,
                                      uint64_t *tried)
 {
-  WR_CHECK(u->count > 0);
-  size_t at = u->count == 1 ? 0 : choose(u, rng, candidates(u, now_ns, *tried));
+  uint64_t set = candidates(u, now_ns, *tried);
+  if (set == 0) return NULL;
+  size_t at = choose(u, rng, set);
   *tried |= bit(at);
   return u->endpoints[at];
 }
