@@ -31,6 +31,13 @@ static bool add_routes(struct wr_generation *g, struct wr_generation_error *erro
   return true;
 }
 
+// Work in the background keeps a draining generation like a request does.
+static void on_quiet(void *ctx)
+{
+  struct wr_generation *g = ctx;
+  if (g->state == WR_GENERATION_DRAINING) wr_loop_defer(g->script->env->loop, &g->reaper);
+}
+
 static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
 {
   struct wr_source_file *main_file = &g->source->files[0];
@@ -47,13 +54,6 @@ static void on_reap(struct wr_deferred *d)
 {
   struct wr_generation *g = WR_CONTAINER(d, struct wr_generation, reaper);
   if (g->refs == 0 && g->script->background == 0 && g->on_idle) g->on_idle(g);
-}
-
-// Work in the background keeps a draining generation like a request does.
-static void on_quiet(void *ctx)
-{
-  struct wr_generation *g = ctx;
-  if (g->state == WR_GENERATION_DRAINING) wr_loop_defer(g->script->env->loop, &g->reaper);
 }
 
 struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t number,
