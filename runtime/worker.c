@@ -6,6 +6,7 @@
 #include "observe/log_access.h"
 #include "observe/events.h"
 #include "policy/serve.h"
+#include "script/watchdog.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@ enum { GENERATIONS_MAX = 4, BODY_MAX = 8 * 1024 * 1024 };
 
 struct wr_worker {
   struct wr_services services;
+  struct wr_watchdog watchdog;
   struct wr_arena *arena;
   uint32_t slot;
   struct wr_mailbox mailbox;
@@ -253,6 +255,8 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
 {
   struct wr_guard_callbacks callbacks = {on_grant, on_breaker_event, w};
   if (!wr_services_init(&w->services, w->arena, w->slot, settings, &callbacks, error)) return false;
+  if (!wr_watchdog_start(&w->watchdog, error)) return false;
+  w->services.env.watchdog = &w->watchdog;
   struct wr_loop *l = &w->services.loop;
   struct wr_server_options options = wr_server_options_default;
   options.via = "weir";
@@ -307,6 +311,7 @@ static int close_worker(struct wr_worker *w)
   silence_generations(w);
   wr_loop_run(&w->services.loop);
   free_generations(w);
+  wr_watchdog_stop(&w->watchdog);
   wr_server_free(w->server);
   return wr_services_fini(&w->services) == 0 ? 0 : 70;
 }

@@ -234,12 +234,23 @@ static void run_handler(struct wr_serving *s, const struct wr_route_found *found
   run(s, s->route->handler_ref, NULL, deadline_of(s));
 }
 
+// Routes are for hosts, whatever the port: "a.test:8080" is "a.test", "[::1]:80" is "[::1]".
+static struct wr_str without_port(struct wr_str host)
+{
+  for (size_t i = host.len; i > 0; i--) {
+    char c = host.ptr[i - 1];
+    if (c == ':') return (struct wr_str){host.ptr, i - 1};
+    if (c < '0' || c > '9') break;
+  }
+  return host;
+}
+
 static void dispatch(struct wr_serving *s)
 {
   const struct wr_exchange_info *info = s->request.info;
   struct wr_route_found found;
-  switch (wr_route_find(s->generation->routes, info->head->method, info->head->host, info->path,
-                        &found)) {
+  struct wr_str host = without_port(info->head->host);
+  switch (wr_route_find(s->generation->routes, info->head->method, host, info->path, &found)) {
   case WR_ROUTE_FOUND: run_handler(s, &found); return;
   case WR_ROUTE_NO_METHOD:
     wr_problem_reply_status(s->request.x, 405, "no route of this path takes this method",

@@ -1,5 +1,6 @@
 #include "script/bind_request.h"
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "http/uri.h"
 #include "script/bind.h"
@@ -147,18 +148,35 @@ static int push_body(lua_State *L, struct wr_request *q)
   return 1;
 }
 
-static void on_whole(struct wr_request *q)
+// One task that waits for the whole body; a sibling of `weir.all` may be another.
+struct waiting {
+  struct wr_request_reader reader;
+  struct wr_op op;
+};
+
+static void on_whole(struct wr_request_reader *reader, struct wr_request *q)
 {
-  struct wr_task *t = q->op.task;
-  q->op.task = NULL;
+  struct waiting *w = WR_CONTAINER(reader, struct waiting, reader);
+  struct wr_task *t = w->op.task;
+  wr_free(w);
   wr_task_resume(t, push_body(t->co, q));
 }
 
 static void cancel_whole(struct wr_op *op)
 {
-  struct wr_request *q = WR_CONTAINER(op, struct wr_request, op);
-  q->on_ready = NULL;
-  op->task = NULL;
+  struct waiting *w = WR_CONTAINER(op, struct waiting, op);
+  wr_list_remove(&w->reader.link);
+  wr_free(w);
+}
+
+static int read_whole(lua_State *L, struct wr_request *q)
+{
+  wr_task_require(L, "request:text");
+  struct waiting *w = wr_alloc(sizeof(*w));
+  w->reader.on_ready = on_whole;
+  w->op = (struct wr_op){.name = "request body", .cancel = cancel_whole};
+  wr_request_read_whole(q, &w->reader);
+  return wr_task_suspend(L, &w->op, 0);
 }
 
 // request:text() -> string | nil, err
@@ -175,12 +193,7 @@ static int l_request_text(lua_State *L)
   if (q->body_state == WR_REQUEST_FORWARDED) {
     return luaL_error(L, "the body of this request was forwarded and is gone");
   }
-  wr_task_require(L, "request:text");
-  if (q->on_ready != NULL) return luaL_error(L, "the body of this request is being read already");
-  q->op = (struct wr_op){.name = "request body", .cancel = cancel_whole};
-  q->on_ready = on_whole;
-  if (q->body_state == WR_REQUEST_UNREAD) wr_request_read_whole(q);
-  return wr_task_suspend(L, &q->op, 0);
+  return read_whole(L, q);
 }
 
 static int l_request_tostring(lua_State *L)

@@ -168,13 +168,16 @@ static int l_upstream_forward(lua_State *L)
   return start(L, t, &fetch, limit);
 }
 
-// core.request_replayable(request) -> true when its body is small enough to keep and still unread
+// core.request_replayable(request) -> true when its body is to be read whole before it is sent: it is
+// small enough to keep and still unread, or somebody reads it whole already
 static int l_request_replayable(lua_State *L)
 {
   struct wr_request *q = wr_bind_request_check(L, 1);
   const struct wr_head *head = q->info->head;
-  lua_pushboolean(L, q->body_state == WR_REQUEST_UNREAD && head->framing == WR_FRAMING_LENGTH &&
-                         head->content_length > 0 && head->content_length <= REPLAY_MAX);
+  bool is_small = head->framing == WR_FRAMING_LENGTH && head->content_length > 0 &&
+                  head->content_length <= REPLAY_MAX;
+  lua_pushboolean(L, q->body_state == WR_REQUEST_READING ||
+                         (q->body_state == WR_REQUEST_UNREAD && is_small));
   return 1;
 }
 

@@ -74,7 +74,7 @@ void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, c
   char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
   wr_call_error_text(raised, text, sizeof(text));
   wr_json_field_cstr(j, "message", text);
-  wr_json_field_cstr(j, "task", what);
+  wr_json_field_cstr(j, request ? "route" : "task", what);
   if (request) wr_json_field_str(j, "request_id", request->info->request_id);
   wr_json_field_uint(j, "generation", s->generation);
   if (raised->traceback[0]) wr_json_field_cstr(j, "traceback", raised->traceback);

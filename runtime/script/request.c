@@ -8,6 +8,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
   *q = (struct wr_request){.x = x, .info = wr_exchange_info(x), .env = env};
   q->trail.route = "";
   q->trail.request_id = q->info->request_id;
+  wr_list_init(&q->readers);
   wr_buf_init(&q->body, body_max);
 }
 
@@ -27,9 +28,11 @@ bool wr_request_has_body(const struct wr_request *q)
 
 static void wake(struct wr_request *q)
 {
-  void (*on_ready)(struct wr_request *) = q->on_ready;
-  q->on_ready = NULL;
-  if (on_ready) on_ready(q);
+  struct wr_list *node;
+  while ((node = wr_list_pop(&q->readers)) != NULL) {
+    struct wr_request_reader *reader = WR_CONTAINER(node, struct wr_request_reader, link);
+    reader->on_ready(reader, q);
+  }
 }
 
 static void break_body(struct wr_request *q, const struct wr_error *error)
@@ -72,8 +75,10 @@ void wr_request_on_gone(struct wr_request *q, const struct wr_error *error)
   }
 }
 
-void wr_request_read_whole(struct wr_request *q)
+void wr_request_read_whole(struct wr_request *q, struct wr_request_reader *reader)
 {
+  wr_list_push(&q->readers, &reader->link);
+  if (q->body_state == WR_REQUEST_READING) return;
   WR_CHECK(q->body_state == WR_REQUEST_UNREAD);
   q->body_state = WR_REQUEST_READING;
   wr_exchange_read(q->x);

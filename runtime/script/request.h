@@ -23,6 +23,12 @@ enum wr_request_body {
   WR_REQUEST_BROKEN,    ///< see `gone`
 };
 
+/// A task that waits for the whole body. Told once, and off the list by then.
+struct wr_request_reader {
+  struct wr_list link;
+  void (*on_ready)(struct wr_request_reader *reader, struct wr_request *q);
+};
+
 struct wr_request {
   struct wr_exchange *x; ///< NULL once over
   const struct wr_exchange_info *info;
@@ -34,8 +40,7 @@ struct wr_request {
   enum wr_request_body body_state;
   struct wr_buf body;
   struct wr_error gone;       ///< kind is set when the client left or broke its body
-  struct wr_op op;            // a script waits for the whole body
-  void (*on_ready)(struct wr_request *q);
+  struct wr_list readers;     // struct wr_request_reader: who waits for the whole body
   struct wr_response *upload; // whose transfer gets the body
   bool upload_ended;
   struct wr_upstream *tried_upstream; // endpoints tried so far, of this upstream
@@ -57,8 +62,9 @@ bool wr_request_on_body(struct wr_request *q, struct wr_str data);
 void wr_request_on_body_end(struct wr_request *q);
 void wr_request_on_gone(struct wr_request *q, const struct wr_error *error);
 
-/// Starts reading the whole body; `q->on_ready` is called when it is there or broken.
-void wr_request_read_whole(struct wr_request *q);
+/// Reads the whole body, which nobody may have forwarded; `reader` (the caller's, linked until then) is told
+/// when it is there or broken. Several may wait for the same body.
+void wr_request_read_whole(struct wr_request *q, struct wr_request_reader *reader);
 
 /// Sends the body along with `r`'s transfer, which has started and can take writes.
 void wr_request_start_upload(struct wr_request *q, struct wr_response *r);

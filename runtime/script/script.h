@@ -19,6 +19,7 @@ struct wr_endpoints;
 struct wr_meter;
 struct wr_task;
 struct wr_transport;
+struct wr_watchdog;
 
 /// What a worker lends to its scripts.
 struct wr_script_env {
@@ -31,6 +32,7 @@ struct wr_script_env {
   struct wr_transport *transport;
   struct wr_endpoints *endpoints;
   struct wr_meter *meter;
+  struct wr_watchdog *watchdog; ///< NULL: nobody interrupts (a trial has limits of its own)
   uint32_t shard; ///< this worker's slot: its metric column and its holds in the registry
 };
 

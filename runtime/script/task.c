@@ -5,9 +5,11 @@
 #include "base/duration.h"
 #include "resilience/deadline.h"
 #include "script/bind_error.h"
+#include "script/meter.h"
 #include "script/response.h"
 #include "script/trail.h"
 #include "script/vm.h"
+#include "script/watchdog.h"
 
 #include <lauxlib.h>
 
@@ -112,16 +114,25 @@ struct wr_task *wr_task_new(struct wr_script *s, lua_State *L, int nargs, struct
 
 // --- running ------------------------------------------------------------------------------------
 
+static void count_stop(struct wr_task *t)
+{
+  const char *limit = t->stop == WR_VM_STOP_MEMORY ? "script_memory" : "script_burst";
+  wr_meter_add(t->script->env->meter, WR_METRIC_LIMITS, 1, "limit", limit, NULL);
+}
+
 static void run(struct wr_task *t, int nargs)
 {
   struct wr_script *s = t->script;
   WR_CHECK(s->current == NULL);
   s->current = t;
   t->is_running = true;
+  wr_watchdog_enter(s->env->watchdog, &s->vm);
   int rc = lua_resume(t->co, nargs);
+  wr_watchdog_leave(s->env->watchdog);
   t->is_running = false;
   s->current = NULL;
   t->stop = wr_vm_take_stop(&s->vm);
+  if (t->stop != WR_VM_RUNS) count_stop(t);
   if (t->stop != WR_VM_RUNS && rc == LUA_YIELD && t->op == NULL) {
     // The budget hook took it off the processor.
     finish(t, WR_TASK_RAISED, 0);
