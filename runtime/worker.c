@@ -128,7 +128,7 @@ static void commit(struct wr_worker *w, uint64_t number)
 
 static void leave(struct wr_worker *w)
 {
-  if (w->services.loop.turns > 0) wr_loop_stop(&w->services.loop);
+  wr_loop_stop(&w->services.loop);
 }
 
 static void on_drained(void *ctx)

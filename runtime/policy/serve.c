@@ -231,6 +231,16 @@ static void run_handler(struct wr_serving *s, const struct wr_route_found *found
   struct wr_str pattern = wr_region_copy(s->request.info->region, found->pattern);
   s->request.trail.route = pattern.ptr ? pattern.ptr : "";
   copy_params(s, found);
+  s->request.body_limit = s->route->body_max;
+  const struct wr_head *head = s->request.info->head;
+  if (s->request.body_limit > 0 && head->content_length > s->request.body_limit) {
+    struct wr_error error;
+    wr_error_set(&error, WR_ERROR_TOO_LARGE, "the request body is %llu bytes; this route takes %llu",
+                 (unsigned long long)head->content_length,
+                 (unsigned long long)s->request.body_limit);
+    answer_error(s, &error);
+    return;
+  }
   run(s, s->route->handler_ref, NULL, deadline_of(s));
 }
 

@@ -230,6 +230,7 @@ static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
 static void aim_at_uri(struct wr_task *t, const struct wr_fetch *fetch,
                        struct wr_transfer_request *request)
 {
+  request->is_guarded = true;
   request->is_https = fetch->uri->is_https;
   request->host = fetch->uri->host;
   request->port = fetch->uri->port;

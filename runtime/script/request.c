@@ -42,8 +42,24 @@ static void break_body(struct wr_request *q, const struct wr_error *error)
   wake(q);
 }
 
+// The route's own limit ends whatever the body was going to.
+static void refuse_body(struct wr_request *q)
+{
+  struct wr_error error;
+  wr_error_set(&error, WR_ERROR_TOO_LARGE, "the request body is larger than this route's %llu bytes",
+               (unsigned long long)q->body_limit);
+  struct wr_response *upload = q->upload;
+  break_body(q, &error);
+  if (upload) wr_response_fail(upload, &error);
+}
+
 bool wr_request_on_body(struct wr_request *q, struct wr_str data)
 {
+  q->body_seen += data.len;
+  if (q->body_limit > 0 && q->body_seen > q->body_limit) {
+    if (q->body_state != WR_REQUEST_BROKEN) refuse_body(q);
+    return true;
+  }
   if (q->upload) return wr_transfer_write(q->upload->transfer, data);
   // Nobody wants it any more (the transfer ended): let it pass.
   if (q->body_state != WR_REQUEST_READING) return true;

@@ -39,6 +39,8 @@ struct wr_request {
   int handle_ref; ///< of the Lua handle in the VM's registry, 0 without one
   enum wr_request_body body_state;
   struct wr_buf body;
+  uint64_t body_limit;        ///< of the route, in bytes however the body is used; 0: none
+  uint64_t body_seen;         // bytes so far
   struct wr_error gone;       ///< kind is set when the client left or broke its body
   struct wr_list readers;     // struct wr_request_reader: who waits for the whole body
   struct wr_response *upload; // whose transfer gets the body

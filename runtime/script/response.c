@@ -185,6 +185,15 @@ static void end(struct wr_response *r)
   wr_response_unref(r);
 }
 
+void wr_response_fail(struct wr_response *r, const struct wr_error *error)
+{
+  if (r->state == WR_RESPONSE_WHOLE || r->state == WR_RESPONSE_BROKEN) return;
+  if (r->transfer) wr_transfer_cancel(r->transfer);
+  r->state = WR_RESPONSE_BROKEN;
+  r->error = *error;
+  end(r);
+}
+
 // Without a sink one piece is kept and the sender held back; a script that wants the whole body lets it
 // come up to the body's maximum.
 bool wr_response_on_data(struct wr_response *r, struct wr_str data)
@@ -193,11 +202,10 @@ bool wr_response_on_data(struct wr_response *r, struct wr_str data)
   if (r->sink) {
     more = r->sink->on_data(r->sink_ctx, r, data);
   } else if (!wr_buf_append_str(&r->body, data)) {
-    wr_error_set(&r->error, WR_ERROR_TOO_LARGE, "the response body is larger than %zu bytes",
+    struct wr_error error;
+    wr_error_set(&error, WR_ERROR_TOO_LARGE, "the response body is larger than %zu bytes",
                  r->body.max);
-    wr_transfer_cancel(r->transfer);
-    r->state = WR_RESPONSE_BROKEN;
-    end(r);
+    wr_response_fail(r, &error);
     return false;
   } else {
     more = r->wants_whole;

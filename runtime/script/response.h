@@ -101,6 +101,9 @@ void wr_response_resume(struct wr_response *r);
 /// Stops whatever is under way; tickets settle as cancelled, state becomes BROKEN (cancelled).
 void wr_response_cancel(struct wr_response *r);
 
+/// Ends what is under way as a failure of this kind: whoever waits for it is told.
+void wr_response_fail(struct wr_response *r, const struct wr_error *error);
+
 /// Hangs an admission on a flowing response; false when it must be settled now.
 bool wr_response_hang_ticket(struct wr_response *r, wr_guard_id id, enum wr_outcome outcome);
 

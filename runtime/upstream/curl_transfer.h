@@ -46,6 +46,7 @@ struct wr_curl_transfer {
   char endpoint[288]; // for messages
   char method[32];
   uint16_t port;
+  bool is_guarded;
   bool is_idempotent;
   struct wr_transfer_timeouts timeouts;
 

@@ -46,6 +46,7 @@ struct wr_transfer_request {
   struct wr_str body;
   bool has_length; ///< STREAM: `length` is the size that will be written; else chunked
   uint64_t length;
+  bool is_guarded;    ///< never to a link-local address (169.254/16, fe80::/10: cloud metadata)
   bool is_idempotent; ///< may be sent again on a fresh connection when a pooled one turns out dead
   struct wr_transfer_timeouts timeouts;
   uint64_t pool_idle_ns; ///< a pooled connection idle for longer is not used; 0: the transport's own

@@ -8,6 +8,7 @@
 #include "upstream/curl_transfer.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static struct wr_curl_transport *transport_of(struct wr_transport *tr)
 {
@@ -87,12 +88,33 @@ static void on_work(struct wr_deferred *d)
 
 // Starting
 
+// A name in somebody's input may point at the host's own metadata service.
+static bool is_link_local(const struct wr_dns_address *a)
+{
+  return strncmp(a->text, "169.254.", 8) == 0 || strncmp(a->text, "fe8", 3) == 0 ||
+         strncmp(a->text, "fe9", 3) == 0 || strncmp(a->text, "fea", 3) == 0 ||
+         strncmp(a->text, "feb", 3) == 0 || strncmp(a->text, "::ffff:169.254.", 15) == 0;
+}
+
+static bool has_link_local(const struct wr_dns_answer *answer)
+{
+  for (size_t i = 0; i < answer->count; i++) {
+    if (is_link_local(&answer->items[i])) return true;
+  }
+  return false;
+}
+
 static void on_resolved(struct wr_resolver_query *q, const struct wr_dns_answer *answer,
                         const struct wr_error *error)
 {
   struct wr_curl_transfer *t = WR_CONTAINER(q, struct wr_curl_transfer, query);
   if (answer == NULL) {
     wr_curl_transfer_fail(t, WR_ERROR_DNS, error->message);
+    return;
+  }
+  if (t->is_guarded && has_link_local(answer)) {
+    wr_curl_transfer_fail(t, WR_ERROR_INVALID,
+                          "link-local addresses are for declared upstreams only");
     return;
   }
   t->addresses = *answer;
@@ -115,6 +137,7 @@ static struct wr_curl_transfer *new_transfer(struct wr_curl_transport *tr,
   t->events = *rq->events;
   t->ctx = rq->ctx;
   t->port = rq->port;
+  t->is_guarded = rq->is_guarded;
   t->is_idempotent = rq->is_idempotent;
   t->timeouts = rq->timeouts;
   t->started_ns = wr_loop_now(tr->loop);
