@@ -1,6 +1,6 @@
 // What scripts see, listed from a live state: api_list FILE loads FILE as `weir check` would, runs
-// spec/support/api.lua in the library's world with the index tables of the handles, and prints the JSON
-// it returns.
+// spec/support/api.lua in the library's world with the index tables of the handles, and prints the
+// JSON it returns.
 
 #include "base/check.h"
 #include "policy/generation.h"

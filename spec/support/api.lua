@@ -1,5 +1,5 @@
--- Runs inside weir, in the library's world (spec/native/api_list.c): everything that is reachable from
--- `require "weir"`, from its handles and from the objects its constructors make, as JSON.
+-- Runs inside weir, in the library's world (spec/native/api_list.c): everything that is reachable
+-- from `require "weir"`, from its handles and from what its constructors make, as JSON.
 local core, place, handles = ...
 local weir = require "weir"
 

@@ -1,9 +1,10 @@
 ---@meta
 
---- Header fields: in order, duplicates kept, names compared without case. `headers["name"]` reads the
---- first field of a name (methods win over fields called like them: use `get`), `headers["name"] = v`
---- is `set`. A name or value that HTTP does not allow raises, and so does a name that belongs to the hop
---- or frames the message (Connection, Content-Length, Transfer-Encoding, …), and one field too many.
+--- Header fields: in order, duplicates kept, names compared without case. `headers["name"]` reads
+--- the first field of a name (methods win over fields called like them: use `get`),
+--- `headers["name"] = v` is `set`. A name or value that HTTP does not allow raises, and so does a
+--- name that belongs to the hop or frames the message (Connection, Content-Length,
+--- Transfer-Encoding, …), and one field too many.
 ---@class weir.Headers
 ---@field [string] string?
 ---
