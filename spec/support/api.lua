@@ -42,5 +42,21 @@ result["weir.Layer"] = class_of(weir.deadline "1s")
 result["weir.Counter"] = class_of(weir.metrics.counter("api_list_total", "For api_list."))
 result["weir.Gauge"] = class_of(weir.metrics.gauge("api_list", "For api_list."))
 result["weir.Histogram"] = class_of(weir.metrics.histogram("api_list_seconds", "For api_list."))
+-- Tables of options: every module once more, with `schema.new` watched.
+local schema = require "weir.schema"
+local new = schema.new
+result.options = {}
+function schema.new(name, fields, options)
+  local made = new(name, fields, options)
+  local rows = made:rows()
+  for _, row in ipairs(rows) do row.default = row.default ~= nil and { row.default } or nil end
+  result.options[name] = { rows = rows, positional = options and options.positional }
+  return made
+end
+for _, name in ipairs(core.library_modules()) do
+  if not name:find "^weir%.core" then core.compile_library(name)(name) end
+end
+schema.new = new
+
 result.modules = core.json_array(core.library_modules())
 return (core.json_encode(result))

@@ -2,17 +2,8 @@
 ---
 --- The live side is build/<preset>/api_list, which walks a state (spec/support/api.lua); fields
 --- that C answers by comparing the key are read from its source.
-local cjson = require "cjson"
+local docs = require "spec.support.docs"
 local tree = require "spec.lint.tree"
-
-local preset = os.getenv "WEIR_PRESET" or "dev"
-
-local function run(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read "*a"
-  assert(pipe:close(), "failed: " .. command)
-  return text
-end
 
 -- Names that a C function of `path` compares a key with, or sets on a table.
 local function c_names(path, pattern, from, to)
@@ -29,14 +20,8 @@ local function add(to, names)
 end
 
 local function live()
-  local file = os.tmpname()
-  local out = assert(io.open(file, "w"))
-  out:write "local weir = require 'weir'\n"
-  out:close()
-  local environment = preset == "asan" and "LD_PRELOAD= " or ""
-  local api = cjson.decode(run(("%sbuild/%s/api_list %s"):format(environment, preset, file)))
-  os.remove(file)
-  api.modules = nil
+  local api = docs.api()
+  api.modules, api.options = nil, nil
   add(api["weir.Response"], c_names("runtime/script/bind_response.c", 'strcmp%(key, "([%w_]+)"%)',
     "static int l_response_index", "static int l_response_newindex"))
   local set = 'lua_setfield%(L, %-2, "([%w_]+)"%)'
