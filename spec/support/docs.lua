@@ -126,15 +126,16 @@ end
 
 local function scaled(value, units)
   for _, unit in ipairs(units) do
-    if value >= unit[2] and value % unit[2] == 0 then return ("%.14g %s"):format(value / unit[2], unit[1]) end
+    local count = value / unit[2]
+    if count >= 1 and count % 1 == 0 then return ("%.14g %s"):format(count, unit[1]) end
   end
   return ("%.14g"):format(value)
 end
 
 local function show(value, unit)
-  if unit == "ns" then
+  if unit == "NS" then
     return scaled(value, { { "min", 6e10 }, { "s", 1e9 }, { "ms", 1e6 } })
-  elseif unit == "bytes" then
+  elseif unit == "BYTES" then
     return scaled(value, { { "MiB", 2 ^ 20 }, { "KiB", 2 ^ 10 }, { "B", 1 } })
   end
   return ("%.14g"):format(value)
@@ -153,20 +154,22 @@ end
 --- The made parts: name -> text.
 function docs.made()
   local made = { errors = errors_table(), limits = limits_table() }
-  for name, schema in pairs(docs.api().options) do made["options " .. name] = options_table(schema) end
+  for name, schema in pairs(docs.api().options) do
+    made["options " .. name] = options_table(schema)
+  end
   return made
 end
 
--- A made part with its marks: opening, name, text, end.
-local PART = "(<!%-%- made: ([%w ]+) %-%->\n)(.-)(\n<!%-%- end %-%->)"
+-- A made part with its marks: opening, name, text with the line's end before the closing mark.
+local PART = "(<!%-%- made: ([%w ]+) %-%->\n)(.-)<!%-%- end %-%->"
 
 --- A README's text with its made parts as `made` has them; the names it has, and those unknown.
 function docs.renew(text, made)
   local used, unknown = {}, {}
-  local renewed = text:gsub(PART, function(open, name, old, close)
+  local renewed = text:gsub(PART, function(open, name, old)
     used[name] = true
     if not made[name] then unknown[#unknown + 1] = name end
-    return open .. (made[name] or old) .. close
+    return open .. (made[name] and made[name] .. "\n" or old) .. "<!-- end -->"
   end)
   return renewed, used, unknown
 end

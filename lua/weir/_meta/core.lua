@@ -17,6 +17,7 @@
 -- bind_upstream.c
 ---@field upstream fun(name: string, options: table): weir.Upstream?, string?
 ---@field upstream_methods table
+---@field upstream_mark fun(upstream, index: integer, is_healthy: boolean): boolean
 ---@field upstream_forward async fun(upstream, req, options): weir.Response?, weir.Error?
 ---@field upstream_request async fun(upstream, options): weir.Response?, weir.Error?
 ---@field http_request async fun(options: table): weir.Response?, weir.Error?
