@@ -14,7 +14,6 @@ local set_options = schema.new("cache set", { ttl = schema.duration { min = "1ms
   { positional = "ttl" })
 
 ---@class weir.Cache
----@field name string
 local Cache = {}
 Cache.__index = Cache
 Cache.__tostring = function(self) return "cache: " .. self.name end

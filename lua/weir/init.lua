@@ -10,6 +10,7 @@ local tasks = require "weir.tasks"
 local routes = require "weir.routes"
 local responses = require "weir.responses"
 
+---@type weir
 local weir = {
   -- Declaring.
   listen = routes.listen,

@@ -9,12 +9,6 @@ local schema = require "weir.schema"
 
 local M = {}
 
----@class weir.Layer
----@field kind string     "deadline", "retry" …
----@field options table   As validated: durations in nanoseconds.
----@field place string    Where it was written.
----@field wrap fun(name: string, run: function, place: string): function
-
 local function layer(kind, options, wrap)
   return { kind = kind, options = options, place = core.where(), wrap = wrap }
 end
@@ -162,7 +156,7 @@ local breaker_options = schema.new("breaker", {
     doc = "First time it stays open; doubles with each trip." },
   open_max = schema.duration { min = "10ms", max = "24h", default = "60s", doc = "Bound of the doubling." },
   jitter = schema.ratio { doc = "Spread of the open time, up and down." },
-  probes = schema.integer { min = 1, max = 64, default = 3,
+  probes = schema.integer { min = 1, max = 16, default = 3,
     doc = "Calls at once, and verdicts needed, while half-open." },
   attempt_timeout = schema.duration { doc = "How long the calls behind it may take." },
   ramp = schema.duration { doc = "Time over which traffic comes back after a recovery." },

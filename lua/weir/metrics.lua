@@ -22,7 +22,6 @@ local function label_text(labels)
   return table.concat(parts, ",")
 end
 
----@class weir.Metric
 local Metric = {}
 Metric.__index = Metric
 
@@ -45,6 +44,7 @@ local function number(value, otherwise)
   return value
 end
 
+---@class weir.Counter
 local Counter = setmetatable({}, { __index = Metric })
 Counter.__index = Counter
 --- Adds `by` (1), not below 0.
@@ -54,6 +54,7 @@ function Counter:inc(labels, by)
   core.metric_add(series_of(self, labels), value)
 end
 
+---@class weir.Gauge
 local Gauge = setmetatable({}, { __index = Metric })
 Gauge.__index = Gauge
 --- Sets this worker's part; the parts of the workers are summed.
@@ -65,6 +66,7 @@ function Gauge:add(by, labels)
   core.metric_add(series_of(self, labels), number(by, 1))
 end
 
+---@class weir.Histogram
 local Histogram = setmetatable({}, { __index = Metric })
 Histogram.__index = Histogram
 --- Puts a value in.
@@ -84,11 +86,11 @@ local function maker(kind, class)
 end
 
 --- `local served = weir.metrics.counter("shop_pages_total", "Pages served"); served:inc { page = "home" }`
----@type fun(name: string, help: string): weir.Metric
+---@type fun(name: string, help: string): weir.Counter
 M.counter = maker("counter", Counter)
----@type fun(name: string, help: string): weir.Metric
+---@type fun(name: string, help: string): weir.Gauge
 M.gauge = maker("gauge", Gauge)
----@type fun(name: string, help: string, options: {buckets: number[]}?): weir.Metric
+---@type fun(name: string, help: string, options: {buckets: number[]}?): weir.Histogram
 M.histogram = maker("histogram", Histogram)
 
 return M

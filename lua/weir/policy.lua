@@ -31,9 +31,6 @@ local function check_layers(name, layers)
   end
 end
 
----@class weir.Policy
----@field name string
----@field layers weir.Layer[]   As written, outermost first.
 ---@overload async fun(fn: async fun(): any, weir.Error?): any, weir.Error?
 
 --- Declares a policy. Its named state (breaker, bulkhead, retry budget) bears the policy's name, is shared

@@ -3,12 +3,6 @@ local core = require "weir.core"
 
 local M = {}
 
----@class weir.Response
----@field status integer            Can be set.
----@field headers weir.Headers
----@field body string?              When it is whole: always for weir.http, and for responses made here.
----@field degraded string?          The ladder's rung that answered, unless it was the first.
-
 -- C raises without a place; the place is the caller of the function that was called wrongly.
 local function make(level, status, body, headers, content_type)
   local ok, made = pcall(core.response, status, body, headers, content_type)

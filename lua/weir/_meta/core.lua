@@ -1,0 +1,97 @@
+---@meta weir.core
+-- What C gives to the library; policies cannot require it. Times are integers of nanoseconds. Each
+-- function is documented above its definition in runtime/script/bind_*.c.
+
+---@class weir.core
+-- bind_error.c
+---@field error fun(kind: string, message: string): weir.Error?
+-- bind_response.c
+---@field response fun(status, body?, headers?, content_type?): weir.Response
+---@field is_response fun(value: any): boolean
+---@field response_degrade fun(response: weir.Response, rung: string)
+---@field response_drop fun(response: weir.Response)
+---@field response_methods table
+-- bind_request.c
+---@field request_methods table
+---@field request_replayable fun(req: weir.Request): boolean
+-- bind_upstream.c
+---@field upstream fun(name: string, options: table): weir.Upstream?, string?
+---@field upstream_methods table
+---@field upstream_mark fun(upstream, index: integer, is_healthy: boolean): boolean
+---@field upstream_forward async fun(upstream, req, options): weir.Response?, weir.Error?
+---@field upstream_request async fun(upstream, options): weir.Response?, weir.Error?
+---@field http_request async fun(options: table): weir.Response?, weir.Error?
+---@field escape fun(text: string): string
+-- bind_guard.c
+---@field breaker fun(name: string, options: table): userdata?, string?
+---@field bulkhead fun(name: string, options: table): userdata?, string?
+---@field budget fun(name: string, options: table): userdata?, string?
+---@field breaker_enter fun(handle: userdata): integer?, weir.Error?
+---@field bulkhead_enter async fun(handle: userdata): integer?, weir.Error?
+---@field leave fun(depth: integer, value?: any, err?: any)
+-- bind_retry.c
+---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
+---@field retry_begin fun(handle: userdata)
+---@field retry_decide fun(handle, attempt, backoff?, value, err): number?, userdata?
+-- bind_task.c
+---@field sleep async fun(ns: number): true?, weir.Error?
+---@field now fun(): number Seconds.
+---@field time fun(): number Seconds.
+---@field deadline_enter fun(ns: number, is_timeout: boolean): integer
+---@field remaining fun(): number?
+---@field spawn fun(fn: async fun()): true?, weir.Error?
+---@field race async fun(functions: table): any, weir.Error?
+---@field all async fun(functions: table): table?, weir.Error?
+-- bind_declare.c
+---@field listen fun(address: string)
+---@field route fun(pattern: string, options: table, handler: function)
+---@field job fun(name: string, place: string, every_ns: number, fn: async fun())
+---@field is_loading fun(): boolean
+---@field where fun(): string
+-- bind_cache.c
+---@field cache fun(name: string, options: table): userdata?, string?
+---@field cache_set fun(handle, key, text, ttl_ns?, is_json?): boolean
+---@field cache_set_response fun(handle, key, response, ttl_ns?): boolean
+---@field cache_get fun(handle, key, allow_stale): any, boolean?, number?, boolean?
+---@field cache_delete fun(handle: userdata, key: string): boolean
+-- bind_observe.c
+---@field metric fun(name: string, kind: string, help: string, options: table): integer?, string?
+---@field metric_series fun(family: integer, labels: string): integer
+---@field metric_add fun(series: integer, value: number)
+---@field metric_set fun(series: integer, value: number)
+---@field metric_observe fun(series: integer, value: number)
+---@field rung fun(ladder: string, name: string, position: integer, count: integer)
+---@field current_route fun(): string?
+---@field log fun(level: string, message: string, fields?: table)
+---@field env fun(name: string): string?
+-- bind_json.c, bind_json_encode.c
+---@field json_encode fun(value: any): string?, string?
+---@field json_decode fun(text: string): any, string?
+---@field json_array fun(list?: table): table
+---@field json_null userdata
+-- bind_pattern.c
+---@field find fun(s, pattern, init?, plain?): integer?, integer?, ...
+---@field match fun(s: string, pattern: string, init?: integer): ...
+---@field gmatch fun(s: string, pattern: string): function
+---@field gsub fun(s: string, pattern: string, repl: string, limit?: integer): string, integer
+---@field pattern_next fun(s: string, pattern: string, from: integer): ...
+-- bind_sandbox.c
+---@field compile_library fun(name: string): function?
+---@field compile_module fun(name: string, env: table): function?, string?
+---@field library_modules fun(): string[]
+---@field is_frozen fun(): boolean
+---@field scope_mark fun(): integer
+---@field scope_unwind fun(mark: integer)
+---@field print fun(line: string)
+---@field random fun(m?: integer, n?: integer): number
+---@field duration fun(value: any): number?
+---@field duration_text fun(ns: number): string
+---@field string_bytes fun(): integer
+---@field concat_bytes fun(list: table, sep?: string, i?: integer, j?: integer): number
+---@field sort_plain fun(list: table): boolean
+---@field format_needs fun(fmt: string, ...: any): string?
+---@field insert fun(list: table, ...: any)
+
+---@type weir.core
+local core = {}
+return core

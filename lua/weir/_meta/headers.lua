@@ -1,0 +1,27 @@
+---@meta
+
+--- Header fields: in order, duplicates kept, names compared without case. `headers["name"]` reads
+--- the first field of a name (methods win over fields called like them: use `get`),
+--- `headers["name"] = v` is `set`. A name or value that HTTP does not allow raises, and so does a
+--- name that belongs to the hop or frames the message (Connection, Content-Length,
+--- Transfer-Encoding, …), and one field too many.
+---@class weir.Headers
+---@field [string] string?
+---
+--- The first value of that name, or nil.
+---@field get fun(self: weir.Headers, name: string): string?
+---
+--- All values of that name, in order; an empty list without one.
+---@field all fun(self: weir.Headers, name: string): string[]
+---
+--- Replaces all fields of that name by one; a nil value removes them.
+---@field set fun(self: weir.Headers, name: string, value?: string)
+---
+--- Appends a field.
+---@field add fun(self: weir.Headers, name: string, value: string)
+---
+--- Removes all fields of that name; returns how many there were.
+---@field del fun(self: weir.Headers, name: string): integer
+---
+--- For `for name, value in headers:iter() do`: every field, in order.
+---@field iter fun(self: weir.Headers): fun(): string?, string?

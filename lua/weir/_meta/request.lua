@@ -1,0 +1,24 @@
+---@meta
+
+--- The request being served: given to handlers, and of no use after the handler has returned (then
+--- every access raises "this request is over"). Everything but the header fields is read-only.
+---@class weir.Request
+---@field method string "GET".
+---@field path string Normal form: no dot segments, no escapes of plain characters.
+---@field target string As the client sent it: "/a?b=1", or an absolute URL.
+---@field host string? From the target or the Host field; nil for an HTTP/1.0 request without one.
+---@field scheme string "http".
+---@field client string Numeric address of the peer.
+---@field id string The client's X-Request-ID (up to 128 visible characters), else made here.
+---@field route string Path pattern of the route, without methods.
+---@field headers weir.Headers Fields of the request; what is changed here is what is forwarded.
+---@field params table<string, string> Values of the pattern's `:names` and `*name`, decoded.
+---@field query table<string, string> Percent-decoded ("+" stays); of equal names the last.
+---
+--- The whole body, read once and kept: "" without one; nil and an error when it is larger than the
+--- server's limit ("too_large") or the client broke it. Raises when the body was forwarded as a
+--- stream.
+---@field text async fun(self: weir.Request): string?, weir.Error?
+---
+--- The body as JSON; nil and an error, of kind "invalid" when it is none.
+---@field json async fun(self: weir.Request): any, weir.Error?

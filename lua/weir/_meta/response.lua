@@ -1,0 +1,16 @@
+---@meta
+
+--- A response, made by `weir.response` and `weir.json` or arrived from an upstream. Return it from
+--- the handler and its body flows to the client; a response that is not returned is cancelled when
+--- the task ends.
+---@class weir.Response
+---@field status integer 200 to 599 when set.
+---@field headers weir.Headers End-to-end fields; weir writes framing and hop-by-hop fields itself.
+---@field body string? When it is whole: of responses made here and of buffered calls. Read-only.
+---@field degraded string? The ladder's rung that answered, unless the first. Read-only.
+---
+--- The whole body; of a forwarded response it is read to its end, up to 1 MiB ("too_large" beyond).
+---@field text async fun(self: weir.Response): string?, weir.Error?
+---
+--- The body as JSON; nil and an error, of kind "invalid" when it is none.
+---@field json async fun(self: weir.Response): any, weir.Error?

@@ -1,0 +1,15 @@
+---@meta
+
+--- A named group of endpoints, made by `weir.upstream`. Each call is one attempt at one endpoint.
+---@class weir.Upstream
+---
+--- Sends the client's request on; returns at the response head, the body streams. `options`: `path`
+--- (path and query instead of the client's), `timeout` (limit up to the response head).
+---@field forward async fun(self, req: weir.Request, options?: table): weir.Response?, weir.Error?
+---
+--- A call of the policy's own; returns when the body is whole. `options`: a path, or `method`
+--- (GET), `path` (/), `headers`, `body`, `timeout`, `max_body` (8MiB, at most 64MiB).
+---@field request async fun(self, options: string|table): weir.Response?, weir.Error?
+---
+--- `request` with GET.
+---@field get async fun(self, path: string): weir.Response?, weir.Error?

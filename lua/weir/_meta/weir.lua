@@ -1,0 +1,207 @@
+---@meta weir
+-- What `require "weir"` returns. Durations are texts with a unit (ns, us, ms, s, m, h, d: "250ms")
+-- or numbers of seconds, sizes texts ("64KiB", "1MB") or numbers of bytes, ratios numbers from 0 to
+-- 1. A wrong option raises at the line that wrote it. What the world does wrong is returned: `nil,
+-- err`. `async` may wait, so it is not for the top level of a script, but for handlers and
+-- background tasks. Options with their bounds and defaults: lua/README.md.
+
+---@alias weir.duration string|number
+---@alias weir.size string|number
+---@alias weir.fields table<string, string|string[]> Header fields by name.
+---@alias weir.labels table<string, string>
+---@alias weir.handler async fun(req: weir.Request): weir.Response|string|nil, weir.Error?
+---@alias weir.work async fun(): any, weir.Error?
+
+---@class weir
+---
+--- Serves on an address: "127.0.0.1:8080", ":8080" or 8080 for all IPv4 addresses, "[::1]:8080".
+--- Top level only; at most 64 addresses.
+---@field listen fun(address: string|number)
+---
+--- Serves a route: "GET /users/:id", "GET,POST /x", "/files/*path". The handler returns a response,
+--- a string (200, text/plain), or nil and an error. `options` may be left out. Top level only.
+---@field route fun(pattern: string, options: table|function, handler?: weir.handler)
+---
+--- Declares an upstream: `{ endpoints = { "http://127.0.0.1:9000" } }`. Name of 1 to 63 bytes.
+---@field upstream fun(name: string, options: table): weir.Upstream
+---
+--- The cache of that name; options where it is declared, none where it is used.
+---@field cache fun(name: string, options?: table): weir.Cache
+---
+--- Layers around a call, outermost first. Name of 1 to 127 bytes: the name of their shared state.
+---@field policy fun(name: string, layers: weir.Layer[]): weir.Policy
+---
+--- Tries `{ "name", function, deadline = …, max = … }` in order; the first acceptable answer is
+--- returned.
+---@field ladder async fun(rungs: table[]): any, weir.Error?
+---
+--- Layer: limit of the whole call, at least 1ms.
+---@field deadline fun(options: weir.duration|table): weir.Layer
+---
+--- Layer: limit of one attempt, at least 1ms.
+---@field timeout fun(options: weir.duration|table): weir.Layer
+---
+--- Layer: repeats failed attempts that may be repeated, at most `max` (0 to 100, default 2) more.
+---@field retry fun(options?: integer|table): weir.Layer
+---
+--- Layer: refuses calls while what is behind keeps failing.
+---@field breaker fun(options?: table): weir.Layer
+---
+--- Layer: at most `max` (default 64) calls at once.
+---@field bulkhead fun(options?: integer|table): weir.Layer
+---
+--- A response; status 200 to 599. `weir.response { status = 200, body = "…", headers = {…} }` too.
+---@field response fun(status: integer|table, body?: string, headers?: weir.fields): weir.Response
+---
+--- JSON: reading, writing, and `weir.json(200, value)` for a response.
+---@field json weir.json
+---
+--- Waits. True, or nil and the deadline's error when that comes first.
+---@field sleep async fun(time: weir.duration): true?, weir.Error?
+---
+--- Runs `fn` in the background. At the top level: when the generation goes live, in each worker.
+---@field spawn fun(fn: async fun()): true?, weir.Error?
+---
+--- Runs `fn` every `interval` (at least 1ms, from start to start) in each worker. Top level only.
+---@field every fun(interval: weir.duration|table, fn: async fun())
+---
+--- Side by side: the first result that is not nil; the others are cancelled.
+---@field race async fun(functions: weir.work[]): any, weir.Error?
+---
+--- Side by side: all results under their keys; the first failure cancels the others.
+---@field all async fun(functions: table<any, weir.work>): table?, weir.Error?
+---
+--- Seconds on a monotonic clock, the same value until something waits.
+---@field now fun(): number
+---
+--- Seconds since 1970, for stamps; may jump.
+---@field time fun(): number
+---
+--- Seconds left until the ambient deadline; nil without one.
+---@field remaining fun(): number?
+---
+--- HTTP calls to any URL.
+---@field http weir.http
+---
+--- Log lines.
+---@field log weir.log
+---
+--- Metrics of the policy's own.
+---@field metrics weir.metrics
+---
+--- An environment variable of the process, or nil.
+---@field env fun(name: string): string?
+---
+--- Everything but letters, digits and "-._~" as %XX, for a part of a path or query.
+---@field escape fun(text: string): string
+---
+--- An error value to return as `nil, err`; an unknown kind raises.
+---@field error fun(kind: string, message: string, fields?: table): weir.Error
+
+--- Called: a JSON response, `weir.json(200, { ok = true })`. Raises for what JSON cannot say.
+---@class weir.json
+---@overload fun(status: integer, value: any, headers?: weir.fields): weir.Response
+---
+--- JSON text. Raises for functions, cycles, NaN and infinities, mixed tables, more than 64 levels.
+---@field encode fun(value: any): string
+---
+--- The value, or nil and an error of kind "invalid" with line and column. At most 64 levels.
+---@field decode fun(text: string): any, weir.Error?
+---
+--- JSON's null: what `decode` makes of it, and what `encode` writes as it.
+---@field null userdata
+---
+--- Marks a table (a new one by default) as a list, also while it is empty; returns it.
+---@field array fun(list?: table): table
+
+---@class weir.http
+---
+--- One call; returns when the body is whole, in `response.body`. Limits: `timeout` 10s, `max_body`
+--- 8MiB.
+---@field request async fun(options: table|string): weir.Response?, weir.Error?
+---
+--- `request` with GET.
+---@field get async fun(url: string, options?: table): weir.Response?, weir.Error?
+
+--- Each writes one JSON line with `message`, `generation`, and in a handler `request_id` and
+--- `route`.
+---@class weir.log
+---@field debug fun(message: string, fields?: table<string, string|number|boolean>)
+---@field info fun(message: string, fields?: table<string, string|number|boolean>)
+---@field warn fun(message: string, fields?: table<string, string|number|boolean>)
+---@field error fun(message: string, fields?: table<string, string|number|boolean>)
+
+--- A name that exists already with another type, help or buckets raises, with the limits of
+--- /metrics.
+---@class weir.metrics
+---@field counter fun(name: string, help: string): weir.Counter
+---@field gauge fun(name: string, help: string): weir.Gauge
+---
+--- `options.buckets`: 1 to 24 upper bounds, ascending; default 0.005 to 10 seconds.
+---@field histogram fun(name: string, help: string, options?: table): weir.Histogram
+
+---@class weir.Counter
+---@field name string
+---
+--- Adds `by` (default 1, not below 0).
+---@field inc fun(self: weir.Counter, labels?: weir.labels, by?: number)
+
+---@class weir.Gauge
+---@field name string
+---
+--- Sets this worker's part; /metrics shows the sum of the parts.
+---@field set fun(self: weir.Gauge, value: number, labels?: weir.labels)
+---
+--- Adds to this worker's part.
+---@field add fun(self: weir.Gauge, by?: number, labels?: weir.labels)
+
+---@class weir.Histogram
+---@field name string
+---@field observe fun(self: weir.Histogram, value: number, labels?: weir.labels)
+
+--- Called with a function that makes one attempt, returns that function's results or `nil, err`.
+---@class weir.Policy
+---@overload async fun(fn: weir.work): any, weir.Error?
+---@field name string
+---@field layers weir.Layer[] As written, outermost first.
+
+--- One layer of a policy, made by `weir.retry { … }` and its like.
+---@class weir.Layer
+---@field kind string "deadline", "timeout", "retry", "breaker" or "bulkhead".
+---@field options table As checked: durations in nanoseconds, defaults filled in.
+---@field place string "file:line" of the script that wrote it.
+---@field wrap fun(name: string, run: function, place: string): function For `weir.policy`.
+
+--- What a call returns beside nil when it failed: compare `kind`, show `message`.
+---@class weir.Error
+---@field kind string One of the kinds in lua/README.md.
+---@field message string For people; not to be compared with.
+---@field sent "nothing"|"head"|"body" How much of the request may have reached the upstream.
+---@field retryable boolean Sending it again does no harm.
+---@field after number? Seconds after which asking again may help.
+---@field upstream string? Name of the upstream that was asked.
+---@field endpoint string? Address that was asked.
+---@field policy string? Name of the state that refused.
+---@field primitive string? Its kind: "breaker" or "bulkhead".
+---@field cause weir.Error? What a policy's own error is about; set by policies only.
+
+--- Shared by all workers, bounded, kept over reloads; not over a restart.
+---@class weir.Cache
+---@field name string
+---
+--- The fresh value and its age in seconds, or nil.
+---@field get fun(self: weir.Cache, key: string): any, number?
+---
+--- The value, fresh or stale, its age in seconds, and whether it is stale; or nil.
+---@field stale fun(self: weir.Cache, key: string): any, number?, boolean?
+---
+--- Stores a string, number, boolean, table or response and returns it; nil and an error when a
+--- response's body fails. `ttl` is the cache's own by default. What is too large is not stored.
+---@field set async fun(self, key: string, value: any, ttl?: weir.duration): any, weir.Error?
+---
+--- Forgets a value; true when there was one.
+---@field delete fun(self: weir.Cache, key: string): boolean
+
+---@type weir
+local weir = {}
+return weir
