@@ -83,7 +83,7 @@ describe("deadlines", function()
   end)
 
   it("does not read a client's deadline that is no number", function()
-    for _, text in ipairs { "x", "-1", "1.5", "", "99999999999999999999" } do
+    for _, text in ipairs { "x", "-1", "1.5", "", "5s", "5 0", "99999999999999999999" } do
       assert.is_true(json.decode(g:get("/remaining", { ["X-Request-Deadline-Ms"] = text }).body).left > 5)
     end
   end)
