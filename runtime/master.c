@@ -22,6 +22,7 @@
 #define WATCH_QUIET_NS (200 * WR_MS)
 #define QUICK_NS WR_SECOND              // a worker that dies sooner after its fork died at once
 #define KILL_AFTER_NS (2 * WR_SECOND)   // from being told to stop to being killed
+#define ADMIN_NS (500 * WR_MS)          // for the last answers of the admin listener
 enum { QUICK_DEATHS_MAX = 3 };
 
 static struct wr_str nothing(void)
@@ -267,6 +268,10 @@ static void kill_all(struct wr_master *m)
 static void on_drain_over(struct wr_timer *t)
 {
   struct wr_master *m = WR_CONTAINER(t, struct wr_master, drain);
+  if (m->is_over) {
+    wr_admin_abort(m->admin);
+    return;
+  }
   if (m->is_stopping) {
     kill_all(m);
     return;
@@ -274,6 +279,14 @@ static void on_drain_over(struct wr_timer *t)
   m->is_stopping = true;
   send_all(m, WR_WORKER_STOP);
   wr_timer_start(&m->drain, KILL_AFTER_NS);
+}
+
+// The workers close theirs: from then on connecting is refused instead of waiting for nobody.
+static void close_listeners(struct wr_master *m)
+{
+  WR_LIST_EACH(&m->listeners, node) {
+    wr_listener_close(WR_CONTAINER(node, struct wr_listener, link));
+  }
 }
 
 // The first request to stop drains; another one stops now.
@@ -288,6 +301,7 @@ static void drain(struct wr_master *m)
   wr_log_text(&m->log, WR_LOG_INFO, "drain", "finishing what is under way");
   wr_reload_stop(m);
   send_all(m, WR_WORKER_DRAIN);
+  close_listeners(m);
   wr_timer_start(&m->drain, m->settings->drain_ns);
   maybe_over(m);
 }
@@ -315,6 +329,7 @@ static void maybe_over(struct wr_master *m)
   }
   if (m->reload.trial || m->is_over) return;
   m->is_over = true;
+  wr_timer_start(&m->drain, ADMIN_NS);
   wr_admin_close(m->admin, on_admin_closed, m);
 }
 
@@ -518,9 +533,7 @@ static void close_master(struct wr_master *m)
   close(m->signal_fd);
   wr_loop_run(&m->loop);
   wr_admin_free(m->admin);
-  WR_LIST_EACH(&m->listeners, node) {
-    wr_listener_close(WR_CONTAINER(node, struct wr_listener, link));
-  }
+  close_listeners(m);
   const char *admin = m->settings->admin;
   if (admin[0] == '/') unlink(admin);
   if (strncmp(admin, "unix:", 5) == 0) unlink(admin + 5);

@@ -103,7 +103,7 @@ static void finish(struct wr_master *m, bool ok, bool changed)
   log_verdict(m, ok, changed);
   if (changed && m->settings->watch) watch_files(m);
   tell_callers(m, ok, changed);
-  if (!ok && m->live == 0) {
+  if (!ok && m->live == 0 && !m->is_draining) {
     // Nothing serves yet: a start that fails is told on the terminal, and over.
     wr_error_set(m->failure, WR_ERROR_SCRIPT, "%s", r->last);
     wr_master_stop(m, strcmp(r->report.stage, "listen") == 0 ? 69 : 78);
@@ -221,19 +221,28 @@ void wr_reload_on_failed(struct wr_master_worker *w, uint64_t number,
   fail(m);
 }
 
+// A worker holds one generation ready: one that still has to go live with the old one is asked for the
+// new one when it has, or a failure would leave it with neither.
+static void ask_to_prepare(struct wr_master_worker *w)
+{
+  struct wr_master *m = w->master;
+  if (m->reload.stage != WR_RELOAD_PREPARE || w->live != m->live) return;
+  wr_master_send(w, WR_WORKER_PREPARE, m->reload.number, (struct wr_str){NULL, 0},
+                 m->reload.bundle);
+}
+
 void wr_reload_on_live(struct wr_master_worker *w, uint64_t number)
 {
   w->live = number;
   w->prepared = 0;
+  ask_to_prepare(w);
   maybe_done(w->master);
 }
 
 void wr_reload_on_fork(struct wr_master_worker *w)
 {
-  struct wr_reload *r = &w->master->reload;
   w->prepared = 0;
-  if (r->stage != WR_RELOAD_PREPARE) return;
-  wr_master_send(w, WR_WORKER_PREPARE, r->number, (struct wr_str){NULL, 0}, r->bundle);
+  ask_to_prepare(w);
 }
 
 // --- prepare ------------------------------------------------------------------------------------
@@ -278,12 +287,13 @@ static void prepare(struct wr_master *m)
   r->number = ++m->last_number;
   r->stage = WR_RELOAD_PREPARE;
   for (uint32_t i = 0; i < m->settings->workers; i++) {
-    if (m->workers[i].pid == 0) {
-      wr_master_fork(&m->workers[i]); // the first start; sends the generation too
-    } else {
-      wr_master_send(&m->workers[i], WR_WORKER_PREPARE, r->number, (struct wr_str){NULL, 0},
-                     r->bundle);
+    struct wr_master_worker *w = &m->workers[i];
+    if (w->pid != 0) {
+      ask_to_prepare(w);
+    } else if (m->live == 0 && !w->is_closing && !wr_timer_is_running(&w->refork)) {
+      wr_master_fork(w); // the first start; asks too
     }
+    // A slot whose worker just died is forked again in its own time, and asked then.
   }
 }
 
@@ -411,6 +421,17 @@ static void start(struct wr_master *m)
   wr_timer_start(&r->timer, WR_CANDIDATE_TIME_NS);
 }
 
+// Whoever asks while weir stops gets an answer too, and a reload that did not happen is not counted.
+static void refuse_next(struct wr_master *m)
+{
+  struct wr_reload *r = &m->reload;
+  struct wr_list *node;
+  while ((node = wr_list_pop(&r->next)) != NULL) wr_list_push(&r->callers, node);
+  r->report = (struct wr_candidate_report){.stage = "stop"};
+  wr_call_error_set(&r->report.error, "", 0, "weir is stopping");
+  tell_callers(m, false, false);
+}
+
 void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter)
 {
   struct wr_reload *r = &m->reload;
@@ -419,12 +440,23 @@ void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter)
     caller->waiter = waiter;
     wr_list_push(&r->next, &caller->link);
   }
+  if (m->is_draining) {
+    refuse_next(m);
+    return;
+  }
   r->is_wanted = true;
-  if (r->stage == WR_RELOAD_IDLE && !m->is_draining) start(m);
+  if (r->stage == WR_RELOAD_IDLE) start(m);
 }
 
 void wr_reload_stop(struct wr_master *m)
 {
-  if (m->reload.trial) kill(m->reload.trial->pid, SIGKILL);
-  wr_timer_stop(&m->reload.timer);
+  struct wr_reload *r = &m->reload;
+  if (r->trial) kill(r->trial->pid, SIGKILL);
+  wr_timer_stop(&r->timer);
+  if (r->stage == WR_RELOAD_COMMIT) {
+    finish(m, true, true); // it is decided, even if a worker does not live to say so
+  } else if (r->stage != WR_RELOAD_IDLE) {
+    fail_with(m, "stop", "weir is stopping");
+  }
+  refuse_next(m);
 }

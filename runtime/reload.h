@@ -24,5 +24,5 @@ void wr_reload_on_live(struct wr_master_worker *w, uint64_t number);
 /// A worker was forked: if a generation is being prepared, it has to prepare it too.
 void wr_reload_on_fork(struct wr_master_worker *w);
 
-/// Ends the candidate, if any: weir stops.
+/// Ends the candidate, if any, and answers every caller: weir stops.
 void wr_reload_stop(struct wr_master *m);

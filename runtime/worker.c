@@ -260,6 +260,7 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   struct wr_loop *l = &w->services.loop;
   struct wr_server_options options = wr_server_options_default;
   options.via = "weir";
+  options.fin_is_gone = true;
   w->serve = (struct wr_serve){
     .env = &w->services.env, .body_max = BODY_MAX, .on_access = on_access, .ctx = w};
   w->server = wr_server_new(l, &options, &wr_serve_hooks, &w->serve);

@@ -179,6 +179,11 @@ void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx)
   wr_server_drain(a->server, on_closed, ctx);
 }
 
+void wr_admin_abort(struct wr_admin *a)
+{
+  wr_server_abort(a->server);
+}
+
 void wr_admin_free(struct wr_admin *a)
 {
   wr_server_free(a->server);

@@ -40,4 +40,8 @@ void wr_admin_reloaded(struct wr_admin_waiter *waiter, bool ok, struct wr_str js
 
 /// Stops serving; `on_closed` when the last connection is gone, then wr_admin_free.
 void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx);
+
+/// Breaks off what wr_admin_close still waits for.
+void wr_admin_abort(struct wr_admin *a);
+
 void wr_admin_free(struct wr_admin *a);

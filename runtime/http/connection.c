@@ -148,6 +148,12 @@ static void finish(struct wr_connection *c)
   }
 }
 
+// All that the client sent was taken, nothing more comes, and it counts as gone for that.
+static bool left_by_fin(const struct wr_connection *c)
+{
+  return c->server->options.fin_is_gone && c->saw_fin && c->view.len == 0 && !c->x.is_ended;
+}
+
 static bool step_exchange(struct wr_connection *c)
 {
   struct wr_exchange *x = &c->x;
@@ -168,7 +174,9 @@ static bool step_exchange(struct wr_connection *c)
     x->hooks->on_writable(x->slot, x);
     return true;
   }
-  return false;
+  if (!left_by_fin(c)) return false;
+  wr_connection_fail(c, WR_ERROR_CANCELLED, "the client closed the connection");
+  return true;
 }
 
 static bool step_rest(struct wr_connection *c)

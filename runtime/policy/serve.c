@@ -189,7 +189,7 @@ static void copy_params(struct wr_serving *s, const struct wr_route_found *found
   }
 }
 
-// Digits with an optional unit after them into nanoseconds; false when it is not that.
+// Digits, and a unit after them when none is given, into nanoseconds; false when it is not that.
 static bool read_timeout(struct wr_str text, uint64_t unit_ns, uint64_t *out)
 {
   static const struct {
@@ -202,7 +202,7 @@ static bool read_timeout(struct wr_str text, uint64_t unit_ns, uint64_t *out)
   for (; at < text.len && at < 9 && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++) {
     value = value * 10 + (uint64_t)(text.ptr[at] - '0');
   }
-  if (at == 0 || text.len - at > 1) return false;
+  if (at == 0 || text.len - at != (unit_ns == 0 ? 1 : 0)) return false;
   for (size_t i = 0; unit_ns == 0 && at < text.len && i < WR_COUNT(units); i++) {
     if (units[i].name == text.ptr[at]) unit_ns = units[i].ns;
   }

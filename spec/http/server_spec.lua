@@ -553,6 +553,27 @@ describe("http server", function()
       assert.same({ "", "closed" }, { c:read_all() })
     end)
 
+    it("is gone at FIN where that counts as leaving", function()
+      start "--fin-is-gone"
+      local c = connect()
+      c:send(get "/hold")
+      wait.for_("the held request", function() return stat "active" == 2 end)
+      c:half_close()
+      server:line "gone /hold cancelled"
+      server:line "end /hold status=0 received=0 sent=0 complete=0"
+      assert.equal("", (c:read_all()))
+    end)
+
+    it("gets what it pipelined before FIN up to the last, where FIN counts as leaving", function()
+      start "--fin-is-gone"
+      local c = connect()
+      c:send(get "/late?ms=20" .. get "/chunks" .. get "/hold"):half_close()
+      assert.equal("hello", c:response().body)
+      assert.equal("onethree", c:response().body)
+      server:line "gone /hold cancelled"
+      c:read_all()
+    end)
+
     it("is gone when FIN comes in the middle of the body", function()
       start()
       local c = connect()

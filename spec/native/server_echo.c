@@ -525,6 +525,7 @@ static int take_option(char **argv, struct wr_server_options *o, struct program 
   };
   if (strcmp(argv[0], "--quiet") == 0) return p->is_quiet = true;
   if (strcmp(argv[0], "--admin") == 0) return o->is_admin = true;
+  if (strcmp(argv[0], "--fin-is-gone") == 0) return o->fin_is_gone = true;
   WR_CHECK(argv[1] != NULL);
   for (size_t i = 0; i < WR_COUNT(times); i++) {
     if (strcmp(argv[0], times[i].name) != 0) continue;
