@@ -2,9 +2,17 @@
 
 #include "script/meter.h"
 
+#include <math.h>
+
 static const char *state_name(uint8_t state)
 {
   return wr_breaker_state_name((enum wr_breaker_state)state);
+}
+
+// A float as a double has digits that nobody measured.
+static double ratio(float value)
+{
+  return round((double)value * 1e4) / 1e4;
 }
 
 void wr_events_breaker(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
@@ -23,8 +31,8 @@ void wr_events_breaker(struct wr_log *log, struct wr_meter *meter, struct wr_ent
   wr_json_field_cstr(j, "cause", cause);
   wr_json_field_uint(j, "seq", event->seq);
   wr_json_field_uint(j, "calls", event->calls);
-  wr_json_field_num(j, "failure_rate", (double)event->failure_rate);
-  wr_json_field_num(j, "slow_rate", (double)event->slow_rate);
+  wr_json_field_num(j, "failure_rate", ratio(event->failure_rate));
+  wr_json_field_num(j, "slow_rate", ratio(event->slow_rate));
   wr_log_end(log);
 }
 
