@@ -68,12 +68,12 @@ void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
                       void (*inspect)(const struct wr_generation *g))
 {
   struct wr_services *services = wr_alloc(sizeof(*services));
-  struct wr_guard_callbacks callbacks = {0};
+  struct wr_services_owner owner = {a, wr_slot_master(a), settings, {0}};
   struct wr_error error = {0};
   *report = (struct wr_candidate_report){0};
   *bundle = -1;
   if (!wr_arena_privatise(a, &error) ||
-      !wr_services_init(services, a, wr_slot_master(a), settings, &callbacks, &error)) {
+      !wr_services_init(services, &owner, &error)) {
     fail(report, "start", error.message);
     return;
   }

@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "observe/events.h"
+#include "fleet.h"
 #include "observe/metrics.h"
 #include "reload.h"
 #include "status.h"
@@ -20,233 +20,12 @@
 #define TICK_NS (100 * WR_MS)
 #define SWEEP_NS (10 * WR_SECOND)
 #define WATCH_QUIET_NS (200 * WR_MS)
-#define QUICK_NS WR_SECOND              // a worker that dies sooner after its fork died at once
 #define KILL_AFTER_NS (2 * WR_SECOND)   // from being told to stop to being killed
 #define ADMIN_NS (500 * WR_MS)          // for the last answers of the admin listener
-enum { QUICK_DEATHS_MAX = 3 };
 
 static struct wr_str nothing(void)
 {
   return (struct wr_str){NULL, 0};
-}
-
-// --- children -----------------------------------------------------------------------------------
-
-static int by_number(const void *a, const void *b)
-{
-  return *(const int *)a - *(const int *)b;
-}
-
-// A child keeps its end of the mailbox, the arena and the bells; all else is the master's.
-static void close_foreign(struct wr_master *m, int mailbox)
-{
-  uint32_t slots = m->arena.header->slot_count;
-  int *keep = wr_alloc((slots + 2) * sizeof(int));
-  size_t count = 0;
-  keep[count++] = mailbox;
-  keep[count++] = m->arena.fd;
-  for (uint32_t i = 0; i < slots; i++) keep[count++] = wr_slot_of(&m->arena, i)->bell_fd;
-  qsort(keep, count, sizeof(int), by_number);
-  unsigned from = STDERR_FILENO + 1;
-  for (size_t i = 0; i < count; i++) {
-    if ((unsigned)keep[i] > from) close_range(from, (unsigned)keep[i] - 1, 0);
-    if ((unsigned)keep[i] >= from) from = (unsigned)keep[i] + 1;
-  }
-  close_range(from, ~0U, 0);
-  wr_free(keep);
-}
-
-pid_t wr_master_fork_process(struct wr_master *m, const int pair[2])
-{
-  wr_log_flush(&m->log);
-  fflush(NULL);
-  pid_t pid = fork();
-  if (pid != 0) return pid;
-  struct rlimit none = {0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-  close_foreign(m, pair[1]);
-  sigset_t empty;
-  sigemptyset(&empty);
-  sigprocmask(SIG_SETMASK, &empty, NULL);
-  return 0;
-}
-
-void wr_master_send(struct wr_master_worker *w, enum wr_worker_message type, uint64_t number,
-                    struct wr_str payload, int fd)
-{
-  struct wr_message head = {.type = type, .size = (uint32_t)payload.len, .number = number};
-  if (w->pid > 0 && w->mailbox.is_open) wr_mailbox_send(&w->mailbox, &head, payload.ptr, fd);
-}
-
-// A worker accepts once it has something to answer with.
-static void send_listeners(struct wr_master_worker *w)
-{
-  if (w->is_listening) return;
-  w->is_listening = true;
-  WR_LIST_EACH(&w->master->listeners, node) {
-    struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
-    wr_master_send(w, WR_WORKER_LISTEN, 0, wr_str_of(l->address), l->fds[w->slot]);
-  }
-}
-
-static void on_worker_message(struct wr_mailbox *mailbox, const struct wr_message *head,
-                              const void *payload, int fd)
-{
-  struct wr_master_worker *w = WR_CONTAINER(mailbox, struct wr_master_worker, mailbox);
-  if (fd >= 0) close(fd);
-  switch ((enum wr_worker_message)head->type) {
-  case WR_WORKER_PREPARED:
-    if (head->number == w->master->live) {
-      wr_master_send(w, WR_WORKER_COMMIT, head->number, nothing(), -1);
-    } else {
-      wr_reload_on_prepared(w, head->number);
-    }
-    break;
-  case WR_WORKER_FAILED: {
-    struct wr_worker_failure failure;
-    if (head->size != sizeof(failure)) break;
-    memcpy(&failure, payload, sizeof(failure));
-    wr_reload_on_failed(w, head->number, &failure);
-    break;
-  }
-  case WR_WORKER_LIVE:
-    send_listeners(w);
-    wr_reload_on_live(w, head->number);
-    break;
-  default: break;
-  }
-}
-
-// The worker is dying: its end is told by SIGCHLD.
-static void on_worker_hangup(struct wr_mailbox *mailbox)
-{
-  wr_io_want(&mailbox->io, 0);
-}
-
-static void hand_over(struct wr_master_worker *w)
-{
-  struct wr_master *m = w->master;
-  if (m->live != 0) wr_master_send(w, WR_WORKER_PREPARE, m->live, nothing(), m->bundle);
-  wr_reload_on_fork(w);
-}
-
-void wr_master_fork(struct wr_master_worker *w)
-{
-  struct wr_master *m = w->master;
-  int pair[2];
-  w->pid = -1;
-  if (wr_mailbox_pair(pair) == 0) {
-    w->pid = wr_master_fork_process(m, pair);
-    if (w->pid == 0) _exit(wr_worker_run(&m->arena, w->slot, m->settings, pair[1]));
-    close(pair[1]);
-    if (w->pid < 0) close(pair[0]);
-  }
-  if (w->pid < 0) {
-    w->pid = 0;
-    wr_log_text(&m->log, WR_LOG_ERROR, "worker.fork", "cannot start worker %u: %s", w->slot,
-                strerror(errno));
-    wr_timer_start(&w->refork, WR_SECOND);
-    return;
-  }
-  w->live = 0;
-  w->prepared = 0;
-  w->is_listening = false;
-  w->forked_ns = wr_loop_now(&m->loop);
-  w->mailbox.on_message = on_worker_message;
-  w->mailbox.on_hangup = on_worker_hangup;
-  WR_CHECK(wr_mailbox_open(&w->mailbox, &m->loop, pair[0], "worker") == 0);
-  hand_over(w);
-}
-
-static void on_refork(struct wr_timer *t)
-{
-  struct wr_master_worker *w = WR_CONTAINER(t, struct wr_master_worker, refork);
-  if (w->master->is_draining || w->is_closing || w->pid != 0) return;
-  wr_master_fork(w);
-}
-
-static void maybe_over(struct wr_master *m);
-
-// Its mailbox is closed: the slot may be used again.
-static void on_worker_closed(struct wr_io *io)
-{
-  struct wr_mailbox *mailbox = WR_CONTAINER(io, struct wr_mailbox, io);
-  struct wr_master_worker *w = WR_CONTAINER(mailbox, struct wr_master_worker, mailbox);
-  w->is_closing = false;
-  if (w->master->is_draining) {
-    maybe_over(w->master);
-  } else if (!wr_timer_is_running(&w->refork)) {
-    wr_master_fork(w);
-  }
-}
-
-static void on_breaker_event(void *ctx, struct wr_entry *entry,
-                             const struct wr_breaker_event *event)
-{
-  struct wr_master *m = ctx;
-  wr_events_breaker(&m->log, &m->meter, entry, event);
-}
-
-static struct wr_guard_callbacks callbacks_of(struct wr_master *m)
-{
-  return (struct wr_guard_callbacks){.on_event = on_breaker_event, .ctx = m};
-}
-
-static void log_death(struct wr_master_worker *w, int status, uint32_t settled)
-{
-  struct wr_master *m = w->master;
-  struct wr_json *j = wr_log_begin(&m->log, m->is_draining ? WR_LOG_INFO : WR_LOG_ERROR,
-                                   "worker.exit");
-  if (j == NULL) return;
-  struct wr_slot *slot = wr_slot_of(&m->arena, w->slot);
-  wr_json_field_uint(j, "slot", w->slot);
-  wr_json_field_uint(j, "pid", (uint64_t)w->pid);
-  if (WIFSIGNALED(status)) {
-    wr_json_field_cstr(j, "signal", strsignal(WTERMSIG(status)));
-  } else {
-    wr_json_field_uint(j, "exit", (uint64_t)WEXITSTATUS(status));
-  }
-  wr_json_field_uint(j, "settled_tickets", settled);
-  wr_json_field_cstr(j, "request", slot->request);
-  wr_json_field_cstr(j, "route", slot->route);
-  wr_log_end(&m->log);
-}
-
-static void bury_worker(struct wr_master_worker *w, int status)
-{
-  struct wr_master *m = w->master;
-  uint64_t now = wr_loop_now(&m->loop);
-  struct wr_guard_callbacks callbacks = callbacks_of(m);
-  uint32_t settled = wr_guard_settle_dead(&m->registry, w->slot, now, &callbacks);
-  wr_registry_wipe(&m->registry, w->slot);
-  wr_series_forget(&m->arena, w->slot);
-  log_death(w, status, settled);
-  wr_slot_leave(wr_slot_of(&m->arena, w->slot), m->is_draining);
-  w->pid = 0;
-  w->live = 0;
-  w->prepared = 0;
-  w->is_closing = true;
-  wr_meter_add(&m->meter, WR_METRIC_TICKETS_SETTLED, settled, NULL);
-  if (!m->is_draining) {
-    const char *reason = WIFSIGNALED(status) ? "signal" : "exit";
-    wr_meter_add(&m->meter, WR_METRIC_WORKER_RESTARTS, 1, "reason", reason, NULL);
-    w->quick_deaths = now - w->forked_ns < QUICK_NS ? w->quick_deaths + 1 : 0;
-    // What dies at once again and again is not worth a busy loop of forks.
-    if (w->quick_deaths > QUICK_DEATHS_MAX) wr_timer_start(&w->refork, WR_SECOND);
-  }
-  wr_mailbox_close(&w->mailbox, on_worker_closed);
-}
-
-static void reap(struct wr_master *m)
-{
-  int status = 0;
-  pid_t pid;
-  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    wr_reload_on_exit(m, pid, status);
-    for (uint32_t i = 0; i < m->settings->workers; i++) {
-      if (m->workers[i].pid == pid) bury_worker(&m->workers[i], status);
-    }
-  }
 }
 
 // --- stopping -----------------------------------------------------------------------------------
@@ -254,7 +33,7 @@ static void reap(struct wr_master *m)
 static void send_all(struct wr_master *m, enum wr_worker_message type)
 {
   for (uint32_t i = 0; i < m->settings->workers; i++) {
-    wr_master_send(&m->workers[i], type, 0, nothing(), -1);
+    wr_fleet_send(&m->workers[i], type, 0, nothing(), -1);
   }
 }
 
@@ -303,7 +82,7 @@ static void drain(struct wr_master *m)
   send_all(m, WR_WORKER_DRAIN);
   close_listeners(m);
   wr_timer_start(&m->drain, m->settings->drain_ns);
-  maybe_over(m);
+  wr_master_maybe_over(m);
 }
 
 void wr_master_stop(struct wr_master *m, int exit_code)
@@ -313,7 +92,7 @@ void wr_master_stop(struct wr_master *m, int exit_code)
   m->is_stopping = true;
   send_all(m, WR_WORKER_STOP);
   wr_timer_start(&m->drain, KILL_AFTER_NS);
-  maybe_over(m);
+  wr_master_maybe_over(m);
 }
 
 static void on_admin_closed(void *ctx)
@@ -322,7 +101,7 @@ static void on_admin_closed(void *ctx)
   wr_loop_stop(&m->loop);
 }
 
-static void maybe_over(struct wr_master *m)
+void wr_master_maybe_over(struct wr_master *m)
 {
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     if (m->workers[i].pid != 0 || m->workers[i].is_closing) return;
@@ -342,14 +121,14 @@ static void on_signal(struct wr_io *io, int events)
   struct signalfd_siginfo info;
   while (read(io->fd, &info, sizeof(info)) == sizeof(info)) {
     switch (info.ssi_signo) {
-    case SIGCHLD: reap(m); break;
+    case SIGCHLD: wr_fleet_reap(m); break;
     case SIGHUP: wr_reload_request(m, NULL); break;
     case SIGTERM:
     case SIGINT: drain(m); break;
     default: break;
     }
   }
-  if (m->is_draining) maybe_over(m);
+  if (m->is_draining) wr_master_maybe_over(m);
 }
 
 // A worker whose loop does not turn is replaced. Our own lateness is not held against it.
@@ -382,7 +161,7 @@ static void on_bell(struct wr_io *io, int events)
 {
   (void)events;
   struct wr_master *m = WR_CONTAINER(io, struct wr_master, bell);
-  struct wr_guard_callbacks callbacks = callbacks_of(m);
+  struct wr_guard_callbacks callbacks = wr_fleet_callbacks(m);
   uint64_t now = wr_loop_now(&m->loop);
   wr_slot_hush(&m->arena, wr_slot_master(&m->arena));
   uint64_t next = wr_guard_advance(&m->registry, now, &callbacks);
@@ -393,7 +172,7 @@ static void on_tick(struct wr_timer *t)
 {
   struct wr_master *m = WR_CONTAINER(t, struct wr_master, tick);
   uint64_t now = wr_loop_now(&m->loop);
-  struct wr_guard_callbacks callbacks = callbacks_of(m);
+  struct wr_guard_callbacks callbacks = wr_fleet_callbacks(m);
   uint64_t next = wr_guard_advance(&m->registry, now, &callbacks);
   bool is_late = now - m->ticked_ns > 2 * TICK_NS;
   if (!is_late && !m->is_draining) check_heartbeats(m, now);
@@ -484,16 +263,6 @@ static bool open_signals(struct wr_master *m)
   return true;
 }
 
-static void init_workers(struct wr_master *m)
-{
-  m->workers = wr_alloc(m->settings->workers * sizeof(*m->workers));
-  for (uint32_t i = 0; i < m->settings->workers; i++) {
-    m->workers[i].master = m;
-    m->workers[i].slot = i;
-    wr_timer_init(&m->workers[i].refork, &m->loop, on_refork);
-  }
-}
-
 static bool open_master(struct wr_master *m, struct wr_error *error)
 {
   struct wr_arena_options options = {.size = m->settings->arena_bytes,
@@ -514,7 +283,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   m->bundle = -1;
   m->reload.bundle = -1;
   m->started_ns = wr_loop_now(&m->loop);
-  init_workers(m);
+  wr_fleet_init(m);
   wr_timer_init(&m->tick, &m->loop, on_tick);
   wr_timer_init(&m->drain, &m->loop, on_drain_over);
   wr_watch_init(&m->watch, &m->loop, WATCH_QUIET_NS, on_file_change);

@@ -97,16 +97,8 @@ struct wr_master {
 /// Runs until told to stop. Returns the exit code; when it is not 0 `error` says why.
 int wr_master_run(const struct wr_settings *settings, struct wr_error *error);
 
-/// Sends to one worker; nothing happens when it is not there.
-void wr_master_send(struct wr_master_worker *w, enum wr_worker_message type, uint64_t number,
-                    struct wr_str payload, int fd);
-
-/// Forks the worker of a slot and hands it listeners and the live generation.
-void wr_master_fork(struct wr_master_worker *w);
-
-/// Forks a process that is not a worker; in the child `*fd` is its end of `pair` and everything else but
-/// the arena is closed. Returns like fork.
-pid_t wr_master_fork_process(struct wr_master *m, const int pair[2]);
+/// Ends the master when it is draining and its last child is gone.
+void wr_master_maybe_over(struct wr_master *m);
 
 /// Stops everything now, with this exit code.
 void wr_master_stop(struct wr_master *m, int exit_code);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "fleet.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -126,7 +127,7 @@ static void fail(struct wr_master *m)
 {
   uint64_t number = m->reload.number;
   for (uint32_t i = 0; m->reload.stage == WR_RELOAD_PREPARE && i < m->settings->workers; i++) {
-    wr_master_send(&m->workers[i], WR_WORKER_DISCARD, number, (struct wr_str){NULL, 0}, -1);
+    wr_fleet_send(&m->workers[i], WR_WORKER_DISCARD, number, (struct wr_str){NULL, 0}, -1);
     m->workers[i].prepared = 0;
   }
   close_unwanted(m);
@@ -146,7 +147,7 @@ static void fail_with(struct wr_master *m, const char *stage, const char *messag
 static void send_all(struct wr_master *m, enum wr_worker_message type, uint64_t number)
 {
   for (uint32_t i = 0; i < m->settings->workers; i++) {
-    wr_master_send(&m->workers[i], type, number, (struct wr_str){NULL, 0}, -1);
+    wr_fleet_send(&m->workers[i], type, number, (struct wr_str){NULL, 0}, -1);
   }
 }
 
@@ -157,7 +158,7 @@ static void drop_listeners(struct wr_master *m)
     l->is_new = false;
     if (l->is_wanted) continue;
     for (uint32_t i = 0; i < m->settings->workers; i++) {
-      wr_master_send(&m->workers[i], WR_WORKER_UNLISTEN, 0, wr_str_of(l->address), -1);
+      wr_fleet_send(&m->workers[i], WR_WORKER_UNLISTEN, 0, wr_str_of(l->address), -1);
     }
     wr_listener_close(l);
   }
@@ -180,7 +181,7 @@ static void send_new_listeners(struct wr_master *m)
     for (uint32_t i = 0; l->is_new && i < m->settings->workers; i++) {
       // The others get all listeners when they are live.
       if (!m->workers[i].is_listening) continue;
-      wr_master_send(&m->workers[i], WR_WORKER_LISTEN, 0, wr_str_of(l->address), l->fds[i]);
+      wr_fleet_send(&m->workers[i], WR_WORKER_LISTEN, 0, wr_str_of(l->address), l->fds[i]);
     }
   }
 }
@@ -227,7 +228,7 @@ static void ask_to_prepare(struct wr_master_worker *w)
 {
   struct wr_master *m = w->master;
   if (m->reload.stage != WR_RELOAD_PREPARE || w->live != m->live) return;
-  wr_master_send(w, WR_WORKER_PREPARE, m->reload.number, (struct wr_str){NULL, 0},
+  wr_fleet_send(w, WR_WORKER_PREPARE, m->reload.number, (struct wr_str){NULL, 0},
                  m->reload.bundle);
 }
 
@@ -291,7 +292,7 @@ static void prepare(struct wr_master *m)
     if (w->pid != 0) {
       ask_to_prepare(w);
     } else if (m->live == 0 && !w->is_closing && !wr_timer_is_running(&w->refork)) {
-      wr_master_fork(w); // the first start; asks too
+      wr_fleet_fork(w); // the first start; asks too
     }
     // A slot whose worker just died is forked again in its own time, and asked then.
   }
@@ -386,7 +387,7 @@ static bool open_trial(struct wr_master *m)
 {
   int pair[2];
   if (wr_mailbox_pair(pair) != 0) return false;
-  pid_t pid = wr_master_fork_process(m, pair);
+  pid_t pid = wr_fleet_fork_process(m, pair);
   if (pid == 0) _exit(wr_candidate_run(&m->arena, m->settings, pair[1]));
   close(pair[1]);
   if (pid < 0) {

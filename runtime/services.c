@@ -20,23 +20,24 @@ static bool open_outbound(struct wr_services *s, const struct wr_settings *setti
   return true;
 }
 
-bool wr_services_init(struct wr_services *s, struct wr_arena *a, uint32_t slot,
-                      const struct wr_settings *settings,
-                      const struct wr_guard_callbacks *callbacks, struct wr_error *error)
+bool wr_services_init(struct wr_services *s, const struct wr_services_owner *owner,
+                      struct wr_error *error)
 {
+  struct wr_arena *a = owner->arena;
+  uint32_t slot = owner->slot;
   int rc = wr_loop_init(&s->loop);
   if (rc != 0) {
     wr_error_set(error, WR_ERROR_CLOSED, "no event loop: %s", uv_strerror(rc));
     return false;
   }
-  wr_log_init(&s->log, STDOUT_FILENO, settings->log_level, wr_loop_wall);
+  wr_log_init(&s->log, STDOUT_FILENO, owner->settings->log_level, wr_loop_wall);
   s->log.worker = (int)slot;
   wr_rng_init(&s->rng, wr_loop_entropy());
   wr_guard_registry(&s->registry, a);
-  wr_guard_init(&s->guard, &s->registry, slot, *callbacks);
+  wr_guard_init(&s->guard, &s->registry, slot, owner->callbacks);
   wr_endpoints_init(&s->endpoints, random_key(&s->rng));
   wr_meter_init(&s->meter, a, slot, random_key(&s->rng));
-  if (!open_outbound(s, settings, error)) return false;
+  if (!open_outbound(s, owner->settings, error)) return false;
   s->env = (struct wr_script_env){.loop = &s->loop,
                                   .log = &s->log,
                                   .rng = &s->rng,

@@ -38,10 +38,17 @@ struct wr_services {
   struct wr_script_env env; ///< read-only: pointers to the above
 };
 
-/// Opens everything for the process of arena slot `slot`. False with a set error.
-bool wr_services_init(struct wr_services *s, struct wr_arena *a, uint32_t slot,
-                      const struct wr_settings *settings,
-                      const struct wr_guard_callbacks *callbacks, struct wr_error *error);
+/// For whom services are opened; everything is borrowed.
+struct wr_services_owner {
+  struct wr_arena *arena;
+  uint32_t slot; ///< of the arena
+  const struct wr_settings *settings;
+  struct wr_guard_callbacks callbacks;
+};
+
+/// Opens everything. False with a set error.
+bool wr_services_init(struct wr_services *s, const struct wr_services_owner *owner,
+                      struct wr_error *error);
 
 /// Closes everything; scripts must be gone. Logs the names of handles left open and returns their number.
 size_t wr_services_fini(struct wr_services *s);

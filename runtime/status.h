@@ -3,4 +3,5 @@
 
 #include "master.h"
 
+/// Writes one object: version, readiness, generation, workers, listeners, primitives, reloads.
 void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j);

@@ -207,12 +207,12 @@ static void on_bell(struct wr_io *io, int events)
   wr_guard_collect(&w->services.guard, wr_loop_now(&w->services.loop));
 }
 
-static bool granted_in(struct wr_generation *g, wr_guard_id id, bool granted)
+static bool granted_in(struct wr_generation *g, uint64_t id, bool granted)
 {
   return g != NULL && wr_script_granted(g->script, id, granted);
 }
 
-static void on_grant(void *ctx, wr_guard_id id, bool granted)
+static void on_grant(void *ctx, uint64_t id, bool granted)
 {
   struct wr_worker *w = ctx;
   if (granted_in(w->serve.live, id, granted)) return;
@@ -253,8 +253,8 @@ static void set_signals(void)
 static bool open_worker(struct wr_worker *w, const struct wr_settings *settings, int fd,
                         struct wr_error *error)
 {
-  struct wr_guard_callbacks callbacks = {on_grant, on_breaker_event, w};
-  if (!wr_services_init(&w->services, w->arena, w->slot, settings, &callbacks, error)) return false;
+  struct wr_services_owner owner = {w->arena, w->slot, settings, {on_grant, on_breaker_event, w}};
+  if (!wr_services_init(&w->services, &owner, error)) return false;
   if (!wr_watchdog_start(&w->watchdog, error)) return false;
   w->services.env.watchdog = &w->watchdog;
   struct wr_loop *l = &w->services.loop;

@@ -44,4 +44,6 @@ void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx)
 /// Breaks off what wr_admin_close still waits for.
 void wr_admin_abort(struct wr_admin *a);
 
+
+/// Frees a closed listener.
 void wr_admin_free(struct wr_admin *a);

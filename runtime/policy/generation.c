@@ -14,7 +14,8 @@ static bool add_routes(struct wr_generation *g, struct wr_generation_error *erro
   WR_LIST_EACH(&g->script->declared.routes, node) {
     struct wr_route_declared *d = WR_CONTAINER(node, struct wr_route_declared, link);
     struct wr_error problem;
-    if (wr_route_add(g->routes, d->host, d->pattern, d, d->place, &problem)) continue;
+    struct wr_route_new route = {d->host, d->pattern, d->place, d};
+    if (wr_route_add(g->routes, &route, &problem)) continue;
     error->stage = "routes";
     // The message begins with the place, which has fields of its own.
     struct wr_str place = wr_str_of(d->place);

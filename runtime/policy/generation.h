@@ -62,7 +62,10 @@ void wr_generation_start(struct wr_generation *g);
 /// No new requests come: ends the jobs; what weir.spawn started goes on until it is done or cut. `on_idle` follows, at the end of this turn at the earliest.
 void wr_generation_retire(struct wr_generation *g);
 
+/// Somebody needs it: a request, until it lets go.
 void wr_generation_ref(struct wr_generation *g);
+
+/// One who needs it less; a draining one goes with the last, at the end of this turn.
 void wr_generation_unref(struct wr_generation *g);
 
 /// Frees it; nothing may hold it any more.

@@ -241,19 +241,19 @@ static struct route *keep_route(struct wr_route_table *t, const char *host,
   return r;
 }
 
-bool wr_route_add(struct wr_route_table *t, const char *host, const char *pattern, void *target,
-                  const char *place, struct wr_error *error)
+bool wr_route_add(struct wr_route_table *t, const struct wr_route_new *route,
+                  struct wr_error *error)
 {
-  WR_CHECK(target != NULL);
+  WR_CHECK(route->target != NULL);
   struct wr_route_pattern p;
-  if (!read_route(host, pattern, place, &p, error)) return false;
-  if (!check_route(t, host, &p, place, error)) return false;
+  if (!read_route(route->host, route->pattern, route->place, &p, error)) return false;
+  if (!check_route(t, route->host, &p, route->place, error)) return false;
   learn_methods(t, &p);
-  struct route *r = keep_route(t, host, &p, place);
+  struct route *r = keep_route(t, route->host, &p, route->place);
   size_t unknown;
   r->methods = method_bits(t, &p, &unknown);
-  r->target = target;
-  wr_route_tree_add(make_tree(t, host), &p, r->methods, r);
+  r->target = route->target;
+  wr_route_tree_add(make_tree(t, route->host), &p, r->methods, r);
   return true;
 }
 

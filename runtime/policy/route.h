@@ -57,21 +57,27 @@ struct wr_route_row {
 
 struct wr_route_table;
 
+/// A route to be declared. All text is copied.
+struct wr_route_new {
+  const char *host;    ///< NULL for any, else as in `wr_route_pattern_check_host`
+  const char *pattern; ///< "GET /users/:id"
+  const char *place;   ///< "shop.lua:12": where the script says so
+  void *target;        ///< not NULL; the caller's
+};
+
 /// An empty table, the caller's until `wr_route_table_free`.
 struct wr_route_table *wr_route_table_new(void);
 
 /// Frees the table; targets stay the caller's. NULL is fine.
 void wr_route_table_free(struct wr_route_table *t);
 
-/// Declares a route to a non-NULL `target`. `host` is NULL for any, else as in
-/// `wr_route_pattern_check_host`. `place` ("shop.lua:12") is where the script says so. All text is
-/// copied.
+/// Declares a route.
 ///
 /// False, with nothing changed and an error of kind invalid, when the pattern or host is wrong
 /// (names rule and column), or it conflicts with an earlier route (names both places): the same
 /// host, method and path twice, or two paths that differ in the names of their parameters only.
-bool wr_route_add(struct wr_route_table *t, const char *host, const char *pattern, void *target,
-                  const char *place, struct wr_error *error);
+bool wr_route_add(struct wr_route_table *t, const struct wr_route_new *route,
+                  struct wr_error *error);
 
 /// Finds the route of a request. `host` is without a port, in any case, with or without a last dot;
 /// absent is a request without one. `path` is in the normal form of http/uri.h.

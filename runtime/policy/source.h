@@ -33,6 +33,7 @@ struct wr_source {
 /// Reads the main script `path`. NULL with a set error that names the path and the reason.
 struct wr_source *wr_source_open(const char *path, struct wr_error *error);
 
+/// Frees it; NULL is fine.
 void wr_source_free(struct wr_source *s);
 
 /// Finds module `name` ("a.b" is a/b.lua or a/b/init.lua); matches wr_script_find_fn with the source as

@@ -129,7 +129,7 @@ static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *
   return 2;
 }
 
-static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entry, wr_guard_id id)
+static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
   const struct wr_breaker_config *breaker = entry->config;
   uint64_t limit = entry->kind == WR_KIND_BREAKER ? breaker->attempt_timeout_ns : 0;
@@ -144,7 +144,7 @@ static int l_breaker_enter(lua_State *L)
   struct wr_task *t = wr_task_require(L, "a breaker");
   struct wr_entry *entry = check_entry(L, 1);
   struct wr_script_env *env = t->script->env;
-  wr_guard_id id = 0;
+  uint64_t id = 0;
   struct wr_error refusal;
   if (wr_guard_breaker_enter(env->guard, entry, wr_loop_now(env->loop), &id, &refusal)) {
     return push_admission(L, t, entry, id);
@@ -168,7 +168,7 @@ static void expire_wait(struct wr_op *op)
   wr_bind_guard_granted(t, false);
 }
 
-static uint64_t wait_limit(struct wr_task *t, wr_guard_id id)
+static uint64_t wait_limit(struct wr_task *t, uint64_t id)
 {
   uint64_t until = wr_guard_wait_until(t->script->env->guard, id);
   uint64_t now = wr_loop_now(t->script->env->loop);
@@ -181,7 +181,7 @@ static int l_bulkhead_enter(lua_State *L)
   struct wr_task *t = wr_task_require(L, "a bulkhead");
   struct wr_entry *entry = check_entry(L, 1);
   struct wr_script_env *env = t->script->env;
-  wr_guard_id id = 0;
+  uint64_t id = 0;
   struct wr_error refusal;
   switch (wr_guard_bulkhead_enter(env->guard, entry, wr_loop_now(env->loop), t->deadline_ns, &id,
                                   &refusal)) {

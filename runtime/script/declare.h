@@ -53,5 +53,8 @@ struct wr_declarations {
   size_t route_count;
 };
 
+/// Starts empty.
 void wr_declare_init(struct wr_declarations *d);
+
+/// Frees the lists; entries of the registry stay.
 void wr_declare_fini(struct wr_declarations *d);

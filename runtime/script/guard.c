@@ -12,13 +12,13 @@
 _Static_assert(WR_ARENA_WORKERS_MAX < 256, "a slot fits an id");
 _Static_assert(WR_LEDGER_ROWS_MAX <= 1 << 24, "a row fits an id");
 
-static wr_guard_id id_of(const struct wr_guard *g, const struct wr_row *row)
+static uint64_t id_of(const struct wr_guard *g, const struct wr_row *row)
 {
   uint64_t generation = atomic_load_explicit(&row->generation, memory_order_relaxed);
   return generation << 32 | g->ledger.slot << 24 | row->number;
 }
 
-static struct wr_row *row_of(const struct wr_guard *g, wr_guard_id id)
+static struct wr_row *row_of(const struct wr_guard *g, uint64_t id)
 {
   if ((id >> 24 & 0xff) != g->ledger.slot) return NULL;
   return wr_ledger_find(&g->ledger, id & 0xffffff, (uint32_t)(id >> 32));
@@ -163,7 +163,7 @@ static void refuse_breaker(const struct wr_entry *entry, const struct wr_breaker
 }
 
 bool wr_guard_breaker_enter(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns,
-                            wr_guard_id *out, struct wr_error *refusal)
+                            uint64_t *out, struct wr_error *refusal)
 {
   WR_CHECK(entry->kind == WR_KIND_BREAKER);
   struct wr_row *row = begin(g, entry, now_ns, refusal);
@@ -203,7 +203,7 @@ static enum wr_guard_admission refuse_bulkhead(const struct wr_entry *entry,
 
 enum wr_guard_admission wr_guard_bulkhead_enter(struct wr_guard *g, struct wr_entry *entry,
                                                 uint64_t now_ns, uint64_t until_ns,
-                                                wr_guard_id *out, struct wr_error *refusal)
+                                                uint64_t *out, struct wr_error *refusal)
 {
   WR_CHECK(entry->kind == WR_KIND_BULKHEAD);
   struct wr_row *row = begin(g, entry, now_ns, refusal);
@@ -230,7 +230,7 @@ enum wr_guard_admission wr_guard_bulkhead_enter(struct wr_guard *g, struct wr_en
   return refuse_bulkhead(entry, result, crowd, refusal);
 }
 
-uint64_t wr_guard_wait_until(const struct wr_guard *g, wr_guard_id id)
+uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id)
 {
   struct wr_row *row = row_of(g, id);
   return row && state_of(row) == WR_ROW_WAITING ? wr_guard_row_waiter(row)->until_ns : 0;
@@ -238,13 +238,13 @@ uint64_t wr_guard_wait_until(const struct wr_guard *g, wr_guard_id id)
 
 // Leaving
 
-bool wr_guard_leave(struct wr_guard *g, wr_guard_id id, enum wr_outcome outcome, uint64_t now_ns)
+bool wr_guard_leave(struct wr_guard *g, uint64_t id, enum wr_outcome outcome, uint64_t now_ns)
 {
   struct wr_row *row = row_of(g, id);
   return row && finish(g, row, outcome, now_ns);
 }
 
-bool wr_guard_cancel_wait(struct wr_guard *g, wr_guard_id id, uint64_t now_ns)
+bool wr_guard_cancel_wait(struct wr_guard *g, uint64_t id, uint64_t now_ns)
 {
   return wr_guard_leave(g, id, WR_OUTCOME_CANCELLED, now_ns);
 }
@@ -260,7 +260,7 @@ void wr_guard_collect(struct wr_guard *g, uint64_t now_ns)
     uint32_t state = state_of(row);
     if (state != WR_ROW_LIVE && state != WR_ROW_REFUSED) continue;
     if (!atomic_exchange_explicit(&row->is_pending, 0, memory_order_relaxed)) continue;
-    wr_guard_id id = id_of(g, row);
+    uint64_t id = id_of(g, row);
     if (state == WR_ROW_REFUSED) wr_ledger_give(&g->ledger, row);
     if (g->callbacks.on_grant) g->callbacks.on_grant(g->callbacks.ctx, id, state == WR_ROW_LIVE);
   }

@@ -2,7 +2,7 @@
 /// One process's door to the shared primitives: takes the entry's lock, asks the primitive, writes
 /// the ledger row that makes the admission known to all.
 ///
-/// An admission has an id: settle it exactly once with `wr_guard_leave`; an id that is over is
+/// An admission (or a place in a queue) has an id, never 0: settle it exactly once with `wr_guard_leave`; an id that is over is
 /// refused everywhere and changes nothing. A process killed at any instruction leaks nothing: rows
 /// are the truth, a lock whose holder died makes the next taker recount them, and the master
 /// settles the rows of the dead worker. Callbacks run outside of all locks, never inside enter or
@@ -15,16 +15,13 @@
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
 
-/// An admission or a place in a queue. 0: none.
-typedef uint64_t wr_guard_id;
-
 enum wr_guard_admission { WR_GUARD_REFUSED, WR_GUARD_ADMITTED, WR_GUARD_QUEUED };
 
 /// What the guard tells. Any of them may be NULL.
 struct wr_guard_callbacks {
   /// A queued call was admitted (settle `id` later) or refused (`id` is over). From
   /// `wr_guard_collect`.
-  void (*on_grant)(void *ctx, wr_guard_id id, bool granted);
+  void (*on_grant)(void *ctx, uint64_t id, bool granted);
   /// A breaker changed its state: once per transition, in the process that noticed.
   void (*on_event)(void *ctx, struct wr_entry *entry, const struct wr_breaker_event *event);
   void *ctx;
@@ -53,23 +50,23 @@ void wr_guard_fini(struct wr_guard *g, uint64_t now_ns);
 /// Asks a breaker. True: `*out` is to be settled. False: `*refusal` is set (kind refused; after_ns
 /// when asking again may help).
 bool wr_guard_breaker_enter(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns,
-                            wr_guard_id *out, struct wr_error *refusal);
+                            uint64_t *out, struct wr_error *refusal);
 
 /// Asks a bulkhead; may wait until `until_ns` (absolute; 0: does not wait; UINT64_MAX: as long as
 /// the bulkhead lets it). QUEUED: `on_grant` will tell, unless `wr_guard_cancel_wait` comes first;
 /// the caller's timer must call that at `wr_guard_wait_until`.
 enum wr_guard_admission wr_guard_bulkhead_enter(struct wr_guard *g, struct wr_entry *entry,
                                                 uint64_t now_ns, uint64_t until_ns,
-                                                wr_guard_id *out, struct wr_error *refusal);
+                                                uint64_t *out, struct wr_error *refusal);
 
 /// When a queued call's wait is over at the latest; 0 when `id` does not wait.
-uint64_t wr_guard_wait_until(const struct wr_guard *g, wr_guard_id id);
+uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id);
 
 /// Settles an admission. False, and nothing happens, when the id is over.
-bool wr_guard_leave(struct wr_guard *g, wr_guard_id id, enum wr_outcome outcome, uint64_t now_ns);
+bool wr_guard_leave(struct wr_guard *g, uint64_t id, enum wr_outcome outcome, uint64_t now_ns);
 
 /// Leaves the queue; a slot granted meanwhile is given back. False when the id is over.
-bool wr_guard_cancel_wait(struct wr_guard *g, wr_guard_id id, uint64_t now_ns);
+bool wr_guard_cancel_wait(struct wr_guard *g, uint64_t id, uint64_t now_ns);
 
 /// Delivers what other processes granted: call when the slot's bell rings.
 void wr_guard_collect(struct wr_guard *g, uint64_t now_ns);

@@ -10,7 +10,10 @@ struct wr_meter {
   struct wr_map known; // private: "family|labels" -> series + 1
 };
 
+/// Remembers nothing yet; writes to column `shard`. `key` should be random.
 void wr_meter_init(struct wr_meter *m, struct wr_arena *a, uint32_t shard, struct wr_hash_key key);
+
+/// Forgets the lookups; the series stay.
 void wr_meter_fini(struct wr_meter *m);
 
 /// The series of `family` with labels given as pairs of name and value, ended by NULL. Values are

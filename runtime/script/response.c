@@ -43,7 +43,7 @@ static void settle_tickets(struct wr_response *r)
   r->ticket_count = 0;
 }
 
-bool wr_response_hang_ticket(struct wr_response *r, wr_guard_id id, enum wr_outcome outcome)
+bool wr_response_hang_ticket(struct wr_response *r, uint64_t id, enum wr_outcome outcome)
 {
   if (r->state != WR_RESPONSE_FLOWING || r->ticket_count == WR_RESPONSE_TICKETS_MAX) return false;
   r->tickets[r->ticket_count++] = (struct wr_response_ticket){id, outcome};

@@ -40,7 +40,7 @@ struct wr_response_sink {
 };
 
 struct wr_response_ticket {
-  wr_guard_id id;
+  uint64_t id;
   enum wr_outcome outcome; ///< if the body arrives whole
 };
 
@@ -105,7 +105,7 @@ void wr_response_cancel(struct wr_response *r);
 void wr_response_fail(struct wr_response *r, const struct wr_error *error);
 
 /// Hangs an admission on a flowing response; false when it must be settled now.
-bool wr_response_hang_ticket(struct wr_response *r, wr_guard_id id, enum wr_outcome outcome);
+bool wr_response_hang_ticket(struct wr_response *r, uint64_t id, enum wr_outcome outcome);
 
 /// For fetch.c: the head is known; the body follows.
 void wr_response_on_head(struct wr_response *r);

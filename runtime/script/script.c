@@ -140,7 +140,7 @@ void wr_script_free(struct wr_script *s)
 
 // --- waiting for a bulkhead ---------------------------------------------------------------------
 
-bool wr_script_granted(struct wr_script *s, wr_guard_id id, bool granted)
+bool wr_script_granted(struct wr_script *s, uint64_t id, bool granted)
 {
   WR_LIST_EACH(&s->waiting, node) {
     struct wr_task *t = WR_CONTAINER(node, struct wr_task, waiting);

@@ -82,4 +82,4 @@ void wr_script_free(struct wr_script *s);
 struct wr_script *wr_script_of(lua_State *L);
 
 /// A queued admission of one of this script's tasks was decided. False when it is not this script's.
-bool wr_script_granted(struct wr_script *s, wr_guard_id id, bool granted);
+bool wr_script_granted(struct wr_script *s, uint64_t id, bool granted);

@@ -318,7 +318,7 @@ void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_k
   t->deadline_expiry = expiry;
 }
 
-void wr_task_push_ticket(struct wr_task *t, wr_guard_id ticket, uint64_t attempt_timeout_ns)
+void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns)
 {
   struct wr_scope *scope = push_scope(t);
   *scope = (struct wr_scope){.kind = WR_SCOPE_TICKET,

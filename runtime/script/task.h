@@ -36,7 +36,7 @@ struct wr_scope {
   uint64_t deadline_ns;        ///< DEADLINE: what was in force before
   uint64_t started_ns;         ///< TICKET: when it was admitted
   uint64_t attempt_timeout_ns; ///< TICKET: limit of the attempts behind it, 0 when it states none
-  wr_guard_id ticket;          ///< TICKET
+  uint64_t ticket;          ///< TICKET
 };
 
 /// How a task ended. `values` results lie on top of the coroutine's stack.
@@ -51,7 +51,7 @@ struct wr_task {
   struct wr_op sleep;      // the operation of wr_task_sleep
   struct wr_op wait;       // the operation of a place in a bulkhead's queue:
   struct wr_list waiting;  // in script->waiting
-  wr_guard_id wait_id;
+  uint64_t wait_id;
   struct wr_entry *wait_entry;
   uint64_t wait_since_ns;
   struct wr_timer timer;   // the nearer of operation limit and deadline
@@ -115,7 +115,7 @@ void wr_task_expired(const struct wr_task *t, struct wr_error *error);
 void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_kind expiry);
 
 /// Puts an admission under the task's care. `attempt_timeout_ns`: see wr_ticket_outcome.
-void wr_task_push_ticket(struct wr_task *t, wr_guard_id ticket, uint64_t attempt_timeout_ns);
+void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns);
 
 /// Depth of the scope, to come back to with `wr_task_unwind`.
 size_t wr_task_mark(const struct wr_task *t);

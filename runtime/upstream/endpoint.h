@@ -25,6 +25,7 @@ struct wr_endpoints {
   struct wr_map by_url; // private
 };
 
+/// Starts empty; `key` should be random.
 void wr_endpoints_init(struct wr_endpoints *e, struct wr_hash_key key);
 
 /// Frees the table; every endpoint must have been put back.

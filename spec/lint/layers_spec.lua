@@ -2,7 +2,7 @@
 local tree = require "spec.lint.tree"
 
 -- base, tables <- arena, loop, resilience <- http, upstream <- script <- policy <-
--- observe/admin/store <- worker <- master <- process <- cli <- main
+-- observe/admin/store <- services <- worker, candidate, listeners <- master <- process <- cli <- main
 local LEVEL = {
   base = 0, tables = 0,
   arena = 1, loop = 1, resilience = 1,
@@ -10,12 +10,23 @@ local LEVEL = {
   script = 3,
   policy = 4,
   observe = 5, admin = 5, store = 5,
-  worker = 6, master = 7, process = 8, cli = 9, main = 10,
+  services = 6,
+  worker = 7, candidate = 7, listeners = 7,
+  master = 8, fleet = 8, reload = 8, status = 8,
+  process = 9, cli = 10, main = 11,
 }
 
 -- Folders of one level do not know each other, but for these.
 local SIDEWAYS = {
   ["base -> tables"] = "the tables are the data of base/error.c and its like",
+  ["master -> reload"] = "the master is one object in four files, because it is four ideas",
+  ["master -> fleet"] = "see above",
+  ["fleet -> master"] = "see above",
+  ["fleet -> reload"] = "see above",
+  ["reload -> fleet"] = "see above",
+  ["reload -> master"] = "see above",
+  ["master -> status"] = "see above",
+  ["status -> master"] = "see above",
   ["upstream -> http"] = "requests and responses share one parser and one header list",
 }
 

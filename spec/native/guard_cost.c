@@ -27,7 +27,7 @@ static void lock_once(struct cost *c, uint64_t now)
 
 static void breaker_once(struct cost *c, uint64_t now)
 {
-  wr_guard_id id;
+  uint64_t id;
   struct wr_error refusal;
   WR_CHECK(wr_guard_breaker_enter(&c->me.guard, c->breaker, now, &id, &refusal));
   wr_guard_leave(&c->me.guard, id, WR_OUTCOME_SUCCESS, now);
@@ -35,7 +35,7 @@ static void breaker_once(struct cost *c, uint64_t now)
 
 static void bulkhead_once(struct cost *c, uint64_t now)
 {
-  wr_guard_id id;
+  uint64_t id;
   struct wr_error refusal;
   WR_CHECK(wr_guard_bulkhead_enter(&c->me.guard, c->bulkhead, now, 0, &id, &refusal));
   wr_guard_leave(&c->me.guard, id, WR_OUTCOME_SUCCESS, now);

@@ -41,9 +41,9 @@ struct stress_worker {
   struct wr_guard guard;
   struct wr_rng rng;
   uint32_t slot;
-  wr_guard_id held[HELD]; // admissions
+  uint64_t held[HELD]; // admissions
   uint32_t held_count;
-  wr_guard_id waiting[HELD]; // in queues
+  uint64_t waiting[HELD]; // in queues
   uint32_t waiting_count;
 };
 
@@ -52,7 +52,7 @@ static inline uint64_t stress_now(struct stress_world *w)
   return atomic_load_explicit(&w->now_ns, memory_order_relaxed);
 }
 
-static inline bool stress_remove(wr_guard_id *ids, uint32_t *count, wr_guard_id id)
+static inline bool stress_remove(uint64_t *ids, uint32_t *count, uint64_t id)
 {
   for (uint32_t i = 0; i < *count; i++) {
     if (ids[i] != id) continue;
@@ -62,7 +62,7 @@ static inline bool stress_remove(wr_guard_id *ids, uint32_t *count, wr_guard_id 
   return false;
 }
 
-static inline void stress_on_grant(void *ctx, wr_guard_id id, bool granted)
+static inline void stress_on_grant(void *ctx, uint64_t id, bool granted)
 {
   struct stress_worker *me = ctx;
   WR_CHECK(stress_remove(me->waiting, &me->waiting_count, id));
@@ -90,7 +90,7 @@ static inline void stress_enter(struct stress_worker *me, uint64_t now)
 {
   struct stress_world *w = me->world;
   struct wr_error refusal;
-  wr_guard_id id = 0;
+  uint64_t id = 0;
   if (!stress_has_room(me)) return;
   if (wr_rng_below(&me->rng, 2)) {
     struct wr_entry *entry = w->breakers[wr_rng_below(&me->rng, BREAKERS)];
@@ -112,7 +112,7 @@ static inline void stress_leave(struct stress_worker *me, uint64_t now)
 {
   if (me->held_count == 0) return;
   uint32_t at = (uint32_t)wr_rng_below(&me->rng, me->held_count);
-  wr_guard_id id = me->held[at];
+  uint64_t id = me->held[at];
   me->held[at] = me->held[--me->held_count];
   enum wr_outcome outcome = (enum wr_outcome)wr_rng_below(&me->rng, WR_OUTCOMES);
   WR_CHECK(wr_guard_leave(&me->guard, id, outcome, now));
@@ -123,7 +123,7 @@ static inline void stress_leave(struct stress_worker *me, uint64_t now)
 static inline void stress_give_up(struct stress_worker *me, uint64_t now)
 {
   if (me->waiting_count == 0) return;
-  wr_guard_id id = me->waiting[wr_rng_below(&me->rng, me->waiting_count)];
+  uint64_t id = me->waiting[wr_rng_below(&me->rng, me->waiting_count)];
   if (wr_guard_wait_until(&me->guard, id) == 0) {
     // It left the queue. Once its entry's lock was free, whoever granted it has announced it.
     struct wr_row *row = wr_ledger_row(&me->guard.ledger, id & 0xffffff);
@@ -189,7 +189,7 @@ static inline void stress_registry(struct stress_worker *me, uint64_t now)
   WR_CHECK(entry && strcmp(entry->name, name) == 0);
   wr_registry_hold(r, entry, me->slot);
   wr_registry_reconcile(r, entry, &config, now);
-  wr_guard_id id;
+  uint64_t id;
   if (wr_guard_bulkhead_enter(&me->guard, entry, now, 0, &id, &error) == WR_GUARD_ADMITTED) {
     WR_CHECK(wr_guard_leave(&me->guard, id, WR_OUTCOME_SUCCESS, now));
   }

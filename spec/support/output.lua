@@ -42,7 +42,7 @@ return function(options)
   busted.subscribe({ "suite", "end" }, handler.suiteEnd)
   busted.subscribe({ "failure", "it" }, handler.testFailure)
   busted.subscribe({ "error", "it" }, handler.testError)
-  busted.subscribe({ "error" }, function(element, parent, message)
+  busted.subscribe({ "error" }, function(element, _, message)
     if element.descriptor ~= "it" then
       io.stdout:write(("ERROR %s: %s\n"):format(element.name or element.descriptor, tostring(message)))
     end

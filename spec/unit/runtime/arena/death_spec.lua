@@ -97,7 +97,7 @@ describe("a process that dies holding a lock", function()
     config.max = 1
     local entry = declare "a"
     local mine, theirs = ffi.new("struct wr_guard"), ffi.new("struct wr_guard")
-    local id, waiting = ffi.new("wr_guard_id[1]"), ffi.new("wr_guard_id[1]")
+    local id, waiting = ffi.new("uint64_t[1]"), ffi.new("uint64_t[1]")
     local none = ffi.new("struct wr_guard_callbacks")
     c.wr_guard_init(mine, registry, 0, none)
     c.wr_guard_init(theirs, registry, 1, none)

@@ -29,7 +29,7 @@ describe("guard", function()
     a, b = ffi.new("struct wr_guard"), ffi.new("struct wr_guard")
     c.wr_guard_init(a, registry, 0, callbacks)
     c.wr_guard_init(b, registry, 1, callbacks)
-    id = ffi.new("wr_guard_id[1]")
+    id = ffi.new("uint64_t[1]")
     grants, events = {}, {}
   end)
   after_each(function()
