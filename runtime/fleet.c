@@ -142,6 +142,7 @@ void wr_fleet_fork(struct wr_master_worker *w)
   w->live = 0;
   w->prepared = 0;
   w->is_listening = false;
+  w->is_aborted = false;
   w->forked_ns = wr_loop_now(&m->loop);
   w->mailbox.on_message = on_worker_message;
   w->mailbox.on_hangup = on_worker_hangup;

@@ -140,8 +140,12 @@ static void check_heartbeats(struct wr_master *m, uint64_t now)
                                          memory_order_relaxed);
     if (w->pid <= 0 || w->live == 0 || beat < w->forked_ns) continue;
     if (now < beat || now - beat < m->settings->heartbeat_ns) continue;
+    // A stopped process takes no signal but this one.
+    if (w->is_aborted) kill(w->pid, SIGKILL);
+    if (w->is_aborted) continue;
     wr_log_text(&m->log, WR_LOG_ERROR, "worker.stuck", "worker %u has not turned for %llu ms", i,
                 (unsigned long long)((now - beat) / WR_MS));
+    w->is_aborted = true;
     kill(w->pid, SIGABRT);
   }
 }

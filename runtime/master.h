@@ -22,6 +22,7 @@ struct wr_master_worker {
   pid_t pid; ///< 0: none
   struct wr_mailbox mailbox;
   bool is_closing;         ///< its mailbox is being closed
+  bool is_aborted;         ///< its loop stood still; it was told to die
   bool is_listening;       ///< it was given the listeners
   uint64_t live;           ///< generation it serves, 0 before the first
   uint64_t prepared;       ///< generation it holds ready

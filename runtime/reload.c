@@ -10,6 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+// For all workers to load what the trial loaded, one that has to be replaced first included.
+#define PREPARE_NS (10 * WR_SECOND)
+
 static void start(struct wr_master *m);
 
 // --- the verdict --------------------------------------------------------------------------------
@@ -93,6 +96,7 @@ static void watch_files(struct wr_master *m)
 static void finish(struct wr_master *m, bool ok, bool changed)
 {
   struct wr_reload *r = &m->reload;
+  wr_timer_stop(&r->timer);
   r->stage = WR_RELOAD_IDLE;
   r->counted[ok]++;
   if (r->bundle >= 0) close(r->bundle);
@@ -193,6 +197,7 @@ static void maybe_commit(struct wr_master *m)
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     if (m->workers[i].prepared != r->number) return;
   }
+  wr_timer_stop(&r->timer);
   // From here on the new generation is the live one: a worker that dies comes back with it.
   r->stage = WR_RELOAD_COMMIT;
   if (m->bundle >= 0) close(m->bundle);
@@ -287,6 +292,7 @@ static void prepare(struct wr_master *m)
   }
   r->number = ++m->last_number;
   r->stage = WR_RELOAD_PREPARE;
+  wr_timer_start(&r->timer, PREPARE_NS);
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     struct wr_master_worker *w = &m->workers[i];
     if (w->pid != 0) {
@@ -350,6 +356,9 @@ static void on_late(struct wr_timer *t)
 {
   struct wr_reload *r = WR_CONTAINER(t, struct wr_reload, timer);
   if (r->trial) kill(r->trial->pid, SIGKILL);
+  if (r->stage != WR_RELOAD_PREPARE) return;
+  fail_with(WR_CONTAINER(r, struct wr_master, reload), "prepare",
+            "not every worker had the scripts ready in time");
 }
 
 static void describe_death(struct wr_reload *r, int status)
