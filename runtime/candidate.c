@@ -72,8 +72,7 @@ void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
   struct wr_error error = {0};
   *report = (struct wr_candidate_report){0};
   *bundle = -1;
-  if (!wr_arena_privatise(a, &error) ||
-      !wr_services_init(services, &owner, &error)) {
+  if (!wr_arena_privatise(a, &error) || !wr_services_init(services, &owner, &error)) {
     fail(report, "start", error.message);
     return;
   }

@@ -1,6 +1,6 @@
 #pragma once
-/// The trial of a bundle: a forked child of the master that reads it, runs its declarations, and tells
-/// what it found. It may loop, bloat or crash without harm: its arena is a private copy.
+/// The trial of a bundle: a forked child of the master that reads it, runs its declarations, and
+/// tells what it found. It may loop, bloat or crash without harm: its arena is a private copy.
 
 #include "policy/source.h"
 #include "services.h"
@@ -26,12 +26,12 @@ struct wr_candidate_report {
   char listens[WR_CANDIDATE_LISTENS_MAX][WR_CANDIDATE_ADDRESS_MAX];
 };
 
-/// Runs the trial in this process, which is the forked child, and sends the report on `fd`. Returns the
-/// exit code.
+/// Runs the trial in this process, which is the forked child, and sends the report on `fd`. Returns
+/// the exit code.
 int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, int fd);
 
-/// Runs the trial and fills `report` here; `*bundle` is the packed bundle or -1. `inspect` (may be NULL)
-/// sees the loaded generation. For `weir check`.
+/// Runs the trial and fills `report` here; `*bundle` is the packed bundle or -1. `inspect` (may be
+/// NULL) sees the loaded generation. For `weir check`.
 void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
                       struct wr_candidate_report *report, int *bundle,
                       void (*inspect)(const struct wr_generation *g));

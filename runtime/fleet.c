@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define QUICK_NS WR_SECOND              // a worker that dies sooner after its fork died at once
+#define QUICK_NS WR_SECOND // a worker that dies sooner after its fork died at once
 enum { QUICK_DEATHS_MAX = 3 };
 
 static struct wr_str nothing(void)
@@ -63,7 +63,7 @@ pid_t wr_fleet_fork_process(struct wr_master *m, const int pair[2])
 }
 
 void wr_fleet_send(struct wr_master_worker *w, enum wr_worker_message type, uint64_t number,
-                    struct wr_str payload, int fd)
+                   struct wr_str payload, int fd)
 {
   struct wr_message head = {.type = type, .size = (uint32_t)payload.len, .number = number};
   if (w->pid > 0 && w->mailbox.is_open) wr_mailbox_send(&w->mailbox, &head, payload.ptr, fd);
@@ -185,8 +185,8 @@ struct wr_guard_callbacks wr_fleet_callbacks(struct wr_master *m)
 static void log_death(struct wr_master_worker *w, int status, uint32_t settled)
 {
   struct wr_master *m = w->master;
-  struct wr_json *j = wr_log_begin(&m->log, m->is_draining ? WR_LOG_INFO : WR_LOG_ERROR,
-                                   "worker.exit");
+  struct wr_json *j =
+      wr_log_begin(&m->log, m->is_draining ? WR_LOG_INFO : WR_LOG_ERROR, "worker.exit");
   if (j == NULL) return;
   struct wr_slot *slot = wr_slot_of(&m->arena, w->slot);
   wr_json_field_uint(j, "slot", w->slot);

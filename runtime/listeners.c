@@ -106,8 +106,8 @@ int wr_listener_bind(const char *address, bool is_shared, struct wr_error *error
   return -1;
 }
 
-// With SO_REUSEPORT a second weir of the same user could share the port unnoticed: the first socket is
-// bound without it, which fails when somebody is there, and only then made one of the group.
+// With SO_REUSEPORT a second weir of the same user could share the port unnoticed: the first socket
+// is bound without it, which fails when somebody is there, and only then made one of the group.
 static bool is_taken(const char *address, struct wr_error *error)
 {
   int probe = wr_listener_bind(address, false, error);

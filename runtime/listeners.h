@@ -1,6 +1,7 @@
 #pragma once
-/// Listening sockets: one per address and worker slot (SO_REUSEPORT), held by the master for ever, so that a
-/// connection that comes while its worker is being replaced waits in the queue instead of being refused.
+/// Listening sockets: one per address and worker slot (SO_REUSEPORT), held by the master for ever,
+/// so that a connection that comes while its worker is being replaced waits in the queue instead of
+/// being refused.
 
 #include "base/error.h"
 #include "base/list.h"
@@ -9,11 +10,11 @@
 
 struct wr_listener {
   struct wr_list link;
-  char *address;   ///< "127.0.0.1:8080", "[::1]:8080", "unix:/path"
-  uint32_t count;  ///< worker slots
-  bool is_wanted;  ///< by the generation that is being loaded
-  bool is_new;     ///< opened for it
-  int fds[];       ///< one for each slot
+  char *address;  ///< "127.0.0.1:8080", "[::1]:8080", "unix:/path"
+  uint32_t count; ///< worker slots
+  bool is_wanted; ///< by the generation that is being loaded
+  bool is_new;    ///< opened for it
+  int fds[];      ///< one for each slot
 };
 
 /// Binds and listens for `count` slots. NULL with a set error that names the address.

@@ -20,8 +20,8 @@
 #define TICK_NS (100 * WR_MS)
 #define SWEEP_NS (10 * WR_SECOND)
 #define WATCH_QUIET_NS (200 * WR_MS)
-#define KILL_AFTER_NS (2 * WR_SECOND)   // from being told to stop to being killed
-#define ADMIN_NS (500 * WR_MS)          // for the last answers of the admin listener
+#define KILL_AFTER_NS (2 * WR_SECOND) // from being told to stop to being killed
+#define ADMIN_NS (500 * WR_MS)        // for the last answers of the admin listener
 
 static struct wr_str nothing(void)
 {
@@ -136,8 +136,8 @@ static void check_heartbeats(struct wr_master *m, uint64_t now)
 {
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     struct wr_master_worker *w = &m->workers[i];
-    uint64_t beat = atomic_load_explicit(&wr_slot_of(&m->arena, i)->heartbeat_ns,
-                                         memory_order_relaxed);
+    uint64_t beat =
+        atomic_load_explicit(&wr_slot_of(&m->arena, i)->heartbeat_ns, memory_order_relaxed);
     if (w->pid <= 0 || w->live == 0 || beat < w->forked_ns) continue;
     if (now < beat || now - beat < m->settings->heartbeat_ns) continue;
     // A stopped process takes no signal but this one.
@@ -238,8 +238,10 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
   bool is_tcp = address[0] != '/' && strncmp(address, "unix:", 5) != 0;
   bool is_loopback = strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]", 5) == 0;
   if (is_tcp && !is_loopback) {
-    wr_error_set(error, WR_ERROR_INVALID, "the admin address %s is not a loopback one: use "
-                 "127.0.0.1:PORT, [::1]:PORT or a socket path", address);
+    wr_error_set(error, WR_ERROR_INVALID,
+                 "the admin address %s is not a loopback one: use "
+                 "127.0.0.1:PORT, [::1]:PORT or a socket path",
+                 address);
     return false;
   }
   int fd = wr_listener_bind(address, false, error);

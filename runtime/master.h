@@ -1,6 +1,6 @@
 #pragma once
-/// The master: holds listeners and arena, forks workers and replaces those that die, coordinates reloads,
-/// serves the admin socket. Starts no threads, runs no Lua, reads no client's byte.
+/// The master: holds listeners and arena, forks workers and replaces those that die, coordinates
+/// reloads, serves the admin socket. Starts no threads, runs no Lua, reads no client's byte.
 
 #include "admin/admin.h"
 #include "arena/slot.h"
@@ -21,11 +21,11 @@ struct wr_master_worker {
   uint32_t slot;
   pid_t pid; ///< 0: none
   struct wr_mailbox mailbox;
-  bool is_closing;         ///< its mailbox is being closed
-  bool is_aborted;         ///< its loop stood still; it was told to die
-  bool is_listening;       ///< it was given the listeners
-  uint64_t live;           ///< generation it serves, 0 before the first
-  uint64_t prepared;       ///< generation it holds ready
+  bool is_closing;   ///< its mailbox is being closed
+  bool is_aborted;   ///< its loop stood still; it was told to die
+  bool is_listening; ///< it was given the listeners
+  uint64_t live;     ///< generation it serves, 0 before the first
+  uint64_t prepared; ///< generation it holds ready
   uint64_t forked_ns;
   uint32_t quick_deaths; ///< in a row, soon after the fork: slows the next fork down
   struct wr_timer refork;
@@ -52,13 +52,13 @@ struct wr_reload {
   struct wr_list next;    ///< who asked meanwhile: one more reload serves them all
   bool is_wanted;         ///< one more reload, with or without callers
   uint64_t started_ns;
-  uint64_t number; ///< of the generation being loaded
+  uint64_t number;        ///< of the generation being loaded
   struct wr_trial *trial; ///< NULL: none
   struct wr_timer timer;
   struct wr_candidate_report report;
   bool has_report;
-  int bundle; ///< packed, -1: none
-  uint64_t counted[2]; ///< reloads that failed, that succeeded
+  int bundle;                       ///< packed, -1: none
+  uint64_t counted[2];              ///< reloads that failed, that succeeded
   char last[WR_SCRIPT_MESSAGE_MAX]; ///< what the last verdict said
 };
 
@@ -79,8 +79,8 @@ struct wr_master {
   struct wr_timer drain;
   struct wr_watch watch; ///< of the live bundle's folders, with --watch
   struct wr_reload reload;
-  int bundle;          ///< of the live generation, -1 before the first
-  uint64_t live;       ///< number of the live generation
+  int bundle;    ///< of the live generation, -1 before the first
+  uint64_t live; ///< number of the live generation
   uint64_t live_hash;
   uint32_t live_routes;
   uint64_t live_since_ns;

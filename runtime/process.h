@@ -4,10 +4,12 @@
 #include "candidate.h"
 #include "services.h"
 
-/// One worker per usable core (affinity and cgroup quota), drain 30 s, heartbeat 400 ms, level info.
+/// One worker per usable core (affinity and cgroup quota), drain 30 s, heartbeat 400 ms, level
+/// info.
 void wr_process_defaults(struct wr_settings *settings);
 
-/// Runs master and workers until told to stop. Returns the exit code; when it is not 0 `error` says why.
+/// Runs master and workers until told to stop. Returns the exit code; when it is not 0 `error` says
+/// why.
 int wr_process_run(const struct wr_settings *settings, struct wr_error *error);
 
 /// Loads the bundle in this process and reports; serves nothing. `inspect` (may be NULL) sees it.

@@ -104,7 +104,10 @@ static void finish(struct wr_master *m, bool ok, bool changed)
   wr_call_error_text(&r->report.error, r->last, sizeof(r->last));
   if (ok) r->last[0] = '\0';
   wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result",
-               !ok ? "failed" : changed ? "live" : "unchanged", NULL);
+               !ok       ? "failed"
+               : changed ? "live"
+                         : "unchanged",
+               NULL);
   log_verdict(m, ok, changed);
   if (changed && m->settings->watch) watch_files(m);
   tell_callers(m, ok, changed);
@@ -227,14 +230,13 @@ void wr_reload_on_failed(struct wr_master_worker *w, uint64_t number,
   fail(m);
 }
 
-// A worker holds one generation ready: one that still has to go live with the old one is asked for the
-// new one when it has, or a failure would leave it with neither.
+// A worker holds one generation ready: one that still has to go live with the old one is asked for
+// the new one when it has, or a failure would leave it with neither.
 static void ask_to_prepare(struct wr_master_worker *w)
 {
   struct wr_master *m = w->master;
   if (m->reload.stage != WR_RELOAD_PREPARE || w->live != m->live) return;
-  wr_fleet_send(w, WR_WORKER_PREPARE, m->reload.number, (struct wr_str){NULL, 0},
-                 m->reload.bundle);
+  wr_fleet_send(w, WR_WORKER_PREPARE, m->reload.number, (struct wr_str){NULL, 0}, m->reload.bundle);
 }
 
 void wr_reload_on_live(struct wr_master_worker *w, uint64_t number)
@@ -431,7 +433,8 @@ static void start(struct wr_master *m)
   wr_timer_start(&r->timer, WR_CANDIDATE_TIME_NS);
 }
 
-// Whoever asks while weir stops gets an answer too, and a reload that did not happen is not counted.
+// Whoever asks while weir stops gets an answer too, and a reload that did not happen is not
+// counted.
 static void refuse_next(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;

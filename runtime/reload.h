@@ -1,11 +1,12 @@
 #pragma once
-/// The reload coordinator: trial in a forked candidate, preparation in every worker, one commit for all.
+/// The reload coordinator: trial in a forked candidate, preparation in every worker, one commit for
+/// all.
 ///
 ///     idle -> trial -> prepare -> commit -> idle
 ///
-/// A failure before commit changes nothing: no worker has swapped, new listeners are closed again, the
-/// reason is told to every caller and logged. One reload at a time; those asked for meanwhile are served
-/// together by one more.
+/// A failure before commit changes nothing: no worker has swapped, new listeners are closed again,
+/// the reason is told to every caller and logged. One reload at a time; those asked for meanwhile
+/// are served together by one more.
 
 #include "master.h"
 

@@ -16,13 +16,13 @@ struct wr_settings {
   const char *file;  ///< main script
   const char *admin; ///< address of the admin listener
   uint32_t workers;
-  bool watch;                ///< reload when a file of the bundle changes
+  bool watch; ///< reload when a file of the bundle changes
   enum wr_log_level log_level;
-  const char *dns;           ///< name servers, NULL for the system's
-  const char *ca_file;       ///< trusted roots, NULL for the system's
-  uint64_t drain_ns;         ///< how long a stop waits for requests under way
-  uint64_t heartbeat_ns;     ///< a worker whose loop is silent for longer is replaced
-  size_t arena_bytes;        ///< 0: default
+  const char *dns;       ///< name servers, NULL for the system's
+  const char *ca_file;   ///< trusted roots, NULL for the system's
+  uint64_t drain_ns;     ///< how long a stop waits for requests under way
+  uint64_t heartbeat_ns; ///< a worker whose loop is silent for longer is replaced
+  size_t arena_bytes;    ///< 0: default
 };
 
 struct wr_services {
@@ -50,5 +50,6 @@ struct wr_services_owner {
 bool wr_services_init(struct wr_services *s, const struct wr_services_owner *owner,
                       struct wr_error *error);
 
-/// Closes everything; scripts must be gone. Logs the names of handles left open and returns their number.
+/// Closes everything; scripts must be gone. Logs the names of handles left open and returns their
+/// number.
 size_t wr_services_fini(struct wr_services *s);

@@ -3,8 +3,8 @@
 #include "arena/slot.h"
 #include "base/alloc.h"
 #include "base/check.h"
-#include "observe/log_access.h"
 #include "observe/events.h"
+#include "observe/log_access.h"
 #include "policy/serve.h"
 #include "script/watchdog.h"
 
@@ -262,7 +262,7 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   options.via = "weir";
   options.fin_is_gone = true;
   w->serve = (struct wr_serve){
-    .env = &w->services.env, .body_max = BODY_MAX, .on_access = on_access, .ctx = w};
+      .env = &w->services.env, .body_max = BODY_MAX, .on_access = on_access, .ctx = w};
   w->server = wr_server_new(l, &options, &wr_serve_hooks, &w->serve);
   w->mailbox.on_message = on_message;
   w->mailbox.on_hangup = on_hangup;

@@ -1,6 +1,6 @@
 #pragma once
-/// A worker: one process, one loop, one thread of work. Serves clients with the live generation and does
-/// what the master says through its mailbox.
+/// A worker: one process, one loop, one thread of work. Serves clients with the live generation and
+/// does what the master says through its mailbox.
 
 #include "loop/mailbox.h"
 #include "services.h"
@@ -25,6 +25,6 @@ struct wr_worker_failure {
   struct wr_script_error error;
 };
 
-/// Runs a worker until it is told to leave, or the master is gone. `fd` is its end of the mailbox. For a
-/// freshly forked child; returns the exit code.
+/// Runs a worker until it is told to leave, or the master is gone. `fd` is its end of the mailbox.
+/// For a freshly forked child; returns the exit code.
 int wr_worker_run(struct wr_arena *a, uint32_t slot, const struct wr_settings *settings, int fd);

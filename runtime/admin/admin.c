@@ -82,7 +82,8 @@ void wr_admin_reloaded(struct wr_admin_waiter *waiter, bool ok, struct wr_str js
 static bool is_loopback_host(struct wr_str host)
 {
   struct wr_str name = host;
-  if (name.len > 0 && name.ptr[0] == '[') return wr_str_eq(wr_str_split(&name, ']'), WR_STR("[::1"));
+  if (name.len > 0 && name.ptr[0] == '[')
+    return wr_str_eq(wr_str_split(&name, ']'), WR_STR("[::1"));
   name = wr_str_split(&name, ':');
   return wr_str_eq(name, WR_STR("localhost")) || wr_str_eq(name, WR_STR("127.0.0.1"));
 }
@@ -91,17 +92,17 @@ static const struct {
   const char *path;
   void (*get)(struct wr_admin *a, struct wr_exchange *x);
 } pages[] = {
-  {"/livez", get_livez},
-  {"/readyz", get_readyz},
-  {"/metrics", get_metrics},
-  {"/status", get_status},
+    {"/livez", get_livez},
+    {"/readyz", get_readyz},
+    {"/metrics", get_metrics},
+    {"/status", get_status},
 };
 
 static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
 {
   const struct wr_exchange_info *info = wr_exchange_info(x);
-  bool is_get = wr_str_eq(info->head->method, WR_STR("GET")) ||
-                wr_str_eq(info->head->method, WR_STR("HEAD"));
+  bool is_get =
+      wr_str_eq(info->head->method, WR_STR("GET")) || wr_str_eq(info->head->method, WR_STR("HEAD"));
   for (size_t i = 0; i < WR_COUNT(pages); i++) {
     if (!wr_str_eq(info->path, wr_str_of(pages[i].path))) continue;
     if (is_get) {

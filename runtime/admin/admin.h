@@ -1,16 +1,17 @@
 #pragma once
-/// The admin listener: health, metrics, status, reload. Runs in the master, never sees a client of the
-/// gateway.
+/// The admin listener: health, metrics, status, reload. Runs in the master, never sees a client of
+/// the gateway.
 ///
 ///     GET  /livez    200 while the loop turns
 ///     GET  /readyz   200 when every listener is up and a generation is live, else 503
 ///     GET  /metrics  Prometheus text format
 ///     GET  /status   JSON
-///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is not
+///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is
+///     not
 ///
-/// GET never changes anything. On a Unix socket the file's mode (0600) says who may; on TCP only loopback
-/// addresses are taken, and a request must name a loopback host (a page on the web could otherwise have a
-/// browser call us under its own name: DNS rebinding).
+/// GET never changes anything. On a Unix socket the file's mode (0600) says who may; on TCP only
+/// loopback addresses are taken, and a request must name a loopback host (a page on the web could
+/// otherwise have a browser call us under its own name: DNS rebinding).
 
 #include "base/json.h"
 #include "http/server.h"
@@ -43,7 +44,6 @@ void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx)
 
 /// Breaks off what wr_admin_close still waits for.
 void wr_admin_abort(struct wr_admin *a);
-
 
 /// Frees a closed listener.
 void wr_admin_free(struct wr_admin *a);

@@ -17,10 +17,10 @@ struct wr_log {
   enum wr_log_level level;
   uint64_t (*wall_ns)(void); ///< stamps; given by the loop, which alone reads clocks
   int worker;                ///< slot of this worker, -1 in the master
-  uint64_t dropped;          ///< lines lost because the reader is slow; who counts them sets it to 0
-  struct wr_buf pending;     ///< private
-  struct wr_buf line;        ///< private
-  struct wr_json json;       ///< private
+  uint64_t dropped;      ///< lines lost because the reader is slow; who counts them sets it to 0
+  struct wr_buf pending; ///< private
+  struct wr_buf line;    ///< private
+  struct wr_json json;   ///< private
 };
 
 /// Writes to `fd`, which stays the caller's, what is at least as grave as `level`.

@@ -12,8 +12,8 @@ static bool read_duration(struct wr_options *o, const char *name, uint64_t *out)
 {
   const char *text = wr_options_get(o, name);
   if (text == NULL || wr_duration_parse(wr_str_of(text), out)) return true;
-  o->exit_code = wr_options_refuse(o, "--%s is '%s'; it must be a duration like \"250ms\" or \"30s\"",
-                                   name, text);
+  o->exit_code = wr_options_refuse(
+      o, "--%s is '%s'; it must be a duration like \"250ms\" or \"30s\"", name, text);
   return false;
 }
 
@@ -21,8 +21,8 @@ static bool read_level(struct wr_options *o, enum wr_log_level *out)
 {
   const char *text = wr_options_get(o, "log-level");
   if (text == NULL || wr_log_level_find(wr_str_of(text), out)) return true;
-  o->exit_code = wr_options_refuse(o, "--log-level is '%s'; it must be debug, info, warn or error",
-                                   text);
+  o->exit_code =
+      wr_options_refuse(o, "--log-level is '%s'; it must be debug, info, warn or error", text);
   return false;
 }
 

@@ -18,11 +18,12 @@ struct wr_server_options {
   struct wr_parser_limits limits;
   const char *via;         ///< pseudonym in Via, and the loop guard's mark; NULL adds none
   const char *server_name; ///< Server field of responses made here; NULL adds none
-  /// A client that sends FIN while its request is worked on has left: on_gone (cancelled). FIN is all that a
-  /// closed socket sends, so a client that gave up cannot be told from one that only ends its half; those
-  /// are few. Requests that it pipelined are still answered up to the last. False: it gets its answer.
+  /// A client that sends FIN while its request is worked on has left: on_gone (cancelled). FIN is
+  /// all that a closed socket sends, so a client that gave up cannot be told from one that only
+  /// ends its half; those are few. Requests that it pipelined are still answered up to the last.
+  /// False: it gets its answer.
   bool fin_is_gone;
-  bool is_admin;           ///< no Via, no forwarding fields, no request ids
+  bool is_admin; ///< no Via, no forwarding fields, no request ids
 };
 
 extern const struct wr_server_options wr_server_options_default;

@@ -1,9 +1,10 @@
 #pragma once
 /// Debounced watching of folders.
 ///
-/// Folders and not files: editors replace a file by renaming another over it, and Kubernetes swaps a
-/// symbolic link above it; a watch on the file itself goes deaf then. One call comes after changes have
-/// been quiet for `quiet_ns`. It says that something changed, not what: compare contents. One loop's own.
+/// Folders and not files: editors replace a file by renaming another over it, and Kubernetes swaps
+/// a symbolic link above it; a watch on the file itself goes deaf then. One call comes after
+/// changes have been quiet for `quiet_ns`. It says that something changed, not what: compare
+/// contents. One loop's own.
 
 #include "loop/timer.h"
 
@@ -12,11 +13,11 @@ enum { WR_WATCH_FOLDERS_MAX = 64 };
 struct wr_watch_folder;
 
 struct wr_watch {
-  struct wr_loop *loop;      // private
-  struct wr_timer quiet;     // private
-  uint64_t quiet_ns;         // private
+  struct wr_loop *loop;                                  // private
+  struct wr_timer quiet;                                 // private
+  uint64_t quiet_ns;                                     // private
   struct wr_watch_folder *folders[WR_WATCH_FOLDERS_MAX]; // private
-  size_t count;              ///< read-only
+  size_t count;                                          ///< read-only
   void (*on_change)(struct wr_watch *w);
 };
 
@@ -24,9 +25,10 @@ struct wr_watch {
 void wr_watch_init(struct wr_watch *w, struct wr_loop *l, uint64_t quiet_ns,
                    void (*on_change)(struct wr_watch *w));
 
-/// Also watches `folder`; nothing happens when it is watched already. False when it cannot be, or past
-/// WR_WATCH_FOLDERS_MAX.
+/// Also watches `folder`; nothing happens when it is watched already. False when it cannot be, or
+/// past WR_WATCH_FOLDERS_MAX.
 bool wr_watch_add(struct wr_watch *w, const char *folder);
 
-/// Watches nothing any more; handles close by themselves, the memory of `w` is the caller's at once.
+/// Watches nothing any more; handles close by themselves, the memory of `w` is the caller's at
+/// once.
 void wr_watch_clear(struct wr_watch *w);

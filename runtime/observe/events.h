@@ -8,7 +8,7 @@
 void wr_events_breaker(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
                        const struct wr_breaker_event *event);
 
-/// Gauges and counters of this worker: connections, refused requests, loop lag, Lua memory. A few times a
-/// second; `last` is what was counted before and is brought up to date.
+/// Gauges and counters of this worker: connections, refused requests, loop lag, Lua memory. A few
+/// times a second; `last` is what was counted before and is brought up to date.
 void wr_events_sample(struct wr_script_env *env, const struct wr_server *server,
                       const struct wr_serve *serve, struct wr_server_stats *last);

@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-// Query values often carry secrets; the path alone says what was asked (research/ecosystem.md §3.2).
+// Query values often carry secrets; the path alone says what was asked (research/ecosystem.md
+// §3.2).
 static void put_request(struct wr_json *j, const struct wr_serving *s,
                         const struct wr_exchange_info *info)
 {

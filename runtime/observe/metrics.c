@@ -68,8 +68,8 @@ static bool put_series(struct wr_buf *out, const struct wr_arena *a)
     const struct wr_family *f = view.family;
     if (f != last) ok = put_header(out, f->name, f->help, types[f->type]);
     last = f;
-    ok = ok && (f->type == WR_SERIES_HISTOGRAM ? put_histogram(out, a, &view)
-                                               : put_value(out, a, &view));
+    ok = ok &&
+         (f->type == WR_SERIES_HISTOGRAM ? put_histogram(out, a, &view) : put_value(out, a, &view));
   }
   return ok;
 }
@@ -114,14 +114,14 @@ static bool breaker_calls(union state *s, uint64_t now_ns, int part, struct row 
   (void)now_ns;
   const struct wr_breaker_counters *c = &s->breaker.counters;
   const struct row rows[] = {
-    {"successful", (double)c->successful},
-    {"failed", (double)c->failed},
-    {"slow", (double)c->slow},
-    {"ignored", (double)c->ignored},
-    {"cancelled", (double)c->cancelled},
-    {"stale", (double)c->stale},
-    {"not_permitted", (double)c->not_permitted},
-    {"shadow_not_permitted", (double)c->shadow_not_permitted},
+      {"successful", (double)c->successful},
+      {"failed", (double)c->failed},
+      {"slow", (double)c->slow},
+      {"ignored", (double)c->ignored},
+      {"cancelled", (double)c->cancelled},
+      {"stale", (double)c->stale},
+      {"not_permitted", (double)c->not_permitted},
+      {"shadow_not_permitted", (double)c->shadow_not_permitted},
   };
   if (part >= (int)WR_COUNT(rows)) return false;
   *out = rows[part];
@@ -172,13 +172,13 @@ static bool bulkhead_calls(union state *s, uint64_t now_ns, int part, struct row
   (void)now_ns;
   const struct wr_bulkhead_counters *c = &s->bulkhead.counters;
   const struct row rows[] = {
-    {"admitted", (double)c->admitted},
-    {"queued", (double)c->queued},
-    {"refused_full", (double)c->refused_full},
-    {"refused_queue_full", (double)c->refused_queue_full},
-    {"expired", (double)c->expired},
-    {"cancelled", (double)c->left},
-    {"shadow_refused", (double)c->shadow_refused},
+      {"admitted", (double)c->admitted},
+      {"queued", (double)c->queued},
+      {"refused_full", (double)c->refused_full},
+      {"refused_queue_full", (double)c->refused_queue_full},
+      {"expired", (double)c->expired},
+      {"cancelled", (double)c->left},
+      {"shadow_refused", (double)c->shadow_refused},
   };
   if (part >= (int)WR_COUNT(rows)) return false;
   *out = rows[part];
@@ -205,16 +205,16 @@ static const struct {
   const char *label;
   row_fn read;
 } tables[] = {
-  {WR_METRIC_BREAKER_STATE, WR_KIND_BREAKER, "state", breaker_state},
-  {WR_METRIC_BREAKER_CALLS, WR_KIND_BREAKER, "kind", breaker_calls},
-  {WR_METRIC_BREAKER_FAILURE_RATIO, WR_KIND_BREAKER, NULL, breaker_failures},
-  {WR_METRIC_BREAKER_SLOW_RATIO, WR_KIND_BREAKER, NULL, breaker_slow},
-  {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
-  {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
-  {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
-  {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
-  {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
-  {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+    {WR_METRIC_BREAKER_STATE, WR_KIND_BREAKER, "state", breaker_state},
+    {WR_METRIC_BREAKER_CALLS, WR_KIND_BREAKER, "kind", breaker_calls},
+    {WR_METRIC_BREAKER_FAILURE_RATIO, WR_KIND_BREAKER, NULL, breaker_failures},
+    {WR_METRIC_BREAKER_SLOW_RATIO, WR_KIND_BREAKER, NULL, breaker_slow},
+    {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
+    {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
+    {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
+    {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
+    {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
+    {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
 };
 
 static const struct {

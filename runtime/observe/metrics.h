@@ -1,8 +1,9 @@
 #pragma once
 /// The Prometheus text format (version 0.0.4) of everything weir counts.
 ///
-/// Merges the workers' columns and reads the primitives themselves, so that a breaker that nobody calls is
-/// there too, closed, with zeros. Any process of the arena; the master does it for the admin listener.
+/// Merges the workers' columns and reads the primitives themselves, so that a breaker that nobody
+/// calls is there too, closed, with zeros. Any process of the arena; the master does it for the
+/// admin listener.
 
 #include "arena/registry.h"
 #include "base/buf.h"

@@ -102,8 +102,7 @@ static void on_job_timer(struct wr_timer *timer)
 static void start_job(struct wr_job *job)
 {
   struct wr_script *script = job->generation->script;
-  struct wr_handler handler = {
-    .fn_ref = job->declared->fn_ref, .on_end = on_job_end, .ctx = job};
+  struct wr_handler handler = {.fn_ref = job->declared->fn_ref, .on_end = on_job_end, .ctx = job};
   struct wr_error error;
   job->started_ns = wr_loop_now(script->env->loop);
   job->task = wr_handler_new(script, &handler, &error);

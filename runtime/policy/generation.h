@@ -1,10 +1,11 @@
 #pragma once
 /// One loaded bundle in one worker: scripts, routes, and who still needs them.
 ///
-/// Immutable after load. A request takes a reference when its head is complete and keeps its generation to
-/// the end of its after-response work; the state that policies name belongs to the registry, the activity
-/// (timers, tasks, jobs) to the generation. Life: load (prepared) -> go live -> retire (draining) -> free
-/// at the last reference, or cut at the drain limit. One worker's loop.
+/// Immutable after load. A request takes a reference when its head is complete and keeps its
+/// generation to the end of its after-response work; the state that policies name belongs to the
+/// registry, the activity (timers, tasks, jobs) to the generation. Life: load (prepared) -> go live
+/// -> retire (draining) -> free at the last reference, or cut at the drain limit. One worker's
+/// loop.
 
 #include "loop/timer.h"
 #include "policy/route.h"
@@ -50,8 +51,8 @@ struct wr_generation_error {
   struct wr_script_error script;
 };
 
-/// Loads `source` (taken over, also on failure) in a fresh VM and checks what it declares. NULL with
-/// `error` filled.
+/// Loads `source` (taken over, also on failure) in a fresh VM and checks what it declares. NULL
+/// with `error` filled.
 struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t number,
                                          struct wr_source *source,
                                          struct wr_generation_error *error);
@@ -59,7 +60,8 @@ struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t num
 /// Goes live: reconciles the kept state with what was declared and starts the jobs.
 void wr_generation_start(struct wr_generation *g);
 
-/// No new requests come: ends the jobs; what weir.spawn started goes on until it is done or cut. `on_idle` follows, at the end of this turn at the earliest.
+/// No new requests come: ends the jobs; what weir.spawn started goes on until it is done or cut.
+/// `on_idle` follows, at the end of this turn at the earliest.
 void wr_generation_retire(struct wr_generation *g);
 
 /// Somebody needs it: a request, until it lets go.

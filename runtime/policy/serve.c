@@ -195,8 +195,12 @@ static bool read_timeout(struct wr_str text, uint64_t unit_ns, uint64_t *out)
   static const struct {
     char name;
     uint64_t ns;
-  } units[] = {{'H', 3600 * WR_SECOND}, {'M', 60 * WR_SECOND}, {'S', WR_SECOND},
-               {'m', WR_MS},            {'u', 1000},           {'n', 1}};
+  } units[] = {{'H', 3600 * WR_SECOND},
+               {'M', 60 * WR_SECOND},
+               {'S', WR_SECOND},
+               {'m', WR_MS},
+               {'u', 1000},
+               {'n', 1}};
   uint64_t value = 0;
   size_t at = 0;
   for (; at < text.len && at < 9 && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++) {
@@ -235,9 +239,9 @@ static void run_handler(struct wr_serving *s, const struct wr_route_found *found
   const struct wr_head *head = s->request.info->head;
   if (s->request.body_limit > 0 && head->content_length > s->request.body_limit) {
     struct wr_error error;
-    wr_error_set(&error, WR_ERROR_TOO_LARGE, "the request body is %llu bytes; this route takes %llu",
-                 (unsigned long long)head->content_length,
-                 (unsigned long long)s->request.body_limit);
+    wr_error_set(
+        &error, WR_ERROR_TOO_LARGE, "the request body is %llu bytes; this route takes %llu",
+        (unsigned long long)head->content_length, (unsigned long long)s->request.body_limit);
     answer_error(s, &error);
     return;
   }

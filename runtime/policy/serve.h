@@ -2,9 +2,9 @@
 /// Serving: takes requests from the HTTP server, finds their route in the live generation, runs the
 /// handler as a task, and turns what it returns into a response.
 ///
-/// One per worker. Handlers run in the generation that was live when the head was complete. As soon as a
-/// response body flows, the request lets go of its generation: bytes go on in C whatever becomes of the
-/// scripts. One worker's loop.
+/// One per worker. Handlers run in the generation that was live when the head was complete. As soon
+/// as a response body flows, the request lets go of its generation: bytes go on in C whatever
+/// becomes of the scripts. One worker's loop.
 
 #include "http/server.h"
 #include "policy/generation.h"

@@ -1,10 +1,10 @@
 #pragma once
 /// The files of a bundle: a main script and the modules it requires, each read once.
 ///
-/// The candidate process reads them from disk as the scripts ask (`is_reading`); what it read is packed
-/// into a sealed memfd and is from then on all that any worker sees, so every worker of a generation runs
-/// the same bytes. Which files there are is known only by running the scripts, hence the reading there and
-/// not in the master. Paths are relative to the main script's folder.
+/// The candidate process reads them from disk as the scripts ask (`is_reading`); what it read is
+/// packed into a sealed memfd and is from then on all that any worker sees, so every worker of a
+/// generation runs the same bytes. Which files there are is known only by running the scripts,
+/// hence the reading there and not in the master. Paths are relative to the main script's folder.
 /// Limits: WR_SOURCE_FILES_MAX files, WR_SOURCE_FILE_MAX bytes each, WR_SOURCE_BYTES_MAX together.
 
 #include "base/error.h"
@@ -23,7 +23,7 @@ struct wr_source_file {
 };
 
 struct wr_source {
-  char *root; ///< folder of the main script
+  char *root;                   ///< folder of the main script
   struct wr_source_file *files; ///< files[0] is the main script
   size_t count;
   size_t bytes;
@@ -36,8 +36,8 @@ struct wr_source *wr_source_open(const char *path, struct wr_error *error);
 /// Frees it; NULL is fine.
 void wr_source_free(struct wr_source *s);
 
-/// Finds module `name` ("a.b" is a/b.lua or a/b/init.lua); matches wr_script_find_fn with the source as
-/// ctx. Path and text stay valid as long as the source.
+/// Finds module `name` ("a.b" is a/b.lua or a/b/init.lua); matches wr_script_find_fn with the
+/// source as ctx. Path and text stay valid as long as the source.
 bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struct wr_str *text);
 
 /// Folder of file number `i`, to be freed by the caller.

@@ -1,12 +1,12 @@
 #include "script/bind.h"
 
 #include "arena/cache.h"
+#include "base/check.h"
 #include "script/bind_declare.h"
 #include "script/bind_error.h"
 #include "script/bind_response.h"
 #include "script/meter.h"
 #include "script/table.h"
-#include "base/check.h"
 
 #include <lauxlib.h>
 
@@ -201,12 +201,12 @@ static int l_cache_delete(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-  {"cache", l_cache},
-  {"cache_set", l_cache_set},
-  {"cache_set_response", l_cache_set_response},
-  {"cache_get", l_cache_get},
-  {"cache_delete", l_cache_delete},
-  {NULL, NULL},
+    {"cache", l_cache},
+    {"cache_set", l_cache_set},
+    {"cache_set_response", l_cache_set_response},
+    {"cache_get", l_cache_get},
+    {"cache_delete", l_cache_delete},
+    {NULL, NULL},
 };
 
 int wr_bind_cache(lua_State *L)

@@ -40,8 +40,8 @@ int wr_bind_declare_entry(lua_State *L, enum wr_kind kind, const void *config, s
   struct wr_str name;
   name.ptr = luaL_checklstring(L, 1, &name.len);
   struct wr_error error;
-  struct wr_entry *entry = wr_registry_declare(s->env->registry, kind, name, config,
-                                               wr_loop_now(s->env->loop), &error);
+  struct wr_entry *entry =
+      wr_registry_declare(s->env->registry, kind, name, config, wr_loop_now(s->env->loop), &error);
   if (entry == NULL) return fail(L, error.message);
   struct wr_entry_declared *d = find_declared(s, entry);
   if (d == NULL) {
@@ -143,9 +143,8 @@ static int l_is_loading(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-  {"listen", l_listen}, {"route", l_route}, {"job", l_job}, {"is_loading", l_is_loading},
-  {"where", l_where},
-  {NULL, NULL},
+    {"listen", l_listen},         {"route", l_route}, {"job", l_job},
+    {"is_loading", l_is_loading}, {"where", l_where}, {NULL, NULL},
 };
 
 int wr_bind_declare(lua_State *L)

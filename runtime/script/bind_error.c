@@ -83,9 +83,7 @@ bool wr_bind_error_read(lua_State *L, int index, struct wr_error *error)
   if (index < 0) index = lua_gettop(L) + 1 + index;
   switch (lua_type(L, index)) {
   case LUA_TNIL:
-  case LUA_TNONE:
-    *error = (struct wr_error){0};
-    return false;
+  case LUA_TNONE: *error = (struct wr_error){0}; return false;
   case LUA_TTABLE: read_table(L, index, error); return true;
   case LUA_TSTRING: wr_error_set(error, WR_ERROR_SCRIPT, "%s", lua_tostring(L, index)); return true;
   default:

@@ -13,8 +13,8 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-// Handles in Lua are light pointers to registry entries: the generation holds every entry it declared,
-// and only the library ever sees them.
+// Handles in Lua are light pointers to registry entries: the generation holds every entry it
+// declared, and only the library ever sees them.
 static struct wr_entry *check_entry(lua_State *L, int index)
 {
   luaL_checktype(L, index, LUA_TLIGHTUSERDATA);
@@ -193,8 +193,7 @@ static int l_bulkhead_enter(lua_State *L)
   t->wait_entry = entry;
   t->wait_since_ns = wr_loop_now(env->loop);
   wr_list_push(&t->script->waiting, &t->waiting);
-  t->wait = (struct wr_op){
-    .name = "bulkhead queue", .cancel = cancel_wait, .expire = expire_wait};
+  t->wait = (struct wr_op){.name = "bulkhead queue", .cancel = cancel_wait, .expire = expire_wait};
   return wr_task_suspend(L, &t->wait, wait_limit(t, id));
 }
 
@@ -257,13 +256,13 @@ static int l_leave(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-  {"breaker", l_breaker},
-  {"bulkhead", l_bulkhead},
-  {"budget", l_budget},
-  {"breaker_enter", l_breaker_enter},
-  {"bulkhead_enter", l_bulkhead_enter},
-  {"leave", l_leave},
-  {NULL, NULL},
+    {"breaker", l_breaker},
+    {"bulkhead", l_bulkhead},
+    {"budget", l_budget},
+    {"breaker_enter", l_breaker_enter},
+    {"bulkhead_enter", l_bulkhead_enter},
+    {"leave", l_leave},
+    {NULL, NULL},
 };
 
 int wr_bind_guard(lua_State *L)

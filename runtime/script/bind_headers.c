@@ -52,8 +52,10 @@ static void check_field(lua_State *L, struct wr_str name, struct wr_str value)
                name.ptr);
   }
   if (!wr_headers_is_value(value)) {
-    luaL_error(L, "the value of header '%s' holds a line break, a control character, or white space "
-                  "at an end", name.ptr);
+    luaL_error(L,
+               "the value of header '%s' holds a line break, a control character, or white space "
+               "at an end",
+               name.ptr);
   }
 }
 
@@ -171,8 +173,9 @@ void wr_bind_headers_read(lua_State *L, int index, struct wr_headers *h)
 }
 
 static const luaL_Reg methods[] = {
-  {"get", l_headers_get}, {"all", l_headers_all}, {"set", l_headers_set},   {"add", l_headers_add},
-  {"del", l_headers_del}, {"iter", l_headers_iter}, {NULL, NULL},
+    {"get", l_headers_get}, {"all", l_headers_all}, {"set", l_headers_set},
+    {"add", l_headers_add}, {"del", l_headers_del}, {"iter", l_headers_iter},
+    {NULL, NULL},
 };
 
 int wr_bind_headers(lua_State *L)

@@ -179,16 +179,16 @@ static int l_env(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-  {"metric", l_metric},
-  {"metric_series", l_metric_series},
-  {"metric_add", l_metric_add},
-  {"metric_set", l_metric_set},
-  {"metric_observe", l_metric_observe},
-  {"rung", l_rung},
-  {"current_route", l_current_route},
-  {"log", l_log},
-  {"env", l_env},
-  {NULL, NULL},
+    {"metric", l_metric},
+    {"metric_series", l_metric_series},
+    {"metric_add", l_metric_add},
+    {"metric_set", l_metric_set},
+    {"metric_observe", l_metric_observe},
+    {"rung", l_rung},
+    {"current_route", l_current_route},
+    {"log", l_log},
+    {"env", l_env},
+    {NULL, NULL},
 };
 
 int wr_bind_observe(lua_State *L)

@@ -215,9 +215,9 @@ static const struct {
   const char *name;
   enum field field;
 } fields[] = {
-  {"method", METHOD}, {"path", PATH},     {"target", TARGET}, {"host", HOST},
-  {"scheme", SCHEME}, {"client", CLIENT}, {"id", ID},         {"route", ROUTE},
-  {"headers", HEADERS}, {"params", PARAMS}, {"query", QUERY},
+    {"method", METHOD},   {"path", PATH},     {"target", TARGET}, {"host", HOST},
+    {"scheme", SCHEME},   {"client", CLIENT}, {"id", ID},         {"route", ROUTE},
+    {"headers", HEADERS}, {"params", PARAMS}, {"query", QUERY},
 };
 
 int wr_bind_request(lua_State *L)

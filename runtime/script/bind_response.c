@@ -203,11 +203,11 @@ static int l_response_drop(lua_State *L)
 static const luaL_Reg methods[] = {{"text", l_response_text}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-  {"response", l_response},
-  {"is_response", l_is_response},
-  {"response_degrade", l_response_degrade},
-  {"response_drop", l_response_drop},
-  {NULL, NULL},
+    {"response", l_response},
+    {"is_response", l_is_response},
+    {"response_degrade", l_response_degrade},
+    {"response_drop", l_response_drop},
+    {NULL, NULL},
 };
 
 int wr_bind_response(lua_State *L)

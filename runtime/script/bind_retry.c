@@ -142,8 +142,7 @@ static struct wr_retry_decision decide(struct wr_task *t, struct retry *retry,
                                        struct wr_backoff *backoff)
 {
   struct wr_script_env *env = t->script->env;
-  struct wr_retry_decision d =
-      wr_retry_decide(&retry->config, input, backoff, NULL, env->rng);
+  struct wr_retry_decision d = wr_retry_decide(&retry->config, input, backoff, NULL, env->rng);
   if (d.retry && retry->budget &&
       !wr_guard_budget_withdraw(env->guard, retry->budget, input->now_ns)) {
     d.retry = false;
@@ -152,7 +151,8 @@ static struct wr_retry_decision decide(struct wr_task *t, struct retry *retry,
   return d;
 }
 
-static void count(struct wr_script_env *env, const struct retry *retry, uint32_t attempt, bool failed)
+static void count(struct wr_script_env *env, const struct retry *retry, uint32_t attempt,
+                  bool failed)
 {
   const char *kind = failed ? (attempt > 1 ? "failed_with_retry" : "failed_without_retry")
                             : (attempt > 1 ? "successful_with_retry" : "successful_without_retry");
@@ -191,7 +191,10 @@ static int l_retry_decide(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-  {"retry", l_retry}, {"retry_begin", l_retry_begin}, {"retry_decide", l_retry_decide}, {NULL, NULL},
+    {"retry", l_retry},
+    {"retry_begin", l_retry_begin},
+    {"retry_decide", l_retry_decide},
+    {NULL, NULL},
 };
 
 int wr_bind_retry(lua_State *L)

@@ -66,7 +66,8 @@ static void on_background_end(struct wr_task *t, enum wr_task_end end, int value
   if (--s->background == 0 && s->on_quiet) s->on_quiet(s->on_quiet_ctx);
 }
 
-// core.spawn(fn, …): runs fn at the end of this turn as a task of its own, not bound to the caller's end.
+// core.spawn(fn, …): runs fn at the end of this turn as a task of its own, not bound to the
+// caller's end.
 static int l_spawn(lua_State *L)
 {
   struct wr_script *s = wr_script_of(L);
@@ -229,9 +230,8 @@ static int start_group(lua_State *L, const char *name, bool is_race)
   struct wr_task *parent = wr_task_require(L, name);
   luaL_checktype(L, 1, LUA_TTABLE);
   struct group *g = wr_alloc(sizeof(*g));
-  *g = (struct group){.op = {.name = name, .cancel = cancel_group},
-                      .script = parent->script,
-                      .is_race = is_race};
+  *g = (struct group){
+      .op = {.name = name, .cancel = cancel_group}, .script = parent->script, .is_race = is_race};
   lua_newtable(L);
   g->results_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   struct wr_error error = {0};
@@ -267,9 +267,15 @@ static int l_all(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-  {"sleep", l_sleep}, {"now", l_now},   {"time", l_time}, {"deadline_enter", l_deadline_enter},
-  {"remaining", l_remaining}, {"spawn", l_spawn}, {"race", l_race}, {"all", l_all},
-  {NULL, NULL},
+    {"sleep", l_sleep},
+    {"now", l_now},
+    {"time", l_time},
+    {"deadline_enter", l_deadline_enter},
+    {"remaining", l_remaining},
+    {"spawn", l_spawn},
+    {"race", l_race},
+    {"all", l_all},
+    {NULL, NULL},
 };
 
 int wr_bind_task(lua_State *L)

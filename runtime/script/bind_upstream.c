@@ -13,9 +13,9 @@
 static const char TYPE[] = "weir.Upstream";
 
 enum {
-  REPLAY_MAX = 64 * 1024,            // a request body up to this is kept, so that it can be sent again
-  STREAM_HELD_MAX = 1024 * 1024,     // response body held while nobody takes it
-  WHOLE_MAX = 8 * 1024 * 1024,       // default bound of a buffered response body
+  REPLAY_MAX = 64 * 1024,        // a request body up to this is kept, so that it can be sent again
+  STREAM_HELD_MAX = 1024 * 1024, // response body held while nobody takes it
+  WHOLE_MAX = 8 * 1024 * 1024,   // default bound of a buffered response body
 };
 
 static struct wr_upstream *check_upstream(lua_State *L, int index)
@@ -78,8 +78,8 @@ static int l_upstream(lua_State *L)
   return 1;
 }
 
-// core.upstream_mark(upstream, index, is_healthy): the verdict of a health check. The metric's series is
-// there from the first verdict on.
+// core.upstream_mark(upstream, index, is_healthy): the verdict of a health check. The metric's
+// series is there from the first verdict on.
 static int l_upstream_mark(lua_State *L)
 {
   struct wr_upstream *u = check_upstream(L, 1);
@@ -127,8 +127,10 @@ static struct wr_str check_target(lua_State *L, int index, struct wr_str otherwi
     ok = c > 0x20 && c < 0x7f && c != '#';
   }
   if (!ok) {
-    luaL_error(L, "path '%s' cannot be sent: it starts with '/' and holds visible ASCII without '#'; "
-                  "escape the rest with weir.escape", path);
+    luaL_error(L,
+               "path '%s' cannot be sent: it starts with '/' and holds visible ASCII without '#'; "
+               "escape the rest with weir.escape",
+               path);
   }
   return target;
 }
@@ -158,8 +160,10 @@ static int l_upstream_forward(lua_State *L)
                            .body_max = STREAM_HELD_MAX};
   if (wr_request_has_body(q) && q->body_state == WR_REQUEST_FORWARDED) {
     struct wr_error error;
-    wr_error_set(&error, WR_ERROR_CLOSED, "the request body is larger than %d bytes and was sent "
-                 "already: it cannot be sent again", REPLAY_MAX);
+    wr_error_set(&error, WR_ERROR_CLOSED,
+                 "the request body is larger than %d bytes and was sent "
+                 "already: it cannot be sent again",
+                 REPLAY_MAX);
     return wr_bind_error_fail(L, &error);
   }
   if (q->body_state == WR_REQUEST_BROKEN) return wr_bind_error_fail(L, &q->gone);
@@ -168,8 +172,8 @@ static int l_upstream_forward(lua_State *L)
   return start(L, t, &fetch, limit);
 }
 
-// core.request_replayable(request) -> true when its body is to be read whole before it is sent: it is
-// small enough to keep and still unread, or somebody reads it whole already
+// core.request_replayable(request) -> true when its body is to be read whole before it is sent: it
+// is small enough to keep and still unread, or somebody reads it whole already
 static int l_request_replayable(lua_State *L)
 {
   struct wr_request *q = wr_bind_request_check(L, 1);
@@ -258,7 +262,8 @@ static int l_http_request(lua_State *L)
                  url.ptr ? url.ptr : "", reason ? reason : "it is missing");
     return wr_bind_error_fail(L, &error);
   }
-  size_t len = uri.query.ptr ? (size_t)(uri.query.ptr + uri.query.len - uri.path.ptr) : uri.path.len;
+  size_t len =
+      uri.query.ptr ? (size_t)(uri.query.ptr + uri.query.len - uri.path.ptr) : uri.path.len;
   struct wr_fetch fetch = {.uri = &uri, .target = {uri.path.ptr, len}};
   // "http://host?q" has a query and no path of its own in the text.
   if (uri.query.ptr && (uri.query.ptr < uri.path.ptr || uri.path.len == 0)) {
@@ -283,14 +288,14 @@ static int l_escape(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-  {"upstream", l_upstream},
-  {"upstream_forward", l_upstream_forward},
-  {"upstream_mark", l_upstream_mark},
-  {"upstream_request", l_upstream_request},
-  {"request_replayable", l_request_replayable},
-  {"http_request", l_http_request},
-  {"escape", l_escape},
-  {NULL, NULL},
+    {"upstream", l_upstream},
+    {"upstream_forward", l_upstream_forward},
+    {"upstream_mark", l_upstream_mark},
+    {"upstream_request", l_upstream_request},
+    {"request_replayable", l_request_replayable},
+    {"http_request", l_http_request},
+    {"escape", l_escape},
+    {NULL, NULL},
 };
 
 int wr_bind_upstream(lua_State *L)

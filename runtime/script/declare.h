@@ -1,8 +1,8 @@
 #pragma once
 /// What a bundle declares while it loads: listeners, routes, named state, background work.
 ///
-/// Filled by bindings at load, read-only afterwards; policy/ turns it into a generation. Belongs to its
-/// script. Strings are owned by the list.
+/// Filled by bindings at load, read-only afterwards; policy/ turns it into a generation. Belongs to
+/// its script. Strings are owned by the list.
 
 #include "base/duration.h"
 #include "base/list.h"

@@ -202,8 +202,8 @@ static enum wr_guard_admission refuse_bulkhead(const struct wr_entry *entry,
 }
 
 enum wr_guard_admission wr_guard_bulkhead_enter(struct wr_guard *g, struct wr_entry *entry,
-                                                uint64_t now_ns, uint64_t until_ns,
-                                                uint64_t *out, struct wr_error *refusal)
+                                                uint64_t now_ns, uint64_t until_ns, uint64_t *out,
+                                                struct wr_error *refusal)
 {
   WR_CHECK(entry->kind == WR_KIND_BULKHEAD);
   struct wr_row *row = begin(g, entry, now_ns, refusal);

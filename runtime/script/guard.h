@@ -2,12 +2,12 @@
 /// One process's door to the shared primitives: takes the entry's lock, asks the primitive, writes
 /// the ledger row that makes the admission known to all.
 ///
-/// An admission (or a place in a queue) has an id, never 0: settle it exactly once with `wr_guard_leave`; an id that is over is
-/// refused everywhere and changes nothing. A process killed at any instruction leaks nothing: rows
-/// are the truth, a lock whose holder died makes the next taker recount them, and the master
-/// settles the rows of the dead worker. Callbacks run outside of all locks, never inside enter or
-/// leave of another guard. One loop's own; the shared side is safe from all processes. Limits:
-/// ledger_rows admissions per worker; beyond, calls are refused.
+/// An admission (or a place in a queue) has an id, never 0: settle it exactly once with
+/// `wr_guard_leave`; an id that is over is refused everywhere and changes nothing. A process killed
+/// at any instruction leaks nothing: rows are the truth, a lock whose holder died makes the next
+/// taker recount them, and the master settles the rows of the dead worker. Callbacks run outside of
+/// all locks, never inside enter or leave of another guard. One loop's own; the shared side is safe
+/// from all processes. Limits: ledger_rows admissions per worker; beyond, calls are refused.
 
 #include "arena/ledger.h"
 #include "arena/registry.h"
@@ -56,8 +56,8 @@ bool wr_guard_breaker_enter(struct wr_guard *g, struct wr_entry *entry, uint64_t
 /// the bulkhead lets it). QUEUED: `on_grant` will tell, unless `wr_guard_cancel_wait` comes first;
 /// the caller's timer must call that at `wr_guard_wait_until`.
 enum wr_guard_admission wr_guard_bulkhead_enter(struct wr_guard *g, struct wr_entry *entry,
-                                                uint64_t now_ns, uint64_t until_ns,
-                                                uint64_t *out, struct wr_error *refusal);
+                                                uint64_t now_ns, uint64_t until_ns, uint64_t *out,
+                                                struct wr_error *refusal);
 
 /// When a queued call's wait is over at the latest; 0 when `id` does not wait.
 uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id);

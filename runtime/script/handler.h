@@ -1,6 +1,6 @@
 #pragma once
-/// Runs a script's function as a task and tells in C what became of it: the seam through which the layers
-/// above use Lua without touching it. One worker's loop.
+/// Runs a script's function as a task and tells in C what became of it: the seam through which the
+/// layers above use Lua without touching it. One worker's loop.
 
 #include "script/request.h"
 #include "script/task.h"
@@ -33,11 +33,12 @@ struct wr_handler {
   void *ctx;
 };
 
-/// Makes the task; run it with wr_task_start or wr_task_start_soon. Outside of Lua only. NULL with a set
-/// error at the task limit.
+/// Makes the task; run it with wr_task_start or wr_task_start_soon. Outside of Lua only. NULL with
+/// a set error at the task limit.
 struct wr_task *wr_handler_new(struct wr_script *s, const struct wr_handler *handler,
                                struct wr_error *problem);
 
-/// Logs what a script raised, with the task's name (`what`) and, if any, the request it was serving.
+/// Logs what a script raised, with the task's name (`what`) and, if any, the request it was
+/// serving.
 void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, const char *what,
                     const struct wr_request *request);

@@ -1,5 +1,6 @@
 #pragma once
-/// Metric series by family and labels, looked up once and remembered. One per worker; one loop's own.
+/// Metric series by family and labels, looked up once and remembered. One per worker; one loop's
+/// own.
 
 #include "arena/series.h"
 #include "base/map.h"

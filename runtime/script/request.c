@@ -46,7 +46,8 @@ static void break_body(struct wr_request *q, const struct wr_error *error)
 static void refuse_body(struct wr_request *q)
 {
   struct wr_error error;
-  wr_error_set(&error, WR_ERROR_TOO_LARGE, "the request body is larger than this route's %llu bytes",
+  wr_error_set(&error, WR_ERROR_TOO_LARGE,
+               "the request body is larger than this route's %llu bytes",
                (unsigned long long)q->body_limit);
   struct wr_response *upload = q->upload;
   break_body(q, &error);

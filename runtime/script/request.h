@@ -1,8 +1,9 @@
 #pragma once
-/// A request in the hands of scripts: what the client sent, its body on demand, and the trail of decisions.
+/// A request in the hands of scripts: what the client sent, its body on demand, and the trail of
+/// decisions.
 ///
-/// Lives in the serving request's memory; the Lua handle is cut off when the handler has answered or the
-/// exchange is over, and says so when it is used afterwards. One worker's loop.
+/// Lives in the serving request's memory; the Lua handle is cut off when the handler has answered
+/// or the exchange is over, and says so when it is used afterwards. One worker's loop.
 
 #include "http/exchange.h"
 #include "script/response.h"
@@ -64,8 +65,8 @@ bool wr_request_on_body(struct wr_request *q, struct wr_str data);
 void wr_request_on_body_end(struct wr_request *q);
 void wr_request_on_gone(struct wr_request *q, const struct wr_error *error);
 
-/// Reads the whole body, which nobody may have forwarded; `reader` (the caller's, linked until then) is told
-/// when it is there or broken. Several may wait for the same body.
+/// Reads the whole body, which nobody may have forwarded; `reader` (the caller's, linked until
+/// then) is told when it is there or broken. Several may wait for the same body.
 void wr_request_read_whole(struct wr_request *q, struct wr_request_reader *reader);
 
 /// Sends the body along with `r`'s transfer, which has started and can take writes.

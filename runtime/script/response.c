@@ -194,8 +194,8 @@ void wr_response_fail(struct wr_response *r, const struct wr_error *error)
   end(r);
 }
 
-// Without a sink one piece is kept and the sender held back; a script that wants the whole body lets it
-// come up to the body's maximum.
+// Without a sink one piece is kept and the sender held back; a script that wants the whole body
+// lets it come up to the body's maximum.
 bool wr_response_on_data(struct wr_response *r, struct wr_str data)
 {
   bool more = false;

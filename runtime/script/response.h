@@ -1,13 +1,13 @@
 #pragma once
 /// A response in the hands of scripts: made by them, or arriving from an upstream.
 ///
-/// Its body is whole, or flows: pieces wait in `body` until somebody takes them (`sink`), and the sender is
-/// held back meanwhile. Admission tickets that the call passed through hang on a flowing response and are
-/// settled when its last byte has arrived, so a bulkhead slot is held to the end of the body and a
-/// truncated body is a failure.
+/// Its body is whole, or flows: pieces wait in `body` until somebody takes them (`sink`), and the
+/// sender is held back meanwhile. Admission tickets that the call passed through hang on a flowing
+/// response and are settled when its last byte has arrived, so a bulkhead slot is held to the end
+/// of the body and a truncated body is a failure.
 ///
-/// Counted references: the Lua handle, the task that made it, and the serving request each hold one. The
-/// last one gone cancels what still flows. One worker's loop.
+/// Counted references: the Lua handle, the task that made it, and the serving request each hold
+/// one. The last one gone cancels what still flows. One worker's loop.
 
 #include "base/list.h"
 #include "script/task.h"
@@ -55,16 +55,16 @@ struct wr_response {
   struct wr_buf body;        ///< read-only: pieces nobody took yet, or the whole
   bool has_length;
   uint64_t length;
-  struct wr_error error;      ///< BROKEN: why
-  bool is_idempotent;         ///< the request that it answers may be sent again
-  bool is_replayable;         ///< its request can be sent again, if that is harmless
-  bool is_upstream;           ///< came from an upstream, not from a script
-  char rung[WR_TRAIL_NAME_MAX]; ///< X-Degraded: the ladder's rung, "" for none
-  struct wr_transfer *transfer; // while it is under way
-  struct wr_upstream *upstream; // counted reference, or NULL
-  struct wr_endpoint *endpoint; // of upstream, or NULL
-  struct wr_request *upload;    // whose body we send, or NULL
-  struct wr_op op;              // somebody waits for the head, or for the whole
+  struct wr_error error;                   ///< BROKEN: why
+  bool is_idempotent;                      ///< the request that it answers may be sent again
+  bool is_replayable;                      ///< its request can be sent again, if that is harmless
+  bool is_upstream;                        ///< came from an upstream, not from a script
+  char rung[WR_TRAIL_NAME_MAX];            ///< X-Degraded: the ladder's rung, "" for none
+  struct wr_transfer *transfer;            // while it is under way
+  struct wr_upstream *upstream;            // counted reference, or NULL
+  struct wr_endpoint *endpoint;            // of upstream, or NULL
+  struct wr_request *upload;               // whose body we send, or NULL
+  struct wr_op op;                         // somebody waits for the head, or for the whole
   void (*on_ready)(struct wr_response *r); // resumes whoever waits on op
   bool wants_whole;
   bool is_paused;
@@ -91,8 +91,8 @@ void wr_response_take(struct wr_response *r);
 /// Cancels and drops whatever task `t` made and nobody took.
 void wr_response_drop_all(struct wr_task *t);
 
-/// Gives the body away: what waits goes to the sink at once, the rest as it comes. The sink's `on_end` may
-/// be called from inside.
+/// Gives the body away: what waits goes to the sink at once, the rest as it comes. The sink's
+/// `on_end` may be called from inside.
 void wr_response_attach(struct wr_response *r, const struct wr_response_sink *sink, void *ctx);
 
 /// Lets the sender go on after the sink returned false.

@@ -55,14 +55,15 @@ static void host_print(void *owner, lua_State *L, struct wr_str line)
   wr_log_text(s->env->log, WR_LOG_INFO, "script.print", "%.*s", WR_STR_ARG(line));
 }
 
-static const struct wr_vm_host host = {host_clock,  host_random, host_find,
-                                       host_mark,   host_unwind, host_print};
+static const struct wr_vm_host host = {host_clock, host_random, host_find,
+                                       host_mark,  host_unwind, host_print};
 
 // --- life ---------------------------------------------------------------------------------------
 
 static const lua_CFunction binds[] = {
-  wr_bind_error,   wr_bind_headers, wr_bind_response, wr_bind_request, wr_bind_upstream, wr_bind_guard,
-  wr_bind_retry,   wr_bind_task,     wr_bind_declare, wr_bind_cache,    wr_bind_observe,
+    wr_bind_error,    wr_bind_headers, wr_bind_response, wr_bind_request,
+    wr_bind_upstream, wr_bind_guard,   wr_bind_retry,    wr_bind_task,
+    wr_bind_declare,  wr_bind_cache,   wr_bind_observe,
 };
 
 static bool open_vm(struct wr_script *s, const struct wr_vm_limits *limits,

@@ -43,16 +43,16 @@ typedef bool (*wr_script_find_fn)(void *ctx, struct wr_str name, struct wr_str *
 struct wr_script {
   struct wr_script_env *env; ///< read-only
   struct wr_vm vm;
-  uint64_t generation;      ///< read-only: number shown everywhere
-  bool is_loading;          ///< top level is running: nothing may suspend
-  bool is_open;             // private: the VM exists
-  struct wr_task *current;  ///< the task that is running Lua, NULL outside
-  struct wr_list tasks;     ///< live tasks
+  uint64_t generation;     ///< read-only: number shown everywhere
+  bool is_loading;         ///< top level is running: nothing may suspend
+  bool is_open;            // private: the VM exists
+  struct wr_task *current; ///< the task that is running Lua, NULL outside
+  struct wr_list tasks;    ///< live tasks
   size_t task_count;
-  struct wr_list idle;      // private: finished coroutines kept for reuse
+  struct wr_list idle; // private: finished coroutines kept for reuse
   size_t idle_count;
-  struct wr_list waiting;   // private: tasks in queues of bulkheads
-  size_t background;        ///< tasks of weir.spawn that run: they outlive the request that started them
+  struct wr_list waiting; // private: tasks in queues of bulkheads
+  size_t background; ///< tasks of weir.spawn that run: they outlive the request that started them
   void (*on_quiet)(void *ctx); ///< optional: the last of them ended
   void *on_quiet_ctx;
   struct wr_declarations declared;
@@ -60,8 +60,8 @@ struct wr_script {
   void *find_ctx;
 };
 
-/// Creates VM, bindings and library; nothing of the bundle is loaded yet. NULL with `error` filled when
-/// the limits are too low.
+/// Creates VM, bindings and library; nothing of the bundle is loaded yet. NULL with `error` filled
+/// when the limits are too low.
 struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
                                 const struct wr_vm_limits *limits, struct wr_script_error *error);
 
@@ -69,7 +69,8 @@ struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
 bool wr_script_load(struct wr_script *s, struct wr_str path, struct wr_str text,
                     struct wr_script_error *error);
 
-/// Applies the configurations this generation declared to the kept state; unchanged ones cost nothing.
+/// Applies the configurations this generation declared to the kept state; unchanged ones cost
+/// nothing.
 void wr_script_reconcile(struct wr_script *s);
 
 /// Ends every task, queued and running ones alike. Outside of Lua.
@@ -81,5 +82,6 @@ void wr_script_free(struct wr_script *s);
 /// The script that `L` belongs to.
 struct wr_script *wr_script_of(lua_State *L);
 
-/// A queued admission of one of this script's tasks was decided. False when it is not this script's.
+/// A queued admission of one of this script's tasks was decided. False when it is not this
+/// script's.
 bool wr_script_granted(struct wr_script *s, uint64_t id, bool granted);

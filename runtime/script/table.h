@@ -1,5 +1,6 @@
 #pragma once
-/// Reads option tables that the library has validated already: names are right, numbers are in range.
+/// Reads option tables that the library has validated already: names are right, numbers are in
+/// range.
 ///
 /// A missing field gives the default. Nothing here raises, except for a table that is none.
 

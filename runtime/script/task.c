@@ -198,8 +198,10 @@ struct wr_task *wr_task_require(lua_State *L, const char *what)
 {
   struct wr_script *s = wr_script_of(L);
   if (s->current == NULL || s->current->co != L) {
-    luaL_error(L, "%s waits, and nothing can wait while scripts load: call it from a handler, "
-                  "weir.every or weir.spawn", what);
+    luaL_error(L,
+               "%s waits, and nothing can wait while scripts load: call it from a handler, "
+               "weir.every or weir.spawn",
+               what);
   }
   return s->current;
 }
@@ -309,9 +311,8 @@ static struct wr_scope *push_scope(struct wr_task *t)
 void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_kind expiry)
 {
   struct wr_scope *scope = push_scope(t);
-  *scope = (struct wr_scope){.kind = WR_SCOPE_DEADLINE,
-                             .deadline_ns = t->deadline_ns,
-                             .expiry = t->deadline_expiry};
+  *scope = (struct wr_scope){
+      .kind = WR_SCOPE_DEADLINE, .deadline_ns = t->deadline_ns, .expiry = t->deadline_expiry};
   uint64_t at = wr_deadline_in(wr_loop_now(t->script->env->loop), after_ns);
   if (at >= t->deadline_ns) return;
   t->deadline_ns = at;

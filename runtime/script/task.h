@@ -2,14 +2,14 @@
 /// Tasks: a request, a background job or a child of `race`/`all`, each one Lua coroutine.
 ///
 /// A binding that waits does three things: it fills a `wr_op`, starts the work, and returns
-/// `wr_task_suspend(L, op, …)`. When the work completes it pushes its results on the coroutine and calls
-/// `wr_task_resume` exactly once; nobody else calls lua_resume. If the time limit or the ambient deadline
-/// comes first, or the task is cancelled, `op->cancel` is called instead and the work must be gone when
-/// it returns.
+/// `wr_task_suspend(L, op, …)`. When the work completes it pushes its results on the coroutine and
+/// calls `wr_task_resume` exactly once; nobody else calls lua_resume. If the time limit or the
+/// ambient deadline comes first, or the task is cancelled, `op->cancel` is called instead and the
+/// work must be gone when it returns.
 ///
-/// A task owns a scope: what it opened (deadline frames, tickets) in order, its children, its pending
-/// operation. However it ends, all of it is released: tickets settle as cancelled, nothing leaks.
-/// Coroutines are pooled. One worker's loop; never resumed from inside Lua.
+/// A task owns a scope: what it opened (deadline frames, tickets) in order, its children, its
+/// pending operation. However it ends, all of it is released: tickets settle as cancelled, nothing
+/// leaks. Coroutines are pooled. One worker's loop; never resumed from inside Lua.
 
 #include "loop/timer.h"
 #include "script/guard.h"
@@ -19,8 +19,8 @@ struct wr_trail;
 
 /// A pending operation; embed it in the state of the waiting work.
 struct wr_op {
-  const char *name;                ///< constant: what it waits for, for status pages
-  struct wr_task *task;            ///< read-only: set by wr_task_suspend
+  const char *name;                 ///< constant: what it waits for, for status pages
+  struct wr_task *task;             ///< read-only: set by wr_task_suspend
   void (*cancel)(struct wr_op *op); ///< stops the work at once; must not resume
   /// Its own limit (not the ambient deadline) came: resumes the task itself. NULL: cancel, then the
   /// coroutine gets a timeout error.
@@ -36,27 +36,27 @@ struct wr_scope {
   uint64_t deadline_ns;        ///< DEADLINE: what was in force before
   uint64_t started_ns;         ///< TICKET: when it was admitted
   uint64_t attempt_timeout_ns; ///< TICKET: limit of the attempts behind it, 0 when it states none
-  uint64_t ticket;          ///< TICKET
+  uint64_t ticket;             ///< TICKET
 };
 
 /// How a task ended. `values` results lie on top of the coroutine's stack.
 enum wr_task_end { WR_TASK_RETURNED, WR_TASK_RAISED, WR_TASK_CANCELLED };
 
 struct wr_task {
-  struct wr_list link;     // in script->tasks or idle
+  struct wr_list link; // in script->tasks or idle
   struct wr_script *script;
-  lua_State *co;           ///< the coroutine
-  int co_ref;              // anchors it in the registry
-  struct wr_op *op;        ///< pending operation, NULL while running
-  struct wr_op sleep;      // the operation of wr_task_sleep
-  struct wr_op wait;       // the operation of a place in a bulkhead's queue:
-  struct wr_list waiting;  // in script->waiting
+  lua_State *co;          ///< the coroutine
+  int co_ref;             // anchors it in the registry
+  struct wr_op *op;       ///< pending operation, NULL while running
+  struct wr_op sleep;     // the operation of wr_task_sleep
+  struct wr_op wait;      // the operation of a place in a bulkhead's queue:
+  struct wr_list waiting; // in script->waiting
   uint64_t wait_id;
   struct wr_entry *wait_entry;
   uint64_t wait_since_ns;
-  struct wr_timer timer;   // the nearer of operation limit and deadline
-  uint64_t op_limit_ns;    // the operation's own limit if that is what the timer is for, else 0
-  uint64_t deadline_ns;    ///< ambient; UINT64_MAX without one
+  struct wr_timer timer; // the nearer of operation limit and deadline
+  uint64_t op_limit_ns;  // the operation's own limit if that is what the timer is for, else 0
+  uint64_t deadline_ns;  ///< ambient; UINT64_MAX without one
   enum wr_error_kind deadline_expiry; ///< timeout or deadline: which word its expiry bears
   struct wr_scope *scopes;
   size_t scope_count, scope_cap;
@@ -67,16 +67,17 @@ struct wr_task {
   struct wr_deferred starter;
   int start_args;
   bool is_running;
-  bool is_cancelled;       // cancelled from inside its own run
-  enum wr_vm_stop stop;    ///< RAISED: whether the budget took it off the processor
-  struct wr_trail *trail;  ///< decisions of the request this belongs to; may be NULL
+  bool is_cancelled;      // cancelled from inside its own run
+  enum wr_vm_stop stop;   ///< RAISED: whether the budget took it off the processor
+  struct wr_trail *trail; ///< decisions of the request this belongs to; may be NULL
   void (*on_end)(struct wr_task *t, enum wr_task_end end, int values);
-  void *ctx;               ///< the owner's
+  void *ctx; ///< the owner's
 };
 
-/// Makes a task from a function and `nargs` arguments on top of L's stack (popped). It runs at the end of
-/// this turn (`start_now` false), or now — only legal outside of Lua. `parent` (may be NULL) passes on
-/// its deadline and trail and cancels it at its own end. NULL with a set error at the task limit.
+/// Makes a task from a function and `nargs` arguments on top of L's stack (popped). It runs at the
+/// end of this turn (`start_now` false), or now — only legal outside of Lua. `parent` (may be NULL)
+/// passes on its deadline and trail and cancels it at its own end. NULL with a set error at the
+/// task limit.
 struct wr_task *wr_task_new(struct wr_script *s, lua_State *L, int nargs, struct wr_task *parent,
                             struct wr_error *error);
 
@@ -86,14 +87,15 @@ void wr_task_start(struct wr_task *t);
 /// Runs a fresh task at the end of this turn. From anywhere.
 void wr_task_start_soon(struct wr_task *t);
 
-/// Suspends the running task on `op`, at most `limit_ns` (0: only the ambient deadline). Returns what the
-/// binding must return. Raises when suspension is not possible here (at load).
+/// Suspends the running task on `op`, at most `limit_ns` (0: only the ambient deadline). Returns
+/// what the binding must return. Raises when suspension is not possible here (at load).
 int wr_task_suspend(lua_State *L, struct wr_op *op, uint64_t limit_ns);
 
 /// Raises a Lua error unless the caller runs inside a task. Call before starting any work.
 struct wr_task *wr_task_require(lua_State *L, const char *what);
 
-/// Suspends the running task for `for_ns`; the coroutine gets true, or nil and the deadline's error.
+/// Suspends the running task for `for_ns`; the coroutine gets true, or nil and the deadline's
+/// error.
 int wr_task_sleep(lua_State *L, uint64_t for_ns);
 
 /// Completes the pending operation: `nresults` values lie on top of the coroutine `t->co`.

@@ -1,7 +1,9 @@
 #pragma once
-/// What was decided on the way of one request: for the access log, response fields and, later, explain.
+/// What was decided on the way of one request: for the access log, response fields and, later,
+/// explain.
 ///
-/// Filled by the bindings, read when the request is over. Belongs to the request; child tasks share it.
+/// Filled by the bindings, read when the request is over. Belongs to the request; child tasks share
+/// it.
 
 #include "base/error.h"
 #include "base/str.h"
@@ -9,20 +11,20 @@
 enum { WR_TRAIL_NAME_MAX = 64 };
 
 struct wr_trail {
-  const char *route;                     ///< pattern of the route, "" before it is known
+  const char *route; ///< pattern of the route, "" before it is known
   struct wr_str request_id;
-  uint32_t attempts;                     ///< outbound attempts started
-  uint32_t retries;                      ///< attempts that a retry layer added
-  uint32_t rung;                         ///< 1-based rung of a ladder that answered, 0 without ladder
-  uint32_t rungs;                        ///< rungs of that ladder
-  char rung_name[WR_TRAIL_NAME_MAX];     ///< its name
-  char upstream[WR_TRAIL_NAME_MAX];      ///< last upstream asked
-  char endpoint[WR_TRAIL_NAME_MAX];      ///< last endpoint asked
-  char refused_by[WR_TRAIL_NAME_MAX];    ///< first primitive that refused, "breaker recommendations"
-  enum wr_error_kind error;              ///< first error seen on the way
-  char why[WR_TRAIL_NAME_MAX];           ///< reason code when it is more precise than the error's
-  uint64_t upstream_ns;                  ///< time spent waiting for response heads
-  uint64_t queue_ns;                     ///< time spent in queues of ours
+  uint32_t attempts;                  ///< outbound attempts started
+  uint32_t retries;                   ///< attempts that a retry layer added
+  uint32_t rung;                      ///< 1-based rung of a ladder that answered, 0 without ladder
+  uint32_t rungs;                     ///< rungs of that ladder
+  char rung_name[WR_TRAIL_NAME_MAX];  ///< its name
+  char upstream[WR_TRAIL_NAME_MAX];   ///< last upstream asked
+  char endpoint[WR_TRAIL_NAME_MAX];   ///< last endpoint asked
+  char refused_by[WR_TRAIL_NAME_MAX]; ///< first primitive that refused, "breaker recommendations"
+  enum wr_error_kind error;           ///< first error seen on the way
+  char why[WR_TRAIL_NAME_MAX];        ///< reason code when it is more precise than the error's
+  uint64_t upstream_ns;               ///< time spent waiting for response heads
+  uint64_t queue_ns;                  ///< time spent in queues of ours
 };
 
 /// Copies `text` into one of the name fields, cut at its size.

@@ -7,10 +7,10 @@
 #include "script/call.h"
 
 #include <lauxlib.h>
-#include <stdio.h>
 #include <luajit.h>
 #include <lualib.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 enum {
   SOFT_BYTES_DEFAULT = 64 << 20,
@@ -56,8 +56,8 @@ static bool relieve(struct wr_vm *vm, lua_State *L)
   return true;
 }
 
-// Where it was stopped. Afterwards the stack no longer tells: the saved position is that of the next
-// instruction, and at the end of a loop that is its beginning, lines above.
+// Where it was stopped. Afterwards the stack no longer tells: the saved position is that of the
+// next instruction, and at the end of a loop that is its beginning, lines above.
 static void note_place(struct wr_vm *vm, lua_State *L, lua_Debug *frame)
 {
   lua_getinfo(L, "Sl", frame);

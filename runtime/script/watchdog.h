@@ -1,11 +1,12 @@
 #pragma once
-/// The first ring around runaway scripts (DESIGN §7): interrupts a task that has been inside Lua for
-/// longer than its burst limit, while the worker's loop stands still behind it.
+/// The first ring around runaway scripts (DESIGN §7): interrupts a task that has been inside Lua
+/// for longer than its burst limit, while the worker's loop stands still behind it.
 ///
-/// A timer on the process's CPU time raises a signal every WR_WATCHDOG_TICK_NS; its handler finds the
-/// same run under way for the fifth time and arms the VM's hook. An idle worker gets no signals, and an
-/// entry into Lua costs two stores, no clock is read. What even the hook cannot stop (a long C
-/// function) is the master's, which sees the heartbeat stop. One per worker, on its only thread.
+/// A timer on the process's CPU time raises a signal every WR_WATCHDOG_TICK_NS; its handler finds
+/// the same run under way for the fifth time and arms the VM's hook. An idle worker gets no
+/// signals, and an entry into Lua costs two stores, no clock is read. What even the hook cannot
+/// stop (a long C function) is the master's, which sees the heartbeat stop. One per worker, on its
+/// only thread.
 
 #include "base/error.h"
 
@@ -20,8 +21,8 @@ enum { WR_WATCHDOG_BURST_TICKS = 5 }; ///< script_burst: 50 ms in one go
 struct wr_watchdog {
   timer_t timer;
   bool is_started;
-  struct wr_vm *volatile vm;       // what runs now, NULL outside of Lua
-  volatile sig_atomic_t ticks;     // seen by the handler during this run
+  struct wr_vm *volatile vm;   // what runs now, NULL outside of Lua
+  volatile sig_atomic_t ticks; // seen by the handler during this run
 };
 
 /// Starts ticking; takes over SIGVTALRM. `w` must not move. False with a set error.

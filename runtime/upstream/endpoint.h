@@ -1,8 +1,8 @@
 #pragma once
 /// Endpoints: the addresses behind an upstream, with what this worker knows about each.
 ///
-/// Identity is the URL. The table belongs to the worker, not to a generation, so in-flight counts and
-/// recent failures live through a reload. One worker's loop.
+/// Identity is the URL. The table belongs to the worker, not to a generation, so in-flight counts
+/// and recent failures live through a reload. One worker's loop.
 
 #include "base/error.h"
 #include "base/map.h"
@@ -13,7 +13,7 @@ struct wr_endpoint {
   bool is_https;
   char *host;      ///< read-only: name or address without brackets
   char *authority; ///< read-only: for Host and SNI
-  char *prefix;    ///< read-only: path of the URL without a trailing slash, put before request targets
+  char *prefix; ///< read-only: path of the URL without a trailing slash, put before request targets
   uint16_t port;
   uint32_t refs;         // private: generations that declare it
   uint32_t in_flight;    ///< attempts under way from this worker
@@ -31,8 +31,8 @@ void wr_endpoints_init(struct wr_endpoints *e, struct wr_hash_key key);
 /// Frees the table; every endpoint must have been put back.
 void wr_endpoints_fini(struct wr_endpoints *e);
 
-/// The endpoint of that URL, made when it is new. NULL with a set error (`invalid`) for a bad URL, one
-/// with a query, or one with user info. Give it back with `wr_endpoint_put`.
+/// The endpoint of that URL, made when it is new. NULL with a set error (`invalid`) for a bad URL,
+/// one with a query, or one with user info. Give it back with `wr_endpoint_put`.
 struct wr_endpoint *wr_endpoint_get(struct wr_endpoints *e, struct wr_str url,
                                     struct wr_error *error);
 void wr_endpoint_put(struct wr_endpoints *e, struct wr_endpoint *endpoint);

@@ -49,7 +49,8 @@ struct wr_transfer_request {
   bool is_guarded;    ///< never to a link-local address (169.254/16, fe80::/10: cloud metadata)
   bool is_idempotent; ///< may be sent again on a fresh connection when a pooled one turns out dead
   struct wr_transfer_timeouts timeouts;
-  uint64_t pool_idle_ns; ///< a pooled connection idle for longer is not used; 0: the transport's own
+  uint64_t
+      pool_idle_ns; ///< a pooled connection idle for longer is not used; 0: the transport's own
   void *ctx;
   const struct wr_transfer_events *events;
 };

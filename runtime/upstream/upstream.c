@@ -66,8 +66,8 @@ static struct sorted sort_endpoints(const struct wr_upstream *u, uint64_t now_ns
   return s;
 }
 
-// The best class of endpoints that is not empty. With none healthy all are asked: a health check that
-// is wrong about everything must not take the upstream away (panic mode).
+// The best class of endpoints that is not empty. With none healthy all are asked: a health check
+// that is wrong about everything must not take the upstream away (panic mode).
 static uint64_t candidates(const struct wr_upstream *u, uint64_t now_ns, uint64_t tried)
 {
   struct sorted s = sort_endpoints(u, now_ns);
