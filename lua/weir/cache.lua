@@ -1,4 +1,5 @@
---- Named caches shared by all workers: bounded memory, a time to live, and stale values for bad days.
+--- Named caches shared by all workers: bounded memory, a time to live, and stale values for bad
+--- days.
 local core = require "weir.core"
 local schema = require "weir.schema"
 
@@ -34,8 +35,8 @@ function Cache:get(key)
   return decode(value, is_json), age
 end
 
---- The value under `key`, fresh or stale, or nil. The second result is its age in seconds, the third
---- whether it is stale.
+--- The value under `key`, fresh or stale, or nil. The second result is its age in seconds, the
+--- third whether it is stale.
 ---@param key string
 ---@return any
 ---@return number? age
@@ -46,9 +47,10 @@ function Cache:stale(key)
   return decode(value, is_json), age, is_stale
 end
 
---- Stores a string, number, boolean, table (as JSON) or response (status, a few fields and the body, which
---- is read to its end first). Returns the value, so that a rung can end in `return cache:set(key, res)`;
---- `nil, err` when a response's body fails on the way. A value that is too large is not stored.
+--- Stores a string, number, boolean, table (as JSON) or response (status, a few fields and the
+--- body, which is read to its end first). Returns the value, so that a rung can end in `return
+--- cache:set(key, res)`; `nil, err` when a response's body fails on the way. A value that is too
+--- large is not stored.
 ---@async
 ---@param key string
 ---@param value any
@@ -82,7 +84,8 @@ end
 
 local opened = {} -- name -> cache: `weir.cache "x"` in a handler finds what the top level declared
 
---- The cache of that name: `weir.cache("recs", { ttl = "30s" })` at load, `weir.cache "recs"` anywhere.
+--- The cache of that name: `weir.cache("recs", { ttl = "30s" })` at load, `weir.cache "recs"`
+--- anywhere.
 ---@param name string
 ---@param options table?
 ---@return weir.Cache

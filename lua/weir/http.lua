@@ -9,7 +9,8 @@ local request_options = schema.new("http request", {
   method = schema.string { min = 1, max = 32, default = "GET" },
   headers = schema.table(),
   body = schema.string(),
-  timeout = schema.duration { min = "1ms", max = "1h", default = "10s", doc = "Limit of the whole call." },
+  timeout = schema.duration { min = "1ms", max = "1h", default = "10s",
+    doc = "Limit of the whole call." },
   max_body = schema.size { default = "8MiB", max = "64MiB", doc = "Largest response body." },
 }, { positional = "url" })
 

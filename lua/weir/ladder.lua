@@ -1,7 +1,7 @@
 --- Fallback ladders: ordered, named rungs; the first that answers acceptably is served.
 ---
---- The rung is part of the answer: `X-Degraded: cached` in the response (not for the first rung), `rung`
---- in the access log, and `weir_fallback_total{name, step}`.
+--- The rung is part of the answer: `X-Degraded: cached` in the response (not for the first rung),
+--- `rung` in the access log, and `weir_fallback_total{name, step}`.
 local core = require "weir.core"
 local schema = require "weir.schema"
 
@@ -74,17 +74,18 @@ local function serve(name, rung, i, count, value)
   return value
 end
 
---- Tries the rungs in order and returns the first acceptable answer: not nil, and not a response with
---- status 429 or from 500 up. A rung that raises has failed. When all fail, the last response that came
---- is returned, else the error of the first rung, for that is the one that tells what is wrong.
+--- Tries the rungs in order and returns the first acceptable answer: not nil, and not a response
+--- with status 429 or from 500 up. A rung that raises has failed. When all fail, the last response
+--- that came is returned, else the error of the first rung, for that is the one that tells what is
+--- wrong.
 ---
 ---     return weir.ladder {
 ---       { "fresh",  function() return guarded(function() return up:forward(req) end) end },
----       { "cached", function() return cache:stale(req.params.id) end, deadline = "50ms", max = 100 },
+---       { "cached", function() return cache:stale(req.params.id) end, max = 100 },
 ---       { "static", function() return weir.json(200, {}) end },
 ---     }
 ---@async
----@param rungs table[]   Each { name, function, deadline = duration?, max = integer? }; `name` may be set.
+---@param rungs table[]   Each { name, function, deadline = duration?, max = integer? }.
 ---@return any value
 ---@return weir.Error? err
 function M.run(rungs)

@@ -1,9 +1,9 @@
---- The layers that a policy is made of. Each validates its options where it is written and becomes a
---- function around a call when the policy is declared.
+--- The layers that a policy is made of. Each validates its options where it is written and becomes
+--- a function around a call when the policy is declared.
 ---
 --- A layer takes what it opens (a ticket, a deadline) through `core.*_enter` and closes it through
---- `core.leave` with the call's results. When the call raises, its task's end or the nearest `pcall`
---- closes it instead, so there is no cleanup code here.
+--- `core.leave` with the call's results. When the call raises, its task's end or the nearest
+--- `pcall` closes it instead, so there is no cleanup code here.
 local core = require "weir.core"
 local schema = require "weir.schema"
 
@@ -23,8 +23,8 @@ local deadline_options = schema.new("deadline", {
   total = schema.duration { required = true, min = "1ms", doc = "Limit of the whole call." },
 }, { positional = "total" })
 
---- Bounds a whole call, retries included: `weir.deadline "2s"`. What the request's own deadline leaves
---- bounds it further. On expiry whatever is under way is cancelled and the call returns
+--- Bounds a whole call, retries included: `weir.deadline "2s"`. What the request's own deadline
+--- leaves bounds it further. On expiry whatever is under way is cancelled and the call returns
 --- `nil, {kind = "deadline"}`.
 ---@param options string|number|table
 ---@return weir.Layer
@@ -65,7 +65,8 @@ local retry_options = schema.new("retry", {
   max = schema.integer { min = 0, max = 100, default = 2, doc = "Attempts after the first." },
   backoff = schema.string { default = "50ms..1s", doc = "First pause and longest pause." },
   factor = schema.number { min = 1, max = 100, default = 2, doc = "Growth of the pause." },
-  jitter = schema.enum { "full", "none", "equal", "decorrelated", "ratio", "smooth", default = "full",
+  jitter = schema.enum { "full", "none", "equal", "decorrelated", "ratio", "smooth",
+    default = "full",
     doc = "How the pause is spread." },
   ratio = schema.ratio { default = 0.5, doc = "Spread of jitter = \"ratio\"." },
   on = schema.list(schema.any(), { doc = "Error kinds and statuses worth another attempt." }),
@@ -77,8 +78,10 @@ local retry_options = schema.new("retry", {
 
 local budget_options = schema.new("retry budget", {
   ratio = schema.number { min = 0, max = 10, default = 0.2, doc = "Extra attempts per call." },
-  min = schema.integer { min = 0, max = 100000, default = 3, doc = "Extra attempts that need no calls." },
-  span = schema.duration { min = "1s", max = "10m", default = "10s", doc = "What is looked back on." },
+  min = schema.integer { min = 0, max = 100000, default = 3,
+    doc = "Extra attempts that need no calls." },
+  span = schema.duration { min = "1s", max = "10m", default = "10s",
+    doc = "What is looked back on." },
 })
 
 local function split_backoff(text, place)
@@ -110,9 +113,9 @@ local function retry_loop(handle, run)
   end
 end
 
---- Repeats a failed attempt when that can do no harm, pauses between attempts, and never more than the
---- budget allows: `weir.retry { max = 2, backoff = "50ms..1s" }`. Retry-After of the upstream is a floor
---- for the pause. The budget is shared by all workers under the policy's name.
+--- Repeats a failed attempt when that can do no harm, pauses between attempts, and never more than
+--- the budget allows: `weir.retry { max = 2, backoff = "50ms..1s" }`. Retry-After of the upstream
+--- is a floor for the pause. The budget is shared by all workers under the policy's name.
 ---@param options number|table?
 ---@return weir.Layer
 function M.retry(options)
@@ -144,8 +147,10 @@ end
 
 local breaker_options = schema.new("breaker", {
   failure_rate = schema.ratio { default = 0.5, doc = "Opens at this share of failures; 0 is off." },
-  window = schema.duration { min = "1s", max = "1h", default = "10s", doc = "What is looked back on." },
-  window_calls = schema.integer { min = 1, max = 1024, doc = "Look back on calls instead of time." },
+  window = schema.duration { min = "1s", max = "1h", default = "10s",
+    doc = "What is looked back on." },
+  window_calls = schema.integer { min = 1, max = 1024,
+    doc = "Look back on calls instead of time." },
   min_calls = schema.integer { min = 1, max = 1000000, default = 20,
     doc = "The rates mean nothing below this many calls." },
   consecutive = schema.integer { min = 0, max = 1000000, default = 0,
@@ -154,7 +159,8 @@ local breaker_options = schema.new("breaker", {
   slow_rate = schema.ratio { default = 0, doc = "Opens at this share of slow calls; 0 is off." },
   open = schema.duration { min = "10ms", max = "1h", default = "5s",
     doc = "First time it stays open; doubles with each trip." },
-  open_max = schema.duration { min = "10ms", max = "24h", default = "60s", doc = "Bound of the doubling." },
+  open_max = schema.duration { min = "10ms", max = "24h", default = "60s",
+    doc = "Bound of the doubling." },
   jitter = schema.ratio { doc = "Spread of the open time, up and down." },
   probes = schema.integer { min = 1, max = 16, default = 3,
     doc = "Calls at once, and verdicts needed, while half-open." },
@@ -164,8 +170,8 @@ local breaker_options = schema.new("breaker", {
     default = "normal", doc = "What it does with its verdict." },
 })
 
---- Stops calling what keeps failing: `weir.breaker { failure_rate = 0.5, window = "10s" }`. State is kept
---- by name, shared by all workers, and lives through reloads. Refusals are
+--- Stops calling what keeps failing: `weir.breaker { failure_rate = 0.5, window = "10s" }`. State
+--- is kept by name, shared by all workers, and lives through reloads. Refusals are
 --- `nil, {kind = "refused", primitive = "breaker", after = seconds}`.
 ---@param options table?
 ---@return weir.Layer
@@ -186,8 +192,8 @@ local bulkhead_options = schema.new("bulkhead", {
   name = schema.string { min = 1, max = 127, doc = "A pool shared by several policies." },
 }, { positional = "max" })
 
---- Bounds the calls in flight, with a bounded queue before them: `weir.bulkhead { max = 64 }`. A slot is
---- held to the last byte of the response. Refusals are
+--- Bounds the calls in flight, with a bounded queue before them: `weir.bulkhead { max = 64 }`. A
+--- slot is held to the last byte of the response. Refusals are
 --- `nil, {kind = "refused", primitive = "bulkhead"}`.
 ---@param options number|table?
 ---@return weir.Layer

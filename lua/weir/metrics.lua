@@ -1,6 +1,6 @@
---- Metrics of a policy, shown beside weir's own on /metrics. Names should follow Prometheus: base units,
---- `_total` on counters. Label values must come from small sets; past 1,000 combinations of one metric
---- the rest is counted as "other".
+--- Metrics of a policy, shown beside weir's own on /metrics. Names should follow Prometheus: base
+--- units, `_total` on counters. Label values must come from small sets; past 1,000 combinations of
+--- one metric the rest is counted as "other".
 local core = require "weir.core"
 local schema = require "weir.schema"
 
@@ -85,7 +85,8 @@ local function maker(kind, class)
   end
 end
 
---- `local served = weir.metrics.counter("shop_pages_total", "Pages served"); served:inc { page = "home" }`
+---     local served = weir.metrics.counter("shop_pages_total", "Pages served")
+---     served:inc { page = "home" }
 ---@type fun(name: string, help: string): weir.Counter
 M.counter = maker("counter", Counter)
 ---@type fun(name: string, help: string): weir.Gauge

@@ -33,8 +33,9 @@ end
 
 ---@overload async fun(fn: async fun(): any, weir.Error?): any, weir.Error?
 
---- Declares a policy. Its named state (breaker, bulkhead, retry budget) bears the policy's name, is shared
---- by all workers, and outlives reloads. The result is called with a function that makes one attempt.
+--- Declares a policy. Its named state (breaker, bulkhead, retry budget) bears the policy's name, is
+--- shared by all workers, and outlives reloads. The result is called with a function that makes one
+--- attempt.
 ---@param name string
 ---@param layers weir.Layer[]
 ---@return weir.Policy

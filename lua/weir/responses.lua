@@ -10,8 +10,9 @@ local function make(level, status, body, headers, content_type)
   error(("response: %s"):format(tostring(made)), level + 1)
 end
 
---- A response: `weir.response(200, "hello", { ["Content-Type"] = "text/plain" })`, or with one table
---- `{ status = 200, body = "…", headers = {…} }`. Framing fields are weir's own and refused here.
+--- A response: `weir.response(200, "hello", { ["Content-Type"] = "text/plain" })`, or with one
+--- table `{ status = 200, body = "…", headers = {…} }`. Framing fields are weir's own and refused
+--- here.
 ---@param status integer|table
 ---@param body string?
 ---@param headers table<string, string|string[]>?

@@ -34,7 +34,8 @@ end
 local route_options = schema.new("route", {
   deadline = schema.duration { min = "1ms", max = "1h", default = "10s",
     doc = "Limit of the whole request, up to its response head." },
-  host = schema.string { min = 1, max = 255, doc = "Only for this host; \"*.example.com\" for all below." },
+  host = schema.string { min = 1, max = 255,
+    doc = "Only for this host; \"*.example.com\" for all below." },
   body_max = schema.size { doc = "Largest request body; 413 beyond." },
   on_error = schema.either { schema.enum { "closed", "open" }, schema.func(),
     doc = "When the handler raises: \"closed\" answers 500, \"open\" forwards the request bare to "
@@ -42,19 +43,21 @@ local route_options = schema.new("route", {
   upstream = schema.any { doc = "Where on_error = \"open\" forwards to." },
 })
 
--- "open" is a function like any other: the request goes on without what the handler would have done.
+-- "open" is a function like any other: the request goes on without what the handler would have
+-- done.
 local function on_error(pattern, o)
   if o.on_error ~= "open" then return o.on_error end
   local upstream = o.upstream
   if type(upstream) ~= "userdata" then
-    error(("route '%s': on_error = \"open\" needs `upstream`, where requests then go"):format(pattern), 3)
+    error(("route '%s': on_error = \"open\" needs `upstream`, where requests then go")
+      :format(pattern), 3)
   end
   return function(req) return upstream:forward(req) end
 end
 
---- Serves a route: `weir.route("GET /users/:id", function(req) … end)`, options in between if any. The
---- handler returns a response, a string, or `nil, err`. Patterns: static, `:name` for one segment, `*name`
---- for the rest; several methods as "GET,POST /x", none for all.
+--- Serves a route: `weir.route("GET /users/:id", function(req) … end)`, options in between if any.
+--- The handler returns a response, a string, or `nil, err`. Patterns: static, `:name` for one
+--- segment, `*name` for the rest; several methods as "GET,POST /x", none for all.
 ---@param pattern string
 ---@param options table|function
 ---@param handler (async fun(req: weir.Request): weir.Response|string|nil, weir.Error?)?

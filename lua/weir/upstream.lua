@@ -7,24 +7,31 @@ local M = {}
 local pool_options = schema.new("pool", {
   max = schema.integer { min = 1, max = 1000000,
     doc = "Attempts at once to one endpoint from one worker; beyond, calls are refused." },
-  idle = schema.duration { min = "1s", max = "1h", doc = "A connection idle for longer is not used." },
+  idle = schema.duration { min = "1s", max = "1h",
+    doc = "A connection idle for longer is not used." },
 })
 
 local health_options = schema.new("health", {
   path = schema.string { min = 1, max = 1024, default = "/", doc = "What is asked for with GET." },
-  interval = schema.duration { min = "100ms", max = "1h", default = "5s", doc = "Between two checks." },
-  timeout = schema.duration { min = "10ms", max = "1m", default = "1s", doc = "Limit of one check." },
-  fall = schema.integer { min = 1, max = 100, default = 3, doc = "Failures in a row until it is out." },
-  rise = schema.integer { min = 1, max = 100, default = 2, doc = "Successes in a row until it is back." },
+  interval = schema.duration { min = "100ms", max = "1h", default = "5s",
+    doc = "Between two checks." },
+  timeout = schema.duration { min = "10ms", max = "1m", default = "1s",
+    doc = "Limit of one check." },
+  fall = schema.integer { min = 1, max = 100, default = 3,
+    doc = "Failures in a row until it is out." },
+  rise = schema.integer { min = 1, max = 100, default = 2,
+    doc = "Successes in a row until it is back." },
 })
 
 local upstream_options = schema.new("upstream", {
-  endpoints = schema.list(schema.string { min = 1, max = 2048 }, { required = true, min = 1, max = 64,
+  endpoints = schema.list(schema.string { min = 1, max = 2048 }, { required = true, min = 1,
+    max = 64,
     doc = "URLs; a path in one is put before the request's." }),
   balance = schema.enum { "least_request", "round_robin", "random", default = "least_request",
     doc = "least_request is the power of two choices." },
   pool = schema.table { doc = "Bounds of the connections: { max, idle }." },
-  health = schema.table { doc = "Active checks of each endpoint: { path, interval, timeout, fall, rise }." },
+  health = schema.table {
+    doc = "Active checks of each endpoint: { path, interval, timeout, fall, rise }." },
   host = schema.enum { "endpoint", "client", default = "endpoint",
     doc = "Whose name the Host field bears." },
   connect = schema.duration { min = "1ms", max = "10m", default = "2s",
@@ -54,9 +61,10 @@ local Upstream = core.upstream_methods
 
 local no_options = {}
 
---- Sends the client's request on and streams both ways. Returns at the response head; the body flows
---- behind it when the handler returns the response. A request body of known size up to 64 KiB is read
---- first and kept, so that the request can be sent again; a larger one streams and can be sent once.
+--- Sends the client's request on and streams both ways. Returns at the response head; the body
+--- flows behind it when the handler returns the response. A request body of known size up to 64 KiB
+--- is read first and kept, so that the request can be sent again; a larger one streams and can be
+--- sent once.
 ---@async
 ---@param req weir.Request
 ---@param options table?   `path`, `timeout`.
@@ -73,7 +81,7 @@ end
 
 --- A call of the policy's own; returns when the whole body is there, in `response.body`.
 ---@async
----@param options string|table   A path, or `method`, `path`, `headers`, `body`, `timeout`, `max_body`.
+---@param options string|table   A path, or method, path, headers, body, timeout, max_body.
 ---@return weir.Response?
 ---@return weir.Error?
 function Upstream:request(options)
@@ -92,8 +100,8 @@ function Upstream:get(path)
 end
 
 -- Checks one endpoint for ever, as a job of the generation; its verdict belongs to the endpoint and
--- lives through reloads. The first checks are spread over the interval, later ones vary by a fifth, so
--- that many workers do not ask in step.
+-- lives through reloads. The first checks are spread over the interval, later ones vary by a fifth,
+-- so that many workers do not ask in step.
 local function watch(name, handle, index, url, o)
   local good, bad = 0, 0
   local function check()
@@ -116,8 +124,8 @@ local function watch(name, handle, index, url, o)
   end)
 end
 
---- Declares an upstream. Connections, in-flight counts and the memory of failed connects belong to its
---- endpoints' addresses and live through reloads.
+--- Declares an upstream. Connections, in-flight counts and the memory of failed connects belong to
+--- its endpoints' addresses and live through reloads.
 ---@param name string
 ---@param options table
 ---@return weir.Upstream
@@ -131,7 +139,9 @@ function M.declare(name, options)
   o.pool_max, o.pool_idle = pool.max, pool.idle
   local handle, message = core.upstream(name, o)
   if not handle then error(("upstream '%s': %s"):format(name, message), 2) end
-  for index, url in ipairs(health and o.endpoints or {}) do watch(name, handle, index, url, health) end
+  for index, url in ipairs(health and o.endpoints or {}) do
+    watch(name, handle, index, url, health)
+  end
   return handle
 end
 

@@ -41,10 +41,12 @@ describe("the READMEs", function()
     local has_not = text:match "<!%-%- sandbox: has not %-%->(.-)<!%-%-"
     local script = { "local wrong = {}\n" }
     for name in has:gmatch "`([%w_.]+)`" do
-      script[#script + 1] = ("if %s == nil then wrong[#wrong + 1] = 'no %s' end\n"):format(name, name)
+      script[#script + 1] = ("if %s == nil then wrong[#wrong + 1] = 'no %s' end\n"):format(name,
+        name)
     end
     for name in has_not:gmatch "`([%w_.]+)`" do
-      script[#script + 1] = ("if %s ~= nil then wrong[#wrong + 1] = 'has %s' end\n"):format(name, name)
+      script[#script + 1] = ("if %s ~= nil then wrong[#wrong + 1] = 'has %s' end\n"):format(name,
+        name)
     end
     assert.is_true(#script > 40)
     script[#script + 1] = "if #wrong > 0 then error(table.concat(wrong, ', '), 0) end\n"

@@ -15,7 +15,8 @@ describe("deadlines", function()
       local patient = weir.upstream("patient", {
         endpoints = { "http://127.0.0.1:$(origin)" }, first_byte = "80ms", between_bytes = "80ms" })
       local slow = { path = "/run?hang" }
-      weir.route("GET /hang", { deadline = "100ms" }, function(req) return up:forward(req, slow) end)
+      weir.route("GET /hang", { deadline = "100ms" }, function(req) return up:forward(req,
+        slow) end)
       weir.route("GET /long", { deadline = "10s" }, function(req) return up:forward(req, slow) end)
       weir.route("/head", function(req) return up:forward(req) end)
       weir.route("GET /first-byte", function(req) return patient:forward(req, slow) end)
@@ -28,8 +29,10 @@ describe("deadlines", function()
         local function note(name, _, err) kinds[name] = err and err.kind or "none" end
         note("deadline", outer(function() return weir.sleep "1s" end))
         note("timeout", inner(function() return weir.sleep "1s" end))
-        note("inner first", outer(function() return inner(function() return weir.sleep "1s" end) end))
-        note("outer first", inner(function() return outer(function() return weir.sleep "1s" end) end))
+        note("inner first", outer(function() return inner(function()
+          return weir.sleep "1s" end) end))
+        note("outer first", inner(function() return outer(function()
+          return weir.sleep "1s" end) end))
         note("call", outer(function() return up:request { path = "/run?hang" } end))
         note("own", up:request { path = "/run?hang", timeout = "20ms" })
         note("http", weir.http.get("http://127.0.0.1:$(origin)/run?hang", { timeout = "20ms" }))
@@ -38,7 +41,8 @@ describe("deadlines", function()
         return weir.json(200, kinds)
       end)
       weir.route("GET /children", { deadline = "100ms" }, function()
-        local all, err = weir.all { a = function() return weir.sleep "5s" end, b = function() return weir.sleep "5s" end }
+        local all, err = weir.all { a = function() return weir.sleep "5s" end,
+          b = function() return weir.sleep "5s" end }
         return weir.json(200, { kind = err and err.kind })
       end)
       weir.route("GET /stubborn", { deadline = "50ms" }, function()
@@ -49,7 +53,8 @@ describe("deadlines", function()
         end
         return weir.json(200, { waits = waits })
       end)
-      weir.route("GET /remaining", function() return weir.json(200, { left = weir.remaining() }) end)
+      weir.route("GET /remaining", function() return weir.json(200,
+        { left = weir.remaining() }) end)
     ]] }
   end)
 
@@ -84,7 +89,8 @@ describe("deadlines", function()
 
   it("does not read a client's deadline that is no number", function()
     for _, text in ipairs { "x", "-1", "1.5", "", "5s", "5 0", "99999999999999999999" } do
-      assert.is_true(json.decode(g:get("/remaining", { ["X-Request-Deadline-Ms"] = text }).body).left > 5)
+      assert.is_true(json.decode(g:get("/remaining",
+        { ["X-Request-Deadline-Ms"] = text }).body).left > 5)
     end
   end)
 
@@ -114,7 +120,8 @@ describe("deadlines", function()
   it("says which limit it was", function()
     local kinds = json.decode(g:get "/kinds".body)
     assert.same({
-      deadline = "deadline", timeout = "timeout", ["inner first"] = "timeout", ["outer first"] = "timeout",
+      deadline = "deadline", timeout = "timeout", ["inner first"] = "timeout",
+        ["outer first"] = "timeout",
       call = "deadline", own = "timeout", http = "timeout", after = "none", remaining = true,
     }, kinds)
   end)

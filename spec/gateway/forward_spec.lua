@@ -14,8 +14,10 @@ describe("forwarding", function()
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
-      local prefixed = weir.upstream("prefixed", { endpoints = { "http://127.0.0.1:$(origin)/base" } })
-      local named = weir.upstream("named", { endpoints = { "http://127.0.0.1:$(origin)" }, host = "client" })
+      local prefixed = weir.upstream("prefixed",
+        { endpoints = { "http://127.0.0.1:$(origin)/base" } })
+      local named = weir.upstream("named", { endpoints = { "http://127.0.0.1:$(origin)" },
+        host = "client" })
       weir.route("/prefixed/*rest", function(req) return prefixed:forward(req) end)
       weir.route("/named/*rest", function(req) return named:forward(req) end)
       weir.route("GET /twice/*rest", function(req)
@@ -34,7 +36,8 @@ describe("forwarding", function()
         }
       end)
       weir.route("/two-texts", { deadline = "2s" }, function(req)
-        local all, err = weir.all { function() return req:text() end, function() return req:text() end }
+        local all, err = weir.all { function() return req:text() end,
+          function() return req:text() end }
         if not all then return nil, err end
         return all[1] .. all[2]
       end)
@@ -51,7 +54,8 @@ describe("forwarding", function()
     assert.equal(200, r.status, r.body)
     local account = json.decode(r.body)
     local fields = {}
-    for name, value in account.head:gmatch "\r\n([^:\r\n]+): ?([^\r\n]*)" do fields[name:lower()] = value end
+    for name, value in account.head:gmatch "\r\n([^:\r\n]+): ?([^\r\n]*)"
+      do fields[name:lower()] = value end
     return fields, account
   end
 
@@ -67,14 +71,16 @@ describe("forwarding", function()
       Connection = "close, X-Hop", ["X-Hop"] = "1", ["Keep-Alive"] = "timeout=5", TE = "trailers",
       Upgrade = "websocket", ["Proxy-Authorization"] = "x", ["Proxy-Connection"] = "close",
     }))
-    for _, name in ipairs { "x-hop", "keep-alive", "te", "upgrade", "proxy-authorization", "proxy-connection" } do
+    for _, name in ipairs { "x-hop", "keep-alive", "te", "upgrade", "proxy-authorization",
+      "proxy-connection" } do
       assert.is_nil(fields[name], name)
     end
   end)
 
   it("says who asked, in its own words", function()
     local fields = seen(g:get("/x", {
-      Host = "shop.example", ["X-Forwarded-For"] = "6.6.6.6", Forwarded = "for=6.6.6.6", ["X-Real-IP"] = "6.6.6.6",
+      Host = "shop.example", ["X-Forwarded-For"] = "6.6.6.6", Forwarded = "for=6.6.6.6",
+        ["X-Real-IP"] = "6.6.6.6",
     }))
     assert.equal("127.0.0.1", fields["x-forwarded-for"])
     assert.equal("http", fields["x-forwarded-proto"])
@@ -118,7 +124,8 @@ describe("forwarding", function()
 
   it("sends an absolute target on in origin form", function()
     local c = g:connect()
-    c:send "GET http://shop.example/x?y=1 HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n"
+    c:send("GET http://shop.example/x?y=1 HTTP/1.1\r\nHost: shop.example\r\n"
+      .. "Connection: close\r\n\r\n")
     local _, account = seen(c:response())
     assert.is_truthy(account.head:find("GET /x?y=1 HTTP/1.1", 1, true))
     c:close()
@@ -135,7 +142,8 @@ describe("forwarding", function()
   end)
 
   it("answers Expect: 100-continue when the body is wanted", function()
-    local c = g:begin("POST", "/x", { Expect = "100-continue", ["Content-Length"] = "5", Connection = "close" })
+    local c = g:begin("POST", "/x", { Expect = "100-continue", ["Content-Length"] = "5",
+      Connection = "close" })
     assert.equal(100, c:head().status)
     c:send "hello"
     local fields, account = seen(c:response())
@@ -157,7 +165,8 @@ describe("forwarding", function()
 
   it("streams a response before it is complete", function()
     local c = g:begin("GET", origin.target {
-      "send:HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n", "wait:300", "send:4\r\nlast\r\n0\r\n\r\n" })
+      "send:HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n", "wait:300",
+        "send:4\r\nlast\r\n0\r\n\r\n" })
     c:head()
     assert.is_truthy(c:read_until("first"))
     assert.is_nil(c.buffer:find "last")
@@ -166,7 +175,8 @@ describe("forwarding", function()
   end)
 
   it("streams a request before it is complete", function()
-    local c = g:begin("POST", "/run?early;" .. "send:HTTP%2F1.1%20200%20OK%0D%0AContent-Length%3A%203%0D%0A%0D%0Ayes",
+    local c = g:begin("POST", "/run?early;"
+      .. "send:HTTP%2F1.1%20200%20OK%0D%0AContent-Length%3A%203%0D%0A%0D%0Ayes",
       { ["Transfer-Encoding"] = "chunked" })
     c:send "5\r\nhello\r\n"
     local r = c:response()
@@ -181,7 +191,8 @@ describe("forwarding", function()
   end)
 
   it("answers HEAD with the upstream's length and no body", function()
-    local r = g:request("HEAD", origin.target { "send:HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n" })
+    local r = g:request("HEAD",
+      origin.target { "send:HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n" })
     assert.equal(200, r.status)
     assert.equal("1234", r.headers["content-length"])
   end)
@@ -194,7 +205,8 @@ describe("forwarding", function()
   end)
 
   it("consumes interim responses", function()
-    local r = g:get(origin.target { "send:HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", origin.answer("200 OK", "done") })
+    local r = g:get(origin.target { "send:HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+      origin.answer("200 OK", "done") })
     assert.equal(200, r.status)
     assert.equal("done", r.body)
   end)

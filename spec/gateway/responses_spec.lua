@@ -16,8 +16,10 @@ describe("what a client sees when things fail", function()
       weir.route("GET /dead", function(req) return dead:forward(req) end)
       weir.route("GET /nameless", function(req) return nameless:forward(req) end)
       weir.route("/run", function(req) return up:forward(req) end)
-      weir.route("GET /slow", function(req) return up:forward(req, { path = "/run?hang", timeout = "50ms" }) end)
-      weir.route("GET /deadline", { deadline = "50ms" }, function(req) return up:forward(req, { path = "/run?hang" }) end)
+      weir.route("GET /slow", function(req) return up:forward(req, { path = "/run?hang",
+        timeout = "50ms" }) end)
+      weir.route("GET /deadline", { deadline = "50ms" }, function(req) return up:forward(req,
+        { path = "/run?hang" }) end)
       weir.route("GET /sleepy", { deadline = "50ms" }, function() return weir.sleep "10s" end)
       local full = weir.policy("full", { weir.bulkhead { max = 1, queue = 0 } })
       weir.route("GET /full", function(req)
@@ -32,13 +34,16 @@ describe("what a client sees when things fail", function()
       weir.route("GET /table", function() return {} end)
       weir.route("GET /loop", function() while true do end end)
       weir.route("GET /deep", function() local function f() return f() + 1 end return f() end)
-      weir.route("GET /mine", function() return nil, weir.error("limited", "not so fast", { after = 7 }) end)
+      weir.route("GET /mine", function() return nil, weir.error("limited", "not so fast",
+        { after = 7 }) end)
       weir.route("GET /handled", { on_error = function(req, err)
         return weir.json(503, { kind = err.kind, path = req.path })
       end }, function() error "bad" end)
-      weir.route("GET /handled-badly", { on_error = function() error "worse" end }, function() error "bad" end)
+      weir.route("GET /handled-badly", { on_error = function() error "worse" end },
+        function() error "bad" end)
       weir.route("/open", { on_error = "open", upstream = up }, function() error "bad" end)
-      weir.route("GET /late", { on_error = function() weir.sleep "1ms"; return "late" end }, function()
+      weir.route("GET /late", { on_error = function() weir.sleep "1ms"; return "late" end },
+        function()
         weir.sleep "1ms"; error "bad" end)
       weir.route("GET /wait-then-raise", function() weir.sleep "1ms"; local x = nil; return x.y end)
     ]] }
@@ -64,8 +69,10 @@ describe("what a client sees when things fail", function()
   it("is 502 when nobody listens", function() problem("/dead", 502, "connect") end)
   it("is 502 when the name does not resolve", function() problem("/nameless", 502, "dns") end)
   it("is 504 when an attempt takes too long", function() problem("/slow", 504, "timeout") end)
-  it("is 504 when the deadline passes in a call", function() problem("/deadline", 504, "deadline") end)
-  it("is 504 when the deadline passes in a sleep", function() problem("/sleepy", 504, "deadline") end)
+  it("is 504 when the deadline passes in a call", function() problem("/deadline", 504,
+    "deadline") end)
+  it("is 504 when the deadline passes in a sleep", function() problem("/sleepy", 504,
+    "deadline") end)
 
   it("is 502 when the upstream closes without an answer", function()
     problem(origin.target { "close" }, 502, "reset")
@@ -128,7 +135,9 @@ describe("what a client sees when things fail", function()
   end)
 
   it("breaks the connection off when the upstream's body is cut short", function()
-    local c = g:begin("GET", origin.target { "send:HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "wait:50", "close" })
+    local c = g:begin("GET",
+      origin.target { "send:HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "wait:50",
+        "close" })
     local head = c:head()
     assert.equal(200, head.status)
     assert.equal("100", head.headers["content-length"])
@@ -136,7 +145,8 @@ describe("what a client sees when things fail", function()
     assert.is_true(#body < 100)
     c:close()
     c = g:begin("GET", origin.target {
-      "send:HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "wait:50", "close" })
+      "send:HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "wait:50",
+        "close" })
     assert.equal(200, c:head().status)
     assert.is_nil(c:read_all():find("0\r\n\r\n", 1, true))
     c:close()

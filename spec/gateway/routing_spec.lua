@@ -9,7 +9,8 @@ describe("routing", function()
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       weir.route("GET /hello", function() return "hello" end)
-      weir.route("GET /users/:id", function(req) return weir.json(200, { id = req.params.id, route = req.route }) end)
+      weir.route("GET /users/:id", function(req) return weir.json(200, { id = req.params.id,
+        route = req.route }) end)
       weir.route("GET /users/me", function() return "me" end)
       weir.route("POST,PUT /users/:id", function(req) return req.method .. " " .. req.params.id end)
       weir.route("GET /files/*path", function(req) return req.params.path end)
@@ -92,7 +93,8 @@ describe("routing", function()
 
   it("serves many requests of one connection in order", function()
     local c = g:connect()
-    c:send(("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"):rep(20) .. "GET /users/me HTTP/1.1\r\nHost: a\r\n\r\n")
+    c:send(("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"):rep(20)
+      .. "GET /users/me HTTP/1.1\r\nHost: a\r\n\r\n")
     for _ = 1, 20 do assert.equal("hello", c:response().body) end
     assert.equal("me", c:response().body)
     c:close()

@@ -13,25 +13,32 @@ describe("a worker", function()
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
       local guarded = weir.policy("guarded", {
         weir.breaker { min_calls = 5 }, weir.bulkhead { max = 3, queue = 4, wait = "20s" } })
-      weir.route("/run", { deadline = "30s" }, function(req) return guarded(function() return up:forward(req) end) end)
+      weir.route("/run", { deadline = "30s" }, function(req) return guarded(function()
+        return up:forward(req) end) end)
       weir.route("GET /fast", function() return "fast" end)
-      weir.route("GET /burst", function() while true do pcall(function() while true do end end) end end)
-      weir.route("GET /bomb", function() local t = {} while true do t[#t + 1] = { ("x"):rep(100) .. #t } end end)
+      weir.route("GET /burst", function() while true do pcall(function() while true do end end)
+        end end)
+      weir.route("GET /bomb", function() local t = {} while true do t[#t + 1] = { ("x"):rep(100)
+        .. #t } end end)
       weir.route("GET /bomb-caught", function()
         local t = {}
-        while true do pcall(function() while true do t[#t + 1] = { ("x"):rep(100) .. #t } end end) end
+        while true do pcall(function() while true do t[#t + 1] = { ("x"):rep(100)
+          .. #t } end end) end
       end)
       weir.route("GET /burst-in-ladder", function()
-        return weir.ladder { { "a", function() while true do end end }, { "b", function() return "b" end } }
+        return weir.ladder { { "a", function() while true do end end }, { "b",
+          function() return "b" end } }
       end)
       weir.route("GET /burst-in-child", function()
-        return weir.race { function() while true do end end, function() weir.sleep "1ms"; return "other" end }
+        return weir.race { function() while true do end end, function() weir.sleep "1ms";
+          return "other" end }
       end)
       weir.route("GET /holds", function()
         return guarded(function() while true do end end)
       end)
     ]] }
-    for _, event in ipairs { "worker.exit", "worker.stuck", "script.error", "script.log" } do g:expect(event) end
+    for _, event in ipairs { "worker.exit", "worker.stuck", "script.error",
+      "script.log" } do g:expect(event) end
   end)
 
   teardown(function()
@@ -67,7 +74,9 @@ describe("a worker", function()
       for _, pid in ipairs(g:pids()) do os.execute("kill -9 " .. pid) replaced(pid) end
       g:wait_idle()
       for _, c in ipairs(clients) do c:close() end
-      assert.equal(200, g:get "/run?send:HTTP/1.1%20200%20OK%0D%0AContent-Length:%200%0D%0A%0D%0A".status, "round " .. round)
+      assert.equal(200,
+        g:get "/run?send:HTTP/1.1%20200%20OK%0D%0AContent-Length:%200%0D%0A%0D%0A".status, "round "
+          .. round)
     end
     assert.is_true(g:metric "weir_tickets_settled_total" >= 4 * 3)
   end)

@@ -2,7 +2,8 @@
 local tree = require "spec.lint.tree"
 
 -- base, tables <- arena, loop, resilience <- http, upstream <- script <- policy <-
--- observe/admin/store <- services <- worker, candidate, listeners <- master <- process <- cli <- main
+-- observe/admin/store <- services <- worker, candidate, listeners <- master <- process <- cli <-
+-- main
 local LEVEL = {
   base = 0, tables = 0,
   arena = 1, loop = 1, resilience = 1,

@@ -46,8 +46,8 @@ local function rows_of(text)
   return rows
 end
 
--- "//   WR_ERROR(ENUM, name, …)" in the head comment, or the empty "#define WR_ERROR(ENUM, name, …)"
--- of a table of several families: macro -> number of arguments.
+-- "//   WR_ERROR(ENUM, name, …)" in the head comment, or the empty "#define WR_ERROR(ENUM, name,
+-- …)" of a table of several families: macro -> number of arguments.
 local function signatures_of(text)
   local counts = {}
   for _, before in ipairs { "//", "#define" } do

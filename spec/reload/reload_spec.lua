@@ -70,7 +70,8 @@ describe("a reload", function()
   it("lets requests finish on the scripts they began with", function()
     local old = good()
     local c = g:begin("GET", "/slow")
-    wait.for_("the request to be active", function() return g:metric("http_server_active_requests") == 1 end)
+    wait.for_("the request to be active", function()
+      return g:metric("http_server_active_requests") == 1 end)
     local new = good()
     assert.are_not.equal(old, new)
     assert.equal(old, c:response().body)
@@ -91,26 +92,42 @@ describe("a reload", function()
 
   local FAILURES = {
     { "a syntax error", "local x = = 1", stage = "load", file = "main.lua", line = true },
-    { "an error that is raised", "error 'not today'", stage = "load", file = "main.lua", line = true, says = "not today" },
-    { "a nil that is called", "local t = {} t.x.y = 1", stage = "load", file = "main.lua", line = true },
+    { "an error that is raised", "error 'not today'", stage = "load", file = "main.lua",
+      line = true, says = "not today" },
+    { "a nil that is called", "local t = {} t.x.y = 1", stage = "load", file = "main.lua",
+      line = true },
     { "an endless loop", "while true do end", stage = "load", file = "main.lua", line = true },
-    { "an endless loop in pcall", "while true do pcall(function() while true do end end) end", stage = "load" },
-    { "endless recursion", "local function f() return f() + 1 end f()", stage = "load", file = "main.lua" },
-    { "a memory bomb of tables", "local t = {} while true do t[#t + 1] = { {}, {}, {} } end", stage = "load" },
-    { "a memory bomb of strings", "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end", stage = "load" },
+    { "an endless loop in pcall", "while true do pcall(function() while true do end end) end",
+      stage = "load" },
+    { "endless recursion", "local function f() return f() + 1 end f()", stage = "load",
+      file = "main.lua" },
+    { "a memory bomb of tables", "local t = {} while true do t[#t + 1] = { {}, {}, {} } end",
+      stage = "load" },
+    { "a memory bomb of strings", "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end",
+      stage = "load" },
     { "one enormous string", "local s = ('x'):rep(1e9)", stage = "load" },
-    { "a route that is there already", "weir.route('GET /', function() end)", stage = "routes", file = "main.lua", line = true },
-    { "a pattern that is none", "weir.route('GET x', function() end)", file = "main.lua", line = true },
-    { "an unknown option", "weir.upstream('u', { endpoints = { 'http://127.0.0.1:1' }, tiemout = 1 })",
+    { "a route that is there already", "weir.route('GET /', function() end)", stage = "routes",
+      file = "main.lua", line = true },
+    { "a pattern that is none", "weir.route('GET x', function() end)", file = "main.lua",
+      line = true },
+    { "an unknown option",
+      "weir.upstream('u', { endpoints = { 'http://127.0.0.1:1' }, tiemout = 1 })",
       stage = "load", file = "main.lua", line = true, says = "tiemout" },
-    { "a value out of bounds", "weir.policy('p', { weir.retry { max = 1000 } })", stage = "load", file = "main.lua", line = true, says = "max" },
-    { "a missing module", "require 'no.such.module'", stage = "load", file = "main.lua", line = true, says = "no.such.module" },
-    { "a ratio above 1", "weir.policy('p', { weir.breaker { failure_rate = 2 } })", stage = "load", says = "failure_rate" },
-    { "an address that is none", "weir.listen 'example.com:http'", stage = "load", file = "main.lua", line = true },
-    { "an address that is not ours", "weir.listen '192.0.2.1:8080'", stage = "listen", says = "192.0.2.1:8080" },
+    { "a value out of bounds", "weir.policy('p', { weir.retry { max = 1000 } })", stage = "load",
+      file = "main.lua", line = true, says = "max" },
+    { "a missing module", "require 'no.such.module'", stage = "load", file = "main.lua",
+      line = true, says = "no.such.module" },
+    { "a ratio above 1", "weir.policy('p', { weir.breaker { failure_rate = 2 } })", stage = "load",
+      says = "failure_rate" },
+    { "an address that is none", "weir.listen 'example.com:http'", stage = "load",
+      file = "main.lua", line = true },
+    { "an address that is not ours", "weir.listen '192.0.2.1:8080'", stage = "listen",
+      says = "192.0.2.1:8080" },
     { "waiting at load", "weir.sleep '1s'", stage = "load", file = "main.lua", line = true },
-    { "calling out at load", "weir.http.get 'http://127.0.0.1:1/'", stage = "load", file = "main.lua", line = true },
-    { "something outside of the sandbox", "io.open('/etc/passwd')", stage = "load", file = "main.lua", line = true },
+    { "calling out at load", "weir.http.get 'http://127.0.0.1:1/'", stage = "load",
+      file = "main.lua", line = true },
+    { "something outside of the sandbox", "io.open('/etc/passwd')", stage = "load",
+      file = "main.lua", line = true },
   }
 
   for _, case in ipairs(FAILURES) do
@@ -122,9 +139,11 @@ describe("a reload", function()
       assert.equal(422, verdict.status, json.encode(verdict))
       assert.equal("failed", verdict.result)
       if case.stage then assert.equal(case.stage, verdict.stage, json.encode(verdict)) end
-      if case.file then assert.equal(g.folder .. "/" .. case.file, verdict.file, json.encode(verdict)) end
+      if case.file then assert.equal(g.folder .. "/" .. case.file, verdict.file,
+        json.encode(verdict)) end
       if case.line then assert.equal(8, verdict.line, json.encode(verdict)) end
-      if case.says then assert.is_truthy(verdict.message:find(case.says, 1, true), verdict.message) end
+      if case.says then assert.is_truthy(verdict.message:find(case.says, 1, true),
+        verdict.message) end
       assert.is_true(#verdict.message > 0)
       local after = g:status()
       assert.equal(before.generation.number, after.generation.number)
@@ -171,7 +190,8 @@ describe("a reload", function()
   end)
 
   it("sees a change in a module alone", function()
-    local _, text = fresh 'local said = require "lib.said" weir.route("GET /module", function() return said end)'
+    local _, text = fresh([[local said = require "lib.said"
+      weir.route("GET /module", function() return said end)]])
     assert.equal(200, g:reload { text, ["lib/said.lua"] = "return 'one'" }.status)
     assert.equal("one", g:get "/module".body)
     assert.is_true(g:reload { ["lib/said.lua"] = "return 'two'" }.changed)
@@ -310,7 +330,8 @@ describe("a start", function()
   it("fails when a port is busy", function()
     local other = assert(socket.bind("127.0.0.1", 0))
     local _, port = other:getsockname()
-    local code, err = gateway.fail_to_start { busy = port, "require('weir').listen '127.0.0.1:$(busy)'" }
+    local code, err = gateway.fail_to_start { busy = port,
+      "require('weir').listen '127.0.0.1:$(busy)'" }
     assert.equal(69, code)
     assert.is_truthy(err:find(tostring(port)))
     other:close()
@@ -318,7 +339,8 @@ describe("a start", function()
 
   it("fails when another weir has the port", function()
     local g = gateway.start { script "x" }
-    local code = gateway.fail_to_start { busy = g.port, "require('weir').listen '127.0.0.1:$(busy)'" }
+    local code = gateway.fail_to_start { busy = g.port,
+      "require('weir').listen '127.0.0.1:$(busy)'" }
     assert.equal(69, code)
     g:stop()
   end)

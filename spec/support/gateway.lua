@@ -1,5 +1,5 @@
---- A weir of a spec's own: master and workers from build/<preset>/weir, with a bundle in a folder of
---- its own, ports nobody else has, and proof at the end that nothing went wrong on the way.
+--- A weir of a spec's own: master and workers from build/<preset>/weir, with a bundle in a folder
+--- of its own, ports nobody else has, and proof at the end that nothing went wrong on the way.
 ---
 ---     local g = gateway.start { workers = 2, origin = origin.port, [[
 ---       local weir = require "weir"
@@ -9,7 +9,8 @@
 ---     ]] }
 ---     local r = g:get "/x"              -- as raw.once: status, headers, body
 ---     g:reload { "…new main script…" }  -- the verdict: status, result, generation, file, line …
----     g:stop()                          -- exit 0, no open handle, no sanitizer, no unexpected warning
+---     g:stop()                          -- exit 0, no open handle, no sanitizer, no unexpected
+---     warning
 ---
 --- `$(name)` in scripts stands for the option of that name; `$(port)` is the listener's port. Specs
 --- that provoke warnings say which: `g:expect "breaker.transition"`.
@@ -23,14 +24,15 @@ local gateway = {}
 local Gateway = {}
 Gateway.__index = Gateway
 
--- Everything about how weir is started is here. A sanitized worker is up to ten times slower, so its
--- loop is given longer before it counts as stuck, unless the spec is about just that.
+-- Everything about how weir is started is here. A sanitized worker is up to ten times slower, so
+-- its loop is given longer before it counts as stuck, unless the spec is about just that.
 local function command_of(self)
   local o = self.options
   local is_slow = process.preset() ~= "dev" and process.preset() ~= "release"
   local command = {
     process.program "weir", "run", self.path, "--admin", self.admin, "--workers", o.workers or 2,
-    "--heartbeat", o.heartbeat or (is_slow and "5s" or "400ms"), "--log-level", o.log_level or "info",
+    "--heartbeat", o.heartbeat or (is_slow and "5s" or "400ms"), "--log-level",
+      o.log_level or "info",
     "--drain", o.drain or "30s", env = o.env,
   }
   if o.dns then
@@ -96,13 +98,15 @@ local function start(options)
 end
 
 --- Starts weir and waits until it is ready. Options: [1] main script, "x.lua" = text of a module,
---- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `watch` as on the command line, and whatever scripts name in $().
+--- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `watch` as on the command line, and
+--- whatever scripts name in $().
 function gateway.start(options)
   local self = start(options)
   local ok, message = pcall(function()
     wait.for_("weir to be ready", function()
       if self.process:is_over() then
-        error(("weir ended with %s: %s"):format(tostring(self.process.code), self.process:stderr()), 0)
+        error(("weir ended with %s: %s"):format(tostring(self.process.code), self.process:stderr()),
+          0)
       end
       return self:is_ready()
     end, 20)
@@ -146,7 +150,8 @@ end
 --- One request to the admin listener.
 function Gateway:ask(method, path)
   return raw.once(self.admin_port,
-    ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"):format(method, path))
+    ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+      :format(method, path))
 end
 
 --- /status, decoded.
@@ -219,7 +224,8 @@ local function head(method, path, headers, body)
     given[name:lower()] = true
   end
   if not given.host then table.insert(lines, 2, "Host: gateway.test") end
-  if body and not given["transfer-encoding"] then lines[#lines + 1] = "Content-Length: " .. #body end
+  if body and not given["transfer-encoding"] then lines[#lines + 1] = "Content-Length: "
+    .. #body end
   return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (body or "")
 end
 
@@ -305,8 +311,8 @@ local function clean(self)
   self.is_over = true
 end
 
---- Stops weir; fails unless it ends with 0, all handles closed, without a sanitizer's report and without
---- a log line at warn or above that was not announced.
+--- Stops weir; fails unless it ends with 0, all handles closed, without a sanitizer's report and
+--- without a log line at warn or above that was not announced.
 function Gateway:stop()
   if not self.process:is_over() then self.process:signal "TERM" end
   self.process:wait(40)
@@ -315,7 +321,8 @@ function Gateway:stop()
   local code, signal = self.process.code, self.process.killed_by
   self:kill()
   if code ~= 0 then
-    error(("weir ended with %s, signal %s; stderr:\n%s"):format(tostring(code), tostring(signal), err), 2)
+    error(("weir ended with %s, signal %s; stderr:\n%s"):format(tostring(code), tostring(signal),
+      err), 2)
   end
   if err ~= "" then error("weir wrote on stderr:\n" .. err, 2) end
   if not ok then error(message, 2) end

@@ -32,7 +32,8 @@ end
 
 --- A step that sends a whole response.
 function origin.answer(status, body, headers)
-  return ("send:HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(status, #body, headers or "", body)
+  return ("send:HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(status, #body, headers or "",
+    body)
 end
 
 --- What the origin has seen.

@@ -1,7 +1,7 @@
 --- busted output handler: failures in full as they happen, one summary line per run.
 ---
---- The last line is `N passed, N failed`, which CI reads. Pending specs count as failed: a skipped spec
---- would hide what it should prove.
+--- The last line is `N passed, N failed`, which CI reads. Pending specs count as failed: a skipped
+--- spec would hide what it should prove.
 return function(options)
   local busted = require "busted"
   local handler = require "busted.outputHandlers.base"()
@@ -44,7 +44,8 @@ return function(options)
   busted.subscribe({ "error", "it" }, handler.testError)
   busted.subscribe({ "error" }, function(element, _, message)
     if element.descriptor ~= "it" then
-      io.stdout:write(("ERROR %s: %s\n"):format(element.name or element.descriptor, tostring(message)))
+      io.stdout:write(("ERROR %s: %s\n"):format(element.name or element.descriptor,
+        tostring(message)))
     end
     return nil, true
   end)

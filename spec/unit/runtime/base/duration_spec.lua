@@ -16,7 +16,8 @@ describe("duration", function()
   end)
 
   it("refuses what is not a duration", function()
-    for _, text in ipairs { "", "5", "s", "-1s", "1.s", ".5s", "5 s", "1s2", "1e3s", "4000d", "5S" } do
+    for _, text in ipairs { "", "5", "s", "-1s", "1.s", ".5s", "5 s", "1s2", "1e3s", "4000d",
+      "5S" } do
       assert.is_nil(parse(text), text)
     end
   end)

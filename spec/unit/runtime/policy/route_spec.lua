@@ -17,7 +17,8 @@ local function new_table()
     count = count + 1
     local target = ffi.cast("void *", count)
     place = place or "spec.lua:" .. count
-    if c.wr_route_add(handle, ffi.new("struct wr_route_new", host, pattern, place, target), err) then
+    if c.wr_route_add(handle, ffi.new("struct wr_route_new", host, pattern, place, target),
+      err) then
       return true
     end
     count = count - 1
