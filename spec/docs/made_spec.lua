@@ -40,12 +40,14 @@ describe("the READMEs", function()
     local has = text:match "<!%-%- sandbox: has %-%->(.-)<!%-%-"
     local has_not = text:match "<!%-%- sandbox: has not %-%->(.-)<!%-%-"
     local script = { "local wrong = {}\n" }
-    for name in has:gmatch "`([%w_.]+)`" do
-      script[#script + 1] = ("if %s == nil then wrong[#wrong + 1] = 'no %s' end\n"):format(name, name)
+    local function expect(list, wrong, word)
+      local line = "if %s %s nil then wrong[#wrong + 1] = '%s %s' end\n"
+      for name in list:gmatch "`([%w_.]+)`" do
+        script[#script + 1] = line:format(name, wrong, word, name)
+      end
     end
-    for name in has_not:gmatch "`([%w_.]+)`" do
-      script[#script + 1] = ("if %s ~= nil then wrong[#wrong + 1] = 'has %s' end\n"):format(name, name)
-    end
+    expect(has, "==", "no")
+    expect(has_not, "~=", "has")
     assert.is_true(#script > 40)
     script[#script + 1] = "if #wrong > 0 then error(table.concat(wrong, ', '), 0) end\n"
     local path = docs.file(table.concat(script))
