@@ -35,6 +35,29 @@ describe("the READMEs", function()
     assert.same({ "options route" }, unknown)
   end)
 
+  it("lead to files that exist", function()
+    local wrong, count = {}, 0
+    for _, path in ipairs(tree.files "%.md$") do
+      local folder = path:match "^(.*/)" or ""
+      local text = tree.read(path):gsub("\n```.-\n```", "")
+      -- The notes that the design rests on are kept beside the repository.
+      text = text:gsub("`research/[%w_]+%.md`", "")
+      local function expect(target, ...)
+        count = count + 1
+        for _, base in ipairs { ... } do
+          local file = io.open(base .. target)
+          if file then return file:close() end
+        end
+        wrong[#wrong + 1] = path .. ": " .. target
+      end
+      for target in text:gmatch "%]%(([^)#:]+)%)" do expect(target, folder) end
+      -- A path of ours in backquotes, from the top or from the README's folder.
+      for target in text:gmatch "`([%w_/]+/[%w_.-]+%.[%a]+)`" do expect(target, "", folder, "runtime/") end
+    end
+    assert.is_true(count > 30, count)
+    assert.same({}, wrong)
+  end)
+
   it("name the sandbox's functions truly", function()
     local text = tree.read "lua/README.md"
     local has = text:match "<!%-%- sandbox: has %-%->(.-)<!%-%-"
