@@ -2,8 +2,7 @@
 ---
 --- ```lua        a bundle of its own
 --- ```lua top    top level: after the ones above it in the same file
---- ```lua handler   inside a route's function, with `req` and all that the file's top level
---- declares
+--- ```lua handler   inside a route's function, with `req` and all that the top level declares
 local docs = require "spec.support.docs"
 local tree = require "spec.lint.tree"
 
@@ -31,8 +30,9 @@ local function unknown_names(text, api)
   end
   for module, name in text:gmatch "%f[%w_]weir%.(%a+)%.([%a_]+)" do
     local members = api["weir." .. module]
-    if not (members and members[name]) then list[#list + 1] = ("weir.%s.%s"):format(module,
-      name) end
+    if not (members and members[name]) then
+      list[#list + 1] = ("weir.%s.%s"):format(module, name)
+    end
   end
   return list
 end

@@ -9,29 +9,37 @@ local TABLE = "runtime/tables/limits.def"
 -- elsewhere, bounds of options (the schema says those), and derived ones. Constant -> why.
 local NOT_A_LIMIT = {}
 for reason, names in pairs {
-  ["a text that is cut at it"] = [[WR_ERROR_MESSAGE_MAX WR_SCRIPT_FILE_MAX WR_SCRIPT_MESSAGE_MAX
-    WR_SCRIPT_TRACEBACK_MAX WR_TRAIL_NAME_MAX WR_SLOT_REQUEST_MAX WR_SLOT_ROUTE_MAX
-    WR_SERIES_HELP_MAX PATH_MAX_BYTES PROBLEM_MAX]],
-  ["a buffer that the limits above it keep large enough"] = [[WR_SERVER_READ_MAX
-    WR_OUTPUT_PIECES_MAX
-    FIXED_MAX WR_FRAMING_OPTIONS_MAX WR_BODY_CHUNK_HEAD_MAX SIZE_DIGITS_MAX OUT_MAX LINGER_MAX
-    WR_CURL_UPLOAD_MAX LINE_MAX_BYTES WR_ROUTE_ALLOW_MAX WR_ROUTE_METHODS_TEXT_MAX
-    WR_CANDIDATE_ADDRESS_MAX WR_MAILBOX_PAYLOAD_MAX URL_REGION_MAX WR_DNS_TEXT_MAX
-    WR_DNS_ADDRESSES_MAX WR_ADMIN_ADDRESS_MAX WR_ADMIN_PATH_MAX WR_CLI_OPTIONS_MAX]],
-  ["a standard's own"] = [[WR_AUTHORITY_NAME_MAX WR_DNS_NAME_MAX WR_ROUTE_HOST_MAX REQUEST_ID_MAX]],
-  ["bounds an option of C callers; the defaults are rows"] = [[WR_ARENA_BYTES_MAX WR_CACHE_BYTES_MAX
-    WR_LEDGER_ROWS_MAX WR_REGISTRY_ENTRIES_MAX WR_SERIES_MAX WR_SLAB_OBJECT_MAX WR_DURATION_MAX
-    CONSECUTIVE_MAX MIN_CALLS_MAX WR_SERIES_LABELS_MAX]],
-  ["arithmetic of a primitive"] = [[WR_BREAKER_TRIPS_MAX COUNT_MAX SMOOTH_MAX
-    WR_PATTERN_CAPTURES_MAX
-    WR_PATTERN_DEPTH_MAX]],
-  ["the same number as a row, by its name"] = [[WR_REQUEST_PARAMS_MAX DEPTH_MAX]],
-  ["a pool that is only smaller past it"] = [[IDLE_MAX]],
-  ["slows a restart down"] = [[QUICK_DEATHS_MAX]],
-  ["the command line's own: what it asks, shows and suggests"] = [[WR_CLIENT_BODY_MAX WR_COLUMNS_MAX
-    WR_COLUMNS_CELL_MAX LINE_MAX AGE_MAX WR_SUGGEST_MAX WR_SUGGEST_LEN_MAX TEXT_MAX]],
-  ["a word for a metric's type"] = [[GAUGE_MAX]],
-  ["reads a file of the system"] = [[FILE_MAX]],
+  ["a text that is cut at it"] = [[
+    WR_ERROR_MESSAGE_MAX WR_SCRIPT_FILE_MAX WR_SCRIPT_MESSAGE_MAX WR_SCRIPT_TRACEBACK_MAX
+    WR_TRAIL_NAME_MAX WR_SLOT_REQUEST_MAX WR_SLOT_ROUTE_MAX WR_SERIES_HELP_MAX PATH_MAX_BYTES
+    PROBLEM_MAX]],
+  ["a buffer that the limits above it keep large enough"] = [[
+    WR_SERVER_READ_MAX WR_OUTPUT_PIECES_MAX FIXED_MAX WR_FRAMING_OPTIONS_MAX
+    WR_BODY_CHUNK_HEAD_MAX SIZE_DIGITS_MAX OUT_MAX LINGER_MAX WR_CURL_UPLOAD_MAX LINE_MAX_BYTES
+    WR_ROUTE_ALLOW_MAX WR_ROUTE_METHODS_TEXT_MAX WR_CANDIDATE_ADDRESS_MAX WR_MAILBOX_PAYLOAD_MAX
+    URL_REGION_MAX WR_DNS_TEXT_MAX WR_DNS_ADDRESSES_MAX WR_ADMIN_ADDRESS_MAX WR_ADMIN_PATH_MAX
+    WR_CLI_OPTIONS_MAX]],
+  ["a standard's own"] = [[
+    WR_AUTHORITY_NAME_MAX WR_DNS_NAME_MAX WR_ROUTE_HOST_MAX REQUEST_ID_MAX]],
+  ["bounds an option of C callers; the defaults are rows"] = [[
+    WR_ARENA_BYTES_MAX WR_CACHE_BYTES_MAX WR_LEDGER_ROWS_MAX WR_REGISTRY_ENTRIES_MAX
+    WR_SERIES_MAX WR_SLAB_OBJECT_MAX WR_DURATION_MAX CONSECUTIVE_MAX MIN_CALLS_MAX
+    WR_SERIES_LABELS_MAX]],
+  ["arithmetic of a primitive"] = [[
+    WR_BREAKER_TRIPS_MAX COUNT_MAX SMOOTH_MAX WR_PATTERN_CAPTURES_MAX WR_PATTERN_DEPTH_MAX]],
+  ["the same number as a row, by its name"] = [[
+    WR_REQUEST_PARAMS_MAX DEPTH_MAX]],
+  ["a pool that is only smaller past it"] = [[
+    IDLE_MAX]],
+  ["slows a restart down"] = [[
+    QUICK_DEATHS_MAX]],
+  ["the command line's own: what it asks, shows and suggests"] = [[
+    WR_CLIENT_BODY_MAX WR_COLUMNS_MAX WR_COLUMNS_CELL_MAX LINE_MAX AGE_MAX WR_SUGGEST_MAX
+    WR_SUGGEST_LEN_MAX TEXT_MAX]],
+  ["a word for a metric's type"] = [[
+    GAUGE_MAX]],
+  ["reads a file of the system"] = [[
+    FILE_MAX]],
 } do
   for name in names:gmatch "%S+" do NOT_A_LIMIT[name] = reason end
 end
@@ -99,8 +107,9 @@ describe("the table of limits", function()
 
   it("knows every maximum of the code", function()
     local paths = tree.files("^runtime/.*%.[ch]$")
-    tree.expect_none(tree.gather(paths, function(path, text) return check_maxima(path, text,
-      rows) end))
+    tree.expect_none(tree.gather(paths, function(path, text)
+      return check_maxima(path, text, rows)
+    end))
   end)
 
   it("names metrics that exist", function()
@@ -114,8 +123,9 @@ describe("the table of limits", function()
 
   it("fails for another value, another place and a missing row", function()
     local function read() return "enum { A_MAX = 2 * 1024 };\n#define B_MAX (3 * WR_SECOND)\n" end
-    local function row(value, constant) return { "X", "x", value, "BYTES", "a.c", constant,
-      "400" } end
+    local function row(value, constant)
+      return { "X", "x", value, "BYTES", "a.c", constant, "400" }
+    end
     assert.equal(0, #check_table({ row("2048", "A_MAX"), row("3000000000", "B_MAX") }, read))
     assert.equal(1, #check_table({ row("2047", "A_MAX") }, read))
     assert.equal(1, #check_table({ row("2048", "C_MAX") }, read))

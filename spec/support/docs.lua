@@ -185,8 +185,7 @@ function docs.write()
   end
 end
 
---- The fenced blocks of a text in a language: { kind, text, line }; kind is what follows the
---- language.
+--- The fenced blocks of a text in a language: { kind, text, line }; kind follows the language.
 function docs.blocks(text, language)
   local blocks, line, open = {}, 0, nil
   for row in (text .. "\n"):gmatch "(.-)\n" do

@@ -50,7 +50,7 @@
 --- Layer: at most `max` (default 64) calls at once.
 ---@field bulkhead fun(options?: integer|table): weir.Layer
 ---
---- A response; status 200 to 599. `weir.response { status = 200, body = "…", headers = {…} }` too.
+--- A response; status 200 to 599. `weir.response { status = 200, body = "…" }` too.
 ---@field response fun(status: integer|table, body?: string, headers?: weir.fields): weir.Response
 ---
 --- JSON: reading, writing, and `weir.json(200, value)` for a response.
