@@ -49,7 +49,7 @@ local every_options = schema.new("every", {
 
 --- Runs `fn` every `interval` in each worker, as long as the generation is live. A run that takes longer
 --- delays the next; runs never overlap. What it raises is logged and does not stop the next run.
----@param interval string|number|table   Or { interval, name = … }.
+---@param interval string|number|table   Or { interval = "1s", name = "poll" }.
 ---@param fn async fun()
 function M.every(interval, fn)
   local o = every_options:check(interval)
