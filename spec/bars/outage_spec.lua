@@ -18,7 +18,7 @@ describe("an upstream that is killed and restarted under load", function()
       local guarded = weir.policy("guarded", {
         weir.deadline "2s",
         weir.retry { max = 2, backoff = "5ms..20ms" },
-        weir.breaker { failure_rate = 0.5, window = "10s", min_calls = 20, open = "500ms", probes = $(probes) },
+        weir.breaker { failure_rate = 0.5, window = "3s", min_calls = 20, open = "500ms", probes = $(probes) },
         weir.bulkhead { max = 64, queue = 64, wait = "500ms" },
         weir.timeout "800ms",
       })
@@ -46,7 +46,7 @@ describe("an upstream that is killed and restarted under load", function()
       if w:is_over() then break end
       n:kill()
       outages = outages + 1
-      wait.for_("the breaker to open", function() return g:breaker "guarded".state == "open" end, 5)
+      wait.for_("the breaker to open", function() return g:breaker "guarded".state == "open" end, 20)
       local until_at = wait.now() + 1.2
       while wait.now() < until_at do most = math.max(most, g:breaker "guarded".probes) end
       n:start()
