@@ -6,6 +6,7 @@
 #include "observe/events.h"
 #include "observe/log_access.h"
 #include "policy/serve.h"
+#include "script/meter.h"
 #include "script/watchdog.h"
 
 #include <signal.h>
@@ -31,6 +32,7 @@ struct wr_worker {
   struct wr_list draining; // oldest first
   size_t draining_count;
   struct wr_timer beat;
+  uint64_t beat_due_ns; // what the loop comes to later than this, it comes to late
   struct wr_server_stats counted; // what the metrics know of the server's
   bool is_leaving;
 };
@@ -183,11 +185,19 @@ static void on_hangup(struct wr_mailbox *m)
 
 // --- every turn ---------------------------------------------------------------------------------
 
+static void start_beat(struct wr_worker *w)
+{
+  w->beat_due_ns = wr_loop_now(&w->services.loop) + BEAT_NS;
+  wr_timer_start_at(&w->beat, w->beat_due_ns);
+}
+
 static void on_beat(struct wr_timer *t)
 {
   struct wr_worker *w = WR_CONTAINER(t, struct wr_worker, beat);
-  wr_timer_start(t, BEAT_NS);
-  wr_guard_collect(&w->services.guard, wr_loop_now(&w->services.loop));
+  uint64_t now = wr_loop_now(&w->services.loop);
+  wr_meter_observe(&w->services.meter, WR_METRIC_LOOP_LAG, (double)(now - w->beat_due_ns) / 1e9, NULL);
+  start_beat(w);
+  wr_guard_collect(&w->services.guard, now);
   limit_draining(w);
   wr_events_sample(&w->services.env, w->server, &w->serve, &w->counted);
 }
@@ -277,7 +287,7 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   l->on_turn = on_turn;
   l->on_turn_ctx = w;
   wr_timer_init(&w->beat, l, on_beat);
-  wr_timer_start(&w->beat, BEAT_NS);
+  start_beat(w);
   return true;
 }
 

@@ -40,6 +40,9 @@ end
 ---@param layers weir.Layer[]
 ---@return weir.Policy
 function M.new(name, layers)
+  if not core.is_loading() then
+    error("policy: it declares, and declarations belong to the top level of a script", 2)
+  end
   check_name(name)
   check_layers(name, layers)
   local place = core.where()

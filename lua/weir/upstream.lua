@@ -130,6 +130,9 @@ end
 ---@param options table
 ---@return weir.Upstream
 function M.declare(name, options)
+  if not core.is_loading() then
+    error("upstream: it declares, and declarations belong to the top level of a script", 2)
+  end
   if type(name) ~= "string" or #name == 0 or #name > 63 then
     error("upstream: the name must be a string of 1 to 63 bytes", 2)
   end

@@ -70,7 +70,6 @@ void wr_events_sample(struct wr_script_env *env, const struct wr_server *server,
   *last = *stats;
   set(env, WR_METRIC_SERVER_CONNECTIONS, (double)stats->open);
   set(env, WR_METRIC_HTTP_SERVER_ACTIVE, (double)serve->active);
-  wr_meter_observe(env->meter, WR_METRIC_LOOP_LAG, (double)env->loop->turn_ns / 1e9, NULL);
   wr_meter_add(env->meter, WR_METRIC_LOG_DROPS, (double)env->log->dropped, NULL);
   env->log->dropped = 0;
   if (serve->live == NULL) return;
