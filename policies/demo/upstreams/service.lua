@@ -6,11 +6,6 @@ local modes = weir.cache("modes", { ttl = "24h" })
 
 local M = { names = {} }
 
--- A service that is late says nothing: its caller's deadline came with the request and is over.
-local function late()
-  return nil, weir.error("cancelled", "the caller has given up")
-end
-
 --- What a service can be told, and what its callers then see. `answer` makes the healthy response.
 M.behaviours = {
   ok = function(req, answer)
@@ -18,7 +13,8 @@ M.behaviours = {
     return answer(req)
   end,
   slow = function(req, answer)
-    if not weir.sleep(0.4 + 0.5 * math.random()) then return late() end
+    local ok, err = weir.sleep(0.4 + 0.5 * math.random())
+    if not ok then return nil, err end -- the caller's deadline came with the request and is over
     return answer(req)
   end,
   errors = function()
@@ -29,8 +25,8 @@ M.behaviours = {
     return answer(req)
   end,
   hang = function()
-    weir.sleep "10s" -- much longer than any caller in the shop waits
-    return late()
+    local _, err = weir.sleep "10s" -- much longer than any caller in the shop waits
+    return nil, err or weir.error("cancelled", "told to hang")
   end,
   down = function()
     return nil, weir.error("cancelled", "told to be down") -- the connection closes without an answer

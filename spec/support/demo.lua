@@ -1,0 +1,129 @@
+--- The demo for specs: policies/demo/shop.lua in front of policies/demo/upstreams.lua, whose services do
+--- as they are told, both from build/<preset>/weir on ports nobody else has.
+---
+---     local demo = require "spec.support.demo"
+---     local d = demo.start()
+---     d:tell("prices", "down")
+---     local r = d:get "/products/3"      -- as raw.once: status, headers, body
+---     d:stop()                           -- both end well, or the spec fails
+local json = require "cjson"
+local process = require "spec.support.process"
+local raw = require "spec.support.raw"
+local socket = require "socket"
+local wait = require "spec.support.wait"
+
+local demo = {}
+local Demo = {}
+Demo.__index = Demo
+
+math.randomseed(socket.gettime() * 1000 % 2 ^ 31)
+
+-- A port nobody listens on, below the range that outgoing connections take theirs from.
+local function free_port()
+  for _ = 1, 1000 do
+    local port = math.random(10000, 31999)
+    local probe = socket.tcp4()
+    local ok = probe:bind("127.0.0.1", port)
+    probe:close()
+    if ok then return port end
+  end
+  error "no free port"
+end
+
+local function request(port, method, path, body)
+  return raw.once(port, ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n"
+    .. "Connection: close\r\n\r\n%s"):format(method, path, #(body or ""), body or ""))
+end
+
+local function run(file, admin, env)
+  local command = { process.program "weir", "run", file, "--admin", "127.0.0.1:" .. admin,
+    "--workers", 2, "--drain", "1s", env = env }
+  if process.preset() == "asan" then -- sanitized code is slow, not stuck
+    command[#command + 1] = "--heartbeat"
+    command[#command + 1] = "5s"
+  end
+  return process.spawn(command)
+end
+
+local function wait_ready(child, admin)
+  wait.for_("weir to be ready", function()
+    if child:is_over() then error("it ended first: " .. child:stderr(), 0) end
+    local ok, r = pcall(request, admin, "GET", "/readyz")
+    return ok and r.status == 200, ok and r.status or r
+  end, 20)
+end
+
+--- Starts both and waits until both are ready.
+function demo.start()
+  local d = setmetatable({ shop = free_port(), upstreams = free_port(), admin = free_port(),
+    upstreams_admin = free_port() }, Demo)
+  local env = {
+    SHOP_LISTEN = "127.0.0.1:" .. d.shop,
+    SHOP_UPSTREAMS = "http://127.0.0.1:" .. d.upstreams,
+    UPSTREAMS_LISTEN = "127.0.0.1:" .. d.upstreams,
+  }
+  d.children = {
+    run("policies/demo/shop.lua", d.admin, env),
+    run("policies/demo/upstreams.lua", d.upstreams_admin, env),
+  }
+  local ok, message = pcall(function()
+    wait_ready(d.children[1], d.admin)
+    wait_ready(d.children[2], d.upstreams_admin)
+  end)
+  if ok then return d end
+  d:kill()
+  error(message, 2)
+end
+
+--- Tells an upstream service how to behave.
+function Demo:tell(service, mode)
+  local r = request(self.upstreams, "POST", "/" .. service .. "/mode", mode)
+  assert(r.status == 200, r.body)
+end
+
+--- One request to the shop; `r.value` is its JSON, `r.rung` the X-Degraded.
+function Demo:request(method, path, body)
+  local r = request(self.shop, method, path, body)
+  r.rung = r.headers["x-degraded"]
+  if (r.headers["content-type"] or ""):find("json", 1, true) then r.value = json.decode(r.body) end
+  return r
+end
+
+function Demo:get(path)
+  return self:request("GET", path)
+end
+
+--- One request to the upstreams, past the shop.
+function Demo:ask_upstream(method, path, body)
+  return request(self.upstreams, method, path, body)
+end
+
+--- A named row of a list in the shop's /status: d:status("breakers", "prices").
+function Demo:status(list, name)
+  for _, row in ipairs(json.decode(request(self.admin, "GET", "/status").body)[list]) do
+    if row.name == name then return row end
+  end
+end
+
+--- Repeats a request until `done(r)`; returns that answer.
+function Demo:get_until(path, done)
+  return wait.for_(path .. " to answer so", function()
+    local r = self:get(path)
+    return done(r) and r, ("%d %s"):format(r.status, tostring(r.rung))
+  end, 20)
+end
+
+--- Ends both; fails unless each ends with 0 and wrote nothing on stderr.
+function Demo:stop()
+  for _, child in ipairs(self.children) do
+    local _, err = child:finish()
+    assert(err == "", err)
+  end
+end
+
+--- For after_each: ends them whatever happened.
+function Demo:kill()
+  for _, child in ipairs(self.children) do child:kill() end
+end
+
+return demo
