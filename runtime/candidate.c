@@ -76,6 +76,7 @@ void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
     fail(report, "start", error.message);
     return;
   }
+  services->log.worker = -1;
   load(services, settings, report, bundle, inspect);
   wr_services_fini(services);
   wr_free(services);

@@ -8,7 +8,7 @@ local M = {}
 local cache_options = schema.new("cache", {
   ttl = schema.duration { min = "1ms", default = "60s", doc = "Fresh for so long." },
   stale = schema.duration { default = "1h", doc = "Then kept so long for `stale`." },
-  max_entry = schema.size { min = 1, max = "16MiB", default = "1MiB", doc = "Largest value." },
+  max_entry = schema.size { min = 1, max = "1000KiB", default = "512KiB", doc = "Largest value." },
 })
 
 local set_options = schema.new("cache set", { ttl = schema.duration { min = "1ms" } },

@@ -3,7 +3,7 @@
 /// the gateway.
 ///
 ///     GET  /livez    200 while the loop turns
-///     GET  /readyz   200 when every listener is up and a generation is live, else 503
+///     GET  /readyz   200 when a generation is live in at least one worker and weir is not draining
 ///     GET  /metrics  Prometheus text format
 ///     GET  /status   JSON
 ///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is

@@ -17,7 +17,7 @@
 enum { PAGE = 4096 };
 
 #define SIZE_MIN_DEFAULT ((size_t)64 << 20)
-#define CACHE_BYTES_DEFAULT ((size_t)16 << 20)
+#define CACHE_BYTES_DEFAULT ((size_t)64 << 20)
 
 // Room in the slab for each named primitive: a breaker with its configuration.
 enum { ENTRY_BYTES = 4096 };

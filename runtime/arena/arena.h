@@ -33,7 +33,7 @@ struct wr_arena_options {
   uint32_t worker_count; ///< 1 to WR_ARENA_WORKERS_MAX
   uint32_t ledger_rows;  ///< live tickets per worker, default 32768
   uint32_t series_max;   ///< metric series, default 8192
-  size_t cache_bytes;    ///< of the response cache, default 16 MiB
+  size_t cache_bytes;    ///< of the response cache, default 64 MiB
   uint32_t entries_max;  ///< named primitives, default 4096
   uint64_t seed;         ///< of everything random inside, hash keys too: give an unguessable one
 };

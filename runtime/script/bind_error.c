@@ -111,7 +111,5 @@ int wr_bind_error(lua_State *L)
   luaL_newmetatable(L, TYPE);
   lua_pushcfunction(L, l_error_tostring);
   lua_setfield(L, -2, "__tostring");
-  lua_pushliteral(L, "weir.Error");
-  lua_setfield(L, -2, "__metatable");
   return 0;
 }

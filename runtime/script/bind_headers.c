@@ -187,7 +187,5 @@ int wr_bind_headers(lua_State *L)
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, l_headers_set);
   lua_setfield(L, -2, "__newindex");
-  lua_pushliteral(L, "weir.Headers");
-  lua_setfield(L, -2, "__metatable");
   return 0;
 }

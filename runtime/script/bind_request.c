@@ -73,6 +73,17 @@ static void push_params(lua_State *L, const struct wr_request *q)
 }
 
 // "a=1&b=x%20y" as a table; '+' is a space, the last of equal names wins.
+static struct wr_str plus_to_space(struct wr_str s, struct wr_region *region)
+{
+  if (s.len == 0 || memchr(s.ptr, '+', s.len) == NULL) return s;
+  struct wr_str copy = wr_region_copy(region, s);
+  char *bytes = (char *)copy.ptr; // ours: just made
+  for (size_t i = 0; i < copy.len; i++) {
+    if (bytes[i] == '+') bytes[i] = ' ';
+  }
+  return copy;
+}
+
 static void push_query(lua_State *L, const struct wr_request *q)
 {
   lua_newtable(L);
@@ -80,8 +91,8 @@ static void push_query(lua_State *L, const struct wr_request *q)
   while (rest.ptr != NULL) {
     struct wr_str value = wr_str_split(&rest, '&');
     struct wr_str name = wr_str_split(&value, '=');
-    name = wr_uri_decode(name, q->info->region);
-    value = wr_uri_decode(value, q->info->region);
+    name = wr_uri_decode(plus_to_space(name, q->info->region), q->info->region);
+    value = wr_uri_decode(plus_to_space(value, q->info->region), q->info->region);
     if (name.ptr == NULL || name.len == 0) continue;
     lua_pushlstring(L, name.ptr, name.len);
     lua_pushlstring(L, value.ptr ? value.ptr : "", value.len);
@@ -236,7 +247,5 @@ int wr_bind_request(lua_State *L)
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, l_request_tostring);
   lua_setfield(L, -2, "__tostring");
-  lua_pushliteral(L, "weir.Request");
-  lua_setfield(L, -2, "__metatable");
   return 0;
 }

@@ -226,7 +226,5 @@ int wr_bind_response(lua_State *L)
   lua_setfield(L, -2, "__tostring");
   lua_pushcfunction(L, l_response_gc);
   lua_setfield(L, -2, "__gc");
-  lua_pushliteral(L, "weir.Response");
-  lua_setfield(L, -2, "__metatable");
   return 0;
 }

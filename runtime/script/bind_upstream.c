@@ -264,7 +264,9 @@ static int l_http_request(lua_State *L)
   }
   size_t len =
       uri.query.ptr ? (size_t)(uri.query.ptr + uri.query.len - uri.path.ptr) : uri.path.len;
-  struct wr_fetch fetch = {.uri = &uri, .target = {uri.path.ptr, len}};
+  struct wr_fetch fetch = {.uri = &uri,
+                           .target = {uri.path.ptr, len},
+                           .is_trusted = wr_table_bool(L, 1, "trusted", false)};
   // "http://host?q" has a query and no path of its own in the text.
   if (uri.query.ptr && (uri.query.ptr < uri.path.ptr || uri.path.len == 0)) {
     char *text = wr_region_take(region, uri.query.len + 2);
@@ -308,8 +310,6 @@ int wr_bind_upstream(lua_State *L)
   lua_pushvalue(L, -1);
   lua_setfield(L, 1, "upstream_methods"); // the library fills it: forward, request, get, …
   lua_setfield(L, -2, "__index");
-  lua_pushliteral(L, "weir.Upstream");
-  lua_setfield(L, -2, "__metatable");
   luaL_newmetatable(L, "weir.Region");
   lua_pushcfunction(L, l_region_gc);
   lua_setfield(L, -2, "__gc");

@@ -119,6 +119,20 @@ static void cancel_op(struct wr_op *op)
   wr_response_cancel(r);
 }
 
+// The request may have been sent by now: whether it may be sent again is the method's business.
+static void fail_op(struct wr_op *op, const struct wr_error *error)
+{
+  struct wr_response *r = WR_CONTAINER(op, struct wr_response, op);
+  struct wr_task *t = op->task;
+  op->task = NULL;
+  r->on_ready = NULL;
+  struct wr_error known = *error;
+  known.sent = WR_SENT_HEAD;
+  known.retryable = r->is_idempotent;
+  wr_response_fail(r, &known);
+  fail(r, t);
+}
+
 // --- the request head ---------------------------------------------------------------------------
 
 static void add(struct wr_headers *out, const char *name, struct wr_str value)
@@ -230,7 +244,7 @@ static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
 static void aim_at_uri(struct wr_task *t, const struct wr_fetch *fetch,
                        struct wr_transfer_request *request)
 {
-  request->is_guarded = true;
+  request->is_guarded = !fetch->is_trusted;
   request->is_https = fetch->uri->is_https;
   request->host = fetch->uri->host;
   request->port = fetch->uri->port;
@@ -277,7 +291,7 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
   r->is_upstream = true;
   r->wants_whole = fetch->wants_whole;
   r->started_ns = wr_loop_now(env->loop);
-  r->op = (struct wr_op){.name = "the upstream call", .task = t, .cancel = cancel_op};
+  r->op = (struct wr_op){.name = "the upstream call", .task = t, .cancel = cancel_op, .fail = fail_op};
   r->on_ready = on_ready;
   struct wr_transfer_request request = {.method = fetch->method, .headers = &headers};
   if (fetch->upstream == NULL) {

@@ -1,5 +1,6 @@
 #include "script/task.h"
 
+#include "arena/slot.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/duration.h"
@@ -124,6 +125,8 @@ static void run(struct wr_task *t, int nargs)
 {
   struct wr_script *s = t->script;
   WR_CHECK(s->current == NULL);
+  struct wr_slot *slot = wr_slot_of(s->env->arena, s->env->shard);
+  if (t->trail) wr_slot_doing(slot, t->trail->request_id, wr_str_of(t->trail->route));
   s->current = t;
   t->is_running = true;
   wr_watchdog_enter(s->env->watchdog, &s->vm);
@@ -288,6 +291,10 @@ static void on_timer(struct wr_timer *timer)
   }
   struct wr_error error;
   wr_task_expired(t, &error);
+  if (op->fail) {
+    op->fail(op, &error);
+    return;
+  }
   op->cancel(op);
   wr_task_resume_error(t, &error);
 }
