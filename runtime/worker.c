@@ -32,7 +32,7 @@ struct wr_worker {
   struct wr_list draining; // oldest first
   size_t draining_count;
   struct wr_timer beat;
-  uint64_t beat_due_ns; // what the loop comes to later than this, it comes to late
+  uint64_t beat_due_ns;           // what the loop comes to later than this, it comes to late
   struct wr_server_stats counted; // what the metrics know of the server's
   bool is_leaving;
 };
@@ -195,7 +195,8 @@ static void on_beat(struct wr_timer *t)
 {
   struct wr_worker *w = WR_CONTAINER(t, struct wr_worker, beat);
   uint64_t now = wr_loop_now(&w->services.loop);
-  wr_meter_observe(&w->services.meter, WR_METRIC_LOOP_LAG, (double)(now - w->beat_due_ns) / 1e9, NULL);
+  wr_meter_observe(&w->services.meter, WR_METRIC_LOOP_LAG, (double)(now - w->beat_due_ns) / 1e9,
+                   NULL);
   start_beat(w);
   wr_guard_collect(&w->services.guard, now);
   limit_draining(w);

@@ -14,7 +14,8 @@ describe("workers that are killed under load", function()
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("nginx", { endpoints = { "http://127.0.0.1:$(upstream)" } })
       local guarded = weir.policy("guarded", {
-        weir.deadline "5s", weir.breaker { min_calls = 50 }, weir.bulkhead { max = 24, queue = 200, wait = "4s" } })
+        weir.deadline "5s", weir.breaker { min_calls = 50 }, weir.bulkhead { max = 24, queue = 200,
+          wait = "4s" } })
       weir.route("GET /", function(req) return guarded(function() return up:forward(req) end) end)
     ]] }
     g:expect "worker.exit"
@@ -40,7 +41,8 @@ describe("workers that are killed under load", function()
       end
     end
     local r = w:result()
-    load.report("kills", ("%d kills in %d s, %d requests, connect %d read %d write %d timeout %d, bad %d, settled %d, repairs %d")
+    load.report("kills", ("%d kills in %d s, %d requests, connect %d read %d write %d "
+      .. "timeout %d, bad %d, settled %d, repairs %d")
       :format(kills, SECONDS, r.requests, r.connect, r.read, r.write, r.timeout, r.bad,
         (g:metric "weir_tickets_settled_total"), (g:metric "weir_repairs_total")))
     assert.is_true(kills >= 3)

@@ -15,7 +15,8 @@ describe("POSTs through an upstream that closes pooled connections at random", f
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
       local guarded = weir.policy("guarded", {
-        weir.retry { max = 3, backoff = "1ms..2ms", budget = { min = 100000 } }, weir.bulkhead { max = 64 } })
+        weir.retry { max = 3, backoff = "1ms..2ms", budget = { min = 100000 } }, weir.bulkhead {
+          max = 64 } })
       weir.route("/flaky", function(req) return guarded(function() return up:forward(req) end) end)
     ]] }
   end)
@@ -40,8 +41,10 @@ describe("POSTs through an upstream that closes pooled connections at random", f
     end
     c:close()
     local seen = o:counts()
-    load.report("posts", ("%d sent: %d answered, %d failed; %d reached the upstream, %d of them twice, %d connections")
-      :format(COUNT, statuses[200] or 0, statuses[502] or 0, seen.methods.POST, seen.twice, seen.connections))
+    load.report("posts", ("%d sent: %d answered, %d failed; %d reached the upstream, "
+      .. "%d of them twice, %d connections")
+      :format(COUNT, statuses[200] or 0, statuses[502] or 0, seen.methods.POST, seen.twice,
+        seen.connections))
     assert.equal(0, seen.twice)
     assert.equal(seen.methods.POST, seen.ids)
     assert.equal(COUNT, (statuses[200] or 0) + (statuses[502] or 0))

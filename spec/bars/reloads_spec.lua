@@ -14,13 +14,16 @@ local SCRIPT = [[
     weir.timeout "4s",
   })
   weir.route("GET /", function(req) return guarded(function() return up:forward(req) end) end)
-  local off = weir.policy("stays open", { weir.breaker { consecutive = 1, open = "1h", open_max = "2h", jitter = 0, min_calls = %d } })
-  weir.route("GET /off", function(req) return off(function() return nil, weir.error("connect", "never") end) end)
+  local off = weir.policy("stays open", { weir.breaker { consecutive = 1, open = "1h",
+    open_max = "2h", jitter = 0, min_calls = %d } })
+  weir.route("GET /off", function(req) return off(function() return nil, weir.error("connect",
+    "never") end) end)
   weir.every("10ms", function() end)
   %s
 ]]
 
-local BROKEN = { "local x = = 1", "error 'no'", "weir.route('GET /', function() end)", "require 'nowhere'" }
+local BROKEN = { "local x = = 1", "error 'no'", "weir.route('GET /', function() end)",
+  "require 'nowhere'" }
 
 describe("reloads under load, one in three of them broken", function()
   local COUNT = load.is_long and 1000 or 60
@@ -29,7 +32,8 @@ describe("reloads under load, one in three of them broken", function()
   setup(function()
     local port = gateway.free_port()
     n = load.nginx(port)
-    g = gateway.start { workers = 4, log_level = "warn", upstream = port, SCRIPT:format(0, 20, 64, 20, "") }
+    g = gateway.start { workers = 4, log_level = "warn", upstream = port, SCRIPT:format(0, 20, 64,
+      20, "") }
     g:expect "breaker.transition"
     g:expect "reload"
   end)
@@ -56,7 +60,8 @@ describe("reloads under load, one in three of them broken", function()
         total.output = total.output .. r.output
         total.p99_ms = math.max(total.p99_ms, r.p99_ms)
       end
-      if not w and not is_last then w = load.wrk(g.port, { seconds = load.is_long and 20 or 5, connections = 64 }) end
+      if not w and not is_last then w = load.wrk(g.port, { seconds = load.is_long and 20 or 5,
+        connections = 64 }) end
     end
     local warm = load.is_long and 50 or 20
     local first, calls, took = nil, 0, 0
@@ -65,7 +70,8 @@ describe("reloads under load, one in three of them broken", function()
     for i = 1, COUNT do
       turn()
       local broken = i % 3 == 0
-      local verdict = g:reload { SCRIPT:format(i, 20 + i % 7, 64 + i % 5, 20 + i % 7, broken and BROKEN[i % #BROKEN + 1] or "") }
+      local verdict = g:reload { SCRIPT:format(i, 20 + i % 7, 64 + i % 5, 20 + i % 7, broken
+        and BROKEN[i % #BROKEN + 1] or "") }
       assert.equal(broken and 422 or 200, verdict.status, verdict.message)
       took = math.max(took, verdict.took_ms)
       local now = g:metric("weir_breaker_calls_total", 'name="guarded"', 'kind="successful"')
@@ -75,13 +81,16 @@ describe("reloads under load, one in three of them broken", function()
     end
     local last = { load.footprint(pids) }
     turn(true)
-    load.report("reloads", ("%d reloads, %d requests, %d socket errors, %d bad, p99 %.1f ms, slowest %.0f ms; RssAnon %d -> %d kB, fds %d -> %d")
-      :format(COUNT, total.requests, total.socket_errors, total.bad, total.p99_ms, took, first[1], last[1], first[2], last[2]))
+    load.report("reloads", ("%d reloads, %d requests, %d socket errors, %d bad, p99 %.1f ms, "
+      .. "slowest %.0f ms; RssAnon %d -> %d kB, fds %d -> %d")
+      :format(COUNT, total.requests, total.socket_errors, total.bad, total.p99_ms, took, first[1],
+        last[1], first[2], last[2]))
     assert.equal(0, total.socket_errors, total.output)
     assert.equal(0, total.bad, total.output)
     local still = g:breaker "stays open"
     assert.equal("open", still.state)
-    assert.is_true(math.abs((opened.retry_after_s - still.retry_after_s) - (still.since_s - opened.since_s)) < 0.01)
+    local less = opened.retry_after_s - still.retry_after_s
+    assert.is_true(math.abs(less - (still.since_s - opened.since_s)) < 0.01)
     assert.is_true(last[1] < first[1] * 1.3 + 4096, first[1] .. " -> " .. last[1] .. " kB")
     assert.is_true(last[2] <= first[2] + 64, first[2] .. " -> " .. last[2] .. " descriptors")
     assert.equal("closed", g:breaker "guarded".state)

@@ -14,7 +14,8 @@ describe("a resolver that takes three seconds", function()
       weir.listen "127.0.0.1:$(port)"
       local slow = weir.upstream("slow", { endpoints = { "http://slow.test:9" } })
       local bounded = weir.policy("bounded", { weir.timeout "200ms" })
-      weir.route("GET /slow", function(req) return bounded(function() return slow:forward(req) end) end)
+      weir.route("GET /slow", function(req) return bounded(function()
+        return slow:forward(req) end) end)
       weir.route("GET /fast", function() return "fast" end)
     ]] }
   end)
@@ -48,7 +49,8 @@ describe("a resolver that takes three seconds", function()
       if bound and tonumber(bound) and tonumber(bound) <= 0.025 then late = tonumber(count) end
       all = tonumber(line:match "^weir_loop_lag_seconds_count (%d+)") or all
     end
-    load.report("resolver", ("20 timeouts of 200 ms after %.0f ms; worst of 100 others %.1f ms; loop turns above 25 ms: %d of %d samples")
+    load.report("resolver", ("20 timeouts of 200 ms after %.0f ms; worst of 100 others %.1f ms; "
+      .. "loop later than 25 ms: %d of %d samples")
       :format(took * 1000, worst * 1000, all - late, all))
     assert.is_true(took >= 0.19)
     local slack = os.getenv "WEIR_PRESET" == "asan" and 3 or 1

@@ -29,7 +29,8 @@ describe("stopping", function()
   end
 
   local function active(n)
-    wait.for_(n .. " requests to be active", function() return g:metric("http_server_active_requests") == n end)
+    wait.for_(n .. " requests to be active", function()
+      return g:metric("http_server_active_requests") == n end)
   end
 
   local function is_refused()
@@ -52,10 +53,12 @@ describe("stopping", function()
     assert.is_true(wait.now() - from < 10)
   end)
 
-  it("lets what is under way finish, is not ready meanwhile, and takes no new connections", function()
+  it("lets what is under way finish, is not ready meanwhile, and takes no new connections",
+    function()
     start { workers = 2 }
     local slow = g:begin("GET", "/slow")
-    local body = g:begin("GET", origin.target { "send:HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf", "wait:400", "send:half" })
+    local body = g:begin("GET", origin.target {
+      "send:HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf", "wait:400", "send:half" })
     body:read_until "half"
     active(2)
     g.process:signal "TERM"
@@ -164,7 +167,8 @@ describe("stopping", function()
   it("removes its Unix admin socket, and starts over one that was left behind", function()
     local path = os.tmpname()
     os.remove(path)
-    os.execute(("env -u LD_PRELOAD python3 -c 'import socket;s=socket.socket(socket.AF_UNIX);s.bind(\"%s\")'"):format(path))
+    local bind = "import socket; socket.socket(socket.AF_UNIX).bind('%s')"
+    os.execute(('env -u LD_PRELOAD python3 -c "' .. bind .. '"'):format(path))
     local p = require "spec.support.process"
     local folder = os.tmpname()
     local file = io.open(folder, "w")
@@ -172,7 +176,8 @@ describe("stopping", function()
     file:close()
     local child = p.spawn { p.program "weir", "run", folder, "--admin", path, "--workers", "1" }
     wait.for_("the admin socket to answer", function()
-      return os.execute(("env -u LD_PRELOAD curl -sf -m 5 --unix-socket %s http://localhost/readyz >/dev/null"):format(path)) == 0
+      local curl = "env -u LD_PRELOAD curl -sf -m 5 -o /dev/null --unix-socket " .. path
+      return os.execute(curl .. " http://localhost/readyz") == 0
     end)
     child:finish()
     assert.is_nil(io.open(path))

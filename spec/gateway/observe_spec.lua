@@ -33,7 +33,8 @@ describe("what can be seen from outside", function()
         return "blocked"
       end)
       weir.route("GET /ladder", function()
-        return weir.ladder { { "a", function() end }, { "b", function() return weir.response(200, "b") end } }
+        return weir.ladder { { "a", function() end }, { "b", function() return weir.response(200,
+          "b") end } }
       end)
     ]] }
     g:expect "script.error"
@@ -62,7 +63,8 @@ describe("what can be seen from outside", function()
     local file = io.open(name, "w")
     file:write(g:metrics())
     file:close()
-    local pipe = io.popen("env -u LD_PRELOAD promtool check metrics <" .. name .. " 2>&1; echo exit $?")
+    local pipe = io.popen("env -u LD_PRELOAD promtool check metrics <" .. name
+      .. " 2>&1; echo exit $?")
     local said = pipe:read "*a"
     pipe:close()
     os.remove(name)
@@ -94,7 +96,8 @@ describe("what can be seen from outside", function()
 
   it("shows a loop that comes late", function()
     for _ = 1, 30 do g:get "/block" end
-    local le, count = g:metric("weir_loop_lag_seconds_bucket", 'le="0.005"'), g:metric "weir_loop_lag_seconds_count"
+    local le, count = g:metric("weir_loop_lag_seconds_bucket", 'le="0.005"'),
+      g:metric "weir_loop_lag_seconds_count"
     assert.is_true(count > le, le .. " of " .. count)
   end)
 
@@ -130,7 +133,8 @@ describe("what can be seen from outside", function()
 
   it("does not answer a page's script: foreign hosts are refused", function()
     local raw = require "spec.support.raw"
-    local r = raw.once(g.admin_port, "POST /reload HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    local r = raw.once(g.admin_port,
+      gateway.head("POST", "/reload", { Host = "evil.example", Connection = "close" }, ""))
     assert.equal(403, r.status)
   end)
 end)

@@ -15,34 +15,46 @@ describe("policies over several workers", function()
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
-      local half = weir.upstream("half", { endpoints = { "http://127.0.0.1:$(dead)", "http://127.0.0.1:$(origin)" } })
+      local half = weir.upstream("half", { endpoints = { "http://127.0.0.1:$(dead)",
+        "http://127.0.0.1:$(origin)" } })
       local dead = weir.upstream("dead", { endpoints = { "http://127.0.0.1:$(dead)" } })
 
-      local retrying = weir.policy("retrying", { weir.retry { max = 2, backoff = "1ms..2ms", budget = { min = 10000 } } })
-      weir.route("/retry/*rest", function(req) return retrying(function() return up:forward(req, { path = "/" .. req.target:sub(8) }) end) end)
-      weir.route("/half", function(req) return retrying(function() return half:forward(req, { path = "/ok" }) end) end)
-      local budgeted = weir.policy("budgeted", { weir.retry { max = 5, backoff = "1ms..1ms", budget = { ratio = 0, min = 4, span = "10m" } } })
-      weir.route("GET /budgeted", function(req) return budgeted(function() return dead:forward(req) end) end)
-      local late = weir.policy("late", { weir.deadline "200ms", weir.retry { max = 5, backoff = "1s", jitter = "none" } })
-      weir.route("GET /late", function(req) return late(function() return dead:forward(req) end) end)
+      local retrying = weir.policy("retrying", { weir.retry { max = 2, backoff = "1ms..2ms",
+        budget = { min = 10000 } } })
+      weir.route("/retry/*rest", function(req) return retrying(function() return up:forward(req,
+        { path = "/" .. req.target:sub(8) }) end) end)
+      weir.route("/half", function(req) return retrying(function() return half:forward(req,
+        { path = "/ok" }) end) end)
+      local budgeted = weir.policy("budgeted", { weir.retry { max = 5, backoff = "1ms..1ms",
+        budget = { ratio = 0, min = 4, span = "10m" } } })
+      weir.route("GET /budgeted", function(req) return budgeted(function()
+        return dead:forward(req) end) end)
+      local late = weir.policy("late", { weir.deadline "200ms", weir.retry { max = 5,
+        backoff = "1s", jitter = "none" } })
+      weir.route("GET /late", function(req) return late(function()
+        return dead:forward(req) end) end)
 
       local breaking = weir.policy("breaking", {
-        weir.breaker { failure_rate = 0.5, min_calls = 6, window = "60s", open = "400ms", jitter = 0, probes = 2 } })
+        weir.breaker { failure_rate = 0.5, min_calls = 6, window = "60s", open = "400ms",
+          jitter = 0, probes = 2 } })
       weir.route("/breaking/*rest", function(req)
-        return breaking(function() return up:forward(req, { path = "/" .. req.target:sub(11) }) end)
-      end)
+        return breaking(function()
+          return up:forward(req, { path = "/" .. req.target:sub(11) }) end)
+        end)
 
       local pool = weir.policy("pool", { weir.bulkhead { max = 2, queue = 2, wait = "150ms" } })
       weir.route("/pool/*rest", { deadline = "20s" }, function(req)
-        return pool(function() return up:forward(req, { path = "/" .. req.target:sub(7) }) end)
-      end)
+        return pool(function()
+          return up:forward(req, { path = "/" .. req.target:sub(7) }) end)
+        end)
 
       local cache = weir.cache("answers", { ttl = "300ms", stale = "1h" })
       local laddered = weir.policy("laddered", { weir.timeout "300ms" })
       weir.route("GET /ladder/*rest", function(req)
         return weir.ladder {
           { "fresh", function()
-            local r, err = laddered(function() return up:forward(req, { path = "/" .. req.target:sub(9) }) end)
+            local r, err = laddered(function() return up:forward(req, { path = "/"
+              .. req.target:sub(9) }) end)
             if r and r.status == 200 then return cache:set("ladder", r) end
             return r, err
           end },
@@ -71,13 +83,16 @@ describe("policies over several workers", function()
         }
       end)
 
-      weir.route("PUT /cache/:key", function(req) cache:set(req.params.key, req:text(), "1h"); return "stored" end)
+      weir.route("PUT /cache/:key", function(req) cache:set(req.params.key, req:text(), "1h");
+        return "stored" end)
       weir.route("GET /cache/:key", function(req)
         local value = cache:get(req.params.key)
         if not value then return weir.response(404, "nothing") end
         return value
       end)
-      weir.route("DELETE /cache/:key", function(req) return tostring(cache:delete(req.params.key)) end)
+      weir.route("DELETE /cache/:key", function(req)
+        return tostring(cache:delete(req.params.key))
+      end)
 
       weir.route("GET /race", function()
         local r, err = weir.race {
@@ -103,7 +118,10 @@ describe("policies over several workers", function()
       end)
       weir.route("GET /race-streams", function(req)
         return weir.race {
-          function() return up:forward(req, { path = "/run?send:HTTP%2F1.1%20200%20OK%0D%0AContent-Length%3A%208%0D%0A%0D%0Ahalf;wait:100;send:half" }) end,
+          function()
+            local head = weir.escape "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf"
+            return up:forward(req, { path = "/run?send:" .. head .. ";wait:100;send:half" })
+          end,
           function() weir.sleep "5s" return "late" end,
         }
       end)
@@ -118,7 +136,8 @@ describe("policies over several workers", function()
         return "logged"
       end)
     ]] }
-    for _, event in ipairs { "breaker.transition", "script.error", "script.log" } do g:expect(event) end
+    for _, event in ipairs { "breaker.transition", "script.error", "script.log" } do g:expect(event)
+      end
   end)
 
   teardown(function()
@@ -153,7 +172,8 @@ describe("policies over several workers", function()
     end)
 
     it("repeats a POST with an Idempotency-Key", function()
-      assert.equal(3, (posts(target("/retry", { BAD }), "POST", "body", { ["Idempotency-Key"] = "k" })))
+      assert.equal(3, (posts(target("/retry", { BAD }), "POST", "body",
+        { ["Idempotency-Key"] = "k" })))
     end)
 
     it("does not repeat what was answered well, or badly by the client's fault", function()
@@ -187,7 +207,8 @@ describe("policies over several workers", function()
   describe("breaker", function()
     local bad, good = target("/breaking", { BAD }), target("/breaking", { OK })
 
-    it("opens by what all workers saw, refuses, half-opens with its probes only, and closes", function()
+    it("opens by what all workers saw, refuses, half-opens with its probes only, and closes",
+      function()
       for _ = 1, 6 do assert.equal(503, g:get(bad).status) end
       assert.equal("open", g:breaker "breaking".state)
       local before = o:counts().methods.GET
@@ -198,7 +219,9 @@ describe("policies over several workers", function()
         assert.equal("1", r.headers["retry-after"])
       end
       assert.equal(before, o:counts().methods.GET)
-      wait.for_("it to be half-open", function() return g:breaker "breaking".state == "half_open" end)
+      wait.for_("it to be half-open", function()
+        return g:breaker "breaking".state == "half_open"
+      end)
       local clients = {}
       local slow = target("/breaking", { "wait:300", OK })
       for i = 1, 12 do clients[i] = g:begin("GET", slow, { Connection = "close" }) end
@@ -213,7 +236,8 @@ describe("policies over several workers", function()
       assert.equal("closed", g:breaker "breaking".state)
       assert.equal(200, g:get(good).status)
       local log = {}
-      for i, line in ipairs(g:log("breaker.transition", { name = "breaking" })) do log[i] = line.from .. ">" .. line.to end
+      for i, line in ipairs(g:log("breaker.transition", { name = "breaking" })) do
+        log[i] = line.from .. ">" .. line.to end
       assert.same({ "closed>open", "open>half_open", "half_open>closed" }, log)
     end)
 
@@ -221,13 +245,17 @@ describe("policies over several workers", function()
       for _ = 1, 8 do g:get(bad) end
       local first = g:breaker "breaking"
       assert.equal("open", first.state)
-      wait.for_("it to be half-open", function() return g:breaker "breaking".state == "half_open" end)
+      wait.for_("it to be half-open", function()
+        return g:breaker "breaking".state == "half_open"
+      end)
       g:get(bad)
       g:get(bad)
       local second = g:breaker "breaking"
       assert.equal("open", second.state)
       assert.is_true(second.retry_after_s > first.retry_after_s)
-      wait.for_("it to be half-open", function() return g:breaker "breaking".state == "half_open" end)
+      wait.for_("it to be half-open", function()
+        return g:breaker "breaking".state == "half_open"
+      end)
       g:get(good)
       g:get(good)
       assert.equal("closed", g:breaker "breaking".state)
@@ -354,7 +382,8 @@ describe("policies over several workers", function()
 
     it("every: runs again and again in each worker, whatever it raises", function()
       wait.for_("thirty runs", function() return g:metric "spec_ticks_total" >= 30 end)
-      wait.for_("it to raise often", function() return #g:log("script.error", { task = "raiser" }) > 5 end)
+      wait.for_("it to raise often", function() return #g:log("script.error",
+        { task = "raiser" }) > 5 end)
     end)
 
     it("spawn at load: runs once in each worker", function()

@@ -44,13 +44,17 @@ describe("a served script", function()
           weir = function() weir.route = nil end,
           listen = function() weir.listen ":1" end,
           route = function() weir.route("GET /later", function() return "x" end) end,
-          upstream = function() weir.upstream("later", { endpoints = { "http://127.0.0.1:1" } }) end,
+          upstream = function()
+            weir.upstream("later", { endpoints = { "http://127.0.0.1:1" } })
+          end,
           policy = function() weir.policy("later", { weir.breaker {} }) end,
           every = function() weir.every("1s", function() end) end,
           require = function() require "os" end,
           core = function() require "weir.core" end,
           request = function() getmetatable(req).__index = nil end,
-          framing = function() return weir.response(200, "x", { ["Transfer-Encoding"] = "chunked" }) end,
+          framing = function()
+            return weir.response(200, "x", { ["Transfer-Encoding"] = "chunked" })
+          end,
           header = function() return weir.response(200, "x", { ["X-A"] = "a\r\nX-B: c" }) end,
           status = function() return weir.response(99, "x") end,
         }
@@ -66,7 +70,8 @@ describe("a served script", function()
         return tostring((("a"):rep(10000) .. "b"):find(("a?"):rep(10000) .. ("a"):rep(10000)))
       end)
       weir.route("GET /nested", function()
-        local ok = pcall(function() pcall(function() weir.sleep "1ms"; error "x" end); weir.sleep "1ms"; error "y" end)
+        local ok = pcall(function() pcall(function() weir.sleep "1ms"; error "x" end);
+          weir.sleep "1ms"; error "y" end)
         return tostring(ok)
       end)
       weir.route("GET /meta", function()
@@ -75,7 +80,8 @@ describe("a served script", function()
         return t.x .. t()
       end)
       weir.route("GET /sort", function()
-        local ok, err = pcall(table.sort, { 3, 2, 1 }, function(a, b) weir.sleep "1ms"; return a < b end)
+        local ok, err = pcall(table.sort, { 3, 2, 1 }, function(a, b) weir.sleep "1ms";
+          return a < b end)
         return tostring(ok)
       end)
       weir.route("GET /gone", function(req)
@@ -98,7 +104,8 @@ describe("a served script", function()
     end
   end)
 
-  for _, what in ipairs { "global", "g", "rawset", "meta", "string", "weir", "listen", "route", "upstream", "policy",
+  for _, what in ipairs { "global", "g", "rawset", "meta", "string", "weir", "listen", "route",
+    "upstream", "policy",
     "every", "require", "core", "request", "framing", "header", "status" } do
     it("cannot do this while it serves: " .. what, function()
       local r = g:get("/try/" .. what)

@@ -8,14 +8,19 @@ local SCRIPT = [[
   local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
   local broken = weir.policy("broken", { weir.breaker {
     consecutive = 3, min_calls = $(min_calls), open = "60s", jitter = 0 } })
-  weir.route("GET /broken", function() return broken(function() return nil, weir.error("connect", "down") end) end)
-  local pool = weir.policy("pool", { weir.bulkhead { max = $(max), queue = $(queue), wait = "10s" } })
-  weir.route("/run", { deadline = "30s" }, function(req) return pool(function() return up:forward(req) end) end)
+  weir.route("GET /broken", function() return broken(function() return nil, weir.error("connect",
+    "down") end) end)
+  local pool = weir.policy("pool", { weir.bulkhead { max = $(max), queue = $(queue),
+    wait = "10s" } })
+  weir.route("/run", { deadline = "30s" }, function(req) return pool(function()
+    return up:forward(req) end) end)
   local cache = weir.cache("kept", { ttl = "1h" })
   weir.route("PUT /kept", function(req) cache:set("k", req:text()); return "ok" end)
   weir.route("GET /kept", function(req) return cache:get "k" or weir.response(404) end)
-  local budgeted = weir.policy("budgeted", { weir.retry { max = 3, backoff = "1ms..1ms", budget = { ratio = 0, min = 3, span = "10m" } } })
-  weir.route("GET /budgeted", function(req) return budgeted(function() return up:forward(req, { path = "/run?send:HTTP/1.1%20503%20No%0D%0AContent-Length:%200%0D%0A%0D%0A" }) end) end)
+  local budgeted = weir.policy("budgeted", { weir.retry { max = 3, backoff = "1ms..1ms",
+    budget = { ratio = 0, min = 3, span = "10m" } } })
+  weir.route("GET /budgeted", function(req) return budgeted(function() return up:forward(req,
+    { path = "/run?send:HTTP/1.1%20503%20No%0D%0AContent-Length:%200%0D%0A%0D%0A" }) end) end)
   local seen = weir.metrics.counter("spec_seen_total", "Requests")
   weir.route("GET /seen", function() seen:inc(); return "seen $(version)" end)
   $(more)
@@ -27,7 +32,8 @@ describe("state that lives through reloads", function()
 
   local function files(changes)
     version = version + 1
-    local all = { SCRIPT, origin = o.port, min_calls = 20, max = 4, queue = 4, version = version, more = "" }
+    local all = { SCRIPT, origin = o.port, min_calls = 20, max = 4, queue = 4, version = version,
+      more = "" }
     for key, value in pairs(changes or {}) do all[key] = value end
     return all
   end
@@ -76,7 +82,9 @@ describe("state that lives through reloads", function()
     local queued = g:begin("GET", "/run?hang")
     wait.for_("one in the queue", function() return g:bulkhead "pool".queued == 1 end)
     reload { max = 3 }
-    wait.for_("it to be let in by the larger limit", function() return g:bulkhead "pool".in_use == 3 end)
+    wait.for_("it to be let in by the larger limit", function()
+      return g:bulkhead "pool".in_use == 3
+    end)
     queued:close()
     for i = 3, 4 do c[i]:close() end
     g:wait_idle()
@@ -136,7 +144,8 @@ describe("state that lives through reloads", function()
       all["helper.lua"] = "return { version = " .. version .. " }"
       assert.equal(200, g:reload(all).status)
       c[i] = g:begin("GET", path, { Connection = "close" })
-      wait.for_("the request to be active", function() return g:metric("http_server_active_requests") >= 1 end)
+      wait.for_("the request to be active", function()
+        return g:metric("http_server_active_requests") >= 1 end)
     end
     for i = 1, 4 do
       local a, b, x, y = c[i]:response().body:match "(%d+)/(%d+) (%d+)/(%d+)"

@@ -8,7 +8,7 @@
 ---       weir.route("GET /x", function(req) return up:forward(req) end)
 ---     ]] }
 ---     local r = g:get "/x"              -- as raw.once: status, headers, body
----     g:reload { "…new main script…" }  -- the verdict: status, result, generation, file, line …
+---     g:stop()            -- exit 0, no open handle, no sanitizer, no unexpected warning
 ---     g:stop()                          -- exit 0, no open handle, no sanitizer, no unexpected
 ---     warning
 ---

@@ -2,7 +2,8 @@
 ---
 ---     local n = load.nginx(port)           -- answers 200 with a few bytes, in keep-alive
 ---     local w = load.wrk(g.port, { path = "/", connections = 64, seconds = 10 })
----     local r = w:result()                 -- requests, socket_errors, bad (status from 400), p99_ms
+---     local r = w:result()                 -- requests, socket_errors, bad (status from 400),
+---     p99_ms
 local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
@@ -26,7 +27,8 @@ local COUNTER = [[
     local e = summary.errors
     io.write(("requests %d connect %d read %d write %d timeout %d p99_us %d\n"):format(
       summary.requests, e.connect, e.read, e.write, e.timeout, latency:percentile(99)))
-    for _, thread in ipairs(threads) do io.write("statuses " .. (thread:get "text" or "") .. "\n") end
+    for _, thread in ipairs(threads) do io.write("statuses " .. (thread:get "text" or "")
+      .. "\n") end
   end
 ]]
 
@@ -59,7 +61,8 @@ function Wrk:result()
     "requests (%d+) connect (%d+) read (%d+) write (%d+) timeout (%d+) p99_us (%d+)")
   assert(requests, "wrk said: " .. out .. err)
   r.requests, r.p99_ms = tonumber(requests), tonumber(p99) / 1000
-  r.connect, r.read, r.write, r.timeout = tonumber(connect), tonumber(read), tonumber(write), tonumber(timeout)
+  r.connect, r.read, r.write, r.timeout = tonumber(connect), tonumber(read), tonumber(write),
+    tonumber(timeout)
   r.socket_errors = r.connect + r.read + r.write + r.timeout
   for line in out:gmatch "statuses ([^\n]*)" do
     for status, count in line:gmatch "(%d+)=(%d+)" do
@@ -82,8 +85,10 @@ daemon off; master_process off; worker_processes 1; pid %s/nginx.pid; error_log 
 events { worker_connections 4096; }
 http {
   access_log off; keepalive_requests 1000000;
-  client_body_temp_path %s/b; proxy_temp_path %s/p; fastcgi_temp_path %s/f; uwsgi_temp_path %s/u; scgi_temp_path %s/s;
-  server { listen 127.0.0.1:%d reuseport; location / { default_type application/json; return 200 '{"ok":true}'; } }
+  client_body_temp_path %s/b; proxy_temp_path %s/p; fastcgi_temp_path %s/f; uwsgi_temp_path %s/u;
+    scgi_temp_path %s/s;
+  server { listen 127.0.0.1:%d reuseport; location / { default_type application/json;
+    return 200 '{"ok":true}'; } }
 }
 ]]
 
@@ -104,7 +109,8 @@ function load.nginx(port)
 end
 
 function Nginx:start()
-  self.process = process.spawn { "/usr/sbin/nginx", "-c", self.folder .. "/nginx.conf", "-p", self.folder }
+  self.process = process.spawn { "/usr/sbin/nginx", "-c", self.folder .. "/nginx.conf", "-p",
+    self.folder }
   wait.for_("nginx to listen", function()
     local s = require("socket").tcp4()
     local ok = s:connect("127.0.0.1", self.port)
