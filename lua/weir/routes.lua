@@ -19,14 +19,27 @@ local function normal_address(text)
   return host:find "^%d+%.%d+%.%d+%.%d+$" and ("%s:%d"):format(host, number) or nil
 end
 
+local listen_options = schema.new("listen", {
+  trusted_proxies = schema.list(schema.string { min = 1, max = 64 }, { max = 64,
+    doc = "Networks whose X-Forwarded-For and its like are believed, on all listeners." }),
+})
+
 --- Serves on an address: `weir.listen "127.0.0.1:8080"`, `":8080"` for all IPv4 addresses,
---- `"[::1]:8080"`. A reload may add and remove listeners.
+--- `"[::1]:8080"`. A reload may add and remove listeners. What clients say about themselves
+--- (X-Forwarded-*) is dropped unless they are in `trusted_proxies`, like `{ "10.0.0.0/8" }`; behind
+--- those, `req.client` is the rightmost address of X-Forwarded-For that is not trusted itself.
 ---@param address string|number
-function M.listen(address)
+---@param options table?   `trusted_proxies`.
+function M.listen(address, options)
   local normal = normal_address(address)
   if not normal then
     error(("listen: '%s' is not an address; write \"127.0.0.1:8080\", \":8080\" or \"[::1]:8080\"")
       :format(tostring(address)), 2)
+  end
+  local o = listen_options:check(options or {})
+  for _, network in ipairs(o.trusted_proxies or {}) do
+    local ok, message = core.trust(network)
+    if not ok then error("listen: trusted_proxies: " .. message, 2) end
   end
   core.listen(normal)
 end

@@ -18,8 +18,8 @@ static const struct wr_option run_options[] = {
     {"log-level", "LEVEL", "debug, info, warn or error (default: info)"},
     {"dns", "SERVERS", "name servers, comma-separated (default: the system's)"},
     {"ca-file", "PEM", "trusted roots of upstreams (default: those of the system)"},
-    {"drain", "TIME", "how long a stop waits for requests under way (default: 30s)"},
-    {"heartbeat", "TIME", "a worker silent for longer is replaced (default: 400ms)"},
+    {"drain", "TIME", "longest wait of a stop for requests under way (30s)"},
+    {"heartbeat", "TIME", "a worker silent for longer is replaced (400ms)"},
     {NULL, NULL, NULL},
 };
 

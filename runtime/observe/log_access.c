@@ -13,7 +13,7 @@ static void put_request(struct wr_json *j, const struct wr_serving *s,
   wr_json_field_str(j, "method", info->head->method);
   wr_json_field_str(j, "path", info->path);
   wr_json_field_cstr(j, "route", s->request.trail.route);
-  wr_json_field_str(j, "client", info->client);
+  wr_json_field_str(j, "client", s->request.client);
   wr_json_field_uint(j, "generation", s->generation_number);
 }
 

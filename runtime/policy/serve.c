@@ -299,6 +299,7 @@ static void on_request(void *ctx, struct wr_exchange *x, void **slot)
   wr_list_push(&s->generation->requests, &s->link);
   wr_deferred_init(&s->sender, on_send);
   wr_request_init(&s->request, serve->env, x, serve->body_max);
+  wr_request_trust(&s->request, &s->generation->script->declared.trust);
   serve->active++;
   dispatch(s);
 }

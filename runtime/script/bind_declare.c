@@ -62,6 +62,20 @@ static void require_loading(lua_State *L, const char *what)
   luaL_error(L, "%s declares, and declarations belong to the top level of a script", what);
 }
 
+// core.trust(network) -> true | nil, message
+static int l_trust(lua_State *L)
+{
+  require_loading(L, "weir.listen");
+  struct wr_str network;
+  struct wr_error error;
+  network.ptr = luaL_checklstring(L, 1, &network.len);
+  if (!wr_trust_add(&wr_script_of(L)->declared.trust, network, &error)) {
+    return fail(L, error.message);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 // core.listen(address): address in normal form
 static int l_listen(lua_State *L)
 {
@@ -143,7 +157,7 @@ static int l_is_loading(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"listen", l_listen},         {"route", l_route}, {"job", l_job},
+    {"listen", l_listen},         {"trust", l_trust}, {"route", l_route}, {"job", l_job},
     {"is_loading", l_is_loading}, {"where", l_where}, {NULL, NULL},
 };
 

@@ -129,7 +129,7 @@ static int push_field(lua_State *L, struct wr_request *q, enum field field)
   case TARGET: return push_str(L, q->info->head->target);
   case HOST: return push_str(L, q->info->head->host);
   case SCHEME: return push_str(L, q->info->scheme);
-  case CLIENT: return push_str(L, q->info->client);
+  case CLIENT: return push_str(L, q->client);
   case ID: return push_str(L, q->info->request_id);
   case ROUTE: lua_pushstring(L, q->trail.route); return 1;
   case HEADERS: return push_cached(L, q, "headers");

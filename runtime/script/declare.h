@@ -7,6 +7,7 @@
 #include "base/duration.h"
 #include "base/list.h"
 #include "base/str.h"
+#include "script/trust.h"
 
 #include <stdint.h>
 
@@ -49,6 +50,7 @@ struct wr_job_declared {
 };
 
 struct wr_declarations {
+  struct wr_trust trust; ///< proxies that are believed, of all listeners
   struct wr_list listens, routes, entries, jobs;
   size_t route_count;
 };

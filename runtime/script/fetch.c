@@ -147,23 +147,35 @@ static void add_number(struct wr_headers *out, const char *name, uint64_t value)
   add(out, name, (struct wr_str){text, (size_t)len});
 }
 
-// Who asked, in our own words: a client's own claims about it do not pass.
+// Adds to the list a trusted proxy sent, or begins one: `value` is the last element.
+static void append(struct wr_headers *out, const char *name, struct wr_str value)
+{
+  struct wr_str before = wr_headers_get(out, wr_str_of(name));
+  char text[1024];
+  int len = snprintf(text, sizeof(text), "%.*s%s%.*s", WR_STR_ARG(before), before.len ? ", " : "",
+                     WR_STR_ARG(value));
+  if (len > 0 && (size_t)len < sizeof(text)) add(out, name, (struct wr_str){text, (size_t)len});
+}
+
+// Who asked, in our own words: what a client claims about it passes only behind a trusted proxy
+// (research/gateways.md §4.20).
 static void add_forwarded(struct wr_headers *out, const struct wr_request *q)
 {
   static const char *const claims[] = {"X-Forwarded-For",  "X-Forwarded-Proto", "X-Forwarded-Host",
                                        "X-Forwarded-Port", "X-Real-IP",         "Forwarded"};
-  for (size_t i = 0; i < WR_COUNT(claims); i++) wr_headers_remove(out, wr_str_of(claims[i]));
-  add(out, "X-Forwarded-For", q->info->client);
-  add(out, "X-Forwarded-Proto", q->info->scheme);
-  add(out, "X-Forwarded-Host", q->info->head->host);
-  add(out, "X-Request-ID", q->info->request_id);
-  struct wr_str via = wr_headers_get(out, WR_STR("Via"));
-  char text[512];
-  int len = snprintf(text, sizeof(text), "%.*s%s1.%d weir", WR_STR_ARG(via), via.len ? ", " : "",
-                     q->info->head->minor);
-  if (len > 0 && (size_t)len < sizeof(text)) {
-    add(out, "Via", (struct wr_str){text, (size_t)len});
+  bool is_trusted = q->trust && wr_trust_has(q->trust, q->info->client);
+  for (size_t i = 0; !is_trusted && i < WR_COUNT(claims); i++) {
+    wr_headers_remove(out, wr_str_of(claims[i]));
   }
+  append(out, "X-Forwarded-For", q->info->client);
+  if (wr_headers_get(out, WR_STR("X-Forwarded-Proto")).ptr == NULL) {
+    add(out, "X-Forwarded-Proto", q->info->scheme);
+  }
+  if (wr_headers_get(out, WR_STR("X-Forwarded-Host")).ptr == NULL) {
+    add(out, "X-Forwarded-Host", q->info->head->host);
+  }
+  add(out, "X-Request-ID", q->info->request_id);
+  append(out, "Via", q->info->head->minor == 0 ? WR_STR("1.0 weir") : WR_STR("1.1 weir"));
 }
 
 static void add_deadline(struct wr_headers *out, const struct wr_task *t)
@@ -291,7 +303,8 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
   r->is_upstream = true;
   r->wants_whole = fetch->wants_whole;
   r->started_ns = wr_loop_now(env->loop);
-  r->op = (struct wr_op){.name = "the upstream call", .task = t, .cancel = cancel_op, .fail = fail_op};
+  r->op =
+      (struct wr_op){.name = "the upstream call", .task = t, .cancel = cancel_op, .fail = fail_op};
   r->on_ready = on_ready;
   struct wr_transfer_request request = {.method = fetch->method, .headers = &headers};
   if (fetch->upstream == NULL) {

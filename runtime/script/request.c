@@ -6,10 +6,17 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
                      size_t body_max)
 {
   *q = (struct wr_request){.x = x, .info = wr_exchange_info(x), .env = env};
+  q->client = q->info->client;
   q->trail.route = "";
   q->trail.request_id = q->info->request_id;
   wr_list_init(&q->readers);
   wr_buf_init(&q->body, body_max);
+}
+
+void wr_request_trust(struct wr_request *q, const struct wr_trust *trust)
+{
+  q->trust = trust;
+  q->client = wr_trust_client(trust, q->info->client, &q->info->head->headers);
 }
 
 void wr_request_fini(struct wr_request *q)

@@ -34,6 +34,8 @@ struct wr_request {
   struct wr_exchange *x; ///< NULL once over
   const struct wr_exchange_info *info;
   struct wr_script_env *env;
+  const struct wr_trust *trust; ///< of its generation; NULL once that is let go
+  struct wr_str client;         ///< whose request it is, see wr_trust_client
   struct wr_request_param params[WR_REQUEST_PARAMS_MAX];
   size_t param_count;
   struct wr_trail trail;
@@ -53,6 +55,9 @@ struct wr_request {
 /// `body_max` bounds a body that a script reads whole.
 void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
                      size_t body_max);
+
+/// Tells whom to believe about the client; `trust` must live until the handler has answered.
+void wr_request_trust(struct wr_request *q, const struct wr_trust *trust);
 
 /// The exchange is over: frees the body. The Lua handle has been cut off before.
 void wr_request_fini(struct wr_request *q);

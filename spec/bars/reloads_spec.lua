@@ -1,5 +1,6 @@
 local gateway = require "spec.support.gateway"
 local load = require "spec.support.load"
+local process = require "spec.support.process"
 
 local SCRIPT = [[
   local weir = require "weir"
@@ -91,7 +92,10 @@ describe("reloads under load, one in three of them broken", function()
     assert.equal("open", still.state)
     local less = opened.retry_after_s - still.retry_after_s
     assert.is_true(math.abs(less - (still.since_s - opened.since_s)) < 0.01)
-    assert.is_true(last[1] < first[1] * 1.3 + 4096, first[1] .. " -> " .. last[1] .. " kB")
+    -- The sanitizer keeps freed memory in quarantine: what it holds says nothing about us.
+    if process.preset() ~= "asan" then
+      assert.is_true(last[1] < first[1] * 1.3 + 4096, first[1] .. " -> " .. last[1] .. " kB")
+    end
     assert.is_true(last[2] <= first[2] + 64, first[2] .. " -> " .. last[2] .. " descriptors")
     assert.equal("closed", g:breaker "guarded".state)
     g:wait_idle()

@@ -95,6 +95,7 @@ describe("forwarding", function()
     local r = g:get "/x"
     local fields = seen(r)
     assert.equal(fields["x-request-id"], r.headers["x-request-id"])
+    g:wait_log("access", { request_id = fields["x-request-id"] })
     assert.equal(1, #g:log("access", { request_id = fields["x-request-id"] }))
   end)
 

@@ -16,7 +16,7 @@
 ---
 --- Serves on an address: "127.0.0.1:8080", ":8080" or 8080 for all IPv4 addresses, "[::1]:8080".
 --- Top level only; at most 64 addresses.
----@field listen fun(address: string|number)
+---@field listen fun(address: string|number, options: table?)
 ---
 --- Serves a route: "GET /users/:id", "GET,POST /x", "/files/*path". The handler returns a response,
 --- a string (200, text/plain), or nil and an error. `options` may be left out. Top level only.
