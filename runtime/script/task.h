@@ -25,8 +25,8 @@ struct wr_op {
   /// Its own limit (not the ambient deadline) came: resumes the task itself. NULL: cancel, then the
   /// coroutine gets a timeout error.
   void (*expire)(struct wr_op *op);
-  /// The ambient deadline came: ends the work and resumes the task with an error that knows more than
-  /// `error` does. NULL: cancel, then the coroutine gets `error`.
+  /// The ambient deadline came: ends the work and resumes the task with an error that knows more
+  /// than `error` does. NULL: cancel, then the coroutine gets `error`.
   void (*fail)(struct wr_op *op, const struct wr_error *error);
 };
 

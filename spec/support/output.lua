@@ -2,6 +2,12 @@
 ---
 --- The last line is `N passed, N failed`, which CI reads. Pending specs count as failed: a skipped
 --- spec would hide what it should prove.
+-- The sanitizer is preloaded for the library under test. Programs that specs start must not inherit
+-- that: those of weir bring their own, and others (ps, curl) may hang under it.
+local ffi = require "ffi"
+ffi.cdef "int unsetenv(const char *name);"
+ffi.C.unsetenv "LD_PRELOAD"
+
 return function(options)
   local busted = require "busted"
   local handler = require "busted.outputHandlers.base"()
