@@ -44,6 +44,7 @@
 ---@field all async fun(functions: table): table?, weir.Error?
 -- bind_declare.c
 ---@field listen fun(address: string)
+---@field trust fun(network: string): true?, string?
 ---@field route fun(pattern: string, options: table, handler: function)
 ---@field job fun(name: string, place: string, every_ns: number, fn: async fun())
 ---@field is_loading fun(): boolean
