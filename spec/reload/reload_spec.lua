@@ -165,13 +165,13 @@ describe("a reload", function()
     local workers = {}
     for _, pid in ipairs(g:pids()) do workers[tostring(pid)] = true end
     local trial = wait.for_("the trial process", function()
-      local pipe = io.popen("pgrep -P " .. g.process.pid)
+      local file = io.open(("/proc/%d/task/%d/children"):format(g.process.pid, g.process.pid))
       local found
-      for pid in pipe:lines() do if not workers[pid] then found = pid end end
-      pipe:close()
+      for pid in file:read("*a"):gmatch "%d+" do if not workers[pid] then found = pid end end
+      file:close()
       return found
     end)
-    os.execute("kill -SEGV " .. trial)
+    os.execute("kill -ABRT " .. trial)
     local r = c:response()
     c:close()
     assert.equal(422, r.status)

@@ -8,9 +8,7 @@
 ---       weir.route("GET /x", function(req) return up:forward(req) end)
 ---     ]] }
 ---     local r = g:get "/x"              -- as raw.once: status, headers, body
----     g:stop()            -- exit 0, no open handle, no sanitizer, no unexpected warning
----     g:stop()                          -- exit 0, no open handle, no sanitizer, no unexpected
----     warning
+---     g:stop()       -- exit 0, no open handle, no sanitizer, no unexpected warning
 ---
 --- `$(name)` in scripts stands for the option of that name; `$(port)` is the listener's port. Specs
 --- that provoke warnings say which: `g:expect "breaker.transition"`.
