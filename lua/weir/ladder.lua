@@ -69,6 +69,10 @@ local function discard(value)
 end
 
 local function serve(name, rung, i, count, value)
+  -- A plain text becomes the response that it would be, so that it can say which rung it is from.
+  if i > 1 and type(value) == "string" then
+    value = core.response(200, value, nil, "text/plain; charset=utf-8")
+  end
   if i > 1 and core.is_response(value) then core.response_degrade(value, rung[1]) end
   core.rung(name, rung[1], i, count)
   return value

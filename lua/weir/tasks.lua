@@ -47,8 +47,9 @@ local every_options = schema.new("every", {
   name = schema.string { min = 1, max = 127, doc = "For logs." },
 }, { positional = "interval" })
 
---- Runs `fn` every `interval` in each worker, as long as the generation is live. A run that takes longer
---- delays the next; runs never overlap. What it raises is logged and does not stop the next run.
+--- Runs `fn` every `interval` in each worker, as long as the generation is live. A run that takes
+--- longer delays the next; runs never overlap. What it raises is logged and does not stop the next
+--- run.
 ---@param interval string|number|table   Or { interval = "1s", name = "poll" }.
 ---@param fn async fun()
 function M.every(interval, fn)
@@ -69,8 +70,8 @@ local function check_functions(name, functions)
   end
 end
 
---- Runs all functions side by side; the first result that is not nil wins and the others are cancelled.
---- When none has one: `nil` and the error of the last to fail.
+--- Runs all functions side by side; the first result that is not nil wins and the others are
+--- cancelled. When none has one: `nil` and the error of the last to fail.
 ---@async
 ---@param functions (async fun(): any, weir.Error?)[]
 ---@return any

@@ -1,8 +1,9 @@
 --- Profile images: photo -> initials.
 ---
---- Protects against  the photo service being slow or gone. A page full of images makes many calls at
----                   once, so the bulkhead is small: what does not fit gets initials at once.
---- The client sees   200 and an image. `X-Degraded: initials`: a coloured circle with the user's initials.
+--- Protects against  the photo service being slow or gone. A page full of images makes many calls
+---                   at once, so the bulkhead is small: what does not fit gets initials at once.
+--- The client sees   200 and an image. `X-Degraded: initials`: a coloured circle with the user's
+---                   initials.
 local weir = require "weir"
 local photos = require "depend" "photos"
 
@@ -10,7 +11,8 @@ local COLOURS = { "#8e3b46", "#3b6e8e", "#4f7a3a", "#7a5c3a", "#5b3a7a", "#2f6f6
 
 local CIRCLE = [[
 <svg xmlns="http://www.w3.org/2000/svg" width="96" height="96" viewBox="0 0 96 96">
-<circle cx="48" cy="48" r="48" fill="%s"/><text x="48" y="62" font-family="sans-serif" font-size="40"
+<circle cx="48" cy="48" r="48" fill="%s"/>
+<text x="48" y="62" font-family="sans-serif" font-size="40"
  text-anchor="middle" fill="#fff">%s</text></svg>
 ]]
 

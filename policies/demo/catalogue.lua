@@ -1,8 +1,8 @@
 --- The catalogue: what a product is. It hardly ever changes, so a copy of yesterday's is as good.
 ---
 --- Protects against  a short failure of the catalogue, which everything else needs.
---- The client sees   nothing: a product that was ever looked up is served for a day. One that never was
----                   answers 503 or 504 while the catalogue is away.
+--- The client sees   nothing: a product that was ever looked up is served for a day. One that never
+---                   was answers 503 or 504 while the catalogue is away.
 local weir = require "weir"
 local upstream = require "depend" "products"
 

@@ -1,5 +1,5 @@
---- Where the shop's upstreams are. In the demo one process plays all of them, each under its own path;
---- in a real shop each has endpoints of its own.
+--- Where the shop's upstreams are. In the demo one process plays all of them, each under its own
+--- path; in a real shop each has endpoints of its own.
 local weir = require "weir"
 
 local base = weir.env "SHOP_UPSTREAMS" or "http://127.0.0.1:9100"

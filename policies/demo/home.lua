@@ -1,7 +1,7 @@
 --- The front page: everything side by side, in one piece of HTML that renews itself.
 ---
---- Protects against  a part of the page taking the page with it: the parts are asked side by side, and
----                   each has its own ladder below.
+--- Protects against  a part of the page taking the page with it: the parts are asked side by side,
+---                   and each has its own ladder below.
 --- The client sees   the page, always; beside each part the rung that served it.
 local weir = require "weir"
 local product = require "product"
@@ -26,7 +26,8 @@ b.ok{color:#2f6f4f}b.less{color:#b05a00}</style>
 <li><a href="/users/%s/avatar"><code>GET /users/:id/avatar</code></a>
 <li><a href="/products/%s"><code>GET /products/:id</code></a>
 <li><a href="/search?q=lamp"><code>GET /search?q=lamp</code></a>
-<li><code>POST /payments</code> with <code>{"amount_cents": 1250}</code>, then <code>GET /payments/:id</code>
+<li><code>POST /payments</code> with <code>{"amount_cents": 1250}</code>,
+  then <code>GET /payments/:id</code>
 </ul></html>
 ]]
 

@@ -1,10 +1,10 @@
 --- Payments: confirmed now -> accepted now and confirmed later.
 ---
 --- Protects against  losing a sale because the payment provider is slow or away for minutes.
---- The client sees   201 and the booking when the provider answers in time. Otherwise 202, `X-Degraded:
----                   accepted`, an id and a Location, where GET tells the state: accepted, confirmed or
----                   declined. Never a double booking: the id goes with every attempt as the
----                   Idempotency-Key, and the provider books a key once.
+--- The client sees   201 and the booking when the provider answers in time. Otherwise 202,
+---                   `X-Degraded: accepted`, an id and a Location, where GET tells the state:
+---                   accepted, confirmed or declined. Never a double booking: the id goes with
+---                   every attempt as the Idempotency-Key, and the provider books a key once.
 ---
 --- An accepted payment is kept in shared memory: it outlives reloads and workers, not the machine.
 local weir = require "weir"
@@ -20,8 +20,8 @@ local at_once = weir.policy("payments", {
   weir.timeout "400ms",
 })
 
--- Nobody waits for this one, so it may take its time, but only a few at once: when the provider comes
--- back it is not met by a crowd.
+-- Nobody waits for this one, so it may take its time, but only a few at once: when the provider
+-- comes back it is not met by a crowd.
 local later = weir.policy("payments-later", {
   weir.deadline "5s",
   weir.bulkhead { max = 4, queue = 1024, wait = "4s" },
@@ -57,12 +57,14 @@ end
 local function confirm(id, payment)
   local pause = 0.25
   for _ = 1, TRIES_MAX do
-    payment = payments:get(id) or payment -- memory may have been short: what was accepted is still owed
+    payment = payments:get(id)
+      or payment -- memory may have been short: what was accepted is still owed
     if payment.state ~= "accepted" then return end
     local res, err = later(function() return book(id, payment) end)
     local settled = settle(id, payment, res)
     if settled then
-      return weir.log.info("payment settled", { payment = id, state = settled.state, tries = settled.tries })
+      return weir.log.info("payment settled", { payment = id, state = settled.state,
+        tries = settled.tries })
     end
     payment = store(id, payment, "accepted")
     weir.sleep(math.max(pause, err and err.after or 0) * (0.5 + math.random()))

@@ -1,8 +1,10 @@
 --- The product page: fresh price -> stale price -> no price.
 ---
---- Protects against  the price service being away. A page with an old price sells; an error does not.
+--- Protects against  the price service being away. A page with an old price sells; an error does
+---                   not.
 --- The client sees   200. `X-Degraded: stale-price`: the last price that was known, with its age in
----                   `price.age_s`; `X-Degraded: no-price`: the page without one, to be asked for later.
+---                   `price.age_s`; `X-Degraded: no-price`: the page without one, to be asked for
+---                   later.
 local weir = require "weir"
 local prices = require "depend" "prices"
 local catalogue = require "catalogue"
@@ -23,14 +25,17 @@ local function ask(id)
   if price then return price, nil, age end
   local res, err = guarded(function() return prices:get("/" .. weir.escape(id)) end)
   if not res then return nil, err end
-  if res.status ~= 200 then return nil, weir.error("protocol", "the price service said " .. res.status) end
+  if res.status ~= 200 then
+    return nil, weir.error("protocol", "the price service said " .. res.status)
+  end
   local got, wrong = res:json()
   if not got then return nil, wrong end
   return known:set(id, { cents = got.cents, currency = got.currency })
 end
 
 local function page(product, price)
-  return weir.json(200, { id = product.id, name = product.name, text = product.text, price = price })
+  return weir.json(200, { id = product.id, name = product.name, text = product.text,
+    price = price })
 end
 
 local M = {}
@@ -52,7 +57,8 @@ function M.page(id)
     { "stale-price", function()
       local price, age = known:stale(id)
       if not price then return nil end
-      return page(product, { cents = price.cents, currency = price.currency, age_s = math.floor(age) })
+      return page(product, { cents = price.cents, currency = price.currency,
+        age_s = math.floor(age) })
     end },
     { "no-price", function() return page(product, nil) end },
   }

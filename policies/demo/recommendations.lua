@@ -1,7 +1,8 @@
 --- Recommendations: personal -> cached -> popular.
 ---
---- Protects against  a recommendation service that is slow, failing, hanging or gone, and protects that
----                   service from us: at most 32 calls at once, and none while it is known to fail.
+--- Protects against  a recommendation service that is slow, failing, hanging or gone, and protects
+---                   that service from us: at most 32 calls at once, and none while it is known to
+---                   fail.
 --- The client sees   always 200. `X-Degraded: cached`: this user's list from up to an hour ago;
 ---                   `X-Degraded: popular`: what everybody likes. Never later than half a second.
 local weir = require "weir"

@@ -1,8 +1,9 @@
 --- Search: full -> simple -> recent.
 ---
---- Protects against  the search engine, the most complicated service of the shop, being slow or gone.
----                   The catalogue's own name lookup steps in, behind a guard of its own: the one must
----                   not fail because the other does, nor be run over when it has to take all the load.
+--- Protects against  the search engine, the most complicated service of the shop, being slow or
+---                   gone. The catalogue's own name lookup steps in, behind a guard of its own: the
+---                   one must not fail because the other does, nor be run over when it has to take
+---                   all the load.
 --- The client sees   200. `X-Degraded: simple`: matching names only, no suggestions, no facets;
 ---                   `X-Degraded: recent`: what searches found last, whatever was asked for.
 local weir = require "weir"

@@ -2,8 +2,8 @@
 ---
 ---     scripts/run          starts it with its unreliable upstreams and shows what happens
 ---
---- Each module below is one idea and can be read by itself; README.md one folder up is the catalogue.
---- SHOP_LISTEN is where the shop listens, SHOP_UPSTREAMS where its upstreams are.
+--- Each module below is one idea and can be read by itself; README.md one folder up is the
+--- catalogue. SHOP_LISTEN is where the shop listens, SHOP_UPSTREAMS where its upstreams are.
 local weir = require "weir"
 
 weir.listen(weir.env "SHOP_LISTEN" or "127.0.0.1:8080")

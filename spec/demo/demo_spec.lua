@@ -1,5 +1,5 @@
---- scripts/run --check goes through the five things to try of the demo, and scripts/run itself starts
---- and stops everything.
+--- scripts/run --check goes through the five things to try of the demo, and scripts/run itself
+--- starts and stops everything.
 local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 

@@ -52,7 +52,8 @@ describe("the READMEs", function()
       end
       for target in text:gmatch "%]%(([^)#:]+)%)" do expect(target, folder) end
       -- A path of ours in backquotes, from the top or from the README's folder.
-      for target in text:gmatch "`([%w_/]+/[%w_.-]+%.[%a]+)`" do expect(target, "", folder, "runtime/") end
+      for target in text:gmatch "`([%w_/]+/[%w_.-]+%.[%a]+)`" do expect(target, "", folder,
+        "runtime/") end
     end
     assert.is_true(count > 30, count)
     assert.same({}, wrong)

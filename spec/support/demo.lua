@@ -1,5 +1,5 @@
---- The demo for specs: policies/demo/shop.lua in front of policies/demo/upstreams.lua, whose services do
---- as they are told, both from build/<preset>/weir on ports nobody else has.
+--- The demo for specs: policies/demo/shop.lua in front of policies/demo/upstreams.lua, whose
+--- services do as they are told, both from build/<preset>/weir on ports nobody else has.
 ---
 ---     local demo = require "spec.support.demo"
 ---     local d = demo.start()

@@ -1,4 +1,5 @@
---- What the shop sells: the data behind the catalogue, the prices, the search and the recommendations.
+--- What the shop sells: the data behind the catalogue, the prices, the search and the
+--- recommendations.
 local names = {
   "Lantern", "Kettle", "Hammock", "Compass", "Blanket", "Notebook", "Backpack", "Thermos",
   "Umbrella", "Headlamp", "Trowel", "Whistle", "Tarp", "Stove", "Mug", "Rope",

@@ -1,5 +1,5 @@
---- The payment provider. It books each key once however often it is asked, as real ones do: that is what
---- makes asking again safe. POST /payments/book {amount_cents}, Idempotency-Key required.
+--- The payment provider. It books each key once however often it is asked, as real ones do: that is
+--- what makes asking again safe. POST /payments/book {amount_cents}, Idempotency-Key required.
 local weir = require "weir"
 local service = require "upstreams.service"
 

@@ -1,5 +1,5 @@
---- A service that can be told how to misbehave. What it is told is kept in a cache, so all workers know
---- at once and a reload does not forget.
+--- A service that can be told how to misbehave. What it is told is kept in a cache, so all workers
+--- know at once and a reload does not forget.
 local weir = require "weir"
 
 local modes = weir.cache("modes", { ttl = "24h" })
@@ -29,7 +29,8 @@ M.behaviours = {
     return nil, err or weir.error("cancelled", "told to hang")
   end,
   down = function()
-    return nil, weir.error("cancelled", "told to be down") -- the connection closes without an answer
+    return nil, weir.error("cancelled",
+      "told to be down") -- the connection closes without an answer
   end,
 }
 
@@ -42,7 +43,8 @@ function M.set_mode(name, mode)
   weir.log.warn("upstream mode", { upstream = name, mode = mode })
 end
 
---- Declares `name` and returns a function that adds a route to it, with `answer(req)` behind the mode.
+--- Declares `name` and returns a function that adds a route to it, with `answer(req)` behind the
+--- mode.
 function M.new(name)
   M.names[#M.names + 1] = name
   return function(pattern, answer)

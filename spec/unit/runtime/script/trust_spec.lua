@@ -34,14 +34,16 @@ describe("trust", function()
     for _, inside in ipairs { "10.1.2.3", "192.0.2.7", "fd12::1", "172.31.255.255" } do
       assert.is_true(c.wr_trust_has(t, str(inside)), inside)
     end
-    for _, outside in ipairs { "11.0.0.1", "192.0.2.8", "fe80::1", "172.32.0.0", "", "x", "10.0.0" } do
+    for _, outside in ipairs { "11.0.0.1", "192.0.2.8", "fe80::1", "172.32.0.0", "", "x",
+      "10.0.0" } do
       assert.is_false(c.wr_trust_has(t, str(outside)), outside)
     end
   end)
 
   it("refuses what is no network", function()
     local t, err = ffi.new("struct wr_trust"), ffi.new("struct wr_error")
-    for _, text in ipairs { "", "10.0.0.0/33", "::1/129", "ten", "10.0.0.0/", "10.0.0.0/x", "/8" } do
+    for _, text in ipairs { "", "10.0.0.0/33", "::1/129", "ten", "10.0.0.0/", "10.0.0.0/x",
+      "/8" } do
       assert.is_false(c.wr_trust_add(t, str(text), err), text)
     end
   end)
