@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "fleet.h"
 #include "observe/metrics.h"
+#include "observe/usage.h"
 #include "reload.h"
 #include "status.h"
 
@@ -208,10 +209,20 @@ static bool is_ready(void *ctx)
   return false;
 }
 
+static bool write_usage(struct wr_master *m, struct wr_buf *out)
+{
+  pid_t *pids = wr_alloc(m->settings->workers * sizeof(*pids));
+  for (uint32_t i = 0; i < m->settings->workers; i++) pids[i] = m->workers[i].pid;
+  struct wr_usage usage = {pids, m->settings->workers, m->started_wall_ns};
+  bool ok = wr_usage_write(&usage, out);
+  wr_free(pids);
+  return ok;
+}
+
 static bool write_metrics(void *ctx, struct wr_buf *out)
 {
   struct wr_master *m = ctx;
-  return wr_metrics_write(&m->registry, wr_loop_now(&m->loop), out);
+  return wr_metrics_write(&m->registry, wr_loop_now(&m->loop), out) && write_usage(m, out);
 }
 
 static void write_status(void *ctx, struct wr_json *j)
@@ -289,6 +300,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   m->bundle = -1;
   m->reload.bundle = -1;
   m->started_ns = wr_loop_now(&m->loop);
+  m->started_wall_ns = wr_loop_wall();
   wr_fleet_init(m);
   wr_timer_init(&m->tick, &m->loop, on_tick);
   wr_timer_init(&m->drain, &m->loop, on_drain_over);

@@ -86,6 +86,7 @@ struct wr_master {
   uint64_t live_since_ns;
   uint64_t last_number;
   uint64_t started_ns;
+  uint64_t started_wall_ns; ///< Unix time, for the metrics
   uint64_t swept_ns;
   uint64_t ticked_ns;
   bool is_stopping; ///< workers were told to leave at once

@@ -280,9 +280,24 @@ static bool put_table(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out
   return ok;
 }
 
+static bool put_plain(struct wr_buf *out, enum wr_metric metric, uint64_t value)
+{
+  return put_header(out, families[metric].name, families[metric].help, families[metric].type) &&
+         wr_buf_printf(out, "%s %llu\n", families[metric].name, (unsigned long long)value);
+}
+
+static bool put_cache(struct wr_buf *out, struct wr_arena *a)
+{
+  struct wr_cache_stats stats;
+  wr_cache_stats(a, &stats);
+  return put_plain(out, WR_METRIC_CACHE_BYTES, stats.bytes_used) &&
+         put_plain(out, WR_METRIC_CACHE_ITEMS, stats.items) &&
+         put_plain(out, WR_METRIC_CACHE_EVICTIONS, stats.evictions);
+}
+
 bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out)
 {
   bool ok = put_series(out, r->arena);
   for (size_t i = 0; ok && i < WR_COUNT(tables); i++) ok = put_table(r, now_ns, out, i);
-  return ok;
+  return ok && put_cache(out, r->arena);
 }

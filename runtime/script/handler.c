@@ -4,6 +4,7 @@
 #include "script/bind_error.h"
 #include "script/bind_request.h"
 #include "script/bind_response.h"
+#include "script/meter.h"
 
 #include <lauxlib.h>
 
@@ -69,6 +70,7 @@ struct wr_task *wr_handler_new(struct wr_script *s, const struct wr_handler *han
 void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, const char *what,
                     const struct wr_request *request)
 {
+  wr_meter_add(s->env->meter, WR_METRIC_POLICY_ERRORS, 1, "policy", what, "kind", "script", NULL);
   struct wr_json *j = wr_log_begin(s->env->log, WR_LOG_ERROR, "script.error");
   if (j == NULL) return;
   char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
