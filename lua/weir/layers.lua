@@ -19,6 +19,16 @@ local function declared(kind, place, handle, message)
   error(("%s: %s: %s"):format(place, kind, message), 0)
 end
 
+-- Around `run`: a frame of time. Deadline and timeout differ in the word that their expiry bears.
+local function framed(limit, is_timeout, run)
+  return function(fn)
+    local depth = core.deadline_enter(limit, is_timeout)
+    local value, err = run(fn)
+    core.leave(depth)
+    return value, err
+  end
+end
+
 local deadline_options = schema.new("deadline", {
   total = schema.duration { required = true, min = "1ms", doc = "Limit of the whole call." },
 }, { positional = "total" })
@@ -30,15 +40,7 @@ local deadline_options = schema.new("deadline", {
 ---@return weir.Layer
 function M.deadline(options)
   local o = deadline_options:check(options)
-  return layer("deadline", o, function(_, run)
-    local total = o.total
-    return function(fn)
-      local depth = core.deadline_enter(total, false)
-      local value, err = run(fn)
-      core.leave(depth)
-      return value, err
-    end
-  end)
+  return layer("deadline", o, function(_, run) return framed(o.total, false, run) end)
 end
 
 local timeout_options = schema.new("timeout", {
@@ -50,15 +52,7 @@ local timeout_options = schema.new("timeout", {
 ---@return weir.Layer
 function M.timeout(options)
   local o = timeout_options:check(options)
-  return layer("timeout", o, function(_, run)
-    local limit = o.limit
-    return function(fn)
-      local depth = core.deadline_enter(limit, true)
-      local value, err = run(fn)
-      core.leave(depth)
-      return value, err
-    end
-  end)
+  return layer("timeout", o, function(_, run) return framed(o.limit, true, run) end)
 end
 
 local retry_options = schema.new("retry", {
