@@ -32,7 +32,8 @@ local function ask(id)
 end
 
 local function page(product, price)
-  return weir.json(200, { id = product.id, name = product.name, text = product.text, price = price })
+  local whole = { id = product.id, name = product.name, text = product.text, price = price }
+  return weir.json(200, whole)
 end
 
 local M = {}

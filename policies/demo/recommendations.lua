@@ -20,6 +20,7 @@ local guarded = weir.policy("recommendations", {
   weir.retry { max = 1, backoff = "10ms..50ms" }, -- one more try, if time and budget allow
   weir.breaker {
     failure_rate = 0.5, window = "5s", min_calls = 10,
+    consecutive = 20, -- under load the rate takes seconds to show what these show at once
     slow_call = "200ms", slow_rate = 0.5, -- an answer that is late is as bad as none
     open = "2s", open_max = "10s", probes = 3,
   },
