@@ -18,7 +18,7 @@ local CIRCLE = [[
 
 local guarded = weir.policy("photos", {
   weir.deadline "300ms",
-  weir.breaker { failure_rate = 0.5, window = "5s", min_calls = 10, open = "2s", open_max = "10s" },
+  weir.breaker { failure_rate = 0.5, window = "5s", min_calls = 10, open = "2s" },
   weir.bulkhead { max = 8, queue = 8, wait = "20ms" },
   weir.timeout "250ms",
 })

@@ -2,7 +2,7 @@
 ---
 --- Protects against  a short failure of the catalogue, which everything else needs.
 --- The client sees   nothing: a product that was ever looked up is served for a day. One that never
----                   was answers 503 or 504 while the catalogue is away.
+---                   was answers 502, 503 or 504 while the catalogue is away.
 local weir = require "weir"
 local upstream = require "depend" "products"
 

@@ -26,8 +26,8 @@ b.ok{color:#2f6f4f}b.less{color:#b05a00}</style>
 <li><a href="/users/%s/avatar"><code>GET /users/:id/avatar</code></a>
 <li><a href="/products/%s"><code>GET /products/:id</code></a>
 <li><a href="/search?q=lamp"><code>GET /search?q=lamp</code></a>
-<li><code>POST /payments</code> with <code>{"amount_cents": 1250}</code>,
-  then <code>GET /payments/:id</code>
+<li><code>POST /payments</code> with <code>{"amount_cents": 1250}</code>, then
+ <code>GET /payments/:id</code>
 </ul></html>
 ]]
 

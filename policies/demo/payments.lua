@@ -6,7 +6,7 @@
 ---                   accepted, confirmed or declined. Never a double booking: the id goes with
 ---                   every attempt as the Idempotency-Key, and the provider books a key once.
 ---
---- An accepted payment is kept in shared memory: it outlives reloads and workers, not the machine.
+--- An accepted payment is kept in shared memory: it outlives reloads and workers, not weir itself.
 local weir = require "weir"
 local provider = require "depend" "payments"
 
@@ -57,14 +57,13 @@ end
 local function confirm(id, payment)
   local pause = 0.25
   for _ = 1, TRIES_MAX do
-    payment = payments:get(id)
-      or payment -- memory may have been short: what was accepted is still owed
+    payment = payments:get(id) or payment -- evicted or not, what was accepted is still owed
     if payment.state ~= "accepted" then return end
     local res, err = later(function() return book(id, payment) end)
     local settled = settle(id, payment, res)
     if settled then
-      return weir.log.info("payment settled", { payment = id, state = settled.state,
-        tries = settled.tries })
+      local fields = { payment = id, state = settled.state, tries = settled.tries }
+      return weir.log.info("payment settled", fields)
     end
     payment = store(id, payment, "accepted")
     weir.sleep(math.max(pause, err and err.after or 0) * (0.5 + math.random()))

@@ -1,10 +1,8 @@
 --- The product page: fresh price -> stale price -> no price.
 ---
---- Protects against  the price service being away. A page with an old price sells; an error does
----                   not.
+--- Protects against  the price service being away. A page with an old price sells, an error not.
 --- The client sees   200. `X-Degraded: stale-price`: the last price that was known, with its age in
----                   `price.age_s`; `X-Degraded: no-price`: the page without one, to be asked for
----                   later.
+---                   `price.age_s`; `X-Degraded: no-price`: the page without a price.
 local weir = require "weir"
 local prices = require "depend" "prices"
 local catalogue = require "catalogue"
@@ -19,10 +17,10 @@ local guarded = weir.policy("prices", {
   weir.timeout "200ms",
 })
 
--- The price as a table {cents, currency}, or nil and why not.
+-- The price as {cents, currency}, or nil and why not.
 local function ask(id)
-  local price, age = known:get(id)
-  if price then return price, nil, age end
+  local price = known:get(id)
+  if price then return price end
   local res, err = guarded(function() return prices:get("/" .. weir.escape(id)) end)
   if not res then return nil, err end
   if res.status ~= 200 then
@@ -34,8 +32,8 @@ local function ask(id)
 end
 
 local function page(product, price)
-  return weir.json(200, { id = product.id, name = product.name, text = product.text,
-    price = price })
+  local whole = { id = product.id, name = product.name, text = product.text, price = price }
+  return weir.json(200, whole)
 end
 
 local M = {}
@@ -57,8 +55,8 @@ function M.page(id)
     { "stale-price", function()
       local price, age = known:stale(id)
       if not price then return nil end
-      return page(product, { cents = price.cents, currency = price.currency,
-        age_s = math.floor(age) })
+      price.age_s = math.floor(age)
+      return page(product, price)
     end },
     { "no-price", function() return page(product, nil) end },
   }

@@ -1,7 +1,7 @@
 --- Recommendations: personal -> cached -> popular.
 ---
 --- Protects against  a recommendation service that is slow, failing, hanging or gone, and protects
----                   that service from us: at most 32 calls at once, and none while it is known to
+---                   that service from us: at most 64 calls at once, and none while it is known to
 ---                   fail.
 --- The client sees   always 200. `X-Degraded: cached`: this user's list from up to an hour ago;
 ---                   `X-Degraded: popular`: what everybody likes. Never later than half a second.
@@ -20,10 +20,11 @@ local guarded = weir.policy("recommendations", {
   weir.retry { max = 1, backoff = "10ms..50ms" }, -- one more try, if time and budget allow
   weir.breaker {
     failure_rate = 0.5, window = "5s", min_calls = 10,
+    consecutive = 20, -- under load the rate takes seconds to show what these show at once
     slow_call = "200ms", slow_rate = 0.5, -- an answer that is late is as bad as none
     open = "2s", open_max = "10s", probes = 3,
   },
-  weir.bulkhead { max = 32, queue = 16, wait = "30ms" },
+  weir.bulkhead { max = 64, queue = 32, wait = "50ms" },
   weir.timeout "250ms", -- each attempt
 })
 

@@ -3,6 +3,21 @@
 local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
+local function slurp(path)
+  local file = io.open(path)
+  if not file then return nil end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local function children_of(pid)
+  local pids = {}
+  local text = slurp(("/proc/%d/task/%d/children"):format(pid, pid))
+  for child in text:gmatch "%d+" do pids[#pids + 1] = child end
+  return pids
+end
+
 describe("scripts/run", function()
   local p
   after_each(function() p:kill() end)
@@ -32,16 +47,16 @@ describe("scripts/run", function()
   it("stops what it started when it is told to", function()
     p = process.spawn { "scripts/run", "--check", env = { WEIR_PRESET = process.preset() } }
     p:line "2  watch the breaker"
-    local children = {}
-    local pipe = io.popen("ps -o pid= --ppid " .. p.pid)
-    for pid in pipe:read("*a"):gmatch "%d+" do children[#children + 1] = pid end
-    pipe:close()
-    assert.is_true(#children >= 3)
+    local children = children_of(p.pid)
+    assert.is_true(#children >= 3) -- two weirs and scripts/live
     p:signal "TERM"
     p:wait(30)
     assert.equal(143, p.code)
     wait.for_("its children to be gone", function()
-      return os.execute("ps -p " .. table.concat(children, ",") .. " >/dev/null") ~= 0
+      for _, pid in ipairs(children) do
+        if slurp("/proc/" .. pid .. "/stat") then return false, pid end
+      end
+      return true
     end)
   end)
 end)

@@ -36,8 +36,8 @@ describe("recommendations", function()
     local started = wait.now()
     assert.equal("popular", ask("ada").rung)
     local took = wait.now() - started
-    assert.is_true(took > 0.2 and took < 5, "took "
-      .. took) -- it waited, and not for the service's 10 s
+    -- It waited, and not for the service's 10 s.
+    assert.is_true(took > 0.2 and took < 5, "took " .. took)
   end)
 
   it("open the breaker of a service that is down, and close it when it is back", function()

@@ -48,8 +48,9 @@ describe("search", function()
 
   it("leaves the catalogue's breaker alone when only the engine fails", function()
     d:tell("search", "down")
-    d:get_until("/search?q=lamp", function() return d:status("breakers",
-      "search").state == "open" end)
+    d:get_until("/search?q=lamp", function()
+      return d:status("breakers", "search").state == "open"
+    end)
     assert.equal("closed", d:status("breakers", "products").state)
   end)
 end)

@@ -1,5 +1,4 @@
---- Products and prices: two services, because in real shops two teams own them and one fails at a
---- time.
+--- Products and prices: two services, for in real shops two teams own them and one fails at a time.
 local weir = require "weir"
 local goods = require "upstreams.goods"
 local service = require "upstreams.service"
@@ -14,8 +13,8 @@ end
 products("GET /products/by-id/:id", function(req)
   local one = goods[tonumber(req.params.id)]
   if not one then return unknown() end
-  return weir.json(200, { id = one.id, name = one.name,
-    text = "A fine " .. one.name:lower() .. "." })
+  local text = "A fine " .. one.name:lower() .. "."
+  return weir.json(200, { id = one.id, name = one.name, text = text })
 end)
 
 products("GET /products/named/:text", function(req)

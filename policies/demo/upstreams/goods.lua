@@ -1,5 +1,4 @@
---- What the shop sells: the data behind the catalogue, the prices, the search and the
---- recommendations.
+--- What the shop sells: the data behind catalogue, prices, search and recommendations.
 local names = {
   "Lantern", "Kettle", "Hammock", "Compass", "Blanket", "Notebook", "Backpack", "Thermos",
   "Umbrella", "Headlamp", "Trowel", "Whistle", "Tarp", "Stove", "Mug", "Rope",

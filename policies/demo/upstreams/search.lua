@@ -1,5 +1,4 @@
---- The search engine: matches, suggestions and facets. The catalogue has a poor man's search of its
---- own.
+--- The search engine: matches, suggestions and facets. The catalogue has a poor man's search too.
 local weir = require "weir"
 local goods = require "upstreams.goods"
 local service = require "upstreams.service"

@@ -29,8 +29,7 @@ M.behaviours = {
     return nil, err or weir.error("cancelled", "told to hang")
   end,
   down = function()
-    return nil, weir.error("cancelled",
-      "told to be down") -- the connection closes without an answer
+    return nil, weir.error("cancelled", "told to be down") -- closes without an answer
   end,
 }
 
@@ -43,8 +42,7 @@ function M.set_mode(name, mode)
   weir.log.warn("upstream mode", { upstream = name, mode = mode })
 end
 
---- Declares `name` and returns a function that adds a route to it, with `answer(req)` behind the
---- mode.
+--- Declares `name` and returns a function that adds a route to it: `answer(req)` behind the mode.
 function M.new(name)
   M.names[#M.names + 1] = name
   return function(pattern, answer)
