@@ -295,10 +295,8 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_meter_init(&m->meter, &m->arena, wr_slot_master(&m->arena),
                 (struct wr_hash_key){wr_loop_entropy(), wr_loop_entropy()});
   wr_list_init(&m->listeners);
-  wr_list_init(&m->reload.callers);
-  wr_list_init(&m->reload.next);
   m->bundle = -1;
-  m->reload.bundle = -1;
+  wr_reload_init(m);
   m->started_ns = wr_loop_now(&m->loop);
   m->started_wall_ns = wr_loop_wall();
   wr_fleet_init(m);

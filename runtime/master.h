@@ -48,9 +48,10 @@ struct wr_trial {
 
 struct wr_reload {
   enum wr_reload_stage stage;
-  struct wr_list callers; ///< of the reload under way
-  struct wr_list next;    ///< who asked meanwhile: one more reload serves them all
-  bool is_wanted;         ///< one more reload, with or without callers
+  struct wr_list callers;   ///< of the reload under way
+  struct wr_list next;      ///< who asked meanwhile: one more reload serves them all
+  bool is_wanted;           ///< one more reload, with or without callers
+  struct wr_deferred again; // starts it, at the end of the turn
   uint64_t started_ns;
   uint64_t number;        ///< of the generation being loaded
   struct wr_trial *trial; ///< NULL: none

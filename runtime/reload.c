@@ -5,6 +5,7 @@
 #include "fleet.h"
 
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -12,8 +13,6 @@
 
 // For all workers to load what the trial loaded, one that has to be replaced first included.
 #define PREPARE_NS (10 * WR_SECOND)
-
-static void start(struct wr_master *m);
 
 // --- the verdict --------------------------------------------------------------------------------
 
@@ -46,7 +45,7 @@ static void write_verdict(struct wr_master *m, bool ok, bool changed, struct wr_
   wr_json_field_uint(j, "generation", m->live);
   wr_json_field_bool(j, "changed", changed);
   wr_json_field_uint(j, "workers", m->settings->workers);
-  wr_json_field_num(j, "took_ms", (double)(took / 1000) / 1e3);
+  wr_json_field_num(j, "took_ms", floor((double)took / 1e3) / 1e3);
   if (!ok) write_failure(m, j);
 }
 
@@ -115,8 +114,8 @@ static void finish(struct wr_master *m, bool ok, bool changed)
     // Nothing serves yet: a start that fails is told on the terminal, and over.
     wr_error_set(m->failure, WR_ERROR_SCRIPT, "%s", r->last);
     wr_master_stop(m, strcmp(r->report.stage, "listen") == 0 ? 69 : 78);
-  } else if (r->is_wanted && !m->is_draining) {
-    start(m);
+  } else if (r->is_wanted) {
+    wr_loop_defer(&m->loop, &r->again);
   }
 }
 
@@ -443,6 +442,21 @@ static void refuse_next(struct wr_master *m)
   r->report = (struct wr_candidate_report){.stage = "stop"};
   wr_call_error_set(&r->report.error, "", 0, "weir is stopping");
   tell_callers(m, false, false);
+}
+
+static void on_again(struct wr_deferred *d)
+{
+  struct wr_reload *r = WR_CONTAINER(d, struct wr_reload, again);
+  struct wr_master *m = WR_CONTAINER(r, struct wr_master, reload);
+  if (r->is_wanted && r->stage == WR_RELOAD_IDLE && !m->is_draining) start(m);
+}
+
+void wr_reload_init(struct wr_master *m)
+{
+  wr_list_init(&m->reload.callers);
+  wr_list_init(&m->reload.next);
+  wr_deferred_init(&m->reload.again, on_again);
+  m->reload.bundle = -1;
 }
 
 void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter)

@@ -10,6 +10,9 @@
 
 #include "master.h"
 
+/// Prepares the coordinator; nothing is under way.
+void wr_reload_init(struct wr_master *m);
+
 /// Asks for a reload. `waiter` (may be NULL) gets the verdict.
 void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter);
 

@@ -3,12 +3,13 @@
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
 static double seconds(uint64_t ns)
 {
-  return (double)(ns / WR_MS) / 1e3;
+  return floor((double)ns / 1e6) / 1e3;
 }
 
 static void put_generation(struct wr_master *m, struct wr_json *j)

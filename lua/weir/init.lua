@@ -5,6 +5,8 @@
 --- Mistakes in options raise with file:line; what the world does wrong comes back as `nil, err`.
 local core = require "weir.core"
 
+local schema = require "weir.schema"
+
 local layers = require "weir.layers"
 local tasks = require "weir.tasks"
 local routes = require "weir.routes"
@@ -46,4 +48,10 @@ local weir = {
   error = require("weir.errors").new,
 }
 
-return weir
+-- A name that is not there is a slip of the pen, not a value to call later.
+return setmetatable(weir, {
+  __index = function(_, name)
+    error(("%s: weir has no '%s'%s")
+      :format(core.where(), tostring(name), schema.hint(name, weir)), 0)
+  end,
+})

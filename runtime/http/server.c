@@ -122,7 +122,7 @@ static bool is_pressure(int error)
 // Takes one client from the queue. False when there is none, or none may be taken now.
 static bool accept_one(struct wr_server *s, int listener)
 {
-  struct sockaddr_storage peer;
+  struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
   socklen_t len = sizeof(peer);
   int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {

@@ -2,6 +2,7 @@
 
 #include "script/meter.h"
 
+#include <math.h>
 #include <stdio.h>
 
 // Query values often carry secrets; the path alone says what was asked (research/ecosystem.md
@@ -57,7 +58,7 @@ void wr_log_access(struct wr_script_env *env, const struct wr_serving *s,
   put_request(j, s, info);
   wr_json_field_uint(j, "status", (uint64_t)stats->status);
   wr_json_field_cstr(j, "why", why);
-  wr_json_field_num(j, "duration_ms", (double)(took_ns / 1000) / 1e3);
+  wr_json_field_num(j, "duration_ms", floor((double)took_ns / 1e3) / 1e3);
   wr_json_field_uint(j, "received_bytes", stats->received_bytes);
   wr_json_field_uint(j, "sent_bytes", stats->sent_bytes);
   put_trail(j, &s->request.trail);

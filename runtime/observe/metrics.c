@@ -66,6 +66,7 @@ static bool put_series(struct wr_buf *out, const struct wr_arena *a)
   bool ok = true;
   while (ok && wr_series_next(a, &view)) {
     const struct wr_family *f = view.family;
+    WR_CHECK(f != NULL);
     if (f != last) ok = put_header(out, f->name, f->help, types[f->type]);
     last = f;
     ok = ok &&

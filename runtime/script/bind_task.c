@@ -107,17 +107,22 @@ static void release_group(struct group *g)
   wr_free(g);
 }
 
-static void cancel_group(struct wr_op *op)
-{
-  // The children end with their parent's scope, or with the siblings that lost.
-  WR_CONTAINER(op, struct group, op)->is_over = true;
-}
-
 static void cancel_members(struct wr_task *parent)
 {
   while (!wr_list_is_empty(&parent->children)) {
     wr_task_cancel(WR_CONTAINER(parent->children.next, struct wr_task, sibling));
   }
+}
+
+// The members end with the wait for them, if they have not ended with their parent already.
+static void cancel_group(struct wr_op *op)
+{
+  struct group *g = WR_CONTAINER(op, struct group, op);
+  g->is_over = true;
+  g->busy++;
+  cancel_members(op->task);
+  g->busy--;
+  release_group(g);
 }
 
 // Tells the parent: `count` values lie on top of its coroutine.
@@ -247,7 +252,9 @@ static int start_group(lua_State *L, const char *name, bool is_race)
   }
   if (ok && g->running > 0) return wr_task_suspend(L, &g->op, 0);
   g->is_over = true;
+  g->busy++;
   cancel_members(parent);
+  g->busy--;
   release_group(g);
   if (!ok && error.kind == WR_ERROR_SCRIPT) return luaL_error(L, "%s", error.message);
   if (!ok) return wr_bind_error_fail(L, &error);

@@ -162,25 +162,48 @@ void wr_task_start_soon(struct wr_task *t)
   wr_loop_defer(t->script->env->loop, &t->starter);
 }
 
-static void cancel_children(struct wr_task *t)
-{
-  while (!wr_list_is_empty(&t->children)) {
-    wr_task_cancel(WR_CONTAINER(t->children.next, struct wr_task, sibling));
-  }
-}
-
-static void finish(struct wr_task *t, enum wr_task_end end, int values)
+// The end of a task without children.
+static void close_task(struct wr_task *t, enum wr_task_end end, int values)
 {
   wr_timer_stop(&t->timer);
   wr_loop_undefer(&t->starter);
   wr_list_remove(&t->sibling);
   wr_list_remove(&t->link);
   t->script->task_count--;
-  cancel_children(t);
   wr_task_unwind(t, 0);
   if (t->on_end) t->on_end(t, end, values);
   wr_response_drop_all(t);
   recycle(t, end);
+}
+
+static void cancel_leaf(struct wr_task *t)
+{
+  WR_CHECK(!t->is_running);
+  struct wr_op *op = t->op;
+  t->op = NULL;
+  if (op) op->cancel(op);
+  close_task(t, WR_TASK_CANCELLED, 0);
+}
+
+// Leaves first, in a loop: tasks may be nested deeper than the C stack could follow.
+static void cancel_children(struct wr_task *t)
+{
+  struct wr_task *at = t;
+  for (;;) {
+    while (!wr_list_is_empty(&at->children)) {
+      at = WR_CONTAINER(at->children.next, struct wr_task, sibling);
+    }
+    if (at == t) return;
+    struct wr_task *parent = at->parent;
+    cancel_leaf(at);
+    at = parent;
+  }
+}
+
+static void finish(struct wr_task *t, enum wr_task_end end, int values)
+{
+  cancel_children(t);
+  close_task(t, end, values);
 }
 
 void wr_task_cancel(struct wr_task *t)
@@ -189,10 +212,8 @@ void wr_task_cancel(struct wr_task *t)
     t->is_cancelled = true;
     return;
   }
-  struct wr_op *op = t->op;
-  t->op = NULL;
-  if (op) op->cancel(op);
-  finish(t, WR_TASK_CANCELLED, 0);
+  cancel_children(t);
+  cancel_leaf(t);
 }
 
 // --- waiting ------------------------------------------------------------------------------------

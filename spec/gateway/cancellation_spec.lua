@@ -31,6 +31,11 @@ describe("a client that leaves", function()
           function() weir.sleep "20s"; unwound:inc() end,
         }
       end)
+      local function nest(n)
+        if n == 0 then return guarded(function() return up:request "/run?hang" end) end
+        return weir.all { function() return nest(n - 1) end }
+      end
+      weir.route("GET /nested", { deadline = "30s" }, function() nest(10000) return "x" end)
       weir.route("GET /spawn", { deadline = "30s" }, function()
         weir.spawn(function() weir.sleep "50ms"; finished:inc { what = "spawn" } end)
         return weir.sleep "20s"
@@ -72,6 +77,14 @@ describe("a client that leaves", function()
 
   it("has its upstream's connection closed and its permit given back", function()
     local c = g:begin("GET", "/run?hang")
+    in_use(1)
+    c:close()
+    in_use(0)
+    upstream_closed()
+  end)
+
+  it("takes its tasks with it, however deep they are nested", function()
+    local c = g:begin("GET", "/nested")
     in_use(1)
     c:close()
     in_use(0)
