@@ -32,7 +32,7 @@ import time
 from urllib.parse import unquote_to_bytes
 
 LOCK = threading.Lock()
-STATE = {"connections": 0, "methods": {}, "ids": {}, "open": 0}
+STATE = {"connections": 0, "methods": {}, "ids": {}, "open": 0, "hanging": 0}
 RNG = random.Random()
 
 
@@ -130,7 +130,13 @@ def step(conn, text):
     elif verb == "wait":
         time.sleep(int(rest) / 1000)
     elif verb == "hang":
-        conn.hang()
+        with LOCK:
+            STATE["hanging"] += 1
+        try:
+            conn.hang()
+        finally:
+            with LOCK:
+                STATE["hanging"] -= 1
     elif verb == "close":
         conn.close_now()
     elif verb == "reset":
@@ -164,7 +170,7 @@ def account():
     with LOCK:
         ids = STATE["ids"]
         return json.dumps({"connections": STATE["connections"], "methods": STATE["methods"],
-                           "open": STATE["open"], "ids": len(ids),
+                           "open": STATE["open"], "hanging": STATE["hanging"], "ids": len(ids),
                            "twice": sum(1 for n in ids.values() if n > 1)}).encode()
 
 
