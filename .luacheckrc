@@ -15,7 +15,6 @@ local sandbox = {
   "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget",
   "rawset", "require", "select", "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall",
   "bit", "math", "string", "table", "_VERSION",
-  os = { fields = { "clock", "date", "difftime", "time" } },
 }
 stds.weir_policy = { read_globals = sandbox }
 files["policies"] = { std = "weir_policy" }
