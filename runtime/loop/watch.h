@@ -1,5 +1,5 @@
 #pragma once
-/// Debounced watching of folders.
+/// Debounced watching of folders for changes of scripts.
 ///
 /// Folders and not files: editors replace a file by renaming another over it, and Kubernetes swaps
 /// a symbolic link above it; a watch on the file itself goes deaf then. One call comes after

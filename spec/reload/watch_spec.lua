@@ -1,0 +1,59 @@
+local gateway = require "spec.support.gateway"
+local wait = require "spec.support.wait"
+
+local function bundle(said)
+  return ([[
+    local weir = require "weir"
+    weir.listen "127.0.0.1:$(port)"
+    weir.route("GET /said", function() return %q end)
+  ]]):format(said)
+end
+
+describe("a watched bundle", function()
+  local g
+
+  before_each(function()
+    g = gateway.start { watch = true, bundle "first" }
+    g:expect "reload"
+  end)
+
+  after_each(function() g:stop() end)
+
+  local function says(text)
+    wait.for_("the new script to answer", function()
+      local body = g:get "/said".body
+      return body == text, body
+    end)
+  end
+
+  local function reloads()
+    local counts = g:status().reloads
+    return counts.live + counts.failed
+  end
+
+  it("is loaded again when a file of it changes, by a rename over it or in place", function()
+    g:write { bundle "second" } -- renames
+    says "second"
+    local file = assert(io.open(g.path, "w"))
+    file:write((bundle "third":gsub("%$%(port%)", tostring(g.port))))
+    file:close()
+    says "third"
+  end)
+
+  it("stays as it is when what was saved does not load, and is loaded when it does again", function()
+    g:write { "local x = {" }
+    wait.for_("the refusal", function() return g:status().reloads.failed == 1 end)
+    assert.equal("first", g:get "/said".body)
+    g:write { bundle "mended" }
+    says "mended"
+  end)
+
+  it("does not care for other files beside it", function()
+    local file = assert(io.open(g.folder .. "/weir.log", "w"))
+    for i = 1, 100 do file:write("line ", i, "\n"); file:flush() end
+    file:close()
+    g:write { bundle "second" }
+    says "second"
+    assert.equal(2, reloads())
+  end)
+end)
