@@ -46,7 +46,7 @@ describe("scripts/run", function()
 
   it("stops what it started when it is told to", function()
     p = process.spawn { "scripts/run", "--check", env = { WEIR_PRESET = process.preset() } }
-    p:line "2  watch the breaker"
+    p:line("2  watch the breaker", 60)
     local children = children_of(p.pid)
     assert.is_true(#children >= 3) -- two weirs and scripts/live
     p:signal "TERM"
