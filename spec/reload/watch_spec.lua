@@ -40,7 +40,7 @@ describe("a watched bundle", function()
     says "third"
   end)
 
-  it("stays as it is when what was saved does not load, and is loaded when it does again", function()
+  it("stays as it is when what was saved does not load, until it does again", function()
     g:write { "local x = {" }
     wait.for_("the refusal", function() return g:status().reloads.failed == 1 end)
     assert.equal("first", g:get "/said".body)
