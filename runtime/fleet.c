@@ -143,6 +143,7 @@ void wr_fleet_fork(struct wr_master_worker *w)
   w->prepared = 0;
   w->is_listening = false;
   w->is_aborted = false;
+  w->late_cpu_s = 0;
   w->forked_ns = wr_loop_now(&m->loop);
   w->mailbox.on_message = on_worker_message;
   w->mailbox.on_hangup = on_worker_hangup;

@@ -21,6 +21,7 @@
 #define TICK_NS (100 * WR_MS)
 #define SWEEP_NS (10 * WR_SECOND)
 #define WATCH_QUIET_NS (200 * WR_MS)
+enum { STARVED_TIMES = 5 };           // heartbeats that a worker without a processor is waited for
 #define KILL_AFTER_NS (2 * WR_SECOND) // from being told to stop to being killed
 #define ADMIN_NS (500 * WR_MS)        // for the last answers of the admin listener
 
@@ -132,22 +133,47 @@ static void on_signal(struct wr_io *io, int events)
   if (m->is_draining) wr_master_maybe_over(m);
 }
 
-// A worker whose loop does not turn is replaced. Our own lateness is not held against it.
+// Late, but not at fault: it waits for a processor, on a machine that has too much to do. It had
+// none since it was first seen late; what ran and still did not turn is stuck. Not for ever,
+// though.
+static bool is_starved(struct wr_master *m, struct wr_master_worker *w, uint64_t silent_ns)
+{
+  double cpu_s = 0;
+  bool is_runnable = wr_usage_is_runnable(w->pid, &cpu_s);
+  bool is_first = w->late_cpu_s == 0;
+  if (is_first) w->late_cpu_s = cpu_s;
+  if (!is_runnable || silent_ns >= STARVED_TIMES * m->settings->heartbeat_ns) return false;
+  return is_first || cpu_s <= w->late_cpu_s;
+}
+
+static void abort_worker(struct wr_master_worker *w, uint64_t silent_ns)
+{
+  // A stopped process takes no signal but this one.
+  if (w->is_aborted) {
+    kill(w->pid, SIGKILL);
+    return;
+  }
+  wr_log_text(&w->master->log, WR_LOG_ERROR, "worker.stuck", "worker %u has not turned for %llu ms",
+              w->slot, (unsigned long long)(silent_ns / WR_MS));
+  w->is_aborted = true;
+  kill(w->pid, SIGABRT);
+}
+
+// A worker whose loop does not turn is replaced. Our own lateness is not held against it, nor is
+// the one long turn in which it loads a generation, which has a limit of its own.
 static void check_heartbeats(struct wr_master *m, uint64_t now)
 {
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     struct wr_master_worker *w = &m->workers[i];
     uint64_t beat =
         atomic_load_explicit(&wr_slot_of(&m->arena, i)->heartbeat_ns, memory_order_relaxed);
-    if (w->pid <= 0 || w->live == 0 || beat < w->forked_ns) continue;
-    if (now < beat || now - beat < m->settings->heartbeat_ns) continue;
-    // A stopped process takes no signal but this one.
-    if (w->is_aborted) kill(w->pid, SIGKILL);
-    if (w->is_aborted) continue;
-    wr_log_text(&m->log, WR_LOG_ERROR, "worker.stuck", "worker %u has not turned for %llu ms", i,
-                (unsigned long long)((now - beat) / WR_MS));
-    w->is_aborted = true;
-    kill(w->pid, SIGABRT);
+    bool is_loading = m->reload.stage == WR_RELOAD_PREPARE && w->prepared != m->reload.number;
+    if (w->pid <= 0 || w->live == 0 || is_loading || beat < w->forked_ns) continue;
+    if (now < beat || now - beat < m->settings->heartbeat_ns) {
+      w->late_cpu_s = 0;
+    } else if (w->is_aborted || !is_starved(m, w, now - beat)) {
+      abort_worker(w, now - beat);
+    }
   }
 }
 

@@ -27,6 +27,7 @@ struct wr_master_worker {
   uint64_t live;     ///< generation it serves, 0 before the first
   uint64_t prepared; ///< generation it holds ready
   uint64_t forked_ns;
+  double late_cpu_s;     ///< its CPU time when it was first seen late; 0: it is in time
   uint32_t quick_deaths; ///< in a row, soon after the fork: slows the next fork down
   struct wr_timer refork;
 };

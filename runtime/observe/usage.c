@@ -25,18 +25,29 @@ static FILE *open_proc(pid_t pid, const char *file)
   return fopen(path, "re");
 }
 
-// User and system time of a live process, fields 14 and 15 of its stat line; the second field is
-// the program's name in parentheses.
-static double cpu_of(pid_t pid)
+// State, user and system time: fields 3, 14 and 15 of the stat line; the second field is the
+// program's name in parentheses.
+bool wr_usage_is_runnable(pid_t pid, double *cpu_s)
 {
   unsigned long user = 0;
   unsigned long system = 0;
+  char state = 'X';
+  *cpu_s = 0;
   FILE *file = open_proc(pid, "stat");
-  if (file == NULL) return 0;
-  int fields = fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                      &user, &system);
+  if (file == NULL) return false;
+  int fields = fscanf(file, "%*d (%*[^)]) %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                      &state, &user, &system);
   fclose(file);
-  return fields == 2 ? (double)(user + system) / (double)sysconf(_SC_CLK_TCK) : 0;
+  if (fields != 3) return false;
+  *cpu_s = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+  return state == 'R';
+}
+
+static double cpu_of(pid_t pid)
+{
+  double cpu_s = 0;
+  (void)wr_usage_is_runnable(pid, &cpu_s);
+  return cpu_s;
 }
 
 static double memory_of(pid_t pid)

@@ -14,5 +14,8 @@ struct wr_usage {
   uint64_t started_wall_ns; ///< when weir started, Unix time
 };
 
+/// Can the process run, and how much CPU time has it had? False when it sleeps, is stopped or gone.
+bool wr_usage_is_runnable(pid_t pid, double *cpu_s);
+
 /// Writes the process_* families to `out`. False when it does not fit.
 bool wr_usage_write(const struct wr_usage *usage, struct wr_buf *out);
