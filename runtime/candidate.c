@@ -82,6 +82,13 @@ void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
   wr_free(services);
 }
 
+void wr_candidate_path(const char *main_file, const char *file, char *out, size_t size)
+{
+  const char *slash = strrchr(main_file, '/');
+  int folder = slash && file[0] ? (int)(slash - main_file) + 1 : 0;
+  snprintf(out, size, "%.*s%s", folder, main_file, file);
+}
+
 int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, int fd)
 {
   // What the clock of the load budget cannot see (a long C function) ends here.

@@ -26,6 +26,10 @@ struct wr_candidate_report {
   char listens[WR_CANDIDATE_LISTENS_MAX][WR_CANDIDATE_ADDRESS_MAX];
 };
 
+/// A bundle's file as somebody who stands where weir was started would write it: `file` is relative
+/// to the folder of `main_file`. "" stays "". NUL-terminated, cut at `size`.
+void wr_candidate_path(const char *main_file, const char *file, char *out, size_t size);
+
 /// Runs the trial in this process, which is the forked child, and sends the report on `fd`. Returns
 /// the exit code.
 int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, int fd);

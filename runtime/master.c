@@ -308,8 +308,7 @@ static bool open_signals(struct wr_master *m)
 
 static bool open_master(struct wr_master *m, struct wr_error *error)
 {
-  struct wr_arena_options options = {.size = m->settings->arena_bytes,
-                                     .worker_count = m->settings->workers,
+  struct wr_arena_options options = {.worker_count = m->settings->workers,
                                      .seed = wr_loop_entropy()};
   if (!wr_arena_open(&m->arena, &options, error)) return false;
   if (wr_loop_init(&m->loop) != 0 || !open_signals(m)) {

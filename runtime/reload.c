@@ -16,22 +16,14 @@
 
 // --- the verdict --------------------------------------------------------------------------------
 
-// The file as somebody who stands where weir was started would write it.
-static void write_file(struct wr_json *j, const char *main_file, const char *file)
-{
-  char path[PATH_MAX];
-  const char *slash = strrchr(main_file, '/');
-  int folder = slash ? (int)(slash - main_file) + 1 : 0;
-  snprintf(path, sizeof(path), "%.*s%s", folder, main_file, file);
-  wr_json_field_cstr(j, "file", path);
-}
-
 static void write_failure(struct wr_master *m, struct wr_json *j)
 {
   const struct wr_candidate_report *report = &m->reload.report;
   wr_json_field_cstr(j, "stage", report->stage);
   if (report->error.file[0]) {
-    write_file(j, m->settings->file, report->error.file);
+    char path[PATH_MAX];
+    wr_candidate_path(m->settings->file, report->error.file, path, sizeof(path));
+    wr_json_field_cstr(j, "file", path);
     wr_json_field_uint(j, "line", (uint64_t)report->error.line);
   }
   wr_json_field_cstr(j, "message", report->error.message);
@@ -75,7 +67,7 @@ static void tell_callers(struct wr_master *m, bool ok, bool changed)
   wr_buf_fini(&out);
 }
 
-// The folders of the live bundle's files, and the main script's before there is one.
+// The folders of the live bundle's files.
 static void watch_files(struct wr_master *m)
 {
   struct wr_error error;

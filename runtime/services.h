@@ -22,7 +22,6 @@ struct wr_settings {
   const char *ca_file;   ///< trusted roots, NULL for the system's
   uint64_t drain_ns;     ///< how long a stop waits for requests under way
   uint64_t heartbeat_ns; ///< a worker whose loop is silent for longer is replaced
-  size_t arena_bytes;    ///< 0: default
 };
 
 struct wr_services {

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "policy/generation.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 static void print_json(const struct wr_candidate_report *report)
@@ -41,12 +42,8 @@ static void print_routes(const struct wr_generation *g)
 
 static void print_problem(const char *main_file, const struct wr_candidate_report *report)
 {
-  char path[1024] = "";
-  const char *slash = strrchr(main_file, '/');
-  int folder = slash ? (int)(slash - main_file) + 1 : 0;
-  if (report->error.file[0]) {
-    snprintf(path, sizeof(path), "%.*s%s", folder, main_file, report->error.file);
-  }
+  char path[PATH_MAX];
+  wr_candidate_path(main_file, report->error.file, path, sizeof(path));
   struct wr_excerpt excerpt = {.stage = report->stage,
                                .file = path,
                                .line = report->error.line,

@@ -6,7 +6,25 @@
 /// constructor, completion callback, methods, registration list at the end. C name from Lua name:
 /// `core.json_encode` is `l_json_encode`.
 
-#include <lua.h>
+#include "base/str.h"
+
+#include <lauxlib.h>
+
+/// The string argument at `index`, borrowed while it is on the stack; raises when it is none.
+static inline struct wr_str wr_bind_str(lua_State *L, int index)
+{
+  struct wr_str s;
+  s.ptr = luaL_checklstring(L, index, &s.len);
+  return s;
+}
+
+/// Pushes `nil, message`, for the library to blame the policy's line with. Returns 2.
+static inline int wr_bind_refuse(lua_State *L, const char *message)
+{
+  lua_pushnil(L);
+  lua_pushstring(L, message);
+  return 2;
+}
 
 /// JSON text from Lua values and back: bind_json.c. Bound by `wr_vm_open`.
 int wr_bind_json(lua_State *L);

@@ -30,13 +30,6 @@ static struct wr_entry *check_space(lua_State *L)
   return lua_touserdata(L, 1);
 }
 
-static struct wr_str check_str(lua_State *L, int index)
-{
-  struct wr_str s;
-  s.ptr = luaL_checklstring(L, index, &s.len);
-  return s;
-}
-
 // core.cache(name, options) -> handle | nil, message
 static int l_cache(lua_State *L)
 {
@@ -51,7 +44,7 @@ static int l_cache(lua_State *L)
 static int store(lua_State *L, struct wr_str value, enum tag tag)
 {
   struct wr_script_env *env = wr_script_of(L)->env;
-  struct wr_cache_item item = {.key = check_str(L, 2),
+  struct wr_cache_item item = {.key = wr_bind_str(L, 2),
                                .value = value,
                                .tag = (uint8_t)tag,
                                .ttl_ns = (uint64_t)luaL_optnumber(L, 4, 0),
@@ -64,7 +57,7 @@ static int store(lua_State *L, struct wr_str value, enum tag tag)
 // core.cache_set(handle, key, text, ttl_ns | nil, is_json) -> stored
 static int l_cache_set(lua_State *L)
 {
-  return store(L, check_str(L, 3), lua_toboolean(L, 5) ? TAG_JSON : TAG_STRING);
+  return store(L, wr_bind_str(L, 3), lua_toboolean(L, 5) ? TAG_JSON : TAG_STRING);
 }
 
 static bool put_field(struct wr_buf *out, struct wr_str name, struct wr_str value)
@@ -94,7 +87,7 @@ static int l_cache_set_response(lua_State *L)
   if (r == NULL || r->state != WR_RESPONSE_WHOLE) {
     return luaL_error(L, "only a response whose body is whole can be stored");
   }
-  check_str(L, 2); // raises before there is memory to lose
+  wr_bind_str(L, 2); // raises before there is memory to lose
   struct wr_buf out;
   wr_buf_init(&out, 64 * 1024 * 1024);
   bool ok = pack(r, &out);
@@ -178,7 +171,7 @@ static int l_cache_get(lua_State *L)
   wr_buf_init(&out, 64 * 1024 * 1024);
   struct wr_cache_found found = {.value = &out, .allow_stale = lua_toboolean(L, 3)};
   enum wr_cache_result result =
-      wr_cache_get(env->arena, space, check_str(L, 2), wr_loop_now(env->loop), &found);
+      wr_cache_get(env->arena, space, wr_bind_str(L, 2), wr_loop_now(env->loop), &found);
   wr_meter_add(env->meter, WR_METRIC_CACHE_REQUESTS, 1, "name", space->name, "status",
                words[result], NULL);
   int results = 0;
@@ -196,7 +189,7 @@ static int l_cache_get(lua_State *L)
 static int l_cache_delete(lua_State *L)
 {
   struct wr_script_env *env = wr_script_of(L)->env;
-  lua_pushboolean(L, wr_cache_delete(env->arena, check_space(L), check_str(L, 2)));
+  lua_pushboolean(L, wr_cache_delete(env->arena, check_space(L), wr_bind_str(L, 2)));
   return 1;
 }
 

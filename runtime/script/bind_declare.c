@@ -7,13 +7,6 @@
 
 #include <lauxlib.h>
 
-static int fail(lua_State *L, const char *message)
-{
-  lua_pushnil(L);
-  lua_pushstring(L, message);
-  return 2;
-}
-
 // Each entry is held once by a generation, whatever the number of its declarations.
 static struct wr_entry_declared *find_declared(struct wr_script *s, const struct wr_entry *entry)
 {
@@ -42,7 +35,7 @@ int wr_bind_declare_entry(lua_State *L, enum wr_kind kind, const void *config, s
   struct wr_error error;
   struct wr_entry *entry =
       wr_registry_declare(s->env->registry, kind, name, config, wr_loop_now(s->env->loop), &error);
-  if (entry == NULL) return fail(L, error.message);
+  if (entry == NULL) return wr_bind_refuse(L, error.message);
   struct wr_entry_declared *d = find_declared(s, entry);
   if (d == NULL) {
     keep_entry(s, entry, config, size);
@@ -70,7 +63,7 @@ static int l_trust(lua_State *L)
   struct wr_error error;
   network.ptr = luaL_checklstring(L, 1, &network.len);
   if (!wr_trust_add(&wr_script_of(L)->declared.trust, network, &error)) {
-    return fail(L, error.message);
+    return wr_bind_refuse(L, error.message);
   }
   lua_pushboolean(L, 1);
   return 1;

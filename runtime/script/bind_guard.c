@@ -59,11 +59,7 @@ static int l_breaker(lua_State *L)
   config.ramp_ns = wr_table_u64(L, 2, "ramp", config.ramp_ns);
   if (config.open_max_ns < config.open_ns) config.open_max_ns = config.open_ns;
   const char *problem = wr_breaker_config_check(&config);
-  if (problem) {
-    lua_pushnil(L);
-    lua_pushstring(L, problem);
-    return 2;
-  }
+  if (problem) return wr_bind_refuse(L, problem);
   return wr_bind_declare_entry(L, WR_KIND_BREAKER, &config, sizeof(config));
 }
 
@@ -80,11 +76,7 @@ static int l_bulkhead(lua_State *L)
   config.order = strcmp(order, "adaptive") == 0 ? WR_BULKHEAD_ADAPTIVE : WR_BULKHEAD_FIFO;
   config.shadow = strcmp(wr_table_text(L, 2, "mode", "normal"), "shadow") == 0;
   const char *problem = wr_bulkhead_config_check(&config);
-  if (problem) {
-    lua_pushnil(L);
-    lua_pushstring(L, problem);
-    return 2;
-  }
+  if (problem) return wr_bind_refuse(L, problem);
   return wr_bind_declare_entry(L, WR_KIND_BULKHEAD, &config, sizeof(config));
 }
 
@@ -98,11 +90,7 @@ static int l_budget(lua_State *L)
   config.min = wr_table_u32(L, 2, "min", config.min);
   config.span_ns = wr_table_u64(L, 2, "span", config.span_ns);
   const char *problem = wr_budget_config_check(&config);
-  if (problem) {
-    lua_pushnil(L);
-    lua_pushstring(L, problem);
-    return 2;
-  }
+  if (problem) return wr_bind_refuse(L, problem);
   return wr_bind_declare_entry(L, WR_KIND_BUDGET, &config, sizeof(config));
 }
 

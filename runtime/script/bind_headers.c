@@ -33,13 +33,6 @@ void wr_bind_headers_push(lua_State *L, wr_bind_headers_fn find, void *owner, in
   lua_setfenv(L, -2);
 }
 
-static struct wr_str check_str(lua_State *L, int index)
-{
-  struct wr_str s;
-  s.ptr = luaL_checklstring(L, index, &s.len);
-  return s;
-}
-
 // A field that a script may write. What frames a message is C's alone (DESIGN §6).
 static void check_field(lua_State *L, struct wr_str name, struct wr_str value)
 {
@@ -66,7 +59,7 @@ static int full(lua_State *L, const struct wr_headers *h)
 
 static int l_headers_get(lua_State *L)
 {
-  struct wr_str value = wr_headers_get(check_headers(L, 1), check_str(L, 2));
+  struct wr_str value = wr_headers_get(check_headers(L, 1), wr_bind_str(L, 2));
   if (value.ptr == NULL) return 0;
   lua_pushlstring(L, value.ptr, value.len);
   return 1;
@@ -75,7 +68,7 @@ static int l_headers_get(lua_State *L)
 static int l_headers_all(lua_State *L)
 {
   struct wr_headers *h = check_headers(L, 1);
-  struct wr_str name = check_str(L, 2);
+  struct wr_str name = wr_bind_str(L, 2);
   lua_newtable(L);
   size_t at = 0;
   int count = 0;
@@ -90,12 +83,12 @@ static int l_headers_all(lua_State *L)
 static int l_headers_set(lua_State *L)
 {
   struct wr_headers *h = check_headers(L, 1);
-  struct wr_str name = check_str(L, 2);
+  struct wr_str name = wr_bind_str(L, 2);
   if (lua_isnoneornil(L, 3)) {
     wr_headers_remove(h, name);
     return 0;
   }
-  struct wr_str value = check_str(L, 3);
+  struct wr_str value = wr_bind_str(L, 3);
   check_field(L, name, value);
   if (!wr_headers_set_copy(h, name, value)) return full(L, h);
   return 0;
@@ -104,8 +97,8 @@ static int l_headers_set(lua_State *L)
 static int l_headers_add(lua_State *L)
 {
   struct wr_headers *h = check_headers(L, 1);
-  struct wr_str name = check_str(L, 2);
-  struct wr_str value = check_str(L, 3);
+  struct wr_str name = wr_bind_str(L, 2);
+  struct wr_str value = wr_bind_str(L, 3);
   check_field(L, name, value);
   if (!wr_headers_add_copy(h, name, value)) return full(L, h);
   return 0;
@@ -113,7 +106,7 @@ static int l_headers_add(lua_State *L)
 
 static int l_headers_del(lua_State *L)
 {
-  lua_pushinteger(L, (lua_Integer)wr_headers_remove(check_headers(L, 1), check_str(L, 2)));
+  lua_pushinteger(L, (lua_Integer)wr_headers_remove(check_headers(L, 1), wr_bind_str(L, 2)));
   return 1;
 }
 
@@ -154,7 +147,7 @@ void wr_bind_headers_read(lua_State *L, int index, struct wr_headers *h)
   lua_pushnil(L);
   while (lua_next(L, index) != 0) {
     if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "header names must be strings");
-    struct wr_str name = check_str(L, -2);
+    struct wr_str name = wr_bind_str(L, -2);
     bool is_list = lua_istable(L, -1);
     int count = is_list ? (int)lua_objlen(L, -1) : 1;
     for (int i = 1; i <= count; i++) {
@@ -163,7 +156,7 @@ void wr_bind_headers_read(lua_State *L, int index, struct wr_headers *h)
       } else {
         lua_pushvalue(L, -1);
       }
-      struct wr_str value = check_str(L, -1);
+      struct wr_str value = wr_bind_str(L, -1);
       check_field(L, name, value);
       if (!wr_headers_add_copy(h, name, value)) full(L, h);
       lua_pop(L, 1);

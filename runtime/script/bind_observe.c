@@ -49,11 +49,7 @@ static int l_metric(lua_State *L)
                  WR_SERIES_NAME_MAX);
     number = -1;
   }
-  if (number < 0) {
-    lua_pushnil(L);
-    lua_pushstring(L, error.message);
-    return 2;
-  }
+  if (number < 0) return wr_bind_refuse(L, error.message);
   lua_pushinteger(L, number);
   return 1;
 }

@@ -9,13 +9,6 @@
 #include <lauxlib.h>
 #include <math.h>
 
-static struct wr_str check_str(lua_State *L, int index)
-{
-  struct wr_str text;
-  text.ptr = luaL_checklstring(L, index, &text.len);
-  return text;
-}
-
 // Lua's optional start position as an offset, at most `len`.
 static size_t check_init(lua_State *L, int index, size_t len)
 {
@@ -100,8 +93,8 @@ static int find_plain(lua_State *L, struct wr_str subject, struct wr_str needle,
 // find and match have the same arguments; `wants_range` tells them apart.
 static int find_or_match(lua_State *L, bool wants_range)
 {
-  struct wr_str subject = check_str(L, 1);
-  struct wr_str pattern = check_str(L, 2);
+  struct wr_str subject = wr_bind_str(L, 1);
+  struct wr_str pattern = wr_bind_str(L, 2);
   size_t start = check_init(L, 3, subject.len);
   if (wants_range && (lua_toboolean(L, 4) || wr_pattern_is_plain(pattern))) {
     return find_plain(L, subject, pattern, start);
@@ -136,8 +129,8 @@ static int l_match(lua_State *L)
 // at fault: the caller is library code and knows whose line to name.
 static int l_pattern_next(lua_State *L)
 {
-  struct wr_str subject = check_str(L, 1);
-  struct wr_str pattern = check_str(L, 2);
+  struct wr_str subject = wr_bind_str(L, 1);
+  struct wr_str pattern = wr_bind_str(L, 2);
   size_t start = check_init(L, 3, subject.len);
   bool anchored = cut_anchor(&pattern);
   struct wr_pattern m;
@@ -156,8 +149,8 @@ static int l_pattern_next(lua_State *L)
 // The iterator of gmatch. upvalues: subject, pattern, offset to go on at
 static int gmatch_next(lua_State *L)
 {
-  struct wr_str subject = check_str(L, lua_upvalueindex(1));
-  struct wr_str pattern = check_str(L, lua_upvalueindex(2));
+  struct wr_str subject = wr_bind_str(L, lua_upvalueindex(1));
+  struct wr_str pattern = wr_bind_str(L, lua_upvalueindex(2));
   size_t start = (size_t)lua_tonumber(L, lua_upvalueindex(3));
   if (start > subject.len) return 0;
   struct wr_pattern m;
@@ -241,11 +234,11 @@ static void add_replacement(lua_State *L, struct output *out, const struct wr_pa
 // core.gsub(s, pattern, text [, n])
 static int l_gsub(lua_State *L)
 {
-  struct wr_str subject = check_str(L, 1);
-  struct wr_str pattern = check_str(L, 2);
+  struct wr_str subject = wr_bind_str(L, 1);
+  struct wr_str pattern = wr_bind_str(L, 2);
   int type = lua_type(L, 3);
   luaL_argcheck(L, type == LUA_TSTRING || type == LUA_TNUMBER, 3, "string/function/table expected");
-  struct wr_str repl = check_str(L, 3);
+  struct wr_str repl = wr_bind_str(L, 3);
   double limit = luaL_optnumber(L, 4, (lua_Number)subject.len + 1);
   bool anchored = cut_anchor(&pattern);
   struct output out = {.size = 0, .size_max = wr_vm_of(L)->limits.string_bytes};
@@ -288,7 +281,7 @@ static bool shows_address(struct wr_str f)
 // "address" when the format has a %p, "text" when some argument is an object.
 static int l_format_needs(lua_State *L)
 {
-  if (lua_type(L, 1) == LUA_TSTRING && shows_address(check_str(L, 1))) {
+  if (lua_type(L, 1) == LUA_TSTRING && shows_address(wr_bind_str(L, 1))) {
     lua_pushliteral(L, "address");
     return 1;
   }

@@ -58,13 +58,6 @@ static bool find_jitter(const char *name, uint8_t *out)
   return false;
 }
 
-static int fail(lua_State *L, const char *message)
-{
-  lua_pushnil(L);
-  lua_pushstring(L, message);
-  return 2;
-}
-
 // core.retry(name, options, budget | nil) -> handle | nil, message
 static int l_retry(lua_State *L)
 {
@@ -78,10 +71,10 @@ static int l_retry(lua_State *L)
   config.backoff.factor = wr_table_num(L, 2, "factor", config.backoff.factor);
   config.backoff.ratio = wr_table_num(L, 2, "ratio", config.backoff.ratio);
   const char *jitter = wr_table_text(L, 2, "jitter", "full");
-  if (!find_jitter(jitter, &config.backoff.jitter)) return fail(L, "no such jitter");
+  if (!find_jitter(jitter, &config.backoff.jitter)) return wr_bind_refuse(L, "no such jitter");
   const char *problem = read_on(L, &config.on);
   if (problem == NULL) problem = wr_retry_config_check(&config);
-  if (problem) return fail(L, problem);
+  if (problem) return wr_bind_refuse(L, problem);
   struct retry *retry = lua_newuserdata(L, sizeof(*retry));
   retry->config = config;
   retry->budget = lua_islightuserdata(L, 3) ? lua_touserdata(L, 3) : NULL;

@@ -20,17 +20,10 @@ static const struct wr_library_file *find_library(struct wr_str name)
   return NULL;
 }
 
-static struct wr_str check_str(lua_State *L, int index)
-{
-  struct wr_str text;
-  text.ptr = luaL_checklstring(L, index, &text.len);
-  return text;
-}
-
 // core.compile_library(name): the chunk of an embedded module in the library world, or nil.
 static int l_compile_library(lua_State *L)
 {
-  const struct wr_library_file *f = find_library(check_str(L, 1));
+  const struct wr_library_file *f = find_library(wr_bind_str(L, 1));
   if (f == NULL) return 0;
   const char *chunk = lua_pushfstring(L, "@%s", f->path);
   if (luaL_loadbufferx(L, f->text, f->len, chunk, "t") != 0) return lua_error(L);
@@ -54,7 +47,7 @@ static int l_library_modules(lua_State *L)
 static int l_compile_module(lua_State *L)
 {
   struct wr_vm *vm = wr_vm_of(L);
-  struct wr_str name = check_str(L, 1);
+  struct wr_str name = wr_bind_str(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   struct wr_str path;
   struct wr_str text;
@@ -101,7 +94,7 @@ static int l_scope_unwind(lua_State *L)
 static int l_print(lua_State *L)
 {
   struct wr_vm *vm = wr_vm_of(L);
-  struct wr_str line = check_str(L, 1);
+  struct wr_str line = wr_bind_str(L, 1);
   if (vm->host.print != NULL) vm->host.print(vm->owner, L, line);
   return 0;
 }
@@ -136,7 +129,7 @@ static int l_duration(lua_State *L)
   bool is_number = lua_type(L, 1) == LUA_TNUMBER;
   if (!is_number && lua_type(L, 1) != LUA_TSTRING) return 0;
   bool ok = is_number ? wr_duration_seconds(lua_tonumber(L, 1), &ns)
-                      : wr_duration_parse(check_str(L, 1), &ns);
+                      : wr_duration_parse(wr_bind_str(L, 1), &ns);
   if (!ok) return 0;
   lua_pushnumber(L, (lua_Number)ns);
   return 1;

@@ -24,17 +24,9 @@ static struct wr_upstream *check_upstream(lua_State *L, int index)
   return *handle;
 }
 
-static struct wr_str check_str(lua_State *L, int index)
-{
-  struct wr_str s;
-  s.ptr = luaL_checklstring(L, index, &s.len);
-  return s;
-}
-
 static int fail(lua_State *L, struct wr_upstream *u, struct wr_script_env *env, const char *message)
 {
-  lua_pushnil(L);
-  lua_pushstring(L, message);
+  wr_bind_refuse(L, message); // before the message's owner may go
   wr_upstream_unref(u, env->endpoints);
   return 2;
 }
@@ -47,7 +39,7 @@ static const char *add_endpoints(lua_State *L, struct wr_upstream *u, struct wr_
   if (count == 0) return "an upstream needs at least one endpoint";
   for (int i = 1; i <= count; i++) {
     lua_rawgeti(L, -1, i);
-    if (!wr_upstream_add(u, env->endpoints, check_str(L, -1), error)) return error->message;
+    if (!wr_upstream_add(u, env->endpoints, wr_bind_str(L, -1), error)) return error->message;
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -58,7 +50,7 @@ static const char *add_endpoints(lua_State *L, struct wr_upstream *u, struct wr_
 static int l_upstream(lua_State *L)
 {
   struct wr_script_env *env = wr_script_of(L)->env;
-  struct wr_upstream *u = wr_upstream_new(check_str(L, 1));
+  struct wr_upstream *u = wr_upstream_new(wr_bind_str(L, 1));
   struct wr_error error;
   const char *problem = add_endpoints(L, u, env, &error);
   if (problem) return fail(L, u, env, problem);
@@ -283,7 +275,7 @@ static int l_http_request(lua_State *L)
 // core.escape(text) -> text with everything but unreserved characters as %XX
 static int l_escape(lua_State *L)
 {
-  struct wr_str out = wr_uri_encode(check_str(L, 1), push_region(L));
+  struct wr_str out = wr_uri_encode(wr_bind_str(L, 1), push_region(L));
   if (out.ptr == NULL) return luaL_error(L, "the text is too long to escape");
   lua_pushlstring(L, out.ptr, out.len);
   return 1;
