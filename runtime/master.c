@@ -204,6 +204,7 @@ static void on_tick(struct wr_timer *t)
   struct wr_master *m = WR_CONTAINER(t, struct wr_master, tick);
   uint64_t now = wr_loop_now(&m->loop);
   struct wr_guard_callbacks callbacks = wr_fleet_callbacks(m);
+  wr_guard_health_spread(&m->registry, now);
   uint64_t next = wr_guard_advance(&m->registry, now, &callbacks);
   bool is_late = now - m->ticked_ns > 2 * TICK_NS;
   if (!is_late && !m->is_draining) check_heartbeats(m, now);

@@ -6,6 +6,8 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/flag.h"
+#include "resilience/health.h"
 
 #include <stdatomic.h>
 
@@ -14,6 +16,8 @@ union state {
   struct wr_breaker breaker;
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
+  struct wr_health health;
+  struct wr_flag flag;
 };
 
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
@@ -131,6 +135,60 @@ static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row 
   return part == 0;
 }
 
+static bool health_state(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_HEALTH_VERDICTS) return false;
+  enum wr_health_verdict verdict = (enum wr_health_verdict)part;
+  *out = (struct row){wr_health_verdict_name(verdict), wr_health_verdict(&s->health) == verdict};
+  return true;
+}
+
+static bool health_checks(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct row rows[] = {
+      {"passed", (double)s->health.passed},
+      {"failed", (double)s->health.failed},
+      {"lost", (double)s->health.lost},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool health_latency(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_health_result *newest = wr_health_at(&s->health, 0);
+  if (part > 0 || newest == NULL) return false;
+  *out = (struct row){NULL, newest->latency_us / 1e6};
+  return true;
+}
+
+static bool flag_ratio(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)wr_flag_share(&s->flag) / WR_FLAG_WHOLE};
+  return part == 0;
+}
+
+static bool flag_overridden(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, s->flag.is_overridden};
+  return part == 0;
+}
+
+static bool flag_evaluations(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_FLAG_RESULTS) return false;
+  out->label = wr_flag_result_name((enum wr_flag_result)part);
+  out->value = (double)atomic_load_explicit(&s->flag.counts[part], memory_order_relaxed);
+  return true;
+}
+
 // Which families primitives fill, and their second label.
 static const struct {
   enum wr_metric metric;
@@ -148,6 +206,12 @@ static const struct {
     {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+    {WR_METRIC_HEALTH_STATE, WR_KIND_HEALTH, "state", health_state},
+    {WR_METRIC_HEALTH_CHECKS, WR_KIND_HEALTH, "result", health_checks},
+    {WR_METRIC_HEALTH_LATENCY, WR_KIND_HEALTH, NULL, health_latency},
+    {WR_METRIC_FLAG_RATIO, WR_KIND_FLAG, NULL, flag_ratio},
+    {WR_METRIC_FLAG_OVERRIDDEN, WR_KIND_FLAG, NULL, flag_overridden},
+    {WR_METRIC_FLAG_EVALUATIONS, WR_KIND_FLAG, "result", flag_evaluations},
 };
 
 // The name as a label value; names hold no control characters, but may hold quotes.
