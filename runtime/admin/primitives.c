@@ -48,23 +48,23 @@ static void put_health(struct wr_entry *entry, uint64_t now_ns, struct wr_json *
   wr_json_field_bool(j, "stale", wr_health_is_stale(h, now_ns));
   wr_json_key(j, "latency_ms");
   newest ? wr_json_num(j, newest->latency_us / 1e3) : wr_json_null(j);
+  wr_json_field_cstr(j, "output", h->output);
   wr_json_field_uint(j, "passed", h->passed);
   wr_json_field_uint(j, "failed", h->failed);
-  wr_json_field_cstr(j, "output", h->output);
 }
 
 static void put_flag(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
 {
   const struct wr_flag *f = entry->state;
   wr_json_field_num(j, "percent", wr_flag_share(f) / 1e4);
-  wr_json_field_num(j, "policy_percent", f->config.share / 1e4);
   wr_json_field_bool(j, "overridden", f->is_overridden);
   wr_json_field_cstr(j, "by", wr_flag_actor_name((enum wr_flag_actor)f->actor));
   wr_json_field_cstr(j, "why", f->why);
-  wr_json_field_num(j, "since_s", seconds(now_ns - f->since_ns));
   for (int i = 0; i < WR_FLAG_RESULTS; i++) {
     wr_json_field_uint(j, wr_flag_result_name((enum wr_flag_result)i), f->counts[i]);
   }
+  wr_json_field_num(j, "policy_percent", f->config.share / 1e4);
+  wr_json_field_num(j, "since_s", seconds(now_ns - f->since_ns));
 }
 
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
@@ -76,7 +76,7 @@ static const struct {
     [WR_KIND_BREAKER] = {"breakers", put_breaker},
     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
     [WR_KIND_FLAG] = {"flags", put_flag},
-    [WR_KIND_HEALTH] = {"healths", put_health},
+    [WR_KIND_HEALTH] = {"checks", put_health},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,
