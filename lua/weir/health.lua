@@ -10,12 +10,12 @@ local schema = require "weir.schema"
 local M = {}
 
 local health_options = schema.new("health", {
-  http = schema.string { min = 8, max = 2048,
+  http = schema.string { min = 1, max = 2048,
     doc = "A URL; a status from 200 to 399 is a success." },
-  tcp = schema.string { min = 3, max = 261, doc = "\"host:port\" that takes connections." },
-  redis = schema.string { min = 3, max = 261,
+  tcp = schema.string { min = 1, max = 261, doc = "\"host:port\" that takes connections." },
+  redis = schema.string { min = 1, max = 261,
     doc = "\"host:port\" of a Redis that answers PING." },
-  postgres = schema.string { min = 3, max = 261,
+  postgres = schema.string { min = 1, max = 261,
     doc = "\"host:port\" of a PostgreSQL that takes connections." },
   check = schema.func { doc = "function() that returns true, or nil and an error." },
   interval = schema.duration { min = "10ms", max = "1h", default = "5s",

@@ -42,8 +42,9 @@ bool wr_actions_flag_percent(const struct wr_action_call *call, struct wr_error 
   char text[16] = "";
   if (number.len > 0 && number.len < sizeof(text)) memcpy(text, number.ptr, number.len);
   char *end = text;
+  bool is_plain = text[strspn(text, "0123456789.")] == '\0';
   double percent = strtod(text, &end);
-  if (end == text || *end != '\0' || !(percent >= 0 && percent <= 100)) {
+  if (!is_plain || end == text || *end != '\0' || !(percent >= 0 && percent <= 100)) {
     wr_error_set(error, WR_ERROR_INVALID, "'%.*s' is no percentage from 0 to 100",
                  WR_STR_ARG(number));
     return false;
