@@ -171,8 +171,7 @@ static void on_worker_closed(struct wr_io *io)
   }
 }
 
-static void on_primitive_event(void *ctx, struct wr_entry *entry,
-                             const union wr_guard_event *event)
+static void on_primitive_event(void *ctx, struct wr_entry *entry, const union wr_guard_event *event)
 {
   struct wr_master *m = ctx;
   wr_events_primitive(&m->log, &m->meter, entry, event);

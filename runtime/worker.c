@@ -236,8 +236,7 @@ static void on_grant(void *ctx, uint64_t id, bool granted)
   }
 }
 
-static void on_primitive_event(void *ctx, struct wr_entry *entry,
-                             const union wr_guard_event *event)
+static void on_primitive_event(void *ctx, struct wr_entry *entry, const union wr_guard_event *event)
 {
   struct wr_worker *w = ctx;
   wr_events_primitive(&w->services.log, &w->services.meter, entry, event);

@@ -217,11 +217,8 @@ static const struct {
   const char *path;
   void (*get)(struct wr_admin *a, struct wr_exchange *x);
 } pages[] = {
-    {"/livez", get_livez},
-    {"/readyz", get_readyz},
-    {"/health", get_health},
-    {"/metrics", get_metrics},
-    {"/status", get_status},
+    {"/livez", get_livez},     {"/readyz", get_readyz}, {"/health", get_health},
+    {"/metrics", get_metrics}, {"/status", get_status},
 };
 
 static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)

@@ -3,7 +3,8 @@
 /// the gateway.
 ///
 ///     GET  /livez    200 while the loop turns
-///     GET  /readyz   200 when a generation is live in at least one worker, weir is not draining, and
+///     GET  /readyz   200 when a generation is live in at least one worker, weir is not draining,
+///     and
 ///                    no critical health check is down
 ///     GET  /health   application/health+json, all checks with their history
 ///     GET  /metrics  Prometheus text format

@@ -5,6 +5,7 @@
 #include "resilience/bulkhead.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/throttle.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -12,29 +13,6 @@
 static double seconds(uint64_t ns)
 {
   return floor((double)ns / 1e6) / 1e3;
-}
-
-static void put_breaker(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
-{
-  struct wr_breaker_stats stats;
-  wr_breaker_stats(entry->state, now_ns, &stats);
-  wr_json_field_cstr(j, "state", wr_breaker_state_name((enum wr_breaker_state)stats.state));
-  wr_json_field_cstr(j, "mode", wr_breaker_mode_name((enum wr_breaker_mode)stats.mode));
-  wr_json_field_uint(j, "calls", stats.calls);
-  wr_json_field_num(j, "failure_rate", stats.failure_rate);
-  wr_json_field_num(j, "slow_rate", stats.slow_rate);
-  wr_json_field_uint(j, "probes", stats.probes);
-  wr_json_field_num(j, "since_s", seconds(now_ns - stats.since_ns));
-  wr_json_field_num(j, "retry_after_s", seconds(stats.retry_after_ns));
-}
-
-static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
-{
-  (void)now_ns;
-  const struct wr_bulkhead *b = entry->state;
-  wr_json_field_uint(j, "in_use", b->in_use);
-  wr_json_field_uint(j, "max", b->config.max);
-  wr_json_field_uint(j, "queued", b->queued);
 }
 
 static void put_health(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -67,6 +45,38 @@ static void put_flag(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
   wr_json_field_num(j, "since_s", seconds(now_ns - f->since_ns));
 }
 
+static void put_breaker(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  struct wr_breaker_stats stats;
+  wr_breaker_stats(entry->state, now_ns, &stats);
+  wr_json_field_cstr(j, "state", wr_breaker_state_name((enum wr_breaker_state)stats.state));
+  wr_json_field_cstr(j, "mode", wr_breaker_mode_name((enum wr_breaker_mode)stats.mode));
+  wr_json_field_uint(j, "calls", stats.calls);
+  wr_json_field_num(j, "failure_rate", stats.failure_rate);
+  wr_json_field_num(j, "slow_rate", stats.slow_rate);
+  wr_json_field_uint(j, "probes", stats.probes);
+  wr_json_field_num(j, "since_s", seconds(now_ns - stats.since_ns));
+  wr_json_field_num(j, "retry_after_s", seconds(stats.retry_after_ns));
+}
+
+static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  (void)now_ns;
+  const struct wr_bulkhead *b = entry->state;
+  wr_json_field_uint(j, "in_use", b->in_use);
+  wr_json_field_uint(j, "max", b->config.max);
+  wr_json_field_uint(j, "queued", b->queued);
+}
+
+static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  struct wr_throttle *t = entry->state;
+  wr_json_field_num(j, "refuses", wr_throttle_probability(t, now_ns));
+  wr_json_field_uint(j, "admitted", t->counters.admitted);
+  wr_json_field_uint(j, "refused", t->counters.refused);
+  wr_json_field_bool(j, "shadow", t->config.shadow);
+}
+
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
 // its lock.
 static const struct {
@@ -74,9 +84,10 @@ static const struct {
   void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
 } shown[WR_KINDS] = {
     [WR_KIND_BREAKER] = {"breakers", put_breaker},
-    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
     [WR_KIND_FLAG] = {"flags", put_flag},
     [WR_KIND_HEALTH] = {"checks", put_health},
+    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_THROTTLE] = {"throttles", put_throttle},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

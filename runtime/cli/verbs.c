@@ -67,7 +67,8 @@ const struct wr_verb wr_cli_verbs[] = {
      primitive_options, ADMIN_NOTE, wr_cli_primitive},
     {"flag", "ls | on|off|reset NAME [WHY] | percent NAME 'PERCENT [WHY]'", 1, 3,
      "list the feature flags, or flip one", primitive_options,
-     "What is set here stands above the policy and outlives reloads until `reset`. WHY is kept with\n"
+     "What is set here stands above the policy and outlives reloads until `reset`. WHY is kept "
+     "with\n"
      "it and logged.\n" ADMIN_NOTE,
      wr_cli_primitive},
     {"health", "ls", 1, 1, "list the health checks", primitive_options, ADMIN_NOTE,

@@ -44,8 +44,7 @@ static void tell_health(struct wr_log *log, struct wr_meter *meter, struct wr_en
   if (meter) {
     wr_meter_add(meter, WR_METRIC_HEALTH_TRANSITIONS, 1, "name", entry->name, "to", to, NULL);
   }
-  struct wr_json *j =
-      wr_log_begin(log, is_down ? WR_LOG_WARN : WR_LOG_INFO, "health.transition");
+  struct wr_json *j = wr_log_begin(log, is_down ? WR_LOG_WARN : WR_LOG_INFO, "health.transition");
   if (j == NULL) return;
   wr_json_field_cstr(j, "name", entry->name);
   wr_json_field_cstr(j, "from", wr_health_verdict_name((enum wr_health_verdict)event->from));

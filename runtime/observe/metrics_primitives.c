@@ -8,16 +8,18 @@
 #include "resilience/bulkhead.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/throttle.h"
 
 #include <stdatomic.h>
 
 // What is read from a primitive: a copy, taken under its lock.
 union state {
   struct wr_breaker breaker;
+  struct wr_flag flag;
+  struct wr_health health;
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
-  struct wr_health health;
-  struct wr_flag flag;
+  struct wr_throttle throttle;
 };
 
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
@@ -81,60 +83,6 @@ static bool breaker_slow(union state *s, uint64_t now_ns, int part, struct row *
   return part == 0;
 }
 
-static bool bulkhead_available(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  (void)now_ns;
-  const struct wr_bulkhead *b = &s->bulkhead;
-  double left = (double)b->config.max - (double)b->in_use;
-  *out = (struct row){NULL, left > 0 ? left : 0};
-  return part == 0;
-}
-
-static bool bulkhead_max(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  (void)now_ns;
-  *out = (struct row){NULL, (double)s->bulkhead.config.max};
-  return part == 0;
-}
-
-static bool bulkhead_queue(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  (void)now_ns;
-  *out = (struct row){NULL, (double)s->bulkhead.queued};
-  return part == 0;
-}
-
-static bool bulkhead_calls(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  (void)now_ns;
-  const struct wr_bulkhead_counters *c = &s->bulkhead.counters;
-  const struct row rows[] = {
-      {"admitted", (double)c->admitted},
-      {"queued", (double)c->queued},
-      {"refused_full", (double)c->refused_full},
-      {"refused_queue_full", (double)c->refused_queue_full},
-      {"expired", (double)c->expired},
-      {"cancelled", (double)c->left},
-      {"shadow_refused", (double)c->shadow_refused},
-  };
-  if (part >= (int)WR_COUNT(rows)) return false;
-  *out = rows[part];
-  return true;
-}
-
-static bool budget_remaining(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  *out = (struct row){NULL, wr_budget_remaining(&s->budget, now_ns)};
-  return part == 0;
-}
-
-static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  (void)now_ns;
-  *out = (struct row){NULL, (double)s->budget.denied};
-  return part == 0;
-}
-
 static bool health_state(union state *s, uint64_t now_ns, int part, struct row *out)
 {
   (void)now_ns;
@@ -189,6 +137,82 @@ static bool flag_evaluations(union state *s, uint64_t now_ns, int part, struct r
   return true;
 }
 
+static bool bulkhead_available(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_bulkhead *b = &s->bulkhead;
+  double left = (double)b->config.max - (double)b->in_use;
+  *out = (struct row){NULL, left > 0 ? left : 0};
+  return part == 0;
+}
+
+static bool bulkhead_max(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->bulkhead.config.max};
+  return part == 0;
+}
+
+static bool bulkhead_queue(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->bulkhead.queued};
+  return part == 0;
+}
+
+static bool bulkhead_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_bulkhead_counters *c = &s->bulkhead.counters;
+  const struct row rows[] = {
+      {"admitted", (double)c->admitted},
+      {"queued", (double)c->queued},
+      {"refused_full", (double)c->refused_full},
+      {"refused_queue_full", (double)c->refused_queue_full},
+      {"expired", (double)c->expired},
+      {"cancelled", (double)c->left},
+      {"shadow_refused", (double)c->shadow_refused},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool budget_remaining(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_budget_remaining(&s->budget, now_ns)};
+  return part == 0;
+}
+
+static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->budget.denied};
+  return part == 0;
+}
+
+static bool throttle_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_throttle_counters *c = &s->throttle.counters;
+  const struct row rows[] = {
+      {"admitted", (double)c->admitted},
+      {"refused", (double)c->refused},
+      {"shadow_refused", (double)c->shadow_refused},
+      {"accepted", (double)c->accepted},
+      {"rejected", (double)c->rejected},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool throttle_probability(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_throttle_probability(&s->throttle, now_ns)};
+  return part == 0;
+}
+
 // Which families primitives fill, and their second label.
 static const struct {
   enum wr_metric metric;
@@ -200,18 +224,20 @@ static const struct {
     {WR_METRIC_BREAKER_CALLS, WR_KIND_BREAKER, "kind", breaker_calls},
     {WR_METRIC_BREAKER_FAILURE_RATIO, WR_KIND_BREAKER, NULL, breaker_failures},
     {WR_METRIC_BREAKER_SLOW_RATIO, WR_KIND_BREAKER, NULL, breaker_slow},
-    {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
-    {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
-    {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
-    {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
-    {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
-    {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
     {WR_METRIC_HEALTH_STATE, WR_KIND_HEALTH, "state", health_state},
     {WR_METRIC_HEALTH_CHECKS, WR_KIND_HEALTH, "result", health_checks},
     {WR_METRIC_HEALTH_LATENCY, WR_KIND_HEALTH, NULL, health_latency},
     {WR_METRIC_FLAG_RATIO, WR_KIND_FLAG, NULL, flag_ratio},
     {WR_METRIC_FLAG_OVERRIDDEN, WR_KIND_FLAG, NULL, flag_overridden},
     {WR_METRIC_FLAG_EVALUATIONS, WR_KIND_FLAG, "result", flag_evaluations},
+    {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
+    {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
+    {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
+    {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
+    {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
+    {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+    {WR_METRIC_THROTTLE_CALLS, WR_KIND_THROTTLE, "kind", throttle_calls},
+    {WR_METRIC_THROTTLE_PROBABILITY, WR_KIND_THROTTLE, NULL, throttle_probability},
 };
 
 // The name as a label value; names hold no control characters, but may hold quotes.

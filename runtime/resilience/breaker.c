@@ -61,8 +61,7 @@ static uint64_t end_of(struct wr_breaker *b, enum wr_breaker_state to, enum wr_b
                        uint64_t at_ns)
 {
   switch (to) {
-  case WR_BREAKER_OPEN:
-    return b->is_held ? at_ns : wr_deadline_in(at_ns, next_open_time(b, at_ns));
+  case WR_BREAKER_OPEN: return b->is_held ? at_ns : wr_deadline_in(at_ns, next_open_time(b, at_ns));
   case WR_BREAKER_HALF_OPEN: return wr_deadline_in(at_ns, wr_breaker_config_half_open(&b->config));
   case WR_BREAKER_CLOSED: return wr_deadline_in(at_ns, has_ramp(b, cause) ? b->config.ramp_ns : 0);
   default: return at_ns;

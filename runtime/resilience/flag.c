@@ -62,8 +62,8 @@ bool wr_flag_take_event(struct wr_flag *f, struct wr_flag_event *event)
 {
   if (!f->is_untold) return false;
   uint32_t share = wr_flag_share(f);
-  *event = (struct wr_flag_event){
-      .at_ns = f->since_ns, .from = f->told, .to = share, .actor = f->actor};
+  *event =
+      (struct wr_flag_event){.at_ns = f->since_ns, .from = f->told, .to = share, .actor = f->actor};
   memcpy(event->why, f->why, sizeof(event->why));
   f->told = share;
   f->is_untold = 0;
@@ -107,8 +107,8 @@ void wr_flag_repair(struct wr_flag *f, uint64_t now_ns)
   if (f->told > WR_FLAG_WHOLE) f->told = WR_FLAG_WHOLE;
   if (f->since_ns > now_ns) f->since_ns = now_ns;
   f->why[sizeof(f->why) - 1] = '\0';
-  bool is_torn = f->is_overridden ? wr_flag_share(f) > WR_FLAG_WHOLE
-                                  : wr_flag_share(f) != f->config.share;
+  bool is_torn =
+      f->is_overridden ? wr_flag_share(f) > WR_FLAG_WHOLE : wr_flag_share(f) != f->config.share;
   if (!is_torn) return;
   f->is_overridden = 0;
   change(f, f->config.share, WR_FLAG_ACTOR_POLICY, WR_STR("repaired"), now_ns);

@@ -36,14 +36,14 @@ struct wr_flag_event {
 };
 
 struct wr_flag {
-  struct wr_flag_config config;   // read-only: change it by wr_flag_reconfigure
-  _Atomic uint32_t share;         ///< read-only: in force
-  uint8_t is_overridden;          ///< read-only: `share` is not the policy's
-  uint8_t actor;                  ///< read-only: enum wr_flag_actor, of the last change
-  uint8_t is_untold;              // private
-  uint32_t told;                  // private: the share that was told of last
-  uint64_t since_ns;              ///< read-only: when it was changed last
-  char why[WR_FLAG_WHY_MAX];      ///< read-only: what the last actor said; "" for nothing
+  struct wr_flag_config config;             // read-only: change it by wr_flag_reconfigure
+  _Atomic uint32_t share;                   ///< read-only: in force
+  uint8_t is_overridden;                    ///< read-only: `share` is not the policy's
+  uint8_t actor;                            ///< read-only: enum wr_flag_actor, of the last change
+  uint8_t is_untold;                        // private
+  uint32_t told;                            // private: the share that was told of last
+  uint64_t since_ns;                        ///< read-only: when it was changed last
+  char why[WR_FLAG_WHY_MAX];                ///< read-only: what the last actor said; "" for nothing
   _Atomic uint64_t counts[WR_FLAG_RESULTS]; ///< read-only: evaluations by result
 };
 

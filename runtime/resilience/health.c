@@ -64,11 +64,8 @@ void wr_health_init(struct wr_health *h, const struct wr_health_config *config, 
                     uint64_t now_ns)
 {
   WR_CHECK(wr_health_config_check(config) == NULL);
-  *h = (struct wr_health){.config = *config,
-                          .is_fresh = 1,
-                          .born_ns = now_ns,
-                          .since_ns = now_ns,
-                          .due_ns = now_ns};
+  *h = (struct wr_health){
+      .config = *config, .is_fresh = 1, .born_ns = now_ns, .since_ns = now_ns, .due_ns = now_ns};
   wr_rng_init(&h->rng, seed);
 }
 

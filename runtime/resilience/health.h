@@ -64,14 +64,14 @@ struct wr_health {
   uint64_t born_ns;               // private
   uint64_t since_ns;              ///< read-only: when the verdict was made
   uint64_t passed, failed;        ///< read-only: checks since birth
-  uint64_t lost;      ///< read-only: checks without a result: their checker died, hung, or left
-  uint64_t downs, ups;            ///< read-only: verdicts made since birth
-  uint64_t due_ns;                ///< read-only: when the next check is due
-  uint64_t claim;                 // private: of the check under way, 0 when there is none
-  uint64_t claim_until_ns;        // private: then it lapses
-  uint64_t last_claim;            // private
-  struct wr_rng rng;              // private: jitter
-  uint32_t first, count;          // private: of the history
+  uint64_t lost;       ///< read-only: checks without a result: their checker died, hung, or left
+  uint64_t downs, ups; ///< read-only: verdicts made since birth
+  uint64_t due_ns;     ///< read-only: when the next check is due
+  uint64_t claim;      // private: of the check under way, 0 when there is none
+  uint64_t claim_until_ns;                            // private: then it lapses
+  uint64_t last_claim;                                // private
+  struct wr_rng rng;                                  // private: jitter
+  uint32_t first, count;                              // private: of the history
   struct wr_health_result history[WR_HEALTH_HISTORY]; // private: see wr_health_at
   char output[WR_HEALTH_OUTPUT_MAX]; ///< read-only: what the last failure said; "" after a success
 };

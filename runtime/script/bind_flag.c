@@ -67,8 +67,7 @@ static int l_flag_set(lua_State *L)
 {
   struct flag *flag = check_flag(L);
   struct wr_script_env *env = wr_script_of(L)->env;
-  struct wr_guard_flag_order order = {.is_reset = lua_isnil(L, 2),
-                                      .actor = WR_FLAG_ACTOR_SCRIPT};
+  struct wr_guard_flag_order order = {.is_reset = lua_isnil(L, 2), .actor = WR_FLAG_ACTOR_SCRIPT};
   if (!order.is_reset) order.share = (uint32_t)luaL_checkinteger(L, 2);
   if (order.share > WR_FLAG_WHOLE) order.share = WR_FLAG_WHOLE;
   if (!lua_isnoneornil(L, 3)) order.why = wr_bind_str(L, 3);

@@ -13,18 +13,18 @@ enum { WR_PROBE_ANSWER_MAX = 1024 };
 
 /// Embed or allocate it; it must stay put until `on_closed`.
 struct wr_probe {
-  struct wr_loop *loop;          // private
-  struct wr_io io;               // private
-  struct wr_resolver_query query; // private
-  struct wr_dns_answer addresses; // private
-  size_t tried;                  // private: of the addresses
-  struct wr_str unsent;          // private: of the hello
-  uint16_t port;                 // private
-  uint8_t type;                  // private: enum wr_health_type
-  bool is_over;                  // private: judged or cancelled
-  bool is_closing;               // private: between two addresses
-  int fd;                        // private: -1 when there is none
-  size_t len;                    // private: of the answer
+  struct wr_loop *loop;             // private
+  struct wr_io io;                  // private
+  struct wr_resolver_query query;   // private
+  struct wr_dns_answer addresses;   // private
+  size_t tried;                     // private: of the addresses
+  struct wr_str unsent;             // private: of the hello
+  uint16_t port;                    // private
+  uint8_t type;                     // private: enum wr_health_type
+  bool is_over;                     // private: judged or cancelled
+  bool is_closing;                  // private: between two addresses
+  int fd;                           // private: -1 when there is none
+  size_t len;                       // private: of the answer
   char answer[WR_PROBE_ANSWER_MAX]; // private
   /// The judgement, once, never from inside `wr_probe_start`; `error` is NULL when it is good.
   /// Kinds: dns, connect, reset, protocol, refused.
