@@ -53,7 +53,7 @@ describe("a health check", function()
     { "postgres", "say:+PONG\\r\\n", "down", "protocol", "no PostgreSQL" },
     { "postgres", "hang", "down", "timeout", "time limit" },
     { "http", "say:HTTP/1.1 204 No Content\\r\\n\\r\\n", "up" },
-    { "http", "say:HTTP/1.1 503 Gone\\r\\nContent-Length: 0\\r\\n\\r\\n", "down", "refused", "503" },
+    { "http", "say:HTTP/1.1 503 No\\r\\nContent-Length: 0\\r\\n\\r\\n", "down", "refused", "503" },
     { "http", "hang", "down", "timeout", "time limit" },
     { "http", "say:+PONG\\r\\n", "down", "protocol", "" },
   }

@@ -27,7 +27,7 @@ describe("what answers PING as Redis", function()
     { "-NOPERM this user has no permissions\r\n", "good", "none", "likewise" },
     { "-WRONGPASS invalid username-password pair\r\n", "good", "none", "likewise" },
     { "-LOADING Redis is loading the dataset in memory\r\n", "bad", "refused", "not yet" },
-    { "-MASTERDOWN Link with MASTER is down\r\n", "bad", "refused", "a replica that serves nobody" },
+    { "-MASTERDOWN Link with MASTER is down\r\n", "bad", "refused", "a replica alone" },
     { "-BUSY Redis is busy running a script\r\n", "bad", "refused", "takes no commands" },
     { "-DENIED Redis is running in protected mode\r\n", "bad", "refused", "refuses us for good" },
     { "-ERR max number of clients reached\r\n", "bad", "refused", "full" },
