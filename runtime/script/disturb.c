@@ -86,7 +86,7 @@ static void pump(struct wr_timer *timer)
   struct disturb *d = WR_CONTAINER(timer, struct disturb, timer);
   size_t len = d->is_held_back ? 0 : next_piece(d);
   if (len > 0 && !send_piece(d, len)) return;
-  if (d->options.cuts && d->gone == d->options.cut_after) {
+  if (d->options.cuts && d->gone == d->options.cut_after && !d->is_held_back) {
     end_cut(d);
   } else if (d->has_ended && d->held.len == 0) {
     end(d, &d->from->error);
@@ -161,6 +161,8 @@ struct wr_response *wr_disturb(struct wr_response *r, struct wr_task *t,
   d->to = wr_response_new(r->env, t, r->body.max);
   copy_head(d->to, r);
   d->to->transfer = &d->transfer;
+  // Nothing arrives, and nothing breaks, before somebody reads: the head has left by then.
+  d->is_held_back = d->to->is_paused = true;
   wr_response_on_head(d->to);
   wr_timer_start(&d->timer, 0);
   wr_response_attach(r, &sink, d);
