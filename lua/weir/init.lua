@@ -19,6 +19,8 @@ local weir = {
   route = routes.route,
   upstream = require("weir.upstream").declare,
   cache = require("weir.cache").open,
+  health = require("weir.health").declare,
+  flag = require("weir.flag").declare,
   policy = require("weir.policy").new,
   ladder = require("weir.ladder").run,
   -- Layers of a policy.
@@ -32,6 +34,7 @@ local weir = {
   -- Answers.
   response = responses.response,
   json = responses.json,
+  health_response = require("weir.health").response,
   -- Time and tasks.
   sleep = tasks.sleep,
   spawn = tasks.spawn,
