@@ -15,6 +15,7 @@ static const struct wr_option run_options[] = {
     {"workers", "N", "worker processes (default: one per usable core)"},
     ADMIN_OPTION,
     {"watch", NULL, "reload when a file of the policy changes"},
+    {"allow-chaos", NULL, "let chaos experiments be applied"},
     {"log-level", "LEVEL", "debug, info, warn or error (default: info)"},
     {"dns", "SERVERS", "name servers, comma-separated (default: the system's)"},
     {"ca-file", "PEM", "trusted roots of upstreams (default: those of the system)"},
@@ -65,6 +66,9 @@ const struct wr_verb wr_cli_verbs[] = {
      wr_cli_status},
     {"breaker", "ls | open|close|auto NAME", 1, 2, "list the breakers, or overrule one",
      primitive_options, ADMIN_NOTE, wr_cli_primitive},
+    {"chaos", "ls | apply NAME [TIME] | rollback NAME", 1, 3,
+     "list the chaos experiments, start or end one", primitive_options, ADMIN_NOTE,
+     wr_cli_primitive},
     {"flag", "ls | on|off|reset NAME [WHY] | percent NAME 'PERCENT [WHY]'", 1, 3,
      "list the feature flags, or flip one", primitive_options,
      "What is set here stands above the policy and outlives reloads until `reset`. WHY is kept "
