@@ -1,67 +1,63 @@
 #pragma once
-/// Client-side throttling: refuses here what the upstream would refuse, in proportion.
+/// Client-side throttle: when an upstream accepts fewer and fewer of our calls, stop making most of
+/// them before they are sent, and go on trying with the rest.
 ///
-/// The adaptive throttling of Google's SRE book ("Handling Overload", research/resilience.md §2.6):
-/// a call is refused with p = max(0, (requests - ratio * accepts) / (requests + 1)) over the
-/// window. What was refused here counts as a request, or the throttle would let go too early.
-/// Cancelled and ignored calls count neither way. The share is dealt out by a credit instead of
-/// draws. Whatever p is, a call passes when none has for `probe_ns`: the way back. Pure, in one
-/// struct that may live in shared memory; the caller holds its lock around each call.
+/// A call is refused with probability max(0, (requests - K * accepts) / (requests + 1)) over the
+/// last window, requests including those refused here ("Handling Overload", Site Reliability
+/// Engineering, ch. 21; research/resilience.md §2.6). So with K = 2 an upstream gets at most about
+/// twice what it accepts. A breaker is all or nothing; this follows the upstream's capacity. Pure,
+/// in one struct that may live in shared memory; the caller holds its lock around each call.
 
+#include "base/rng.h"
 #include "resilience/rolling.h"
-
-#include <stdbool.h>
+#include "resilience/ticket.h"
 
 struct wr_throttle_config {
-  double ratio;       ///< requests let through for each accepted one, 1 to 100
-  uint64_t window_ns; ///< what is looked back on, 1 s to 1 h
-  uint64_t probe_ns;  ///< longest time without a call that passes, at least 1 ms
-  uint32_t min_calls; ///< refuses nobody below this many requests in the window
+  double ratio;       ///< K: calls made per call accepted, 1 to 100
+  double max_refused; ///< never refuses a larger share than this, 0 to 0.99: some always try
+  uint32_t min_calls; ///< in the window; below, nothing is refused
   bool shadow;        ///< admits everything, counts what it would have refused
+  uint64_t window_ns; ///< 1 s to 1 h
 };
 
 struct wr_throttle_counters {
   uint64_t admitted;
   uint64_t refused;
-  uint64_t accepted; ///< by the upstream
-  uint64_t rejected; ///< by the upstream, or it failed
-  uint64_t shadow_refused;
+  uint64_t shadow_refused; ///< admitted in shadow mode, would have been refused
+  uint64_t accepted;       ///< executed, and taken by the upstream
+  uint64_t rejected;       ///< executed, and failed by the upstream
 };
 
 struct wr_throttle {
   struct wr_throttle_config config;     // read-only: change it by wr_throttle_reconfigure
   struct wr_throttle_counters counters; ///< read-only
-  struct wr_rolling calls;              // private: columns requests, accepts
-  double credit;                        // private
-  uint64_t passed_ns;                   // private: when a call was last admitted
+  struct wr_rolling rolling;            // private
+  struct wr_rng rng;                    // private
 };
 
-/// Ratio 2 over 2 minutes, from 10 calls on, one call a second passes.
+/// K 2, at most 0.9 refused, from 10 calls in a window of 2 minutes.
 void wr_throttle_config_init(struct wr_throttle_config *config);
 
 /// NULL, or which bound is broken.
 const char *wr_throttle_config_check(const struct wr_throttle_config *config);
 
-/// Begins with an empty window.
+/// Begins without calls. The configuration must pass its check; `seed` is of its draws.
 void wr_throttle_init(struct wr_throttle *t, const struct wr_throttle_config *config,
-                      uint64_t now_ns);
+                      uint64_t seed);
 
-/// Applies another configuration; the window keeps what fits it.
+/// Applies another configuration; what was counted stays, as far as it fits the window.
 void wr_throttle_reconfigure(struct wr_throttle *t, const struct wr_throttle_config *config,
                              uint64_t now_ns);
 
-/// The formula.
-double wr_throttle_probability(uint64_t requests, uint64_t accepts, double ratio);
+/// Whether the call may be made. True: settle it with `wr_throttle_settle`.
+bool wr_throttle_try(struct wr_throttle *t, uint64_t now_ns);
 
-/// The share of the calls that is refused now.
-double wr_throttle_share(struct wr_throttle *t, uint64_t now_ns);
+/// What became of an admitted call. Success is an accepted request and failure one that was not;
+/// ignored and cancelled ones tell nothing and are not counted.
+void wr_throttle_settle(struct wr_throttle *t, enum wr_outcome outcome, uint64_t now_ns);
 
-/// Whether the call may be made; settle it then. When not, `*after_ns` is how long until one passes
-/// for certain.
-bool wr_throttle_try(struct wr_throttle *t, uint64_t now_ns, uint64_t *after_ns);
+/// The probability with which a call is refused now, 0 to max_refused.
+double wr_throttle_probability(struct wr_throttle *t, uint64_t now_ns);
 
-/// The call was accepted by the upstream, or it was not.
-void wr_throttle_settle(struct wr_throttle *t, bool is_accepted, uint64_t now_ns);
-
-/// Makes any bytes valid.
+/// Makes it valid whatever its bytes are, after a lock holder died.
 void wr_throttle_repair(struct wr_throttle *t, uint64_t now_ns);
