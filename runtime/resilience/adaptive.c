@@ -15,15 +15,14 @@ enum { LONG_WINDOWS = 600, LONG_WARM_UP = 10, PROBE_TIMES = 30, FAILED_SHARE = 1
 
 void wr_adaptive_config_init(struct wr_adaptive_config *config)
 {
-  *config = (struct wr_adaptive_config){
-      .rule = WR_ADAPTIVE_FIXED,
-      .min = 1,
-      .max = 1000,
-      .initial = 256,
-      .samples = 10,
-      .window_ns = WR_SECOND,
-      .max_healthy_ns = 5 * WR_SECOND,
-  };
+  memset(config, 0, sizeof(*config)); // padding too: configurations are compared as bytes
+  config->rule = WR_ADAPTIVE_FIXED;
+  config->min = 1;
+  config->max = 1000;
+  config->initial = 256;
+  config->samples = 10;
+  config->window_ns = WR_SECOND;
+  config->max_healthy_ns = 5 * WR_SECOND;
 }
 
 const char *wr_adaptive_config_check(const struct wr_adaptive_config *c)

@@ -32,19 +32,19 @@ struct wr_adaptive_config {
 };
 
 struct wr_adaptive {
-  double limit;           ///< read-only: see wr_adaptive_limit
-  double baseline_ns;     ///< read-only: best or long-term latency by the rule, 0: not known
-  double latency_ns;      ///< read-only: mean of the last window that had a good result
-  uint64_t window_ns;     // private: when this window began, 0 before the first result
-  double sum_ns;          // private: latencies of the good results in this window
-  uint32_t good;          // private
-  uint32_t failed;        // private
-  uint32_t inflight;      // private: most at once
-  uint32_t windows;       // private: gradient2: means in the baseline; vegas: since its last probe
-  uint32_t probe_at;      // private: vegas: windows until the baseline is measured anew
-  uint32_t guarded;       ///< read-only: windows in which the guard or the guardrail decided
-  struct wr_rng rng;      // private
-  struct wr_trend trend;  // private
+  double limit;          ///< read-only: see wr_adaptive_limit
+  double baseline_ns;    ///< read-only: best or long-term latency by the rule, 0: not known
+  double latency_ns;     ///< read-only: mean of the last window that had a good result
+  uint64_t window_ns;    // private: when this window began, 0 before the first result
+  double sum_ns;         // private: latencies of the good results in this window
+  uint32_t good;         // private
+  uint32_t failed;       // private
+  uint32_t inflight;     // private: most at once
+  uint32_t windows;      // private: gradient2: means in the baseline; vegas: since its last probe
+  uint32_t probe_at;     // private: vegas: windows until the baseline is measured anew
+  uint32_t guarded;      ///< read-only: windows in which the guard or the guardrail decided
+  struct wr_rng rng;     // private
+  struct wr_trend trend; // private
 };
 
 /// A call that ended.

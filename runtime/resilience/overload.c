@@ -25,8 +25,7 @@ bool wr_overload_is_on(const struct wr_overload_config *c)
   return c->lag_ns > 0 || c->memory_bytes > 0 || c->memory_share > 0 || c->in_flight > 0;
 }
 
-double wr_overload_pressure(const struct wr_overload_config *c,
-                            const struct wr_overload_signals *s)
+double wr_overload_pressure(const struct wr_overload_config *c, const struct wr_overload_signals *s)
 {
   double highest = 0;
   if (c->lag_ns > 0) highest = (double)s->lag_ns / (double)c->lag_ns;
@@ -67,8 +66,8 @@ bool wr_overload_sheds(struct wr_overload *o, enum wr_priority priority)
 
 void wr_overload_repair(struct wr_overload *o, uint64_t now_ns)
 {
-  bool is_valid = o->tick_ns <= now_ns && o->pressure >= 0 && o->level >= 0 &&
-                  o->level <= WR_PRIORITIES - 1;
+  bool is_valid =
+      o->tick_ns <= now_ns && o->pressure >= 0 && o->level >= 0 && o->level <= WR_PRIORITIES - 1;
   for (int i = 0; is_valid && i < WR_PRIORITIES; i++) {
     is_valid = o->credit[i] >= 0 && o->credit[i] <= 1;
   }

@@ -5,19 +5,20 @@
 
 #include <string.h>
 
+enum { HURRY = 20 }; // a call that joins a standing queue waits for a share of the time
+
 void wr_shedder_config_init(struct wr_shedder_config *config)
 {
-  *config = (struct wr_shedder_config){
-      .queue = 64, .wait_ns = 100 * WR_MS, .target_ns = 5 * WR_MS, .interval_ns = 100 * WR_MS};
+  memset(config, 0, sizeof(*config));
   wr_adaptive_config_init(&config->limit);
+  config->queue = 64;
+  config->wait_ns = 100 * WR_MS;
 }
 
 const char *wr_shedder_config_check(const struct wr_shedder_config *c)
 {
   if (c->queue > WR_SHEDDER_QUEUE_MAX) return "queue must be 0 to 65536";
   if (c->wait_ns > WR_DURATION_MAX) return "wait must be at most 10 years";
-  if (c->target_ns > WR_DURATION_MAX) return "target must be at most 10 years";
-  if (c->interval_ns > WR_DURATION_MAX) return "interval must be at most 10 years";
   const char *problem = wr_adaptive_config_check(&c->limit);
   return problem ? problem : wr_overload_config_check(&c->overload);
 }
@@ -62,7 +63,16 @@ void wr_shedder_feed(struct wr_shedder *s, const struct wr_overload_signals *sig
 bool wr_shedder_is_standing(const struct wr_shedder *s, enum wr_priority priority, uint64_t now_ns)
 {
   return !wr_list_is_empty(&s->waiters[priority]) &&
-         wr_deadline_left(now_ns, s->empty_ns[priority]) > s->config.interval_ns;
+         wr_deadline_left(now_ns, s->empty_ns[priority]) > s->config.wait_ns;
+}
+
+uint64_t wr_shedder_shed(const struct wr_shedder *s, enum wr_priority priority)
+{
+  uint64_t count = 0;
+  for (int result = WR_SHEDDER_FULL; result < WR_SHEDDER_RESULTS; result++) {
+    count += s->calls[result][priority];
+  }
+  return count;
 }
 
 static struct wr_shedder_waiter *waiter_of(struct wr_list *node)
@@ -95,7 +105,7 @@ static void enqueue(struct wr_shedder *s, struct wr_shedder_waiter *w, uint64_t 
   const struct wr_shedder_config *c = &s->config;
   if (wr_list_is_empty(&s->waiters[w->priority])) s->empty_ns[w->priority] = now_ns;
   bool hurries = wr_shedder_is_standing(s, (enum wr_priority)w->priority, now_ns);
-  uint64_t wait_ns = hurries && c->target_ns < c->wait_ns ? c->target_ns : c->wait_ns;
+  uint64_t wait_ns = hurries ? c->wait_ns / HURRY : c->wait_ns;
   w->since_ns = now_ns;
   w->until_ns = wr_deadline_nest(w->until_ns, now_ns, wait_ns);
   wr_list_push(&s->waiters[w->priority], &w->link);

@@ -6,10 +6,11 @@
 /// Waiters belong to their callers, as a bulkhead's do: linked while queued, and after any call
 /// that may free a slot or a place the caller takes from `wr_shedder_grant` until it returns NULL.
 /// A full queue drops the newest waiter of the lowest priority for a call of a higher one. Each
-/// class's queue turns to newest first with a short wait while that class has been waiting for an
-/// interval without a break (CoDel with adaptive LIFO, "Fail at Scale", research/resilience.md
-/// §2.6): its oldest are those whose callers have given up. By class, so that a crowd of background
-/// calls does not cut short the wait of a critical one.
+/// class's queue turns to newest first, and lets its new calls wait a twentieth of the time, while
+/// it has not been empty for `wait_ns` (CoDel with adaptive LIFO, "Fail at Scale", with its 100 ms
+/// and 5 ms at the default wait; research/resilience.md §2.6): its oldest are those whose callers
+/// have given up. By class, so that a crowd of background calls does not cut short the wait of a
+/// critical one.
 
 #include "base/list.h"
 #include "resilience/adaptive.h"
@@ -29,8 +30,6 @@ struct wr_shedder_config {
   struct wr_overload_config overload; ///< signals of the process; all 0: none
   uint32_t queue;                     ///< waiters at once, up to WR_SHEDDER_QUEUE_MAX; 0: none
   uint64_t wait_ns;                   ///< longest wait; 0: nobody waits
-  uint64_t target_ns;                 ///< longest wait of a class that has a standing queue
-  uint64_t interval_ns;               ///< what makes it one: not empty for so long
   bool shadow;                        ///< admits everything, counts what it would have done
 };
 
@@ -46,19 +45,19 @@ struct wr_shedder_waiter {
 };
 
 struct wr_shedder {
-  struct wr_shedder_config config;        // read-only: change it by wr_shedder_reconfigure
-  struct wr_adaptive adaptive;            ///< read-only
-  struct wr_overload overload;            ///< read-only
-  uint32_t in_use;                        ///< read-only: slots held
-  uint32_t queued;                        ///< read-only: waiters in the queues
-  uint64_t empty_ns[WR_PRIORITIES];       // private: when the class's queue was last seen empty
-  struct wr_list waiters[WR_PRIORITIES];  // private: oldest first
-  struct wr_list preempted;               // private: out of the queue, not told yet
+  struct wr_shedder_config config;       // read-only: change it by wr_shedder_reconfigure
+  struct wr_adaptive adaptive;           ///< read-only
+  struct wr_overload overload;           ///< read-only
+  uint32_t in_use;                       ///< read-only: slots held
+  uint32_t queued;                       ///< read-only: waiters in the queues
+  uint64_t empty_ns[WR_PRIORITIES];      // private: when the class's queue was last seen empty
+  struct wr_list waiters[WR_PRIORITIES]; // private: oldest first
+  struct wr_list preempted;              // private: out of the queue, not told yet
   uint64_t calls[WR_SHEDDER_RESULTS][WR_PRIORITIES];  ///< read-only: by what became of them
   uint64_t shadow[WR_SHEDDER_RESULTS][WR_PRIORITIES]; ///< read-only: what would have, in shadow
 };
 
-/// A fixed limit of 256, a queue of 64 that waits for at most 100 ms, 5 ms in a standing queue.
+/// A fixed limit of 256, a queue of 64 that waits for at most 100 ms.
 void wr_shedder_config_init(struct wr_shedder_config *config);
 
 /// NULL, or which bound is broken.
@@ -94,6 +93,9 @@ struct wr_shedder_waiter *wr_shedder_grant(struct wr_shedder *s, uint64_t now_ns
 /// Takes a waiter out by its owner: cancelled, or its time is over. False when it was not in the
 /// queue any more; look at its `result` then, it may hold a slot.
 bool wr_shedder_leave(struct wr_shedder *s, struct wr_shedder_waiter *waiter, uint64_t now_ns);
+
+/// Calls of a priority that were refused, at once or after a wait.
+uint64_t wr_shedder_shed(const struct wr_shedder *s, enum wr_priority priority);
 
 /// Whether a class's queue is a standing one.
 bool wr_shedder_is_standing(const struct wr_shedder *s, enum wr_priority priority, uint64_t now_ns);

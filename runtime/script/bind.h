@@ -56,6 +56,9 @@ int wr_bind_guard(lua_State *L);
 /// Retry decisions: bind_retry.c.
 int wr_bind_retry(lua_State *L);
 
+/// Shedders, overload and priorities: bind_shedder.c.
+int wr_bind_shedder(lua_State *L);
+
 /// bind_throttle.c: the client-side throttle.
 int wr_bind_throttle(lua_State *L);
 

@@ -262,7 +262,8 @@ describe("adaptive limit of a simulated upstream", function()
       u.service = 500 * MS
       u:run(5)
       u:run(1800, function(now) highest = math.max(highest, now) end)
-      assert.is_true(highest <= before, ("%s seed %d: %d -> %d"):format(rule, first, before, highest))
+      local label = ("%s seed %d: %d -> %d"):format(rule, first, before, highest)
+      assert.is_true(highest <= before, label)
       u.service = 50 * MS
       u:run(60)
       assert.is_true(limit(u.a) >= 5, "it comes back")
