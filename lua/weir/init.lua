@@ -1,7 +1,8 @@
 --- weir: what a policy gets from `require "weir"`.
 ---
 --- Declarations (`listen`, `upstream`, `route`, `policy`, `overload`, `cache`, `every`) belong to
---- the top level of a script; everything else is called from handlers and tasks, where any call may wait.
+--- the top level of a script; everything else is called from handlers and tasks, where any call may
+--- wait.
 --- Mistakes in options raise with file:line; what the world does wrong comes back as `nil, err`.
 local core = require "weir.core"
 

@@ -11,7 +11,7 @@
 #define RISE 0.25  // of a class, for each tick past the bound
 #define FALL 0.125 // for each tick well under it
 #define CALM 0.8
-#define RISE_TICKS_MAX 4.0 // a feed after a long silence tells nothing about the silence
+#define RISE_TICKS 4.0 // a feed after a long silence tells nothing about the silence
 
 const char *wr_overload_config_check(const struct wr_overload_config *c)
 {
@@ -43,7 +43,7 @@ void wr_overload_feed(struct wr_overload *o, double pressure, uint64_t now_ns)
   double ticks = (double)(wr_deadline_left(now_ns, o->tick_ns) / TICK_NS);
   o->pressure = fmax(o->pressure, pressure);
   if (ticks < 1) return;
-  if (o->pressure >= 1) o->level += RISE * fmin(ticks, RISE_TICKS_MAX);
+  if (o->pressure >= 1) o->level += RISE * fmin(ticks, RISE_TICKS);
   if (o->pressure < CALM) o->level -= FALL * ticks;
   o->level = fmin(WR_PRIORITIES - 1, fmax(0, o->level));
   o->pressure = 0;
