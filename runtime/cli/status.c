@@ -128,7 +128,7 @@ static void add_worker(struct wr_columns *c, const json_t *w, const struct wr_st
   add_count(c, w, "generation");
   add_count(c, w, "connections");
   add_count(c, w, "active");
-  wr_columns_cell(c, "%.3g", json_number_value(json_object_get(w, "sheds")));
+  add_number(c, json_object_get(w, "sheds"), 2, "");
   add_count(c, w, "restarts");
   add_number(c, json_object_get(w, "heartbeat_ms"), 0, " ms");
 }
