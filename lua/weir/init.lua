@@ -32,6 +32,7 @@ local weir = {
   bulkhead = layers.bulkhead,
   shedder = shedder.layer,
   throttle = require("weir.throttle").layer,
+  chaos = require("weir.chaos").layer,
   -- Answers.
   response = responses.response,
   json = responses.json,
