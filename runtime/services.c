@@ -47,6 +47,7 @@ bool wr_services_init(struct wr_services *s, const struct wr_services_owner *own
                                   .transport = s->transport,
                                   .endpoints = &s->endpoints,
                                   .meter = &s->meter,
+                                  .allow_chaos = owner->settings->allow_chaos,
                                   .shard = slot};
   return true;
 }

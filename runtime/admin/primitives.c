@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
+#include "resilience/chaos.h"
 #include "resilience/throttle.h"
 
 #include <math.h>
@@ -45,6 +46,19 @@ static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_bool(j, "shadow", t->config.shadow);
 }
 
+static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_chaos *c = entry->state;
+  bool is_armed = wr_chaos_is_armed(c, now_ns);
+  wr_json_field_bool(j, "armed", is_armed);
+  wr_json_field_cstr(j, "cause", wr_chaos_cause_name((enum wr_chaos_cause)c->cause));
+  wr_json_field_num(j, "left_s", is_armed ? seconds(atomic_load(&c->until_ns) - now_ns) : 0);
+  wr_json_field_num(j, "probability", c->config.probability);
+  wr_json_field_uint(j, "seen", c->seen);
+  wr_json_field_uint(j, "injected", c->injected);
+  wr_json_field_bool(j, "permitted", c->config.is_permitted);
+}
+
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
 // its lock.
 static const struct {
@@ -54,6 +68,7 @@ static const struct {
     [WR_KIND_BREAKER] = {"breakers", put_breaker},
     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
     [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_CHAOS] = {"chaos", put_chaos},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

@@ -190,6 +190,21 @@ static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_
   add_count(c, t, "refused");
 }
 
+static const struct wr_column chaos_columns[] = {
+    {"name", false}, {"armed", false}, {"left", true}, {"hit", true}, {"of", true}};
+
+static void add_chaos(struct wr_columns *c, const json_t *e, const struct wr_style *style)
+{
+  char left[AGE_MAX];
+  bool is_armed = json_is_true(json_object_get(e, "armed"));
+  wr_columns_row(c, is_armed ? style->red : "");
+  add_text(c, e, "name");
+  wr_columns_cell(c, is_armed ? "yes" : "no (%s)", text_of(e, "cause"));
+  wr_columns_cell(c, "%s", is_armed ? age_text(json_object_get(e, "left_s"), left) : "-");
+  add_count(c, e, "injected");
+  add_count(c, e, "seen");
+}
+
 // One list of the answer, and how its elements become rows.
 static const struct section {
   const char *key;
@@ -203,6 +218,7 @@ static const struct section {
     {"listeners", listener_columns, WR_COUNT(listener_columns), 1, add_listener},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+    {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
 };
 

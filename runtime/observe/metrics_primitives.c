@@ -6,6 +6,7 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/chaos.h"
 #include "resilience/throttle.h"
 
 #include <stdatomic.h>
@@ -16,6 +17,7 @@ union state {
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
   struct wr_throttle throttle;
+  struct wr_chaos chaos;
 };
 
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
@@ -155,6 +157,24 @@ static bool throttle_probability(union state *s, uint64_t now_ns, int part, stru
   return part == 0;
 }
 
+static bool chaos_armed(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_chaos_is_armed(&s->chaos, now_ns)};
+  return part == 0;
+}
+
+static bool chaos_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct row rows[] = {
+      {"met", (double)s->chaos.seen},
+      {"injected", (double)s->chaos.injected},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
 // Which families primitives fill, and their second label.
 static const struct {
   enum wr_metric metric;
@@ -173,6 +193,8 @@ static const struct {
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
     {WR_METRIC_THROTTLE_CALLS, WR_KIND_THROTTLE, "kind", throttle_calls},
+    {WR_METRIC_CHAOS_ARMED, WR_KIND_CHAOS, NULL, chaos_armed},
+    {WR_METRIC_CHAOS_CALLS, WR_KIND_CHAOS, "kind", chaos_calls},
     {WR_METRIC_THROTTLE_PROBABILITY, WR_KIND_THROTTLE, NULL, throttle_probability},
 };
 

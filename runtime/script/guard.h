@@ -94,6 +94,19 @@ void wr_guard_budget_deposit(struct wr_guard *g, struct wr_entry *entry, uint64_
 /// Pays for an extra attempt; false when the budget is spent.
 bool wr_guard_budget_withdraw(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns);
 
+/// Whether a call meets an experiment's faults; see `wr_chaos_draw`.
+bool wr_guard_chaos_draw(struct wr_guard *g, struct wr_entry *entry, uint64_t hash, uint64_t now_ns,
+                         uint64_t *latency_ns);
+
+/// How a request that met it ended; see `wr_chaos_note`. True when that ended the experiment.
+bool wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_failure,
+                         uint64_t now_ns);
+
+/// Starts and ends an experiment; see `wr_chaos_apply` and `wr_chaos_rollback`. Any process.
+bool wr_guard_chaos_apply(struct wr_registry *r, struct wr_entry *entry, uint64_t for_ns,
+                          uint64_t now_ns, struct wr_error *error);
+bool wr_guard_chaos_rollback(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns);
+
 /// An operator's override of a breaker; see `wr_breaker_force`. Any process; the master tells the
 /// transition. False when the entry is gone.
 bool wr_guard_breaker_force(struct wr_registry *r, struct wr_entry *entry,

@@ -32,6 +32,7 @@ struct wr_script_env {
   struct wr_transport *transport;
   struct wr_endpoints *endpoints;
   struct wr_meter *meter;
+  bool allow_chaos;             ///< experiments may be applied
   struct wr_watchdog *watchdog; ///< NULL: nobody interrupts (a trial has limits of its own)
   uint32_t shard; ///< this worker's slot: its metric column and its holds in the registry
 };
