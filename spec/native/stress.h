@@ -54,7 +54,7 @@ struct stress_rows {
 
 /// What is tried on one kind, and what must be true of it. An entry is one of VARIANTS.
 struct stress_kind {
-  /// Fills zeroed memory of the kind's config_size. NULL: this kind is not tried.
+  /// Fills zeroed memory of the kind's config_size.
   void (*configure)(void *config, uint32_t variant);
   /// Another configuration, as a reload brings it. May be NULL.
   void (*vary)(void *config, struct wr_rng *rng);
@@ -69,7 +69,7 @@ struct stress_kind {
   void (*check_empty)(struct wr_entry *entry, uint64_t now_ns);
 };
 
-static const struct stress_kind stress_kinds[WR_KINDS];
+static const struct stress_kind *const stress_kinds[WR_KINDS]; // NULL: not tried
 
 static inline uint64_t stress_now(struct stress_world *w)
 {
@@ -112,7 +112,7 @@ static inline bool stress_has_room(const struct stress_worker *me)
 
 static inline void stress_enter(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
-  const struct stress_kind *kind = &stress_kinds[entry->kind];
+  const struct stress_kind *kind = stress_kinds[entry->kind];
   struct wr_error refusal = {0};
   struct wr_guard_ask ask = {0};
   if (!stress_has_room(me)) return;
@@ -191,7 +191,7 @@ static inline void stress_registry(struct stress_worker *me, uint64_t now)
 
 static inline void stress_reconcile(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
-  const struct stress_kind *kind = &stress_kinds[entry->kind];
+  const struct stress_kind *kind = stress_kinds[entry->kind];
   _Alignas(16) char config[CONFIG_MAX];
   if (kind->vary == NULL) return;
   if (!wr_registry_lock(&me->registry, entry, wr_registry_ref(entry).generation, now)) return;
@@ -207,8 +207,8 @@ static inline void stress_primitive(struct stress_worker *me, struct wr_entry *e
   uint64_t dice = wr_rng_below(&me->rng, 100);
   if (dice == 0) {
     stress_reconcile(me, entry, now);
-  } else if (stress_kinds[entry->kind].act) {
-    stress_kinds[entry->kind].act(me, entry, now);
+  } else if (stress_kinds[entry->kind]->act) {
+    stress_kinds[entry->kind]->act(me, entry, now);
   } else if (dice < 41) {
     stress_enter(me, entry, now);
   } else if (dice < 79) {
@@ -224,7 +224,7 @@ static inline struct wr_entry *stress_any(struct stress_worker *me)
 {
   struct stress_world *w = me->world;
   enum wr_kind kind = w->only;
-  while (kind == WR_KINDS || stress_kinds[kind].configure == NULL) {
+  while (kind == WR_KINDS || stress_kinds[kind] == NULL) {
     kind = (enum wr_kind)wr_rng_below(&me->rng, WR_KINDS);
   }
   return w->entries[kind][wr_rng_below(&me->rng, VARIANTS)];
@@ -257,7 +257,7 @@ static inline enum wr_kind stress_kind_called(const char *name)
   if (strcmp(name, "all") == 0) return WR_KINDS;
   for (int i = 0; i < WR_KINDS; i++) {
     const char *this = wr_registry_kind_name((enum wr_kind)i);
-    if (stress_kinds[i].configure == NULL) continue;
+    if (stress_kinds[i] == NULL) continue;
     if (strcmp(this, name) == 0) return (enum wr_kind)i;
     if (wants_list) printf("%s\n", this);
   }
@@ -272,7 +272,7 @@ static inline void stress_declare(struct stress_world *w, struct wr_registry *r,
   char name[32];
   struct wr_error error = {0};
   WR_CHECK(r->kinds[kind] && r->kinds[kind]->config_size <= CONFIG_MAX);
-  stress_kinds[kind].configure(config, variant);
+  stress_kinds[kind]->configure(config, variant);
   int len = snprintf(name, sizeof(name), "%s-%u", wr_registry_kind_name(kind), variant);
   struct wr_str text = {name, (size_t)len};
   struct wr_entry *entry = wr_registry_declare(r, kind, text, config, 1, &error);
@@ -302,7 +302,7 @@ static inline void stress_world_init(struct stress_world *w, struct wr_registry 
   atomic_store(&w->now_ns, WR_SECOND);
   wr_guard_registry(r, w->arena);
   for (int kind = 0; kind < WR_KINDS; kind++) {
-    if (stress_kinds[kind].configure == NULL) continue;
+    if (stress_kinds[kind] == NULL) continue;
     for (uint32_t i = 0; i < VARIANTS; i++) stress_declare(w, r, (enum wr_kind)kind, i);
   }
   w->series = wr_series_get(w->arena, WR_METRIC_RESPONSES, WR_STR("route=\"/\""));
@@ -334,7 +334,7 @@ static inline void stress_check(struct stress_world *w, struct wr_registry *r)
     uint64_t now = stress_now(w);
     if (kind && kind->advance) kind->advance(entry, now);
     struct stress_rows rows = stress_count(r, entry);
-    if (stress_kinds[entry->kind].check) stress_kinds[entry->kind].check(r, entry, &rows, now);
+    if (stress_kinds[entry->kind]->check) stress_kinds[entry->kind]->check(r, entry, &rows, now);
     wr_registry_unlock(r, entry);
   }
 }
@@ -347,7 +347,7 @@ static inline void stress_check_empty(struct stress_world *w, struct wr_registry
   stress_check(w, r);
   for (uint32_t slot = 0; slot <= WORKERS; slot++) WR_CHECK(wr_ledger_count(w->arena, slot) == 0);
   while ((entry = wr_registry_each(r, &at))) {
-    const struct stress_kind *kind = &stress_kinds[entry->kind];
+    const struct stress_kind *kind = stress_kinds[entry->kind];
     if (kind->check_empty) kind->check_empty(entry, stress_now(w));
   }
   // State and configuration of each entry, and nothing that was lost.
