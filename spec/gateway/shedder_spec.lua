@@ -20,6 +20,11 @@ describe("a shedder", function()
         busy = weir.policy("busy", { weir.shedder { limit = 4, queue = 8, wait = "20s" } }),
         full = weir.policy("full", { weir.shedder { limit = 1, queue = 0 } }),
         shadow = weir.policy("shadow", { weir.shedder { limit = 1, queue = 0, mode = "shadow" } }),
+        patient = weir.policy("patient", {
+          weir.shedder { limit = { "aimd", initial = 10, window = "10ms" },
+            max_healthy_latency = "20ms" },
+          weir.deadline "50ms",
+        }),
         learnt = weir.policy("learnt", { weir.shedder {
           limit = { "vegas", min = 2, max = 50, initial = 10, window = "20ms" } } }),
       }
@@ -162,6 +167,15 @@ describe("a shedder", function()
     assert.is_true(now.limit >= 2 and now.limit <= 50)
     assert.is_true(now.latency_s > 0)
     assert.equal(now.limit, g:metric("weir_shedder_limit", 'name="learnt"'))
+  end)
+
+  it("learns from calls that the deadline cut off", function()
+    wait.for_("the limit to fall", function()
+      local clients = {}
+      for i = 1, 10 do clients[i] = begin("patient", "normal", { "hang" }) end
+      for _, client in ipairs(clients) do assert.equal(503, client:response().status) end
+      return shedder("patient").limit < 10
+    end, 20)
   end)
 
   it("takes the priority of the route, of a trusted caller, and of the script", function()
