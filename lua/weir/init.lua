@@ -21,6 +21,8 @@ local weir = {
   route = routes.route,
   upstream = require("weir.upstream").declare,
   cache = require("weir.cache").open,
+  health = require("weir.health").declare,
+  flag = require("weir.flag").declare,
   policy = require("weir.policy").new,
   overload = shedder.overload,
   ladder = require("weir.ladder").run,
@@ -36,6 +38,7 @@ local weir = {
   -- Answers.
   response = responses.response,
   json = responses.json,
+  health_response = require("weir.health").response,
   -- Time and tasks.
   sleep = tasks.sleep,
   spawn = tasks.spawn,

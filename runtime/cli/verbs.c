@@ -69,6 +69,14 @@ const struct wr_verb wr_cli_verbs[] = {
     {"chaos", "ls | apply NAME [TIME] | rollback NAME", 1, 3,
      "list the chaos experiments, start or end one", primitive_options, ADMIN_NOTE,
      wr_cli_primitive},
+    {"flag", "ls | on|off|reset NAME [WHY] | percent NAME 'PERCENT [WHY]'", 1, 3,
+     "list the feature flags, or flip one", primitive_options,
+     "What is set here stands above the policy and outlives reloads until `reset`. WHY is kept "
+     "with\n"
+     "it and logged.\n" ADMIN_NOTE,
+     wr_cli_primitive},
+    {"health", "ls", 1, 1, "list the health checks", primitive_options, ADMIN_NOTE,
+     wr_cli_primitive},
     {"version", "", 0, 0, "print the versions of weir and of its libraries", version_options, NULL,
      wr_cli_version},
     {"help", "[VERB]", 0, 1, "explain the verbs, or one of them", NULL, NULL, wr_cli_help},

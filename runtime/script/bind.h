@@ -74,5 +74,11 @@ int wr_bind_declare(lua_State *L);
 /// The shared cache: bind_cache.c.
 int wr_bind_cache(lua_State *L);
 
+/// Health checks: bind_health.c.
+int wr_bind_health(lua_State *L);
+
+/// Feature flags: bind_flag.c.
+int wr_bind_flag(lua_State *L);
+
 /// Metrics, log lines, environment: bind_observe.c.
 int wr_bind_observe(lua_State *L);
