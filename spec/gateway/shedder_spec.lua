@@ -273,7 +273,7 @@ describe("weir.overload", function()
   end)
 
   it("only counts in shadow mode", function()
-    start('memory = "1MiB"', "shadow")
+    start('memory = "0.001%"', "shadow")
     level(4)
     assert.same({ 200, 200, 200, 200, 200 }, statuses())
     assert.equal(4, g:metric("weir_overload_shed_total", 'kind="shadow"'))
