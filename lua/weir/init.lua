@@ -28,6 +28,7 @@ local weir = {
   breaker = layers.breaker,
   bulkhead = layers.bulkhead,
   throttle = require("weir.throttle").layer,
+  hedge = require("weir.hedge").layer,
   -- Answers.
   response = responses.response,
   json = responses.json,

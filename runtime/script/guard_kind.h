@@ -42,7 +42,9 @@ struct wr_guard_kind {
 extern const struct wr_guard_kind wr_guard_breaker;
 extern const struct wr_guard_kind wr_guard_bulkhead;
 extern const struct wr_guard_kind wr_guard_throttle;
+extern const struct wr_guard_kind wr_guard_chaos;
 extern const struct wr_kind_ops wr_guard_budget;
+extern const struct wr_kind_ops wr_guard_hedge;
 
 /// How a kind admits, or NULL for kinds that only keep state (budget, cache).
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry);
