@@ -3,7 +3,6 @@
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
-#include "resilience/chaos.h"
 #include "resilience/hedge.h"
 #include "resilience/throttle.h"
 
@@ -60,22 +59,6 @@ static void put_hedge(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j
   wr_json_field_uint(j, "denied", c->denied + c->denied_budget);
 }
 
-static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
-{
-  const struct wr_chaos *c = entry->state;
-  uint64_t faults = 0;
-  for (int i = 1; i < WR_CHAOS_FAULTS; i++) faults += c->counters.faults[i];
-  bool is_armed = wr_chaos_state(c, now_ns) == WR_CHAOS_ARMED;
-  const char *cause = "never";
-  if (c->event.seq > 0) cause = wr_chaos_cause_name((enum wr_chaos_cause)c->event.cause);
-  if (!c->config.is_allowed) cause = wr_chaos_cause_name(WR_CHAOS_CAUSE_FORBIDDEN);
-  wr_json_field_cstr(j, "state", wr_chaos_state_name(wr_chaos_state(c, now_ns)));
-  wr_json_field_cstr(j, "cause", cause);
-  wr_json_field_num(j, "left_s", is_armed ? seconds(c->until_ns - now_ns) : 0);
-  wr_json_field_uint(j, "calls", c->counters.calls);
-  wr_json_field_uint(j, "faults", faults);
-}
-
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
 // its lock.
 static const struct {
@@ -86,7 +69,6 @@ static const struct {
     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
     [WR_KIND_THROTTLE] = {"throttles", put_throttle},
     [WR_KIND_HEDGE] = {"hedges", put_hedge},
-    [WR_KIND_CHAOS] = {"chaos", put_chaos},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

@@ -204,20 +204,6 @@ static void add_hedge(struct wr_columns *c, const json_t *h, const struct wr_sty
   add_count(c, h, "won");
 }
 
-static const struct wr_column chaos_columns[] = {
-    {"name", false}, {"state", false}, {"cause", false}, {"left", true}, {"faults", true}};
-
-static void add_chaos(struct wr_columns *c, const json_t *x, const struct wr_style *style)
-{
-  const char *state = json_string_value(json_object_get(x, "state"));
-  wr_columns_row(c, state && strcmp(state, "armed") == 0 ? style->yellow : "");
-  add_text(c, x, "name");
-  add_text(c, x, "state");
-  add_text(c, x, "cause");
-  wr_columns_cell(c, "%.1f s", json_number_value(json_object_get(x, "left_s")));
-  add_count(c, x, "faults");
-}
-
 // One list of the answer, and how its elements become rows.
 static const struct section {
   const char *key;
@@ -233,7 +219,6 @@ static const struct section {
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
     {"hedges", hedge_columns, WR_COUNT(hedge_columns), 1, add_hedge},
-    {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
 };
 
 static void print_section(const json_t *status, const struct section *section,

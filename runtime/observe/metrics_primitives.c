@@ -6,7 +6,6 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
-#include "resilience/chaos.h"
 #include "resilience/hedge.h"
 #include "resilience/throttle.h"
 
@@ -19,7 +18,6 @@ union state {
   struct wr_budget budget;
   struct wr_throttle throttle;
   struct wr_hedge hedge;
-  struct wr_chaos chaos;
 };
 
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
@@ -194,23 +192,6 @@ static bool hedge_load(union state *s, uint64_t now_ns, int part, struct row *ou
   return part == 0;
 }
 
-static bool chaos_armed(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  *out = (struct row){NULL, wr_chaos_state(&s->chaos, now_ns) == WR_CHAOS_ARMED};
-  return part == 0;
-}
-
-static bool chaos_faults(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  (void)now_ns;
-  if (part >= WR_CHAOS_FAULTS) return false;
-  const struct wr_chaos_counters *c = &s->chaos.counters;
-  *out = part == WR_CHAOS_FAULT_NONE
-             ? (struct row){"calls", (double)c->calls}
-             : (struct row){wr_chaos_fault_name((enum wr_chaos_fault)part), (double)c->faults[part]};
-  return true;
-}
-
 // Which families primitives fill, and their second label.
 static const struct {
   enum wr_metric metric;
@@ -233,8 +214,6 @@ static const struct {
     {WR_METRIC_HEDGE_CALLS, WR_KIND_HEDGE, "kind", hedge_calls},
     {WR_METRIC_HEDGE_DELAY, WR_KIND_HEDGE, NULL, hedge_delay},
     {WR_METRIC_HEDGE_LOAD, WR_KIND_HEDGE, NULL, hedge_load},
-    {WR_METRIC_CHAOS_ARMED, WR_KIND_CHAOS, NULL, chaos_armed},
-    {WR_METRIC_CHAOS_FAULTS, WR_KIND_CHAOS, "kind", chaos_faults},
 };
 
 // The name as a label value; names hold no control characters, but may hold quotes.

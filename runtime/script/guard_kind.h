@@ -42,7 +42,6 @@ struct wr_guard_kind {
 extern const struct wr_guard_kind wr_guard_breaker;
 extern const struct wr_guard_kind wr_guard_bulkhead;
 extern const struct wr_guard_kind wr_guard_throttle;
-extern const struct wr_guard_kind wr_guard_chaos;
 extern const struct wr_kind_ops wr_guard_budget;
 extern const struct wr_kind_ops wr_guard_hedge;
 

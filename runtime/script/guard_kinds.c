@@ -16,7 +16,6 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
     [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
     [WR_KIND_CACHE] = &wr_cache_kind,
     [WR_KIND_HEDGE] = &wr_guard_hedge,
-    [WR_KIND_CHAOS] = &wr_guard_chaos.state,
 };
 
 // Those that admit calls, or that the clock moves.
@@ -24,7 +23,6 @@ static const struct wr_guard_kind *const guarded[WR_KINDS] = {
     [WR_KIND_BREAKER] = &wr_guard_breaker,
     [WR_KIND_BULKHEAD] = &wr_guard_bulkhead,
     [WR_KIND_THROTTLE] = &wr_guard_throttle,
-    [WR_KIND_CHAOS] = &wr_guard_chaos,
 };
 
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry)
