@@ -80,7 +80,7 @@ static void inherit(struct wr_task *t, struct wr_task *parent)
   t->trail = parent ? parent->trail : NULL;
   t->attempts = parent ? parent->attempts : NULL;
   t->is_extra = parent && parent->is_extra;
-  t->priority = parent ? parent->priority : 0;
+  t->priority = parent ? parent->priority : WR_PRIORITY_NORMAL;
   t->parent = parent;
   wr_list_init(&t->sibling);
   if (parent) wr_list_push(&parent->children, &t->sibling);

@@ -80,7 +80,7 @@ struct wr_task {
   int start_args;
   struct wr_attempts *attempts; ///< of the hedged call that it works for; NULL: none
   bool is_extra;                ///< it is a hedge: it may send only what can be sent twice
-  uint8_t priority; ///< how important its calls are; children inherit it
+  uint8_t priority; ///< enum wr_priority: how important its calls are; children inherit it
   bool is_running;
   bool is_cancelled;      // cancelled from inside its own run
   enum wr_vm_stop stop;   ///< RAISED: whether the budget took it off the processor
