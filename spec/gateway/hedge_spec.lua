@@ -38,7 +38,7 @@ local SCRIPT = [[
     weir.bulkhead { max = 100 } })
   route("late", { weir.hedge { delay = "1h", budget = plenty }, weir.breaker {} })
   route("poor", { weir.hedge { delay = "1ms", budget = { ratio = 0, min = 1, span = "10m" } } })
-  route("bounded", { weir.hedge { delay = "1ms", max_extra_load = 0.2, window = "1h",
+  route("bounded", { weir.hedge { delay = "1h", max_extra_load = 0.2, window = "1h",
     budget = false } })
   route("learning", { weir.hedge { percentile = 0.5, min_calls = 5, window = "1h",
     budget = plenty } })
