@@ -13,7 +13,7 @@ local M = {}
 --- `value, err`.
 ---@param kind string
 ---@param options table  As validated.
----@param wrap (fun(name: string, run: function, place: string, layers: weir.Layer[]): function)?  May be set later.
+---@param wrap function?  May be set later.
 ---@return weir.Layer
 function M.new(kind, options, wrap)
   return { kind = kind, options = options, place = core.where(), wrap = wrap }

@@ -3,10 +3,10 @@
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
-#include "resilience/hedge.h"
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/hedge.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
 

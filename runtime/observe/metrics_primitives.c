@@ -6,10 +6,10 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
-#include "resilience/hedge.h"
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/hedge.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
 

@@ -22,7 +22,7 @@ enum {
 };
 
 struct wr_quantile_turn {
-  uint32_t events, censored; // private: sums of the two below
+  uint32_t events, censored;           // private: sums of the two below
   uint32_t ended[WR_QUANTILE_BUCKETS]; // private: calls that ended after so long
   uint32_t cut[WR_QUANTILE_BUCKETS];   // private: calls that were cut short after so long
 };

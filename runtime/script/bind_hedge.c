@@ -74,8 +74,8 @@ static int l_hedge_layer(lua_State *L)
 struct call {
   struct wr_op op; // the parent's
   struct wr_script *script;
-  struct hedge *hedge; // the parent's stack holds it
-  int run_ref, fn_ref; // each attempt is run(fn)
+  struct hedge *hedge;      // the parent's stack holds it
+  int run_ref, fn_ref;      // each attempt is run(fn)
   int value_ref, error_ref; // what the first attempt returned, once it has failed
   struct wr_attempts attempts;
   uint64_t delay_ns;

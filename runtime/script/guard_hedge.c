@@ -1,8 +1,8 @@
 // The hedge behind the guard: nothing is held, so there is no row.
 
+#include "script/guard_hedge.h"
 #include "base/check.h"
 #include "resilience/hedge.h"
-#include "script/guard_hedge.h"
 #include "script/guard_kind.h"
 
 static void init(void *state, const void *config, uint64_t seed, uint64_t now_ns)

@@ -33,7 +33,7 @@ struct wr_op {
 
 /// What the attempts of one hedged call share. Owned by the call, which outlives its tasks.
 struct wr_attempts {
-  struct wr_attempts *outer; ///< of the hedged call that this one is a part of; may be NULL
+  struct wr_attempts *outer;    ///< of the hedged call that this one is a part of; may be NULL
   struct wr_upstream *upstream; ///< whose endpoints were tried, for calls without a request
   uint64_t tried;
   bool is_unsafe; ///< one of them must not be made twice

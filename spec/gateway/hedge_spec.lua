@@ -56,6 +56,12 @@ local SCRIPT = [[
     return spread(function() return both:get "/run?hang" end)
   end)
 
+  local many = weir.policy("many", { weir.hedge { delay = "1ms", max = 3, budget = plenty },
+    weir.bulkhead { max = 100 } })
+  weir.route("/many", function(req)
+    return many(function() return other:forward(req, { path = "/run?hang" }) end)
+  end)
+
   local raising = weir.policy("raising", { weir.hedge { delay = "1h", budget = plenty } })
   weir.route("/raising", { on_error = function() return weir.response(418, "caught") end },
     function() return raising(function() error "in the call" end) end)
@@ -201,6 +207,16 @@ describe("a hedge", function()
       end
     end
     assert.equal(6, calls("spread", "cancelled"))
+  end)
+
+  it("has at most one attempt and max hedges in flight", function()
+    local client = g:begin("GET", "/many")
+    wait.for_("all attempts", function() return second:counts().hanging == 4 end)
+    assert.equal(3, calls("many", "started_slow"))
+    client:close()
+    wait.for_("all to be gone", function() return second:counts().hanging == 0 end)
+    assert.equal(0, calls("many", "denied"))
+    g:wait_idle()
   end)
 
   it("never repeats what may do harm twice", function()

@@ -48,8 +48,8 @@
 ---@field retry_decide fun(handle, attempt, backoff?, value, err): number?, userdata?
 -- bind_hedge.c
 ---@field hedge fun(name: string, options: table): userdata?, string?
----@field hedge_layer fun(entry: userdata, options: table, budget?: userdata, deposits?: boolean): userdata?, string?
----@field hedge_call async fun(handle: userdata, run: function, fn: function): any, weir.Error?, string?
+---@field hedge_layer fun(entry, options, budget?, deposits?): userdata?, string?
+---@field hedge_call async fun(handle, run, fn): any, weir.Error?, string?
 -- bind_task.c
 ---@field sleep async fun(ns: number): true?, weir.Error?
 ---@field now fun(): number Seconds.

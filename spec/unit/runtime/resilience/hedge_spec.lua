@@ -100,10 +100,10 @@ describe("hedge", function()
         elseif c.wr_hedge_pay(h, below(2) == 0, now) then
           paid[#paid + 1] = now
           assert.is_true(#paid <= share * #begun + 1e-6, "seed " .. seed)
-          local calls_seen, spent = 0, 0
-          for _, at in ipairs(begun) do if now - at < 10 * S then calls_seen = calls_seen + 1 end end
+          local seen, spent = 0, 0
+          for _, at in ipairs(begun) do if now - at < 10 * S then seen = seen + 1 end end
           for _, at in ipairs(paid) do if now - at < 9 * S then spent = spent + 1 end end
-          assert.is_true(spent <= share * calls_seen + 1e-6, "seed " .. seed)
+          assert.is_true(spent <= share * seen + 1e-6, "seed " .. seed)
         end
       end
       assert.equal(#paid, tonumber(h.counters.slow + h.counters.failed))

@@ -37,7 +37,7 @@ describe("live quantile", function()
     end
   end)
 
-  it("holds its relative error from microseconds to an hour, and what is longer at the top", function()
+  it("is as exact from microseconds to an hour; what is longer is at the top", function()
     for exponent = 3, 12 do
       for _, digit in ipairs { 1, 1.03, 1.9, 2.7, 9.99 } do
         local duration = digit * 10 ^ exponent
