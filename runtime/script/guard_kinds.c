@@ -14,7 +14,6 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
     [WR_KIND_BUDGET] = &wr_guard_budget,
     [WR_KIND_CACHE] = &wr_guard_cache.state,
     [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
-    [WR_KIND_CACHE] = &wr_cache_kind,
 };
 
 // Those that admit calls, or that the clock moves.
