@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
+#include "script/guard_cache.h"
 #include "resilience/throttle.h"
 
 #include <math.h>
@@ -45,6 +46,29 @@ static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_bool(j, "shadow", t->config.shadow);
 }
 
+static uint64_t counted(const struct wr_cache_space *s, enum wr_cache_event event)
+{
+  return atomic_load_explicit(&s->events[event], memory_order_relaxed);
+}
+
+static void put_cache(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  (void)now_ns;
+  const struct wr_cache_state *c = entry->state;
+  double served = (double)counted(&c->space, WR_CACHE_HIT) +
+                  (double)counted(&c->space, WR_CACHE_STALE) +
+                  (double)counted(&c->space, WR_CACHE_COALESCED);
+  double asked = served + (double)counted(&c->space, WR_CACHE_MISS) +
+                 (double)counted(&c->space, WR_CACHE_NEGATIVE);
+  wr_json_field_num(j, "hit_rate", asked > 0 ? floor(served / asked * 1e4) / 1e4 : 0);
+  for (int i = 0; i < WR_CACHE_EVENTS; i++) {
+    enum wr_cache_event event = (enum wr_cache_event)i;
+    wr_json_field_uint(j, wr_cache_event_name(event), counted(&c->space, event));
+  }
+  wr_json_field_uint(j, "fetching", c->flight.leaders);
+  wr_json_field_uint(j, "waiting", c->flight.followers);
+}
+
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
 // its lock.
 static const struct {
@@ -53,6 +77,7 @@ static const struct {
 } shown[WR_KINDS] = {
     [WR_KIND_BREAKER] = {"breakers", put_breaker},
     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_CACHE] = {"caches", put_cache},
     [WR_KIND_THROTTLE] = {"throttles", put_throttle},
 };
 

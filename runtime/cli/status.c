@@ -190,6 +190,20 @@ static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_
   add_count(c, t, "refused");
 }
 
+static const struct wr_column cache_columns[] = {{"name", false},   {"served", true},
+                                                 {"hit", true},     {"stale", true},
+                                                 {"miss", true},    {"coalesced", true},
+                                                 {"waiting", true}};
+
+static void add_cache(struct wr_columns *c, const json_t *cache, const struct wr_style *style)
+{
+  bool has_queue = json_number_value(json_object_get(cache, "waiting")) > 0;
+  wr_columns_row(c, has_queue ? style->yellow : "");
+  add_text(c, cache, "name");
+  wr_columns_cell(c, "%.1f%%", json_number_value(json_object_get(cache, "hit_rate")) * 100);
+  for (size_t i = 2; i < WR_COUNT(cache_columns); i++) add_count(c, cache, cache_columns[i].head);
+}
+
 // One list of the answer, and how its elements become rows.
 static const struct section {
   const char *key;
@@ -203,6 +217,7 @@ static const struct section {
     {"listeners", listener_columns, WR_COUNT(listener_columns), 1, add_listener},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+    {"caches", cache_columns, WR_COUNT(cache_columns), 1, add_cache},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
 };
 

@@ -65,6 +65,8 @@ const struct wr_verb wr_cli_verbs[] = {
      wr_cli_status},
     {"breaker", "ls | open|close|auto NAME", 1, 2, "list the breakers, or overrule one",
      primitive_options, ADMIN_NOTE, wr_cli_primitive},
+    {"cache", "ls | purge NAME [KEY] | purge_tag NAME TAG", 1, 3,
+     "list the caches, or forget what is in one", primitive_options, ADMIN_NOTE, wr_cli_primitive},
     {"version", "", 0, 0, "print the versions of weir and of its libraries", version_options, NULL,
      wr_cli_version},
     {"help", "[VERB]", 0, 1, "explain the verbs, or one of them", NULL, NULL, wr_cli_help},

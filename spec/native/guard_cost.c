@@ -69,8 +69,8 @@ static void set_once(struct cost *c, uint64_t now)
 {
   char text[16];
   struct wr_cache_item item = {.value = {c->value, sizeof(c->value)}};
-  item.key = key_of(text, now);
-  WR_CHECK(wr_cache_set(&c->arena, c->world.cache, &item, now));
+  item.at = (struct wr_cache_key){c->world.cache, key_of(text, now), false};
+  WR_CHECK(wr_cache_set(&c->arena, &item, now) == WR_CACHE_STORED);
 }
 
 static void get_once(struct cost *c, uint64_t now)
@@ -78,7 +78,8 @@ static void get_once(struct cost *c, uint64_t now)
   char text[16];
   struct wr_cache_found found = {.value = &c->out};
   wr_buf_clear(&c->out);
-  wr_cache_get(&c->arena, c->world.cache, key_of(text, now), now, &found);
+  struct wr_cache_key at = {c->world.cache, key_of(text, now), false};
+  wr_cache_get(&c->arena, &at, now, &found);
 }
 
 static double cpu_ns(void)

@@ -148,14 +148,16 @@ static inline void stress_cache(struct stress_worker *me, uint64_t now)
   memset(text + key_len, (int)('a' + number % 26), len - (size_t)key_len);
   struct wr_str key = {text, (size_t)key_len};
   if (wr_rng_below(&me->rng, 2)) {
-    struct wr_cache_item item = {.key = key, .value = {text, len}, .stale_ns = UINT64_MAX};
-    WR_CHECK(wr_cache_set(me->world->arena, me->world->cache, &item, now));
+    struct wr_cache_item item = {
+        .at = {me->world->cache, key, false}, .value = {text, len}, .stale_ns = UINT64_MAX};
+    WR_CHECK(wr_cache_set(me->world->arena, &item, now) == WR_CACHE_STORED);
     return;
   }
   struct wr_buf value;
   wr_buf_init(&value, sizeof(text));
   struct wr_cache_found found = {.value = &value};
-  if (wr_cache_get(me->world->arena, me->world->cache, key, now, &found) == WR_CACHE_FRESH) {
+  struct wr_cache_key at = {me->world->cache, key, false};
+  if (wr_cache_get(me->world->arena, &at, now, &found) == WR_CACHE_IS_FRESH) {
     struct wr_str got = wr_buf_str(&value);
     WR_CHECK(got.len >= key.len && memcmp(got.ptr, key.ptr, key.len) == 0);
     for (size_t i = key.len; i < got.len; i++) WR_CHECK(got.ptr[i] == (char)('a' + number % 26));
