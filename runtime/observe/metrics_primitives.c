@@ -7,6 +7,10 @@
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
 #include "script/guard_cache.h"
+#include "resilience/chaos.h"
+#include "resilience/flag.h"
+#include "resilience/health.h"
+#include "resilience/shedder.h"
 #include "resilience/throttle.h"
 
 #include <stdatomic.h>
@@ -14,10 +18,14 @@
 // What is read from a primitive: a copy, taken under its lock.
 union state {
   struct wr_breaker breaker;
+  struct wr_flag flag;
+  struct wr_health health;
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
   struct wr_cache_state cache;
+  struct wr_shedder shedder;
   struct wr_throttle throttle;
+  struct wr_chaos chaos;
 };
 
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
@@ -81,6 +89,60 @@ static bool breaker_slow(union state *s, uint64_t now_ns, int part, struct row *
   return part == 0;
 }
 
+static bool health_state(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_HEALTH_VERDICTS) return false;
+  enum wr_health_verdict verdict = (enum wr_health_verdict)part;
+  *out = (struct row){wr_health_verdict_name(verdict), wr_health_verdict(&s->health) == verdict};
+  return true;
+}
+
+static bool health_checks(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct row rows[] = {
+      {"passed", (double)s->health.passed},
+      {"failed", (double)s->health.failed},
+      {"lost", (double)s->health.lost},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool health_latency(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_health_result *newest = wr_health_at(&s->health, 0);
+  if (part > 0 || newest == NULL) return false;
+  *out = (struct row){NULL, newest->latency_us / 1e6};
+  return true;
+}
+
+static bool flag_ratio(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)wr_flag_share(&s->flag) / WR_FLAG_WHOLE};
+  return part == 0;
+}
+
+static bool flag_overridden(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, s->flag.is_overridden};
+  return part == 0;
+}
+
+static bool flag_evaluations(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_FLAG_RESULTS) return false;
+  out->label = wr_flag_result_name((enum wr_flag_result)part);
+  out->value = (double)atomic_load_explicit(&s->flag.counts[part], memory_order_relaxed);
+  return true;
+}
+
 static bool bulkhead_available(union state *s, uint64_t now_ns, int part, struct row *out)
 {
   (void)now_ns;
@@ -133,6 +195,63 @@ static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row 
   (void)now_ns;
   *out = (struct row){NULL, (double)s->budget.denied};
   return part == 0;
+}
+
+static bool shedder_limit(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)wr_shedder_limit(&s->shedder)};
+  return part == 0;
+}
+
+static bool shedder_in_flight(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->shedder.in_use};
+  return part == 0;
+}
+
+static bool shedder_queue(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->shedder.queued};
+  return part == 0;
+}
+
+static bool shedder_latency(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, s->shedder.adaptive.latency_ns / 1e9};
+  return part == 0;
+}
+
+static bool put_results(const uint64_t (*calls)[WR_PRIORITIES], int part, struct row *out)
+{
+  if (part >= WR_SHEDDER_RESULTS) return false;
+  *out = (struct row){wr_shedder_result_name((enum wr_shedder_result)part), 0};
+  for (int i = 0; i < WR_PRIORITIES; i++) out->value += (double)calls[part][i];
+  return true;
+}
+
+static bool shedder_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return put_results(s->shedder.calls, part, out);
+}
+
+static bool shedder_shadow(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return put_results(s->shedder.shadow, part, out);
+}
+
+static bool shedder_shed(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_PRIORITIES) return false;
+  enum wr_priority priority = (enum wr_priority)part;
+  *out = (struct row){wr_priority_name(priority), (double)wr_shedder_shed(&s->shedder, priority)};
+  return true;
 }
 
 static bool throttle_calls(union state *s, uint64_t now_ns, int part, struct row *out)
@@ -192,6 +311,24 @@ static bool cache_waiting(union state *s, uint64_t now_ns, int part, struct row 
   return part == 0;
 }
 
+static bool chaos_armed(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_chaos_is_armed(&s->chaos, now_ns)};
+  return part == 0;
+}
+
+static bool chaos_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct row rows[] = {
+      {"met", (double)s->chaos.seen},
+      {"injected", (double)s->chaos.injected},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
 // Which families primitives fill, and their second label.
 static const struct {
   enum wr_metric metric;
@@ -203,6 +340,12 @@ static const struct {
     {WR_METRIC_BREAKER_CALLS, WR_KIND_BREAKER, "kind", breaker_calls},
     {WR_METRIC_BREAKER_FAILURE_RATIO, WR_KIND_BREAKER, NULL, breaker_failures},
     {WR_METRIC_BREAKER_SLOW_RATIO, WR_KIND_BREAKER, NULL, breaker_slow},
+    {WR_METRIC_HEALTH_STATE, WR_KIND_HEALTH, "state", health_state},
+    {WR_METRIC_HEALTH_CHECKS, WR_KIND_HEALTH, "result", health_checks},
+    {WR_METRIC_HEALTH_LATENCY, WR_KIND_HEALTH, NULL, health_latency},
+    {WR_METRIC_FLAG_RATIO, WR_KIND_FLAG, NULL, flag_ratio},
+    {WR_METRIC_FLAG_OVERRIDDEN, WR_KIND_FLAG, NULL, flag_overridden},
+    {WR_METRIC_FLAG_EVALUATIONS, WR_KIND_FLAG, "result", flag_evaluations},
     {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
     {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
     {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
@@ -213,7 +356,16 @@ static const struct {
     {WR_METRIC_CACHE_WAITING, WR_KIND_CACHE, NULL, cache_waiting},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+    {WR_METRIC_SHEDDER_LIMIT, WR_KIND_SHEDDER, NULL, shedder_limit},
+    {WR_METRIC_SHEDDER_IN_FLIGHT, WR_KIND_SHEDDER, NULL, shedder_in_flight},
+    {WR_METRIC_SHEDDER_QUEUE, WR_KIND_SHEDDER, NULL, shedder_queue},
+    {WR_METRIC_SHEDDER_LATENCY, WR_KIND_SHEDDER, NULL, shedder_latency},
+    {WR_METRIC_SHEDDER_CALLS, WR_KIND_SHEDDER, "kind", shedder_calls},
+    {WR_METRIC_SHEDDER_SHADOW, WR_KIND_SHEDDER, "kind", shedder_shadow},
+    {WR_METRIC_SHEDDER_SHED, WR_KIND_SHEDDER, "priority", shedder_shed},
     {WR_METRIC_THROTTLE_CALLS, WR_KIND_THROTTLE, "kind", throttle_calls},
+    {WR_METRIC_CHAOS_ARMED, WR_KIND_CHAOS, NULL, chaos_armed},
+    {WR_METRIC_CHAOS_CALLS, WR_KIND_CHAOS, "kind", chaos_calls},
     {WR_METRIC_THROTTLE_PROBABILITY, WR_KIND_THROTTLE, NULL, throttle_probability},
 };
 

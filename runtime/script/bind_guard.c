@@ -32,7 +32,8 @@ static enum wr_breaker_mode mode_of(const char *name)
   return WR_BREAKER_MODE_NORMAL;
 }
 
-// core.breaker(name, options) -> handle | nil, message. Times in ns, rates 0..1.
+// core.breaker(name, options) -> handle | nil, message. Times in ns, rates 0..1, health_handle: the
+// check that holds it open.
 static int l_breaker(lua_State *L)
 {
   struct wr_breaker_config config;
@@ -57,6 +58,9 @@ static int l_breaker(lua_State *L)
   config.probes = wr_table_u32(L, 2, "probes", config.probes);
   config.attempt_timeout_ns = wr_table_u64(L, 2, "attempt_timeout", config.attempt_timeout_ns);
   config.ramp_ns = wr_table_u64(L, 2, "ramp", config.ramp_ns);
+  lua_getfield(L, 2, "health_handle");
+  config.health = wr_guard_health_tie(lua_touserdata(L, -1));
+  lua_pop(L, 1);
   if (config.open_max_ns < config.open_ns) config.open_max_ns = config.open_ns;
   const char *problem = wr_breaker_config_check(&config);
   if (problem) return wr_bind_refuse(L, problem);
@@ -181,8 +185,10 @@ static int enter(lua_State *L, struct wr_task *t, struct wr_guard_ask *ask)
 static int l_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a policy");
-  struct wr_guard_ask ask = {.until_ns = t->deadline_ns, .priority = t->priority};
-  if (!lua_isnoneornil(L, 2)) ask.key = hash_of(t->script->env, wr_bind_str(L, 2));
+  struct wr_script_env *env = t->script->env;
+  struct wr_guard_ask ask = {
+      .until_ns = t->deadline_ns, .priority = t->priority, .signals = &env->signals};
+  if (!lua_isnoneornil(L, 2)) ask.key = hash_of(env, wr_bind_str(L, 2));
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
   return enter(L, t, &ask);
 }
@@ -197,16 +203,21 @@ static int l_cache_claim(lua_State *L)
   return enter(L, t, &ask);
 }
 
+static void observe_wait(struct wr_script_env *env, const struct wr_entry *entry, uint64_t waited)
+{
+  if (entry->kind == WR_KIND_CACHE) return;
+  bool is_shedder = entry->kind == WR_KIND_SHEDDER;
+  enum wr_metric metric = is_shedder ? WR_METRIC_SHEDDER_WAIT : WR_METRIC_BULKHEAD_WAIT;
+  wr_meter_observe(env->meter, metric, (double)waited / 1e9, "name", entry->name, NULL);
+}
+
 void wr_bind_guard_granted(struct wr_task *t, bool granted)
 {
   struct wr_script_env *env = t->script->env;
   uint64_t waited = wr_loop_now(env->loop) - t->wait_since_ns;
   wr_list_remove(&t->waiting);
   if (t->trail) t->trail->queue_ns += waited;
-  if (t->wait_entry->kind == WR_KIND_BULKHEAD) {
-    wr_meter_observe(env->meter, WR_METRIC_BULKHEAD_WAIT, (double)waited / 1e9, "name",
-                     t->wait_entry->name, NULL);
-  }
+  observe_wait(env, t->wait_entry, waited);
   if (granted) {
     wr_task_resume(t, push_admission(t->co, t, t->wait_entry, t->wait_id));
     return;
@@ -217,8 +228,7 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
     return;
   }
   struct wr_error refusal;
-  wr_error_set(&refusal, WR_ERROR_REFUSED, "%s '%s': no slot within its wait limit",
-               wr_registry_kind_name(t->wait_entry->kind), t->wait_entry->name);
+  wr_guard_explain_wait(t->wait_entry, &refusal);
   wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, &refusal));
 }
 

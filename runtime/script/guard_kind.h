@@ -7,13 +7,14 @@
 
 #include "arena/ledger.h"
 #include "arena/registry.h"
-#include "resilience/breaker.h"
 #include "script/guard.h"
 
 struct wr_guard_kind {
   struct wr_kind_ops state; ///< the registry's part
   /// The access log's reason code of a refusal ("breaker_open").
   const char *why;
+  /// What a call that waited in vain ends with. Of kinds that queue.
+  enum wr_error_kind in_vain;
   /// Asks for `ask`; an admission's ticket or a waiter goes into the row's payload (zeroed before).
   /// A refusal leaves in `ask->why` what `explain` needs. NULL: the kind admits nobody.
   enum wr_guard_admission (*enter)(struct wr_entry *entry, struct wr_row *row,
@@ -36,14 +37,18 @@ struct wr_guard_kind {
   void (*advance)(struct wr_entry *entry, uint64_t now_ns);
   uint64_t (*next_ns)(const struct wr_entry *entry);
   /// The oldest transition that nobody was told of. NULL: there are none.
-  bool (*take_event)(struct wr_entry *entry, struct wr_breaker_event *out);
+  bool (*take_event)(struct wr_entry *entry, union wr_guard_event *out);
 };
 
 extern const struct wr_guard_kind wr_guard_breaker;
+extern const struct wr_guard_kind wr_guard_flag;
+extern const struct wr_guard_kind wr_guard_health;
 extern const struct wr_guard_kind wr_guard_bulkhead;
 extern const struct wr_guard_kind wr_guard_cache;
+extern const struct wr_guard_kind wr_guard_shedder;
 extern const struct wr_guard_kind wr_guard_throttle;
 extern const struct wr_kind_ops wr_guard_budget;
+extern const struct wr_guard_kind wr_guard_chaos;
 
 /// How a kind admits, or NULL for kinds that only keep state (budget).
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry);

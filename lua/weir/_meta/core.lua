@@ -30,8 +30,19 @@
 ---@field enter async fun(handle: userdata, key?: string, cost?: integer): integer?, weir.Error?
 ---@field cache_claim async fun(handle: userdata, key: string): (integer|false)?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
+-- bind_shedder.c
+---@field shedder fun(name: string, options: table): userdata?, string?
+---@field overload fun(options: table): true?, string?
+---@field priority fun(word?: string): string
 -- bind_throttle.c
 ---@field throttle fun(name: string, options: table): userdata?, string?
+-- bind_chaos.c
+---@field chaos fun(name: string, options: table): userdata?, string?
+---@field chaos_armed fun(handle: userdata): boolean
+---@field chaos_draw fun(handle: userdata): number?
+---@field chaos_apply fun(handle: userdata, for_ns?: number): true?, weir.Error?
+---@field chaos_rollback fun(handle: userdata): boolean
+---@field chaos_disturb fun(response, cut_after?: number, rate?: number): weir.Response
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
 ---@field retry_begin fun(handle: userdata)
@@ -48,6 +59,7 @@
 -- bind_declare.c
 ---@field listen fun(address: string)
 ---@field trust fun(network: string): true?, string?
+---@field priority_header fun(name: string): true?, string?
 ---@field route fun(pattern: string, options: table, handler: function)
 ---@field job fun(name: string, place: string, every_ns: number, fn: async fun())
 ---@field is_loading fun(): boolean
