@@ -131,7 +131,8 @@ static void put_value(lua_State *L, int index, struct wr_json *j)
   }
 }
 
-// core.log(level, message, fields | nil): one line; fields are text, numbers and booleans
+// core.log(level, message, fields | nil, event | nil): one line; fields are text, numbers and
+// booleans
 static int l_log(lua_State *L)
 {
   struct wr_script *s = wr_script_of(L);
@@ -139,7 +140,7 @@ static int l_log(lua_State *L)
   size_t len = 0;
   wr_log_level_find(wr_str_of(luaL_checkstring(L, 1)), &level);
   const char *message = luaL_checklstring(L, 2, &len);
-  struct wr_json *j = wr_log_begin(s->env->log, level, "script.log");
+  struct wr_json *j = wr_log_begin(s->env->log, level, luaL_optstring(L, 4, "script.log"));
   if (j == NULL) return 0;
   wr_json_field_str(j, "message", (struct wr_str){message, len});
   wr_json_field_uint(j, "generation", s->generation);

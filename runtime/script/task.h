@@ -30,7 +30,7 @@ struct wr_op {
   void (*fail)(struct wr_op *op, const struct wr_error *error);
 };
 
-enum wr_scope_kind { WR_SCOPE_DEADLINE, WR_SCOPE_TICKET };
+enum wr_scope_kind { WR_SCOPE_DEADLINE, WR_SCOPE_TICKET, WR_SCOPE_RETRY };
 
 /// One thing opened by a task, undone in reverse order.
 struct wr_scope {
@@ -40,6 +40,7 @@ struct wr_scope {
   uint64_t started_ns;         ///< TICKET: when it was admitted
   uint64_t attempt_timeout_ns; ///< TICKET: limit of the attempts behind it, 0 when it states none
   uint64_t ticket;             ///< TICKET
+  const void *retry;           ///< RETRY: the retry whose attempts run
 };
 
 /// How a task ended. `values` results lie on top of the coroutine's stack.
@@ -122,6 +123,13 @@ void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_k
 
 /// Puts an admission under the task's care. `attempt_timeout_ns`: see wr_ticket_outcome.
 void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns);
+
+/// Notes that the attempts of `retry` run from here on. It must live as long as the script.
+void wr_task_push_retry(struct wr_task *t, const void *retry);
+
+/// The next retry that is under way around what `t` does, its parents' included: the innermost for
+/// `at` 0, and so on; NULL when there are no more.
+const void *wr_task_retry(const struct wr_task *t, size_t at);
 
 /// Depth of the scope, to come back to with `wr_task_unwind`.
 size_t wr_task_mark(const struct wr_task *t);

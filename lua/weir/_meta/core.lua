@@ -49,6 +49,8 @@
 ---@field job fun(name: string, place: string, every_ns: number, fn: async fun())
 ---@field is_loading fun(): boolean
 ---@field where fun(): string
+-- composition.c
+---@field upvalues fun(fn: function): table, string
 -- bind_cache.c
 ---@field cache fun(name: string, options: table): userdata?, string?
 ---@field cache_set fun(handle, key, text, ttl_ns?, is_json?): boolean
@@ -63,7 +65,7 @@
 ---@field metric_observe fun(series: integer, value: number)
 ---@field rung fun(ladder: string, name: string, position: integer, count: integer)
 ---@field current_route fun(): string?
----@field log fun(level: string, message: string, fields?: table)
+---@field log fun(level: string, message: string, fields?: table, event?: string)
 ---@field env fun(name: string): string?
 -- bind_json.c, bind_json_encode.c
 ---@field json_encode fun(value: any): string?, string?
