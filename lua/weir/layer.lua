@@ -31,11 +31,12 @@ end
 --- Around `run`: enter, call, leave.
 ---@param handle userdata  Of a primitive that admits calls.
 ---@param run function
+---@param policy string    Whose layer it is: refusals say so.
 ---@return function
-function M.guarded(handle, run)
+function M.guarded(handle, run, policy)
   local enter, leave = core.enter, core.leave
   return function(fn)
-    local depth, refusal = enter(handle)
+    local depth, refusal = enter(handle, nil, nil, policy)
     if not depth then return nil, refusal end
     local value, err = run(fn)
     leave(depth, value, err)

@@ -32,8 +32,8 @@ local function check_layers(name, layers)
   for i = 1, #layers do
     local one = layers[i]
     if not composition.policy_of(one) and not is_layer(one) then
-      error(("policy '%s': element %d is a %s; it must be a layer such as weir.breaker{…}, or a policy")
-        :format(name, i, type(one)), 3)
+      error(("policy '%s': element %d is a %s; it must be a layer such as weir.breaker{…}, or "
+        .. "a policy"):format(name, i, type(one)), 3)
     end
   end
 end

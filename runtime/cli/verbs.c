@@ -58,7 +58,7 @@ const struct wr_verb wr_cli_verbs[] = {
      wr_cli_run},
     {"check", "FILE", 1, 1, "load the policy in FILE without serving it, and say what is wrong",
      check_options,
-     "Shows what each route calls through, and warns of layers that do not go together.\n"
+     "Shows what each route calls through, and warns of layers that do not fit.\n"
      "Exit code: 0 fine, 1 --strict and there are warnings, 78 the policy is invalid.\n",
      wr_cli_check},
     {"reload", "", 0, 0, "let the running weir load its files again", reload_options,

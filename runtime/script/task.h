@@ -57,6 +57,7 @@ struct wr_task {
   struct wr_list waiting; // in script->waiting
   uint64_t wait_id;
   struct wr_entry *wait_entry;
+  const char *wait_policy; // whose layer waits, held by that layer's closure; NULL: not said
   uint64_t wait_since_ns;
   struct wr_timer timer; // the nearer of operation limit and deadline
   uint64_t op_limit_ns;  // the operation's own limit if that is what the timer is for, else 0
@@ -124,12 +125,8 @@ void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_k
 /// Puts an admission under the task's care. `attempt_timeout_ns`: see wr_ticket_outcome.
 void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns);
 
-/// Notes that the attempts of `retry` run from here on. It must live as long as the script.
+/// Notes that attempts of `retry` (bind_retry.c) run from here on. A borrow.
 void wr_task_push_retry(struct wr_task *t, const void *retry);
-
-/// The next retry that is under way around what `t` does, its parents' included: the innermost for
-/// `at` 0, and so on; NULL when there are no more.
-const void *wr_task_retry(const struct wr_task *t, size_t at);
 
 /// Depth of the scope, to come back to with `wr_task_unwind`.
 size_t wr_task_mark(const struct wr_task *t);

@@ -27,11 +27,11 @@
 ---@field breaker fun(name: string, options: table): userdata?, string?
 ---@field bulkhead fun(name: string, options: table): userdata?, string?
 ---@field budget fun(name: string, options: table): userdata?, string?
----@field enter async fun(handle: userdata, key?: string, cost?: integer): integer?, weir.Error?
+---@field enter async fun(handle, key?, cost?: integer, policy?: string): integer?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
----@field retry_begin fun(handle: userdata)
+---@field retry_begin fun(handle: userdata): integer
 ---@field retry_decide fun(handle, attempt, backoff?, value, err): number?, userdata?
 -- bind_task.c
 ---@field sleep async fun(ns: number): true?, weir.Error?

@@ -18,7 +18,7 @@ local M = {}
 local function judge(record, routes, warnings)
   local steps = composition.steps(record)
   local subject = { record = record, steps = steps, worst = timing.worst(steps), routes = routes }
-  for _, rule in ipairs(rules.list) do
+  for _, rule in ipairs(rules) do
     function subject.warn(step, message, advice)
       warnings[#warnings + 1] = { id = rule.id, policy = step and step.policy or record.name,
         place = step and step.place or record.place, message = message, advice = advice }

@@ -4,6 +4,7 @@
 --- timeout, chaos. Only the inversions that do harm are rules; a pair counts within one policy,
 --- unless it is `across`: then in a policy inside another, too.
 
+local subject = require "weir.core.subject"
 local timing = require "weir.core.timing"
 
 ---@class weir.OrderRule
@@ -21,7 +22,7 @@ local function is_outbound(step) return step.options.key == nil end
 local function waits(_, inner) return timing.wait(inner) > 0 end
 
 ---@type weir.OrderRule[]
-return {
+local pairs_of = {
   { outer = "breaker", inner = "retry", id = "breaker-outside-retry",
     why = "it sees one call where there were several attempts, so it opens late",
     advice = "put the breaker inside retry" },
@@ -43,7 +44,7 @@ return {
   { outer = "limiter", inner = "retry", id = "limiter-outside-retry", only = is_outbound,
     why = "it counts a call once however often it is attempted, so the upstream may be asked "
       .. "beyond the rate",
-    advice = "put the limiter inside retry; one that limits clients has a key and may stay outside" },
+    advice = "put it inside retry; one that limits clients has a key and may stay outside" },
   { outer = "limiter", inner = "breaker", id = "limiter-outside-breaker", only = is_outbound,
     why = "calls that the open breaker refuses use up the rate",
     advice = "put the limiter inside the breaker" },
@@ -67,3 +68,23 @@ return {
     why = "what was shed comes back as an attempt, which is the load it sheds",
     advice = "put the shedder outermost" },
 }
+
+local function check(pair, s)
+  for i, outer in subject.each(s, pair.outer) do
+    local inner = subject.find(s, pair.inner, i + 1)
+    local together = inner and (pair.across or inner.owner == outer.owner)
+    if together and (not pair.only or pair.only(outer, inner)) then
+      s.warn(outer, ("%s stands outside %s: %s"):format(pair.outer, pair.inner, pair.why),
+        pair.advice)
+    end
+  end
+end
+
+local M = {} ---@type weir.Rule[]
+
+for i, pair in ipairs(pairs_of) do
+  M[i] = { id = pair.id, why = pair.why, example = ("{ %s, %s }"):format(pair.outer, pair.inner),
+    check = function(s) check(pair, s) end }
+end
+
+return M
