@@ -30,9 +30,14 @@ local function free_port()
   error "no free port"
 end
 
-local function request(port, method, path, body)
-  return raw.once(port, ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n"
-    .. "Connection: close\r\n\r\n%s"):format(method, path, #(body or ""), body or ""))
+local function request(port, method, path, body, headers)
+  local fields = {}
+  for name, value in pairs(headers or {}) do
+    fields[#fields + 1] = ("%s: %s\r\n"):format(name, value)
+  end
+  return raw.once(port, ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n%s"
+    .. "Connection: close\r\n\r\n%s"):format(method, path, #(body or ""), table.concat(fields),
+    body or ""))
 end
 
 local function run(file, admin, env)
@@ -53,8 +58,9 @@ local function wait_ready(child, admin)
   end, 20)
 end
 
---- Starts both and waits until both are ready.
-function demo.start()
+--- Starts both and waits until both are ready. `file` is what stands in front of the upstreams
+--- instead of the shop: an example of a shipped policy, say.
+function demo.start(file)
   local d = setmetatable({ shop = free_port(), upstreams = free_port(), admin = free_port(),
     upstreams_admin = free_port() }, Demo)
   local env = {
@@ -63,7 +69,7 @@ function demo.start()
     UPSTREAMS_LISTEN = "127.0.0.1:" .. d.upstreams,
   }
   d.children = {
-    run("policies/demo/shop.lua", d.admin, env),
+    run(file or "policies/demo/shop.lua", d.admin, env),
     run("policies/demo/upstreams.lua", d.upstreams_admin, env),
   }
   local ok, message = pcall(function()
@@ -82,15 +88,15 @@ function Demo:tell(service, mode)
 end
 
 --- One request to the shop; `r.value` is its JSON, `r.rung` the X-Degraded.
-function Demo:request(method, path, body)
-  local r = request(self.shop, method, path, body)
+function Demo:request(method, path, body, headers)
+  local r = request(self.shop, method, path, body, headers)
   r.rung = r.headers["x-degraded"]
   if (r.headers["content-type"] or ""):find("json", 1, true) then r.value = json.decode(r.body) end
   return r
 end
 
-function Demo:get(path)
-  return self:request("GET", path)
+function Demo:get(path, headers)
+  return self:request("GET", path, nil, headers)
 end
 
 --- One request to the upstreams, past the shop.
@@ -103,6 +109,18 @@ function Demo:status(list, name)
   for _, row in ipairs(json.decode(request(self.admin, "GET", "/status").body)[list]) do
     if row.name == name then return row end
   end
+end
+
+--- The sum of the shop's series of a metric whose labels contain every text given.
+function Demo:metric(name, ...)
+  local sum = 0
+  for line in request(self.admin, "GET", "/metrics").body:gmatch "[^\n]+" do
+    local series, labels, value = line:match "^([%w_:]+)(%b{}) (%S+)$"
+    local fits = series == name
+    for _, text in ipairs { ... } do fits = fits and labels:find(text, 1, true) end
+    if fits then sum = sum + tonumber(value) end
+  end
+  return sum
 end
 
 --- Repeats a request until `done(r)`; returns that answer.

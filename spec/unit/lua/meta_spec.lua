@@ -21,7 +21,7 @@ end
 
 local function live()
   local api = docs.api()
-  api.modules, api.options = nil, nil
+  api.modules, api.options, api.rules = nil, nil, nil
   add(api["weir.Response"], c_names("runtime/script/bind_response.c", 'strcmp%(key, "([%w_]+)"%)',
     "static int l_response_index", "static int l_response_newindex"))
   local set = 'lua_setfield%(L, %-2, "([%w_]+)"%)'
