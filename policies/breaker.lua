@@ -1,8 +1,8 @@
 --- Breaker: what keeps failing is left alone until it is better.
 ---
 --- Protects against  waiting for a dependency that is known to be down, and kicking it while it is.
---- The client sees   503 at once, with Retry-After, while the breaker is open. A few probes find out
----                   when it is over, and traffic comes back gradually.
+--- The client sees   503 at once, with Retry-After, while the breaker is open. A few probes find
+---                   out when it is over, and traffic comes back gradually.
 local weir = require "weir"
 local schema = require "weir.schema"
 local target = require "weir.policies.target"

@@ -1,13 +1,13 @@
 --- Payment: confirmed -> accepted -> an honest no.
 ---
 --- Protects against  booking twice, and losing a sale because the provider is slow or away.
---- The client sees   the provider's answer; when there is none, what `accept` answers (202, say, with
----                   `X-Degraded: accepted`: kept, to be booked later); without `accept`, 503 with
----                   Retry-After and what is known: "not_booked" when nothing left for the provider,
----                   "unknown" when something did. 400 without an Idempotency-Key.
+--- The client sees   the provider's answer; when there is none, what `accept` answers (202, say,
+---                   with `X-Degraded: accepted`: kept, to be booked later); without `accept`, 503
+---                   with Retry-After and what is known: "not_booked" when nothing left for the
+---                   provider, "unknown" when something did. 400 without an Idempotency-Key.
 ---
---- The client's Idempotency-Key goes with each attempt; the provider books a key once. That makes it
---- safe to ask again, for us and for the client.
+--- The client's Idempotency-Key goes with each attempt; the provider books a key once. That makes
+--- it safe to ask again, for us and for the client.
 local weir = require "weir"
 local schema = require "weir.schema"
 local target = require "weir.policies.target"

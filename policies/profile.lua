@@ -2,8 +2,8 @@
 ---
 --- Protects against  the profile service taking every page with it, for every page asks for it.
 --- The client sees   200. `X-Degraded: remembered`: the profile of before, at most `stale` old;
----                   `X-Degraded: guest`: what a stranger would see. 404 stays 404: a user who is not
----                   there is an answer.
+---                   `X-Degraded: guest`: what a stranger would see. 404 stays 404: a user who is
+---                   not there is an answer.
 ---
 --- Profiles change seldom, so a fresh one is asked for only every `fresh`.
 local weir = require "weir"

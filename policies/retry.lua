@@ -1,8 +1,8 @@
 --- Retry: a call that failed by chance is made again, if that can do no harm.
 ---
 --- Protects against  short failures: a connection that broke, an endpoint that restarts.
---- The client sees   the answer of the first attempt that went well; else the last one's, within the
----                   deadline. An outage is not multiplied: at most a fifth of calls are retried.
+--- The client sees   the answer of the first attempt that went well; else the last one's, within
+---                   the deadline. An outage is not multiplied: a fifth of calls is retried at most.
 ---
 --- Only what may be repeated is: GET and its like, and whatever bears an Idempotency-Key.
 local weir = require "weir"

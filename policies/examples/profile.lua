@@ -9,6 +9,8 @@ weir.listen(weir.env "SHOP_LISTEN" or "127.0.0.1:8080")
 
 weir.route("GET /users/:id", profile.handle {
   name = "profile", fresh = "100ms",
-  call = function(req) return users:get("/recommendations/users/" .. weir.escape(req.params.id)) end,
+  call = function(req)
+    return users:get("/recommendations/users/" .. weir.escape(req.params.id))
+  end,
   guest = function() return weir.json(200, { user = "guest", items = weir.json.array() }) end,
 })
