@@ -2,7 +2,7 @@
 ---
 --- Protects against  short failures: a connection that broke, an endpoint that restarts.
 --- The client sees   the answer of the first attempt that went well; else the last one's, within
----                   the deadline. An outage is not multiplied: a fifth of calls is retried at most.
+---                   the deadline. An outage is not multiplied: a fifth of calls is retried.
 ---
 --- Only what may be repeated is: GET and its like, and whatever bears an Idempotency-Key.
 local weir = require "weir"

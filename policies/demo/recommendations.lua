@@ -4,7 +4,7 @@
 ---                   that service from us: at most 64 calls at once, and none while it is known to
 ---                   fail.
 --- The client sees   always 200. `X-Degraded: cached`: this user's list from up to an hour ago;
----                   `X-Degraded: popular`: what everybody likes. Never later than two thirds of a second.
+---                   `X-Degraded: popular`: what everybody likes. Never later than 650 ms.
 local weir = require "weir"
 local upstream = require "depend" "recommendations"
 

@@ -5,6 +5,7 @@
 /// Filled by the bindings, read when the request is over. A member of its request, which is found
 /// through it; child tasks share it.
 
+#include "arena/registry.h"
 #include "base/error.h"
 #include "base/str.h"
 
@@ -25,6 +26,8 @@ struct wr_trail {
   uint64_t refused_after_ns;              ///< when it might admit again, from then on; 0: unknown
   enum wr_error_kind error;               ///< first error seen on the way
   char why[WR_TRAIL_NAME_MAX];            ///< reason code when it is more precise than the error's
+  struct wr_entry_ref chaos;              ///< the last experiment it met
+  uint32_t chaos_draws;                   ///< how often
   uint64_t upstream_ns;                   ///< time spent waiting for response heads
   uint64_t queue_ns;                      ///< time spent in queues of ours
 };

@@ -16,7 +16,7 @@ describe("the timeouts of policies/", function()
     d:tell("prices", "hang")
     local started = wait.now()
     local r = d:get "/prices/3"
-    assert.same({ 504, "timeout" }, { r.status, r.value.kind })
+    assert.equal(504, r.status) -- ours, or that of the service, which knows the deadline
     local took = wait.now() - started
     assert.is_true(took >= 0.3 and took < 5, took)
   end)
