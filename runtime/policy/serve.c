@@ -348,12 +348,7 @@ static void tell_chaos(struct wr_serving *s, const struct wr_exchange_stats *sta
   struct wr_script_env *env = s->serve->env;
   if (trail->chaos.generation == 0 || s->error == WR_ERROR_CANCELLED) return;
   bool is_failure = stats->status >= 500 || s->error != WR_ERROR_NONE;
-  uint64_t now_ns = wr_loop_now(env->loop);
-  if (!wr_guard_chaos_note(env->guard, trail->chaos, is_failure, now_ns)) return;
-  struct wr_entry *entry = wr_registry_get(env->registry, trail->chaos);
-  wr_log_text(env->log, WR_LOG_WARN, "chaos.ended",
-              "chaos '%s' was ended by its guard: too many requests fail",
-              entry ? entry->name : "?");
+  wr_guard_chaos_note(env->guard, trail->chaos, is_failure, wr_loop_now(env->loop));
 }
 
 static void on_end(void *slot, struct wr_exchange *x)

@@ -14,6 +14,7 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
 
@@ -42,6 +43,7 @@ union wr_guard_event {
   struct wr_breaker_event breaker;
   struct wr_health_event health;
   struct wr_flag_event flag;
+  struct wr_chaos_event chaos;
 };
 
 /// What the guard tells. Any of them may be NULL.
@@ -107,8 +109,8 @@ bool wr_guard_budget_withdraw(struct wr_guard *g, struct wr_entry *entry, uint64
 bool wr_guard_chaos_draw(struct wr_guard *g, struct wr_entry *entry, uint64_t hash, uint64_t now_ns,
                          uint64_t *latency_ns);
 
-/// How a request that met it ended; see `wr_chaos_note`. True when that ended the experiment.
-bool wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_failure,
+/// How a request that met it ended; see `wr_chaos_note`.
+void wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_failure,
                          uint64_t now_ns);
 
 /// Starts and ends an experiment; see `wr_chaos_apply` and `wr_chaos_rollback`. Any process.

@@ -44,7 +44,7 @@ extern const struct wr_guard_kind wr_guard_health;
 extern const struct wr_guard_kind wr_guard_bulkhead;
 extern const struct wr_guard_kind wr_guard_throttle;
 extern const struct wr_kind_ops wr_guard_budget;
-extern const struct wr_kind_ops wr_guard_chaos;
+extern const struct wr_guard_kind wr_guard_chaos;
 
 /// How a kind admits, or NULL for kinds that only keep state (budget, cache).
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry);
