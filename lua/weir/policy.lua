@@ -43,7 +43,8 @@ local function wrapped(record, run)
   for i = #record.elements, 1, -1 do
     local element = record.elements[i]
     local inner = composition.policy_of(element)
-    run = inner and wrapped(inner, run) or element.wrap(record.name, run, record.place)
+    run = inner and wrapped(inner, run)
+      or element.wrap(record.name, run, record.place, record.elements)
   end
   return run
 end

@@ -40,9 +40,9 @@ local function request(port, method, path, body, headers)
     body or ""))
 end
 
-local function run(file, admin, env)
+local function run(file, admin, env, flag)
   local command = { process.program "weir", "run", file, "--admin", "127.0.0.1:" .. admin,
-    "--workers", 2, "--drain", "1s", env = env }
+    "--workers", 2, "--drain", "1s", flag or nil, env = env }
   if process.preset() == "asan" then -- sanitized code is slow, not stuck
     command[#command + 1] = "--heartbeat"
     command[#command + 1] = "5s"
@@ -59,8 +59,9 @@ local function wait_ready(child, admin)
 end
 
 --- Starts both and waits until both are ready. `file` is what stands in front of the upstreams
---- instead of the shop: an example of a shipped policy, say.
-function demo.start(file)
+--- instead of the shop: an example of a shipped policy, say. `allow_chaos`: experiments may be
+--- applied to it.
+function demo.start(file, allow_chaos)
   local d = setmetatable({ shop = free_port(), upstreams = free_port(), admin = free_port(),
     upstreams_admin = free_port() }, Demo)
   local env = {
@@ -69,7 +70,7 @@ function demo.start(file)
     UPSTREAMS_LISTEN = "127.0.0.1:" .. d.upstreams,
   }
   d.children = {
-    run(file or "policies/demo/shop.lua", d.admin, env),
+    run(file or "policies/demo/shop.lua", d.admin, env, allow_chaos and "--allow-chaos"),
     run("policies/demo/upstreams.lua", d.upstreams_admin, env),
   }
   local ok, message = pcall(function()
@@ -121,6 +122,11 @@ function Demo:metric(name, ...)
     if fits then sum = sum + tonumber(value) end
   end
   return sum
+end
+
+--- One request to the shop's admin listener.
+function Demo:admin_ask(method, path)
+  return request(self.admin, method, path)
 end
 
 --- Repeats a request until `done(r)`; returns that answer.

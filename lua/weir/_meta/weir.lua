@@ -29,7 +29,7 @@
 ---@field cache fun(name: string, options?: table): weir.Cache
 ---
 --- Layers around a call, outermost first. Name of 1 to 127 bytes: the name of their shared state.
----@field policy fun(name: string, layers: weir.Layer[]): weir.Policy
+---@field policy fun(name: string, layers: (weir.Layer|weir.Policy)[]): weir.Policy
 ---
 --- Tries `{ "name", function, deadline = …, max = … }` in order; the first acceptable answer is
 --- returned.
@@ -190,7 +190,7 @@
 ---@field kind string "deadline", "timeout", "retry", "breaker" or "bulkhead".
 ---@field options table As checked: durations in nanoseconds, defaults filled in.
 ---@field place string "file:line" of the script that wrote it.
----@field wrap fun(name: string, run: function, place: string): function For `weir.policy`.
+---@field wrap fun(name: string, run: function, place: string, elements: table): function
 
 --- What a call returns beside nil when it failed: compare `kind`, show `message`.
 ---@class weir.Error
