@@ -6,6 +6,7 @@
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/shedder.h"
 #include "resilience/throttle.h"
 
 #include <math.h>
@@ -69,6 +70,27 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "queued", b->queued);
 }
 
+static void put_shedder(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  (void)now_ns;
+  const struct wr_shedder *s = entry->state;
+  enum wr_adaptive_rule rule = (enum wr_adaptive_rule)s->config.limit.rule;
+  wr_json_field_cstr(j, "rule", wr_adaptive_rule_name(rule));
+  wr_json_field_uint(j, "in_use", s->in_use);
+  wr_json_field_uint(j, "limit", wr_shedder_limit(s));
+  wr_json_field_uint(j, "queued", s->queued);
+  wr_json_field_num(j, "latency_s", floor(s->adaptive.latency_ns / 1e3) / 1e6);
+  wr_json_field_num(j, "overload", s->overload.level);
+  wr_json_field_bool(j, "shadow", s->config.shadow);
+  wr_json_key(j, "shed");
+  wr_json_object(j);
+  for (int i = 0; i < WR_PRIORITIES; i++) {
+    enum wr_priority priority = (enum wr_priority)i;
+    wr_json_field_uint(j, wr_priority_name(priority), wr_shedder_shed(s, priority));
+  }
+  wr_json_object_end(j);
+}
+
 static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
 {
   struct wr_throttle *t = entry->state;
@@ -102,6 +124,7 @@ static const struct {
     [WR_KIND_HEALTH] = {"checks", put_health},
     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
     [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_SHEDDER] = {"shedders", put_shedder},
     [WR_KIND_CHAOS] = {"chaos", put_chaos},
 };
 

@@ -33,9 +33,10 @@ struct wr_guard_ask {
                      ///< as the primitive lets it
   uint64_t key;      ///< hash of the key of a keyed primitive
   uint32_t cost;     ///< of a limiter; 0 counts as 1
-  uint8_t priority;  ///< of a shedder
-  uint64_t id;       ///< out: the admission, or the place in the queue
-  struct wr_guard_why why; ///< out, when refused
+  uint8_t priority;  ///< of a shedder: enum wr_priority
+  const struct wr_overload_signals *signals; ///< of the process, for a shedder; NULL: not known
+  uint64_t id;                               ///< out: the admission, or the place in the queue
+  struct wr_guard_why why;                   ///< out, when refused
 };
 
 /// A change of state that somebody should hear of; the entry's kind tells which member is set.
@@ -83,6 +84,9 @@ void wr_guard_fini(struct wr_guard *g, uint64_t now_ns);
 enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entry,
                                        struct wr_guard_ask *ask, uint64_t now_ns,
                                        struct wr_error *refusal);
+
+/// Puts into words that a queued call was refused: its time was over, or its place was taken.
+void wr_guard_explain_wait(const struct wr_entry *entry, struct wr_error *refusal);
 
 /// The access log's reason code for a refusal by `entry`, "" when it refuses nobody.
 const char *wr_guard_why(const struct wr_entry *entry);

@@ -29,6 +29,10 @@
 ---@field budget fun(name: string, options: table): userdata?, string?
 ---@field enter async fun(handle, key?, cost?: integer, policy?: string): integer?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
+-- bind_shedder.c
+---@field shedder fun(name: string, options: table): userdata?, string?
+---@field overload fun(options: table): true?, string?
+---@field priority fun(word?: string): string
 -- bind_throttle.c
 ---@field throttle fun(name: string, options: table): userdata?, string?
 -- bind_chaos.c
@@ -54,6 +58,7 @@
 -- bind_declare.c
 ---@field listen fun(address: string)
 ---@field trust fun(network: string): true?, string?
+---@field priority_header fun(name: string): true?, string?
 ---@field route fun(pattern: string, options: table, handler: function)
 ---@field job fun(name: string, place: string, every_ns: number, fn: async fun())
 ---@field is_loading fun(): boolean
