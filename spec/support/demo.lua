@@ -100,6 +100,13 @@ function Demo:get(path, headers)
   return self:request("GET", path, nil, headers)
 end
 
+--- A client with a GET sent to the shop and nothing read.
+function Demo:begin(path)
+  local c = raw.connect(self.shop)
+  c:send(("GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"):format(path))
+  return c
+end
+
 --- One request to the upstreams, past the shop.
 function Demo:ask_upstream(method, path, body)
   return request(self.upstreams, method, path, body)
