@@ -8,12 +8,12 @@ local core = require "weir.core"
 
 local M = {}
 
---- A layer. `wrap(name, run, place, elements)` is called when a policy called `name` is declared at
---- `place` with these layers and returns a function like `run`: it takes the call and returns
+--- A layer. `wrap(name, run, place, layers)` is called when a policy called `name` is declared at
+--- `place` with the list `layers`, and returns a function like `run`: it takes the call and returns
 --- `value, err`.
 ---@param kind string
 ---@param options table  As validated.
----@param wrap (fun(name: string, run: function, place: string, elements: table): function)?  May be set later.
+---@param wrap (fun(name: string, run: function, place: string, layers: weir.Layer[]): function)?
 ---@return weir.Layer
 function M.new(kind, options, wrap)
   return { kind = kind, options = options, place = core.where(), wrap = wrap }

@@ -47,6 +47,7 @@ extern const struct wr_guard_kind wr_guard_bulkhead;
 extern const struct wr_guard_kind wr_guard_shedder;
 extern const struct wr_guard_kind wr_guard_throttle;
 extern const struct wr_kind_ops wr_guard_budget;
+extern const struct wr_kind_ops wr_guard_hedge;
 extern const struct wr_guard_kind wr_guard_chaos;
 
 /// How a kind admits, or NULL for kinds that only keep state (budget, cache).
