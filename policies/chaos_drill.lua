@@ -4,10 +4,10 @@
 --- The client sees   nothing, if the policies are good: its answer, or the fallback's with
 ---                   `X-Degraded: fallback`.
 ---
---- A share of the calls is slowed down and failed as if by the upstream, inside timeout, breaker and
---- retry, which must cope. Nothing happens until somebody says so, to a weir that was started with
---- `--allow-chaos`: `weir chaos apply NAME 5m`. It ends by itself: after its time, or when too many
---- requests fail for their clients.
+--- A share of the calls is slowed down and failed as if by the upstream, inside timeout, breaker
+--- and retry, which must cope. Nothing happens until somebody says so, to a weir that was started
+--- with `--allow-chaos`: `weir chaos apply NAME 5m`. It ends by itself: after its time, or when too
+--- many requests fail for their clients.
 local weir = require "weir"
 local schema = require "weir.schema"
 local target = require "weir.policies.target"

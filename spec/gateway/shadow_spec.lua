@@ -52,7 +52,8 @@ local function script()
     end)
   ]] }
   for kind, case in pairs(CASES) do
-    parts[#parts + 1] = ('policies["%s"] = weir.policy("%s", { %s })'):format(kind, kind, case.layer)
+    local line = 'policies["%s"] = weir.policy("%s", { %s })'
+    parts[#parts + 1] = line:format(kind, kind, case.layer)
   end
   return table.concat(parts, "\n")
 end
