@@ -71,9 +71,6 @@ int wr_bind_hedge(lua_State *L);
 /// Sleeping, deadlines, background and child tasks: bind_task.c.
 int wr_bind_task(lua_State *L);
 
-/// What functions close over: composition.c.
-int wr_bind_composition(lua_State *L);
-
 /// Listeners, routes and jobs: bind_declare.c.
 int wr_bind_declare(lua_State *L);
 

@@ -1,25 +1,6 @@
 #include "script/composition.h"
 
-#include "script/bind.h"
-
 #include <lauxlib.h>
-
-// core.upvalues(fn) -> { n = count, values }, source ("@file.lua"; "=[C]" for a function of C)
-static int l_upvalues(lua_State *L)
-{
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
-  lua_newtable(L);
-  int n = 0;
-  while (lua_getupvalue(L, 1, n + 1) != NULL) lua_rawseti(L, 2, ++n);
-  lua_pushinteger(L, n);
-  lua_setfield(L, 2, "n");
-  lua_Debug at;
-  lua_pushvalue(L, 1);
-  lua_getinfo(L, ">S", &at);
-  lua_pushstring(L, at.source);
-  return 2;
-}
 
 // Runs protected. Stack: form, folder; leaves text and count.
 static int run_report(lua_State *L)
@@ -50,15 +31,4 @@ int wr_composition_report(struct wr_script *s, const char *form, struct wr_str f
   if (fits) return count;
   wr_call_error_set(error, "", 0, "the report on this bundle is too long");
   return -1;
-}
-
-static const luaL_Reg functions[] = {
-    {"upvalues", l_upvalues},
-    {NULL, NULL},
-};
-
-int wr_bind_composition(lua_State *L)
-{
-  luaL_register(L, NULL, functions);
-  return 0;
 }

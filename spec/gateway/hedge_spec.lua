@@ -38,7 +38,7 @@ local SCRIPT = [[
     weir.bulkhead { max = 100 } })
   route("late", { weir.hedge { delay = "1h", budget = plenty }, weir.breaker {} })
   route("poor", { weir.hedge { delay = "1ms", budget = { ratio = 0, min = 1, span = "10m" } } })
-  route("bounded", { weir.hedge { delay = "1ms", max_extra_load = 0.2, window = "1h",
+  route("bounded", { weir.hedge { delay = "1h", max_extra_load = 0.2, window = "1h",
     budget = false } })
   route("learning", { weir.hedge { percentile = 0.5, min_calls = 5, window = "1h",
     budget = plenty } })
@@ -54,6 +54,12 @@ local SCRIPT = [[
   end)
   weir.route("/spread-get", function()
     return spread(function() return both:get "/run?hang" end)
+  end)
+
+  local many = weir.policy("many", { weir.hedge { delay = "1ms", max = 3, budget = plenty },
+    weir.bulkhead { max = 100 } })
+  weir.route("/many", function(req)
+    return many(function() return other:forward(req, { path = "/run?hang" }) end)
   end)
 
   local raising = weir.policy("raising", { weir.hedge { delay = "1h", budget = plenty } })
@@ -201,6 +207,16 @@ describe("a hedge", function()
       end
     end
     assert.equal(6, calls("spread", "cancelled"))
+  end)
+
+  it("has at most one attempt and max hedges in flight", function()
+    local client = g:begin("GET", "/many")
+    wait.for_("all attempts", function() return second:counts().hanging == 4 end)
+    assert.equal(3, calls("many", "started_slow"))
+    client:close()
+    wait.for_("all to be gone", function() return second:counts().hanging == 0 end)
+    assert.equal(0, calls("many", "denied"))
+    g:wait_idle()
   end)
 
   it("never repeats what may do harm twice", function()
