@@ -70,6 +70,7 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "in_use", b->in_use);
   wr_json_field_uint(j, "max", b->config.max);
   wr_json_field_uint(j, "queued", b->queued);
+  wr_json_field_bool(j, "shadow", b->config.shadow);
 }
 
 static void put_shedder(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)

@@ -101,24 +101,26 @@ static int l_budget(lua_State *L)
 
 // --- entering -----------------------------------------------------------------------------------
 
-static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
-                        const struct wr_error *refusal)
+static void note_refusal(struct wr_trail *trail, const struct wr_entry *entry,
+                         const struct wr_error *refusal)
 {
-  const char *kind = wr_registry_kind_name(entry->kind);
-  if (t->trail) {
-    wr_trail_error(t->trail, refusal);
-    if (t->trail->refused_by[0] == '\0') {
-      snprintf(t->trail->refused_by, WR_TRAIL_NAME_MAX, "%s %.48s", kind, entry->name);
-      wr_trail_name(t->trail->why, wr_str_of(wr_guard_why(entry)));
-    }
-  }
-  lua_pushnil(L);
-  wr_bind_error_push(L, refusal);
-  lua_pushstring(L, entry->name);
-  lua_setfield(L, -2, "policy");
-  lua_pushstring(L, kind);
-  lua_setfield(L, -2, "primitive");
-  return 2;
+  wr_trail_error(trail, refusal);
+  if (trail->refused_by[0]) return;
+  snprintf(trail->refused_by, WR_TRAIL_NAME_MAX, "%.14s %.48s", refusal->primitive, entry->name);
+  wr_trail_name(trail->refused_policy, wr_str_of(refusal->policy));
+  trail->refused_after_ns = refusal->after_ns;
+  wr_trail_name(trail->why, wr_str_of(wr_guard_why(entry)));
+}
+
+// `policy` is whose layer asked; NULL: the one that the primitive is named after.
+static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
+                        const char *policy, struct wr_error *refusal)
+{
+  snprintf(refusal->primitive, sizeof(refusal->primitive), "%s",
+           wr_registry_kind_name(entry->kind));
+  snprintf(refusal->policy, sizeof(refusal->policy), "%s", policy ? policy : entry->name);
+  if (t->trail) note_refusal(t->trail, entry, refusal);
+  return wr_bind_error_fail(L, refusal);
 }
 
 // How long a call that the deadline cut off must have run to be held against the upstream; see
@@ -186,14 +188,14 @@ static int enter(lua_State *L, struct wr_task *t, struct wr_guard_ask *ask)
   struct wr_error refusal;
   switch (wr_guard_enter(env->guard, entry, ask, wr_loop_now(env->loop), &refusal)) {
   case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask->id);
-  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, &refusal);
+  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, t->wait_policy, &refusal);
   case WR_GUARD_QUEUED: break;
   }
   return wait_in_queue(L, t, entry, ask->id);
 }
 
-// core.enter(handle, key | nil, cost | nil) -> depth, for core.leave | nil, err; waits in the queue
-// when the primitive has one
+// core.enter(handle, key | nil, cost | nil, policy | nil) -> depth, for core.leave | nil, err;
+// waits in the queue when the primitive has one. `policy` is whose layer asks, for refusals
 static int l_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a policy");
@@ -202,6 +204,7 @@ static int l_enter(lua_State *L)
       .until_ns = t->deadline_ns, .priority = t->priority, .signals = &env->signals};
   if (!lua_isnoneornil(L, 2)) ask.key = hash_of(env, wr_bind_str(L, 2));
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
+  t->wait_policy = luaL_optstring(L, 4, NULL);
   return enter(L, t, &ask);
 }
 
@@ -212,6 +215,7 @@ static int l_cache_claim(lua_State *L)
   struct wr_task *t = wr_task_require(L, "a claim");
   struct wr_guard_ask ask = {.until_ns = t->deadline_ns};
   ask.key = hash_of(t->script->env, wr_bind_str(L, 2));
+  t->wait_policy = NULL;
   return enter(L, t, &ask);
 }
 
@@ -241,7 +245,7 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
   }
   struct wr_error refusal;
   wr_guard_explain_wait(t->wait_entry, &refusal);
-  wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, &refusal));
+  wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, t->wait_policy, &refusal));
 }
 
 // --- leaving ------------------------------------------------------------------------------------
@@ -271,7 +275,7 @@ static int l_leave(lua_State *L)
   if (depth >= t->scope_count) return 0;
   wr_task_unwind(t, depth + 1);
   struct wr_scope scope = t->scopes[depth];
-  if (scope.kind == WR_SCOPE_DEADLINE) {
+  if (scope.kind != WR_SCOPE_TICKET) {
     wr_task_unwind(t, depth);
     return 0;
   }
