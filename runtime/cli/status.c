@@ -267,6 +267,19 @@ static void add_hedge(struct wr_columns *c, const json_t *h, const struct wr_sty
   add_count(c, h, "won");
 }
 
+static const struct wr_column cache_columns[] = {
+    {"name", false}, {"served", true},    {"hit", true},    {"stale", true},
+    {"miss", true},  {"coalesced", true}, {"waiting", true}};
+
+static void add_cache(struct wr_columns *c, const json_t *cache, const struct wr_style *style)
+{
+  bool has_queue = json_number_value(json_object_get(cache, "waiting")) > 0;
+  wr_columns_row(c, has_queue ? style->yellow : "");
+  add_text(c, cache, "name");
+  wr_columns_cell(c, "%.1f%%", json_number_value(json_object_get(cache, "hit_rate")) * 100);
+  for (size_t i = 2; i < WR_COUNT(cache_columns); i++) add_count(c, cache, cache_columns[i].head);
+}
+
 static const struct wr_column chaos_columns[] = {
     {"name", false}, {"armed", false}, {"left", true}, {"hit", true}, {"of", true}};
 
@@ -297,6 +310,7 @@ static const struct section {
     {"flags", flag_columns, WR_COUNT(flag_columns), 1, add_flag},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+    {"caches", cache_columns, WR_COUNT(cache_columns), 1, add_cache},
     {"shedders", shedder_columns, WR_COUNT(shedder_columns), 1, add_shedder},
     {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},

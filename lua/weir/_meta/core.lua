@@ -28,6 +28,7 @@
 ---@field bulkhead fun(name: string, options: table): userdata?, string?
 ---@field budget fun(name: string, options: table): userdata?, string?
 ---@field enter async fun(handle, key?, cost?: integer, policy?: string): integer?, weir.Error?
+---@field cache_claim async fun(handle: userdata, key: string): (integer|false)?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
 -- bind_shedder.c
 ---@field shedder fun(name: string, options: table): userdata?, string?
