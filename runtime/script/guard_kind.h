@@ -41,6 +41,7 @@ struct wr_guard_kind {
 
 extern const struct wr_guard_kind wr_guard_breaker;
 extern const struct wr_guard_kind wr_guard_bulkhead;
+extern const struct wr_guard_kind wr_guard_throttle;
 extern const struct wr_kind_ops wr_guard_budget;
 
 /// How a kind admits, or NULL for kinds that only keep state (budget, cache).

@@ -13,6 +13,7 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
     [WR_KIND_BREAKER] = &wr_guard_breaker.state,
     [WR_KIND_BULKHEAD] = &wr_guard_bulkhead.state,
     [WR_KIND_BUDGET] = &wr_guard_budget,
+    [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
     [WR_KIND_CACHE] = &wr_cache_kind,
 };
 
@@ -20,6 +21,7 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
 static const struct wr_guard_kind *const guarded[WR_KINDS] = {
     [WR_KIND_BREAKER] = &wr_guard_breaker,
     [WR_KIND_BULKHEAD] = &wr_guard_bulkhead,
+    [WR_KIND_THROTTLE] = &wr_guard_throttle,
 };
 
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry)
