@@ -28,6 +28,7 @@ local weir = {
   breaker = layers.breaker,
   bulkhead = layers.bulkhead,
   throttle = require("weir.throttle").layer,
+  limiter = require("weir.limiter").layer,
   -- Answers.
   response = responses.response,
   json = responses.json,

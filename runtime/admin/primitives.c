@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
+#include "resilience/limiter.h"
 #include "resilience/throttle.h"
 
 #include <math.h>
@@ -36,6 +37,22 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "queued", b->queued);
 }
 
+static void put_limiter(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_limiter *l = entry->state;
+  struct wr_limiter_look look;
+  wr_limiter_look(l, 0, now_ns, &look);
+  wr_json_field_uint(j, "limit", look.limit);
+  wr_json_field_num(j, "per_s", seconds(look.span_ns));
+  wr_json_field_uint(j, "left", look.left);
+  wr_json_field_uint(j, "waiting", l->waiting);
+  wr_json_field_uint(j, "admitted", l->counters.admitted);
+  wr_json_field_uint(j, "refused", l->counters.refused);
+  wr_json_field_uint(j, "max_keys", l->config.max_keys);
+  wr_json_field_uint(j, "keys", l->keys);
+  wr_json_field_bool(j, "shadow", l->config.shadow);
+}
+
 static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
 {
   struct wr_throttle *t = entry->state;
@@ -53,6 +70,7 @@ static const struct {
 } shown[WR_KINDS] = {
     [WR_KIND_BREAKER] = {"breakers", put_breaker},
     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_LIMITER] = {"limiters", put_limiter},
     [WR_KIND_THROTTLE] = {"throttles", put_throttle},
 };
 

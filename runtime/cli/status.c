@@ -177,6 +177,23 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
   add_count(c, b, "queued");
 }
 
+static const struct wr_column limiter_columns[] = {
+    {"name", false},   {"rate", false},     {"left", true}, {"waiting", true},
+    {"admitted", true}, {"refused", true}, {"keys", true}};
+
+static void add_limiter(struct wr_columns *c, const json_t *l, const struct wr_style *style)
+{
+  wr_columns_row(c, json_number_value(json_object_get(l, "waiting")) > 0 ? style->yellow : "");
+  add_text(c, l, "name");
+  wr_columns_cell(c, "%.0f in %gs", json_number_value(json_object_get(l, "limit")),
+                  json_number_value(json_object_get(l, "per_s")));
+  add_count(c, l, "left");
+  add_count(c, l, "waiting");
+  add_count(c, l, "admitted");
+  add_count(c, l, "refused");
+  add_count(c, l, "keys");
+}
+
 static const struct wr_column throttle_columns[] = {
     {"name", false}, {"refuses", true}, {"admitted", true}, {"refused", true}};
 
@@ -203,6 +220,7 @@ static const struct section {
     {"listeners", listener_columns, WR_COUNT(listener_columns), 1, add_listener},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+    {"limiters", limiter_columns, WR_COUNT(limiter_columns), 1, add_limiter},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
 };
 

@@ -6,6 +6,7 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/limiter.h"
 #include "resilience/throttle.h"
 
 #include <stdatomic.h>
@@ -16,6 +17,7 @@ union state {
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
   struct wr_throttle throttle;
+  struct wr_limiter limiter;
 };
 
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
@@ -133,6 +135,54 @@ static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row 
   return part == 0;
 }
 
+static bool limiter_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_limiter_counters *c = &s->limiter.counters;
+  const struct row rows[] = {
+      {"admitted", (double)c->admitted},
+      {"queued", (double)c->queued},
+      {"refused", (double)c->refused},
+      {"expired", (double)c->expired},
+      {"cancelled", (double)c->left},
+      {"drained", (double)c->drained},
+      {"shadow_refused", (double)c->shadow_refused},
+      {"shadow_queued", (double)c->shadow_queued},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool limiter_waiting(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->limiter.waiting};
+  return part == 0;
+}
+
+static bool limiter_available(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  struct wr_limiter_look look;
+  wr_limiter_look(&s->limiter, 0, now_ns, &look);
+  *out = (struct row){NULL, (double)look.left};
+  return part == 0;
+}
+
+static bool limiter_keys(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->limiter.keys};
+  return part == 0;
+}
+
+static bool limiter_shared(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->limiter.counters.shared};
+  return part == 0;
+}
+
 static bool throttle_calls(union state *s, uint64_t now_ns, int part, struct row *out)
 {
   (void)now_ns;
@@ -172,6 +222,11 @@ static const struct {
     {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+    {WR_METRIC_LIMITER_CALLS, WR_KIND_LIMITER, "kind", limiter_calls},
+    {WR_METRIC_LIMITER_WAITING, WR_KIND_LIMITER, NULL, limiter_waiting},
+    {WR_METRIC_LIMITER_AVAILABLE, WR_KIND_LIMITER, NULL, limiter_available},
+    {WR_METRIC_LIMITER_KEYS, WR_KIND_LIMITER, NULL, limiter_keys},
+    {WR_METRIC_LIMITER_SHARED, WR_KIND_LIMITER, NULL, limiter_shared},
     {WR_METRIC_THROTTLE_CALLS, WR_KIND_THROTTLE, "kind", throttle_calls},
     {WR_METRIC_THROTTLE_PROBABILITY, WR_KIND_THROTTLE, NULL, throttle_probability},
 };

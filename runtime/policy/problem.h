@@ -4,8 +4,10 @@
 #include "base/error.h"
 #include "http/exchange.h"
 
-/// Answers `x` with what `error` means to a client. Once, before any other answer.
-void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error);
+/// Answers `x` with what `error` means to a client, and the fields of `told` (NULL: none). Once,
+/// before any other answer.
+void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error,
+                      const struct wr_headers *told);
 
 /// The same with a status of its own and an extra field (`name` NULL: none).
 void wr_problem_reply_status(struct wr_exchange *x, int status, const char *detail,

@@ -26,7 +26,6 @@ const char *wr_limiter_config_check(const struct wr_limiter_config *c)
   if (c->period_ns / c->limit < 1000) return "rate must be at most 1000000/s";
   uint64_t gap_ns = c->period_ns / c->limit + 1;
   if (gap_ns * c->burst > WR_DURATION_MAX) return "burst must be worth at most 10 years of rate";
-  if (c->wait_ns > 3600 * WR_SECOND) return "wait must be at most 1h";
   if (c->max_keys > WR_LIMITER_KEYS_MAX) return "max_keys must be at most 65536";
   if (c->algorithm > WR_LIMITER_SLIDING) return "algorithm must be gcra or sliding_window";
   if (c->algorithm == WR_LIMITER_SLIDING && c->period_ns < WR_SECOND) {
@@ -129,17 +128,22 @@ enum wr_limiter_result wr_limiter_wait(struct wr_limiter *l, struct wr_limiter_w
   *after_ns = due_ns == UINT64_MAX ? 0 : due_ns - now_ns;
   if (due_ns <= now_ns) return admit(l, w->key, cost, now_ns);
   if (due_ns == UINT64_MAX) return refuse(l, WR_LIMITER_TOO_COSTLY);
-  uint64_t until_ns = wr_deadline_nest(wr_limiter_until_ns(w), now_ns, l->config.wait_ns);
-  if (due_ns >= until_ns) return refuse(l, WR_LIMITER_LIMITED);
+  uint64_t most_ns = wr_deadline_in(now_ns, WR_LIMITER_WAIT_MAX);
+  if (due_ns >= wr_limiter_until_ns(w) || due_ns >= most_ns) return refuse(l, WR_LIMITER_LIMITED);
   if (l->waiting >= WR_LIMITER_WAITING_MAX) return refuse(l, WR_LIMITER_QUEUE_FULL);
   if (l->config.shadow) {
     l->counters.shadow_queued++;
     return admit(l, w->key, cost, now_ns);
   }
   l->counters.queued++;
-  wr_limiter_queue_until(w, until_ns);
   wr_limiter_queue_add(l, w, due_ns);
   return WR_LIMITER_QUEUED;
+}
+
+uint64_t wr_limiter_after(const struct wr_limiter *l, uint64_t key, uint32_t cost, uint64_t now_ns)
+{
+  uint64_t due_ns = when(l, key_of(l, key, now_ns), cost ? cost : 1, now_ns);
+  return due_ns == UINT64_MAX ? 0 : due_ns - now_ns;
 }
 
 void wr_limiter_drain(struct wr_limiter *l, uint64_t key, uint64_t until_ns, uint64_t now_ns)
@@ -195,7 +199,7 @@ static void repair_cell(const struct wr_limiter *l, struct wr_limiter_cell *cell
   uint64_t drained_ns = wr_deadline_in(now_ns, WR_LIMITER_DRAIN_MAX);
   if (cell->drained_ns > drained_ns) cell->drained_ns = drained_ns;
   if (l->config.algorithm == WR_LIMITER_GCRA) {
-    uint64_t most_ns = l->gcra.slack_ns + l->gcra.gap_ns + l->config.wait_ns;
+    uint64_t most_ns = l->gcra.slack_ns + l->gcra.gap_ns + WR_LIMITER_WAIT_MAX;
     uint64_t owed_ns = wr_deadline_in(now_ns, most_ns);
     if (cell->debt.owed_ns > owed_ns) cell->debt.owed_ns = owed_ns;
   } else {

@@ -30,11 +30,11 @@ enum {
   WR_LIMITER_WAITING_MAX = 1024, ///< all keys together
 };
 
+#define WR_LIMITER_WAIT_MAX (UINT64_C(3600) * 1000000000)  ///< longest wait
 #define WR_LIMITER_DRAIN_MAX (UINT64_C(3600) * 1000000000) ///< longest drain
 
 struct wr_limiter_config {
   uint64_t period_ns; ///< `limit` calls in this time; a second at least for the sliding window
-  uint64_t wait_ns;   ///< longest wait; 0: nobody waits
   uint32_t limit;     ///< at most one per microsecond
   uint32_t burst;     ///< of GCRA: calls at once
   uint32_t max_keys;  ///< keys that may be in debt at once; 0: one debt for all
@@ -92,7 +92,7 @@ struct wr_limiter_look {
   uint64_t span_ns;  ///< `limit` calls come back in so long
 };
 
-/// 100 in a second, 100 at once, nobody waits, no keys.
+/// 100 in a second, 100 at once, no keys.
 void wr_limiter_config_init(struct wr_limiter_config *config);
 
 /// NULL, or which bound is broken.
@@ -123,13 +123,16 @@ enum wr_limiter_result wr_limiter_try(struct wr_limiter *l, uint64_t key, uint32
 void wr_limiter_waiter_init(struct wr_limiter_waiter *w, uint64_t key, uint32_t cost,
                             uint64_t until_ns);
 
-/// Until when a waiter waits, its configuration's limit included.
+/// Until when a waiter waits, cut to a microsecond.
 uint64_t wr_limiter_until_ns(const struct wr_limiter_waiter *w);
 
-/// The same for a waiter, or QUEUED (`w` is linked) when the call will pass before both its deadline and
-/// the configuration's wait are over; LIMITED at once when it cannot, or QUEUE_FULL.
+/// The same for a waiter, or QUEUED (`w` is linked) when its call will pass before it gives up;
+/// LIMITED at once when it will not, or QUEUE_FULL.
 enum wr_limiter_result wr_limiter_wait(struct wr_limiter *l, struct wr_limiter_waiter *w,
                                        uint64_t now_ns, uint64_t *after_ns);
+
+/// In how long a call may pass; 0: now, or never.
+uint64_t wr_limiter_after(const struct wr_limiter *l, uint64_t key, uint32_t cost, uint64_t now_ns);
 
 /// Takes out of the queue the next waiter that has something to be told: it is admitted, or
 /// (`*is_in` false) would wait in vain. NULL when there is none.
@@ -157,7 +160,8 @@ bool wr_limiter_is_idle(const struct wr_limiter *l, uint64_t now_ns);
 void wr_limiter_repair(struct wr_limiter *l, const struct wr_limiter_config *config,
                        uint64_t now_ns);
 
-/// Puts a waiter back by its `due_ns`, without looking at its links. Only after a repair.
+/// Puts a waiter back by its `due_ns`, without looking at its links. Only after a repair, and
+/// `wr_limiter_grant` must follow.
 void wr_limiter_requeue(struct wr_limiter *l, struct wr_limiter_waiter *w);
 
 /// "admitted", …

@@ -47,6 +47,5 @@ void wr_limiter_queue_plan_all(struct wr_limiter *l, uint64_t now_ns);
 /// Links a waiter that is due at `due_ns`.
 void wr_limiter_queue_add(struct wr_limiter *l, struct wr_limiter_waiter *w, uint64_t due_ns);
 
-/// The cost of a waiter's call, and another end of its wait.
+/// The cost of a waiter's call.
 uint32_t wr_limiter_queue_cost(const struct wr_limiter_waiter *w);
-void wr_limiter_queue_until(struct wr_limiter_waiter *w, uint64_t until_ns);

@@ -18,15 +18,12 @@ enum { COST_BITS = 16 };
 void wr_limiter_waiter_init(struct wr_limiter_waiter *w, uint64_t key, uint32_t cost,
                             uint64_t until_ns)
 {
-  if (cost == 0) cost = 1;
-  *w = (struct wr_limiter_waiter){.key = key, .until_cost = cost & WR_LIMITER_COST_MAX};
-  wr_limiter_queue_until(w, until_ns);
-}
-
-void wr_limiter_queue_until(struct wr_limiter_waiter *w, uint64_t until_ns)
-{
   uint64_t until_us = until_ns == UINT64_MAX ? NEVER_US : until_ns / 1000 & NEVER_US;
-  w->until_cost = until_us << COST_BITS | wr_limiter_queue_cost(w);
+  if (cost == 0) cost = 1;
+  *w = (struct wr_limiter_waiter){
+      .key = key,
+      .until_cost = until_us << COST_BITS | (cost & WR_LIMITER_COST_MAX),
+  };
 }
 
 uint64_t wr_limiter_until_ns(const struct wr_limiter_waiter *w)
@@ -197,5 +194,5 @@ void wr_limiter_requeue(struct wr_limiter *l, struct wr_limiter_waiter *w)
   while (at->prev != &l->waiters && waiter_of(at->prev)->due_ns > w->due_ns) at = at->prev;
   wr_list_push(at, &w->link);
   l->waiting++;
-  if (w->due_ns < l->next_ns || w->due_ns == UINT64_MAX) l->next_ns = 0;
+  l->next_ns = 0;
 }

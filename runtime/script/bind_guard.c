@@ -96,11 +96,11 @@ static int l_budget(lua_State *L)
 
 // --- entering -----------------------------------------------------------------------------------
 
-static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
-                        const struct wr_error *refusal)
+int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
+                         const struct wr_error *refusal)
 {
   const char *kind = wr_registry_kind_name(entry->kind);
-  if (t->trail) {
+  if (t && t->trail) {
     wr_trail_error(t->trail, refusal);
     if (t->trail->refused_by[0] == '\0') {
       snprintf(t->trail->refused_by, WR_TRAIL_NAME_MAX, "%s %.48s", kind, entry->name);
@@ -120,6 +120,12 @@ static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entr
 {
   const struct wr_breaker_config *breaker = entry->config;
   uint64_t limit = entry->kind == WR_KIND_BREAKER ? breaker->attempt_timeout_ns : 0;
+  if (!wr_guard_holds(entry)) {
+    wr_guard_leave(t->script->env->guard, id, WR_OUTCOME_IGNORED,
+                   wr_loop_now(t->script->env->loop));
+    lua_pushboolean(L, 1);
+    return 1;
+  }
   lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
   wr_task_push_ticket(t, id, limit);
   return 1;
@@ -148,19 +154,36 @@ static uint64_t wait_limit(struct wr_task *t, uint64_t id)
   return until > now ? until - now : 1;
 }
 
-static int wait_in_queue(lua_State *L, struct wr_task *t, struct wr_entry *entry, uint64_t id)
+static int wait_in_queue(lua_State *L, struct wr_task *t, struct wr_entry *entry,
+                         const struct wr_guard_ask *ask)
 {
-  t->wait_id = id;
+  t->wait_id = ask->id;
+  t->wait_ask = *ask;
   t->wait_entry = entry;
   t->wait_since_ns = wr_loop_now(t->script->env->loop);
   wr_list_push(&t->script->waiting, &t->waiting);
   t->wait = (struct wr_op){.name = "queue", .cancel = cancel_wait, .expire = expire_wait};
-  return wr_task_suspend(L, &t->wait, wait_limit(t, id));
+  return wr_task_suspend(L, &t->wait, wait_limit(t, ask->id));
 }
 
-static uint64_t hash_of(const struct wr_script_env *env, struct wr_str key)
+uint64_t wr_bind_guard_key(lua_State *L, int index)
 {
-  return wr_hash_sip(&env->arena->header->hash_key, key);
+  if (lua_isnoneornil(L, index)) return 0;
+  const struct wr_script_env *env = wr_script_of(L)->env;
+  return wr_hash_sip(&env->arena->header->hash_key, wr_bind_str(L, index));
+}
+
+int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
+                        struct wr_guard_ask *ask)
+{
+  struct wr_script_env *env = t->script->env;
+  struct wr_error refusal;
+  switch (wr_guard_enter(env->guard, entry, ask, wr_loop_now(env->loop), &refusal)) {
+  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask->id);
+  case WR_GUARD_REFUSED: return wr_bind_guard_refuse(L, t, entry, &refusal);
+  case WR_GUARD_QUEUED: break;
+  }
+  return wait_in_queue(L, t, entry, ask);
 }
 
 // core.enter(handle, key | nil, cost | nil) -> depth, for core.leave | nil, err; waits in the queue
@@ -169,17 +192,10 @@ static int l_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a policy");
   struct wr_entry *entry = check_entry(L, 1);
-  struct wr_script_env *env = t->script->env;
   struct wr_guard_ask ask = {.until_ns = t->deadline_ns, .priority = t->priority};
-  if (!lua_isnoneornil(L, 2)) ask.key = hash_of(env, wr_bind_str(L, 2));
+  ask.key = wr_bind_guard_key(L, 2);
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
-  struct wr_error refusal;
-  switch (wr_guard_enter(env->guard, entry, &ask, wr_loop_now(env->loop), &refusal)) {
-  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask.id);
-  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, &refusal);
-  case WR_GUARD_QUEUED: break;
-  }
-  return wait_in_queue(L, t, entry, ask.id);
+  return wr_bind_guard_enter(L, t, entry, &ask);
 }
 
 void wr_bind_guard_granted(struct wr_task *t, bool granted)
@@ -188,16 +204,16 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
   uint64_t waited = wr_loop_now(env->loop) - t->wait_since_ns;
   wr_list_remove(&t->waiting);
   if (t->trail) t->trail->queue_ns += waited;
-  wr_meter_observe(env->meter, WR_METRIC_BULKHEAD_WAIT, (double)waited / 1e9, "name",
-                   t->wait_entry->name, NULL);
+  bool is_limiter = t->wait_entry->kind == WR_KIND_LIMITER;
+  wr_meter_observe(env->meter, is_limiter ? WR_METRIC_LIMITER_WAIT : WR_METRIC_BULKHEAD_WAIT,
+                   (double)waited / 1e9, "name", t->wait_entry->name, NULL);
   if (granted) {
     wr_task_resume(t, push_admission(t->co, t, t->wait_entry, t->wait_id));
     return;
   }
   struct wr_error refusal;
-  wr_error_set(&refusal, WR_ERROR_REFUSED, "%s '%s': no slot within its wait limit",
-               wr_registry_kind_name(t->wait_entry->kind), t->wait_entry->name);
-  wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, &refusal));
+  wr_guard_explain_late(env->guard, t->wait_entry, &t->wait_ask, wr_loop_now(env->loop), &refusal);
+  wr_task_resume(t, wr_bind_guard_refuse(t->co, t, t->wait_entry, &refusal));
 }
 
 // --- leaving ------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/limiter.h"
 
 enum wr_guard_admission { WR_GUARD_REFUSED, WR_GUARD_ADMITTED, WR_GUARD_QUEUED };
 
@@ -73,6 +74,14 @@ enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entr
                                        struct wr_guard_ask *ask, uint64_t now_ns,
                                        struct wr_error *refusal);
 
+/// Why a queued call was refused after all, in words: `ask` is what it asked for.
+void wr_guard_explain_late(struct wr_guard *g, struct wr_entry *entry,
+                           const struct wr_guard_ask *ask, uint64_t now_ns,
+                           struct wr_error *refusal);
+
+/// Whether an admission lasts until it is settled. False: settle it at once.
+bool wr_guard_holds(const struct wr_entry *entry);
+
 /// The access log's reason code for a refusal by `entry`, "" when it refuses nobody.
 const char *wr_guard_why(const struct wr_entry *entry);
 
@@ -93,6 +102,18 @@ void wr_guard_budget_deposit(struct wr_guard *g, struct wr_entry *entry, uint64_
 
 /// Pays for an extra attempt; false when the budget is spent.
 bool wr_guard_budget_withdraw(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns);
+
+/// Asks a limiter without waiting; nothing is to be settled. False: `*refusal` is set.
+bool wr_guard_limiter_try(struct wr_guard *g, struct wr_entry *entry, struct wr_guard_ask *ask,
+                          uint64_t now_ns, struct wr_error *refusal);
+
+/// Nothing of `key` passes a limiter before `until_ns`; see `wr_limiter_drain`.
+void wr_guard_limiter_drain(struct wr_registry *r, struct wr_entry *entry, uint64_t key,
+                            uint64_t until_ns, uint64_t now_ns);
+
+/// What to tell a client about `key`. False when the entry is gone.
+bool wr_guard_limiter_look(struct wr_registry *r, struct wr_entry *entry, uint64_t key,
+                           uint64_t now_ns, struct wr_limiter_look *out);
 
 /// An operator's override of a breaker; see `wr_breaker_force`. Any process; the master tells the
 /// transition. False when the entry is gone.

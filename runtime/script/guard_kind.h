@@ -14,6 +14,7 @@ struct wr_guard_kind {
   struct wr_kind_ops state; ///< the registry's part
   /// The access log's reason code of a refusal ("breaker_open").
   const char *why;
+  bool holds_nothing; ///< an admission is over as soon as it is given
   /// Asks for `ask`; an admission's ticket or a waiter goes into the row's payload (zeroed before).
   /// A refusal leaves in `ask->why` what `explain` needs. NULL: the kind admits nobody.
   enum wr_guard_admission (*enter)(struct wr_entry *entry, struct wr_row *row,
@@ -21,6 +22,8 @@ struct wr_guard_kind {
   /// Puts a refusal into words. Without the lock: only name and `ask` may be read.
   void (*explain)(const struct wr_entry *entry, const struct wr_guard_ask *ask,
                   struct wr_error *refusal);
+  /// In how long the call that waited in vain may pass; 0: nobody knows. NULL: nobody ever does.
+  uint64_t (*after)(const struct wr_entry *entry, const struct wr_guard_ask *ask, uint64_t now_ns);
   /// Ends an admission or a wait; the row's state tells which.
   void (*leave)(struct wr_entry *entry, struct wr_row *row, enum wr_outcome outcome,
                 uint64_t now_ns);
@@ -41,6 +44,7 @@ struct wr_guard_kind {
 
 extern const struct wr_guard_kind wr_guard_breaker;
 extern const struct wr_guard_kind wr_guard_bulkhead;
+extern const struct wr_guard_kind wr_guard_limiter;
 extern const struct wr_guard_kind wr_guard_throttle;
 extern const struct wr_kind_ops wr_guard_budget;
 

@@ -13,6 +13,7 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
     [WR_KIND_BREAKER] = &wr_guard_breaker.state,
     [WR_KIND_BULKHEAD] = &wr_guard_bulkhead.state,
     [WR_KIND_BUDGET] = &wr_guard_budget,
+    [WR_KIND_LIMITER] = &wr_guard_limiter.state,
     [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
     [WR_KIND_CACHE] = &wr_cache_kind,
 };
@@ -21,12 +22,18 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
 static const struct wr_guard_kind *const guarded[WR_KINDS] = {
     [WR_KIND_BREAKER] = &wr_guard_breaker,
     [WR_KIND_BULKHEAD] = &wr_guard_bulkhead,
+    [WR_KIND_LIMITER] = &wr_guard_limiter,
     [WR_KIND_THROTTLE] = &wr_guard_throttle,
 };
 
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry)
 {
   return guarded[entry->kind];
+}
+
+bool wr_guard_holds(const struct wr_entry *entry)
+{
+  return !wr_guard_kind_of(entry)->holds_nothing;
 }
 
 const char *wr_guard_why(const struct wr_entry *entry)

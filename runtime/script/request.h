@@ -39,6 +39,7 @@ struct wr_request {
   struct wr_request_param params[WR_REQUEST_PARAMS_MAX];
   size_t param_count;
   struct wr_trail trail;
+  struct wr_headers told; ///< what policies tell the client beside any answer
   int handle_ref; ///< of the Lua handle in the VM's registry, 0 without one
   enum wr_request_body body_state;
   struct wr_buf body;

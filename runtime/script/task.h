@@ -56,6 +56,7 @@ struct wr_task {
   struct wr_list waiting; // in script->waiting
   uint64_t wait_id;
   struct wr_entry *wait_entry;
+  struct wr_guard_ask wait_ask;
   uint64_t wait_since_ns;
   struct wr_timer timer; // the nearer of operation limit and deadline
   uint64_t op_limit_ns;  // the operation's own limit if that is what the timer is for, else 0

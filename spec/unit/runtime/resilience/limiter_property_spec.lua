@@ -16,7 +16,7 @@ local function new_world(seed, options)
   local w = setmetatable({ seed = seed, rng = r, now = SECOND, queue = {}, passed = {} }, World)
   k.limit = 1 + w:below(50)
   k.burst = 1 + w:below(10)
-  k.wait_ns = w:below(2000) * MS
+  w.longest = w:below(2000) * MS
   k.max_keys = w:below(2) * 64
   for name, value in pairs(options or {}) do k[name] = value end
   assert(c.wr_limiter_config_check(k) == nil)
@@ -82,11 +82,10 @@ end
 
 function World:wait()
   local key, cost = self:key(), 1 + self:below(3)
-  local till = self.now + 1 + self:below(2000) * MS
+  local till = self.now + math.min(self.longest, 1 + self:below(2000) * MS)
   local w = ffi.new("struct wr_limiter_waiter")
   c.wr_limiter_waiter_init(w, key, cost, till)
   local result = c.wr_limiter_wait(self.l, w, self.now, after)
-  till = math.min(till, self.now + tonumber(self.config.wait_ns))
   if result == c.WR_LIMITER_ADMITTED then
     self:pass(key, cost)
   elseif result == c.WR_LIMITER_QUEUED then
@@ -168,7 +167,7 @@ describe("limiter, over random traffic", function()
 
   it("says exactly when to come again", function()
     for seed = 1, 300 do
-      local w = new_world(seed, { wait_ns = 0 })
+      local w = new_world(seed)
       for _ = 1, 100 do
         w.now = w.now + w:below(20 * MS)
         w:try()
