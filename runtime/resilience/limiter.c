@@ -74,26 +74,33 @@ void wr_limiter_reconfigure(struct wr_limiter *l, const struct wr_limiter_config
 
 // Asking
 
-// A key as its cell bears it: one that shares a cell waits and pays there.
-static uint64_t key_of(const struct wr_limiter *l, uint64_t hash, uint64_t now_ns)
+// Where a call pays, and waits: a key that shares a cell does both there.
+struct place {
+  uint64_t key;                 // as the cell bears it
+  struct wr_limiter_cell *cell; // NULL: none yet, it owes nothing
+};
+
+static struct place place_of(const struct wr_limiter *l, uint64_t hash, uint64_t now_ns)
 {
-  if (l->config.max_keys == 0 || hash == 0) return 0;
+  if (l->config.max_keys == 0 || hash == 0) return (struct place){0, (void *)&l->all};
   uint64_t key = wr_keyed_key(hash);
-  const struct wr_limiter_cell *cell = wr_limiter_cell_find(l, key, now_ns);
-  return cell ? cell->head.key : key;
+  struct wr_limiter_cell *cell = wr_limiter_cell_find(l, key, now_ns);
+  return (struct place){cell ? cell->head.key : key, cell};
 }
 
-static uint64_t when(const struct wr_limiter *l, uint64_t key, uint32_t cost, uint64_t now_ns)
+static uint64_t when(const struct wr_limiter *l, struct place place, uint32_t cost, uint64_t now_ns)
 {
-  if (l->waiting > 0) return wr_limiter_queue_when(l, key, cost, now_ns);
-  return wr_limiter_cell_when(l, wr_limiter_cell_find(l, key, now_ns), cost, now_ns);
+  if (l->waiting > 0) return wr_limiter_queue_when(l, place.key, cost, now_ns);
+  return wr_limiter_cell_when(l, place.cell, cost, now_ns);
 }
 
-static enum wr_limiter_result admit(struct wr_limiter *l, uint64_t key, uint32_t cost,
+static enum wr_limiter_result admit(struct wr_limiter *l, struct place place, uint32_t cost,
                                     uint64_t now_ns)
 {
-  wr_limiter_cell_spend(l, wr_limiter_cell_take(l, key, now_ns), cost, now_ns);
+  if (place.cell == NULL) place.cell = wr_limiter_cell_take(l, place.key, now_ns);
+  wr_limiter_cell_spend(l, place.cell, cost, now_ns);
   l->counters.admitted++;
+  l->counters.shared += wr_limiter_cell_is_shared(place.cell);
   return WR_LIMITER_ADMITTED;
 }
 
@@ -112,10 +119,10 @@ enum wr_limiter_result wr_limiter_try(struct wr_limiter *l, uint64_t key, uint32
                                       uint64_t now_ns, uint64_t *after_ns)
 {
   if (cost == 0) cost = 1;
-  key = key_of(l, key, now_ns);
-  uint64_t due_ns = when(l, key, cost, now_ns);
+  struct place place = place_of(l, key, now_ns);
+  uint64_t due_ns = when(l, place, cost, now_ns);
   *after_ns = due_ns == UINT64_MAX ? 0 : due_ns - now_ns;
-  if (due_ns <= now_ns) return admit(l, key, cost, now_ns);
+  if (due_ns <= now_ns) return admit(l, place, cost, now_ns);
   return refuse(l, due_ns == UINT64_MAX ? WR_LIMITER_TOO_COSTLY : WR_LIMITER_LIMITED);
 }
 
@@ -123,45 +130,47 @@ enum wr_limiter_result wr_limiter_wait(struct wr_limiter *l, struct wr_limiter_w
                                        uint64_t now_ns, uint64_t *after_ns)
 {
   uint32_t cost = wr_limiter_queue_cost(w);
-  w->key = key_of(l, w->key, now_ns);
-  uint64_t due_ns = when(l, w->key, cost, now_ns);
+  struct place place = place_of(l, w->key, now_ns);
+  uint64_t due_ns = when(l, place, cost, now_ns);
   *after_ns = due_ns == UINT64_MAX ? 0 : due_ns - now_ns;
-  if (due_ns <= now_ns) return admit(l, w->key, cost, now_ns);
+  if (due_ns <= now_ns) return admit(l, place, cost, now_ns);
   if (due_ns == UINT64_MAX) return refuse(l, WR_LIMITER_TOO_COSTLY);
   uint64_t most_ns = wr_deadline_in(now_ns, WR_LIMITER_WAIT_MAX);
   if (due_ns >= wr_limiter_until_ns(w) || due_ns >= most_ns) return refuse(l, WR_LIMITER_LIMITED);
   if (l->waiting >= WR_LIMITER_WAITING_MAX) return refuse(l, WR_LIMITER_QUEUE_FULL);
   if (l->config.shadow) {
     l->counters.shadow_queued++;
-    return admit(l, w->key, cost, now_ns);
+    return admit(l, place, cost, now_ns);
   }
   l->counters.queued++;
+  w->key = place.key;
   wr_limiter_queue_add(l, w, due_ns);
   return WR_LIMITER_QUEUED;
 }
 
 uint64_t wr_limiter_after(const struct wr_limiter *l, uint64_t key, uint32_t cost, uint64_t now_ns)
 {
-  uint64_t due_ns = when(l, key_of(l, key, now_ns), cost ? cost : 1, now_ns);
+  uint64_t due_ns = when(l, place_of(l, key, now_ns), cost ? cost : 1, now_ns);
   return due_ns == UINT64_MAX ? 0 : due_ns - now_ns;
 }
 
 void wr_limiter_drain(struct wr_limiter *l, uint64_t key, uint64_t until_ns, uint64_t now_ns)
 {
   uint64_t most_ns = wr_deadline_in(now_ns, WR_LIMITER_DRAIN_MAX);
-  key = key_of(l, key, now_ns);
-  struct wr_limiter_cell *cell = wr_limiter_cell_take(l, key, now_ns);
+  struct place place = place_of(l, key, now_ns);
+  struct wr_limiter_cell *cell = place.cell;
+  if (cell == NULL) cell = wr_limiter_cell_take(l, place.key, now_ns);
   if (until_ns > most_ns) until_ns = most_ns;
   if (until_ns > cell->drained_ns) cell->drained_ns = until_ns;
   l->counters.drained++;
-  if (l->waiting > 0) wr_limiter_queue_plan(l, cell == &l->all ? 0 : cell->head.key, now_ns);
+  if (l->waiting > 0) wr_limiter_queue_plan(l, cell->head.key, now_ns);
 }
 
 void wr_limiter_look(const struct wr_limiter *l, uint64_t key, uint64_t now_ns,
                      struct wr_limiter_look *out)
 {
   const struct wr_limiter_config *c = &l->config;
-  const struct wr_limiter_cell *cell = wr_limiter_cell_find(l, key_of(l, key, now_ns), now_ns);
+  const struct wr_limiter_cell *cell = place_of(l, key, now_ns).cell;
   *out = (struct wr_limiter_look){.limit = c->limit, .span_ns = c->period_ns};
   if (c->algorithm == WR_LIMITER_GCRA) {
     uint64_t owed_ns = cell ? cell->debt.owed_ns : 0;

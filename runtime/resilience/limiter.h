@@ -67,7 +67,7 @@ struct wr_limiter_counters {
   uint64_t expired; ///< waited in vain
   uint64_t left;    ///< left the queue by themselves in time: cancelled
   uint64_t drained;
-  uint64_t shared;         ///< lookups that met a cell that keys share
+  uint64_t shared;         ///< admitted calls that paid in a cell that keys share
   uint64_t shadow_refused; ///< admitted in shadow mode, would have been refused
   uint64_t shadow_queued;  ///< admitted in shadow mode, would have waited
 };

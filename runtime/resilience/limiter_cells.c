@@ -113,7 +113,6 @@ struct wr_limiter_cell *wr_limiter_cell_take(struct wr_limiter *l, uint64_t key,
   struct wr_keyed table = wr_limiter_table(l);
   struct wr_keyed_found found = wr_keyed_take(&table, key, now_ns);
   l->keys += found.is_first;
-  l->counters.shared += found.is_shared;
   return found.cell;
 }
 
@@ -134,11 +133,6 @@ static void move_shared(struct wr_limiter *to, const struct wr_limiter *from,
   }
 }
 
-static bool is_shared(const struct wr_limiter_cell *cell)
-{
-  return wr_keyed_key(cell->head.key) != cell->head.key;
-}
-
 static void move_cells(struct wr_limiter *to, const struct wr_limiter *from, uint64_t now_ns)
 {
   struct wr_keyed table = wr_limiter_table(from);
@@ -146,7 +140,7 @@ static void move_cells(struct wr_limiter *to, const struct wr_limiter *from, uin
   const struct wr_limiter_cell *cell;
   // Shared ones last: while they are busy no key gets a cell of its own.
   while ((cell = wr_keyed_each(&table, &at)) != NULL) {
-    if (is_shared(cell) || !wr_limiter_cell_is_busy(cell, from, now_ns)) continue;
+    if (wr_limiter_cell_is_shared(cell) || !wr_limiter_cell_is_busy(cell, from, now_ns)) continue;
     struct wr_limiter_cell converted;
     wr_limiter_cell_convert(to, &converted, from, cell, now_ns);
     struct wr_limiter_cell *place = wr_limiter_cell_take(to, cell->head.key, now_ns);
@@ -154,7 +148,7 @@ static void move_cells(struct wr_limiter *to, const struct wr_limiter *from, uin
   }
   at = 0;
   while ((cell = wr_keyed_each(&table, &at)) != NULL) {
-    if (is_shared(cell) && wr_limiter_cell_is_busy(cell, from, now_ns)) {
+    if (wr_limiter_cell_is_shared(cell) && wr_limiter_cell_is_busy(cell, from, now_ns)) {
       move_shared(to, from, cell, now_ns);
     }
   }
@@ -180,12 +174,10 @@ void wr_limiter_move(struct wr_limiter *to, const struct wr_limiter *from,
                      const struct wr_limiter_config *config, uint64_t now_ns)
 {
   wr_limiter_init(to, config);
-  uint64_t shared = from->counters.shared;
   to->counters = from->counters;
   to->waiting = from->waiting;
   wr_limiter_cell_convert(to, &to->all, from, &from->all, now_ns);
   if (config->max_keys > 0 && from->config.max_keys > 0) move_cells(to, from, now_ns);
-  to->counters.shared = shared;
   move_queue(to, from);
   wr_limiter_queue_plan_all(to, now_ns);
 }

@@ -22,6 +22,12 @@ void wr_limiter_cell_convert(const struct wr_limiter *l, struct wr_limiter_cell 
                              const struct wr_limiter *old, const struct wr_limiter_cell *from,
                              uint64_t now_ns);
 
+/// Whether keys share it.
+static inline bool wr_limiter_cell_is_shared(const struct wr_limiter_cell *cell)
+{
+  return cell->head.key != 0 && wr_keyed_key(cell->head.key) != cell->head.key;
+}
+
 /// What owes nothing may be given to another key. `ctx` is the limiter.
 bool wr_limiter_cell_is_busy(const void *cell, const void *ctx, uint64_t now_ns);
 

@@ -12,7 +12,8 @@ struct cost {
   struct stress_worker me;
   struct wr_arena arena;
   struct wr_registry registry;
-  struct wr_entry *breaker, *bulkhead;
+  struct wr_entry *breaker, *bulkhead, *limiter, *keyed;
+  uint64_t limiter_ns;
   struct wr_lock lock;
   char value[1024];
   struct wr_buf out;
@@ -41,6 +42,26 @@ static void breaker_once(struct cost *c, uint64_t now)
 static void bulkhead_once(struct cost *c, uint64_t now)
 {
   enter_once(c, c->bulkhead, now);
+}
+
+// On a clock of its own, at the pace of the rate: each one passes.
+static void try_limiter(struct cost *c, struct wr_entry *entry, uint64_t key)
+{
+  struct wr_guard_ask ask = {.key = key};
+  struct wr_error refusal;
+  c->limiter_ns += WR_SECOND / 1000000;
+  WR_CHECK(wr_guard_limiter_try(&c->me.guard, entry, &ask, c->limiter_ns, &refusal));
+}
+
+static void limiter_once(struct cost *c, uint64_t now)
+{
+  (void)now;
+  try_limiter(c, c->limiter, 0);
+}
+
+static void keyed_once(struct cost *c, uint64_t now)
+{
+  try_limiter(c, c->keyed, (now % 1000 + 1) * 0x9e3779b97f4a7c15u);
 }
 
 static void budget_once(struct cost *c, uint64_t now)
@@ -117,11 +138,19 @@ int main(int argc, char **argv)
       wr_registry_declare(&c.registry, WR_KIND_BREAKER, WR_STR("cost"), &breaker, 1, &error);
   c.bulkhead =
       wr_registry_declare(&c.registry, WR_KIND_BULKHEAD, WR_STR("cost"), &bulkhead, 1, &error);
+  struct wr_limiter_config limiter = {
+      .limit = 1000000, .period_ns = WR_SECOND, .burst = 1000000, .max_keys = 0};
+  c.limiter =
+      wr_registry_declare(&c.registry, WR_KIND_LIMITER, WR_STR("cost"), &limiter, 1, &error);
+  limiter.max_keys = 65536;
+  c.keyed = wr_registry_declare(&c.registry, WR_KIND_LIMITER, WR_STR("key"), &limiter, 1, &error);
   wr_lock_init(&c.lock);
   wr_buf_init(&c.out, 4096);
   measure(&c, "lock, unlock", rounds, lock_once);
   measure(&c, "breaker enter, leave", rounds, breaker_once);
   measure(&c, "bulkhead enter, leave", rounds, bulkhead_once);
+  measure(&c, "limiter try", rounds, limiter_once);
+  measure(&c, "limiter try, 1000 keys", rounds, keyed_once);
   measure(&c, "budget deposit", rounds, budget_once);
   measure(&c, "series add", rounds, add_once);
   measure(&c, "series get", rounds, get_series_once);
