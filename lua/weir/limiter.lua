@@ -10,7 +10,8 @@ local COST_MAX = 65535
 
 local limiter_options = schema.new("limiter", {
   rate = schema.either { schema.string { min = 3, max = 40 }, schema.number { min = 0.000001 },
-    required = true, doc = "Calls in a time: \"100/s\", \"1000/h\", \"30/10s\"; a number is per second." },
+    required = true,
+    doc = "Calls in a time: \"100/s\", \"1000/h\", \"30/10s\"; a number is per second." },
   burst = schema.integer { min = 1, max = 1000000,
     doc = "Calls at once after a rest; the rate's worth of a second, and 1 at least." },
   algorithm = schema.enum { "gcra", "sliding_window", default = "gcra",
@@ -43,7 +44,7 @@ local drain_options = schema.new("limiter:drain", {
 local units = { s = 1e9, m = 60e9, h = 3600e9, d = 86400e9 }
 
 local function misfit(place, rate)
-  error(('%s: limiter: rate is "%s"; it must be a count and a time like "100/s", "5000/d", "30/10s"')
+  error(('%s: limiter: rate is "%s"; it must be a count and a time like "100/s" or "30/10s"')
     :format(place, rate), 0)
 end
 
@@ -137,8 +138,8 @@ end
 
 --- Bounds the calls in a time: `weir.limiter { rate = "100/s", key = "header:X-Tenant" }`. State is
 --- shared by all workers, lives through reloads, and keeps its debts when the rate changes.
---- Refusals are `nil, {kind = "limited", primitive = "limiter", after = seconds}`, which is 429 with
---- Retry-After.
+--- Refusals are `nil, {kind = "limited", primitive = "limiter", after = seconds}`, which is 429
+--- with Retry-After.
 ---@param options number|string|table
 ---@return weir.Limiter
 function M.layer(options)

@@ -178,7 +178,7 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
 }
 
 static const struct wr_column limiter_columns[] = {
-    {"name", false},   {"rate", false},     {"left", true}, {"waiting", true},
+    {"name", false},    {"rate", false},   {"left", true}, {"waiting", true},
     {"admitted", true}, {"refused", true}, {"keys", true}};
 
 static void add_limiter(struct wr_columns *c, const json_t *l, const struct wr_style *style)

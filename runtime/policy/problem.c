@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { BODY_MAX = 2048, FIELDS_MAX = 16 };
+enum { BODY_MAX = 2048, FIELD_ROOM = 16 };
 
 static const char *title_of(int status)
 {
@@ -48,7 +48,7 @@ static void reply(struct wr_exchange *x, int status, const char *kind, const cha
   struct wr_buf body;
   wr_buf_init(&body, BODY_MAX);
   write_body(&body, info, status, kind, detail);
-  wr_headers_init(&headers, info->region, FIELDS_MAX);
+  wr_headers_init(&headers, info->region, FIELD_ROOM);
   wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("application/problem+json"));
   wr_headers_add(&headers, WR_STR("Cache-Control"), WR_STR("no-store"));
   for (size_t i = 0; i < extra->count; i++) {
@@ -63,7 +63,7 @@ void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error,
 {
   int status = wr_error_status(error->kind);
   struct wr_headers extra;
-  wr_headers_init(&extra, wr_exchange_info(x)->region, FIELDS_MAX);
+  wr_headers_init(&extra, wr_exchange_info(x)->region, FIELD_ROOM);
   for (size_t i = 0; told && i < told->count; i++) {
     wr_headers_add(&extra, told->items[i].name, told->items[i].value);
   }
@@ -84,7 +84,7 @@ void wr_problem_reply_status(struct wr_exchange *x, int status, const char *deta
                              struct wr_str name, struct wr_str value)
 {
   struct wr_headers extra;
-  wr_headers_init(&extra, wr_exchange_info(x)->region, FIELDS_MAX);
+  wr_headers_init(&extra, wr_exchange_info(x)->region, FIELD_ROOM);
   if (name.ptr) wr_headers_add(&extra, name, value);
   reply(x, status, NULL, detail, &extra);
 }

@@ -1,9 +1,9 @@
 #pragma once
 /// The generic cell rate algorithm: one number per key, the time at which its debt is paid.
 ///
-/// A call of cost c owes c times `gap_ns`; a key may owe `slack_ns` and one gap, which is a burst of
-/// so many calls. Over any span d at most burst + d / gap calls pass. Formulae and golden vectors:
-/// research/resilience.md §2.7 (T is `gap_ns`, tau `slack_ns`, tat `owed_ns`).
+/// A call of cost c owes c times `gap_ns`; a key may owe `slack_ns` and one gap, which is a burst
+/// of so many calls. Over any span d at most burst + d / gap calls pass. Formulae and golden
+/// vectors: research/resilience.md §2.7 (T is `gap_ns`, tau `slack_ns`, tat `owed_ns`).
 
 #include <stdint.h>
 

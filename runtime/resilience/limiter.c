@@ -220,7 +220,8 @@ void wr_limiter_repair(struct wr_limiter *l, const struct wr_limiter_config *con
                        uint64_t now_ns)
 {
   size_t cells = wr_limiter_bytes(config) - sizeof(*l);
-  bool is_other = l->config.algorithm != config->algorithm || l->config.max_keys != config->max_keys;
+  bool is_other =
+      l->config.algorithm != config->algorithm || l->config.max_keys != config->max_keys;
   if (is_other) memset(l->cells, 0, cells);
   adopt(l, config);
   struct wr_keyed table = wr_limiter_table(l);

@@ -10,7 +10,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-enum { FIELD_MAX = 256, STATUS_LIMITED = 429 };
+enum { FIELD_BYTES = 256, STATUS_LIMITED = 429 };
 
 static struct wr_entry *check_limiter(lua_State *L)
 {
@@ -102,7 +102,7 @@ static int l_limiter_heed(lua_State *L)
 // RateLimit fields
 
 // A name as a string of RFC 9651: printable ASCII, quotes escaped.
-static void quote(char out[FIELD_MAX], const char *name)
+static void quote(char out[FIELD_BYTES], const char *name)
 {
   size_t len = 0;
   for (; *name; name++) {
@@ -121,7 +121,7 @@ static uint64_t seconds_up(uint64_t ns)
 // Fields of the same name are one list.
 static void tell(struct wr_request *q, struct wr_str name, const char *value)
 {
-  char list[2 * FIELD_MAX];
+  char list[2 * FIELD_BYTES];
   struct wr_str before = wr_headers_get(&q->told, name);
   const char *comma = before.len > 0 ? ", " : "";
   int len = snprintf(list, sizeof(list), "%.*s%s%s", WR_STR_ARG(before), comma, value);
@@ -140,8 +140,8 @@ static int l_limiter_tell(lua_State *L)
     return 0;
   }
   struct wr_request *q = WR_CONTAINER(t->trail, struct wr_request, trail);
-  char name[FIELD_MAX];
-  char field[2 * FIELD_MAX];
+  char name[FIELD_BYTES];
+  char field[2 * FIELD_BYTES];
   quote(name, entry->name);
   snprintf(field, sizeof(field), "\"%s\";q=%u;w=%llu", name, look.limit,
            (unsigned long long)seconds_up(look.span_ns));
@@ -153,9 +153,12 @@ static int l_limiter_tell(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"limiter", l_limiter},           {"limiter_take", l_limiter_take},
-    {"limiter_drain", l_limiter_drain}, {"limiter_heed", l_limiter_heed},
-    {"limiter_tell", l_limiter_tell}, {NULL, NULL},
+    {"limiter", l_limiter},
+    {"limiter_take", l_limiter_take},
+    {"limiter_drain", l_limiter_drain},
+    {"limiter_heed", l_limiter_heed},
+    {"limiter_tell", l_limiter_tell},
+    {NULL, NULL},
 };
 
 int wr_bind_limiter(lua_State *L)

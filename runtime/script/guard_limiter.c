@@ -144,8 +144,7 @@ bool wr_guard_limiter_try(struct wr_guard *g, struct wr_entry *entry, struct wr_
     return false;
   }
   uint64_t after_ns;
-  ask->why.result =
-      (uint8_t)wr_limiter_try(entry->state, ask->key, ask->cost, now_ns, &after_ns);
+  ask->why.result = (uint8_t)wr_limiter_try(entry->state, ask->key, ask->cost, now_ns, &after_ns);
   ask->why.after_ns = after_ns;
   wr_registry_unlock(g->registry, entry);
   if (ask->why.result == WR_LIMITER_ADMITTED) return true;

@@ -40,7 +40,7 @@ struct wr_request {
   size_t param_count;
   struct wr_trail trail;
   struct wr_headers told; ///< what policies tell the client beside any answer
-  int handle_ref; ///< of the Lua handle in the VM's registry, 0 without one
+  int handle_ref;         ///< of the Lua handle in the VM's registry, 0 without one
   enum wr_request_body body_state;
   struct wr_buf body;
   uint64_t body_limit;        ///< of the route, in bytes however the body is used; 0: none

@@ -41,7 +41,9 @@ local function script(tenant_rate)
         primitive = err.primitive, at = weir.now(), took = weir.now() - before })
     end
     weir.route("GET /slow/try", function() return ask(slow, "try") end)
-    weir.route("GET /slow/wait", { deadline = "60s" }, function() return ask(slow, "wait", "50s") end)
+    weir.route("GET /slow/wait", { deadline = "60s" }, function()
+      return ask(slow, "wait", "50s")
+    end)
     weir.route("GET /slow/short", function() return ask(slow, "wait", "1s") end)
     weir.route("GET /quick/wait", function() return ask(quick, "wait", "5s") end)
     weir.route("POST /drain", function() slow:drain("20s") return "drained" end)
@@ -54,7 +56,9 @@ describe("a limiter", function()
   setup(function()
     o = origin.start()
     g = gateway.start { workers = 2, origin = o.port, (script "5/h") }
-    for _, event in ipairs { "worker.exit", "script.error", "script", "reload" } do g:expect(event) end
+    for _, event in ipairs { "worker.exit", "script.error", "script", "reload" } do
+      g:expect(event)
+    end
   end)
   teardown(function()
     g:stop()
@@ -165,7 +169,7 @@ describe("a limiter", function()
     end)
   end
 
-  it("refuses a wait at once when it cannot succeed, and gives back the places of who leaves", function()
+  it("refuses at once a wait that cannot succeed, and frees the places of who leaves", function()
     assert.equal(200, g:get("/slow/try").status)
     local short = decoded(g:get "/slow/short")
     assert.equal("limited", short.kind)

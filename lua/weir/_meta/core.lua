@@ -29,6 +29,12 @@
 ---@field budget fun(name: string, options: table): userdata?, string?
 ---@field enter async fun(handle: userdata, key?: string, cost?: integer): integer?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
+-- bind_limiter.c
+---@field limiter fun(name: string, options: table): userdata?, string?
+---@field limiter_take async fun(handle: userdata, key?: string, cost?: number, ns?: number): true?
+---@field limiter_drain fun(handle: userdata, key: string?, ns: number)
+---@field limiter_heed fun(handle: userdata, key: string?, value: any)
+---@field limiter_tell fun(handle: userdata, key?: string)
 -- bind_throttle.c
 ---@field throttle fun(name: string, options: table): userdata?, string?
 -- bind_retry.c

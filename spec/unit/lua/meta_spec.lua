@@ -27,7 +27,7 @@ local function live()
   local set = 'lua_setfield%(L, %-2, "([%w_]+)"%)'
   api["weir.Error"] = c_names("runtime/script/bind_error.c", set, "void wr_bind_error_push",
     "int wr_bind_error_fail")
-  add(api["weir.Error"], c_names("runtime/script/bind_guard.c", set, "static int push_refusal",
+  add(api["weir.Error"], c_names("runtime/script/bind_guard.c", set, "int wr_bind_guard_refuse",
     "static int push_admission"))
   add(api["weir.Error"], c_names("runtime/script/fetch.c", 'setfield%(t%->co, %-2, "([%w_]+)"%)',
     "static void fail"))

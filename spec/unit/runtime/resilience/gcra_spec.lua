@@ -1,4 +1,4 @@
-local c, ffi = require "spec.support.c" ("resilience/gcra.h")
+local c = require "spec.support.c" ("resilience/gcra.h")
 
 local SECOND = 1e9
 
