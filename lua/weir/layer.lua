@@ -31,11 +31,12 @@ end
 --- Around `run`: enter, call, leave.
 ---@param handle userdata  Of a primitive that admits calls.
 ---@param run function
+---@param key_of (fun(): string?)?  Of a keyed one: whose call it is.
 ---@return function
-function M.guarded(handle, run)
+function M.guarded(handle, run, key_of)
   local enter, leave = core.enter, core.leave
   return function(fn)
-    local depth, refusal = enter(handle)
+    local depth, refusal = enter(handle, key_of and key_of())
     if not depth then return nil, refusal end
     local value, err = run(fn)
     leave(depth, value, err)

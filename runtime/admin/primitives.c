@@ -35,6 +35,8 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "in_use", b->in_use);
   wr_json_field_uint(j, "max", b->config.max);
   wr_json_field_uint(j, "queued", b->queued);
+  wr_json_field_uint(j, "max_keys", b->config.max_keys);
+  wr_json_field_uint(j, "keys", b->keys);
 }
 
 static void put_limiter(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)

@@ -165,7 +165,7 @@ static void add_breaker(struct wr_columns *c, const json_t *b, const struct wr_s
 }
 
 static const struct wr_column bulkhead_columns[] = {
-    {"name", false}, {"in use", true}, {"max", true}, {"queued", true}};
+    {"name", false}, {"in use", true}, {"max", true}, {"queued", true}, {"keys", true}};
 
 static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_style *style)
 {
@@ -175,6 +175,7 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
   add_count(c, b, "in_use");
   add_count(c, b, "max");
   add_count(c, b, "queued");
+  add_count(c, b, "keys");
 }
 
 static const struct wr_column limiter_columns[] = {

@@ -85,7 +85,7 @@ static bool bulkhead_available(union state *s, uint64_t now_ns, int part, struct
 {
   (void)now_ns;
   const struct wr_bulkhead *b = &s->bulkhead;
-  double left = (double)b->config.max - (double)b->in_use;
+  double left = (double)b->config.max - (double)b->all.in_use;
   *out = (struct row){NULL, left > 0 ? left : 0};
   return part == 0;
 }
@@ -101,6 +101,20 @@ static bool bulkhead_queue(union state *s, uint64_t now_ns, int part, struct row
 {
   (void)now_ns;
   *out = (struct row){NULL, (double)s->bulkhead.queued};
+  return part == 0;
+}
+
+static bool bulkhead_keys(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->bulkhead.keys};
+  return part == 0;
+}
+
+static bool bulkhead_shared(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->bulkhead.shared};
   return part == 0;
 }
 
@@ -219,6 +233,8 @@ static const struct {
     {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
     {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
     {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
+    {WR_METRIC_BULKHEAD_KEYS, WR_KIND_BULKHEAD, NULL, bulkhead_keys},
+    {WR_METRIC_BULKHEAD_SHARED, WR_KIND_BULKHEAD, NULL, bulkhead_shared},
     {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},

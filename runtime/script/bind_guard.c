@@ -72,6 +72,7 @@ static int l_bulkhead(lua_State *L)
   config.max = wr_table_u32(L, 2, "max", config.max);
   config.queue = wr_table_u32(L, 2, "queue", config.queue);
   config.wait_ns = wr_table_u64(L, 2, "wait", config.wait_ns);
+  config.max_keys = wr_table_u32(L, 2, "max_keys", config.max_keys);
   const char *order = wr_table_text(L, 2, "order", "fifo");
   config.order = strcmp(order, "adaptive") == 0 ? WR_BULKHEAD_ADAPTIVE : WR_BULKHEAD_FIFO;
   config.shadow = strcmp(wr_table_text(L, 2, "mode", "normal"), "shadow") == 0;

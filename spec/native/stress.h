@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORKERS = 8, BULKHEADS = 3, BREAKERS = 3, DYNAMIC = 12, HELD = 24 };
+enum { WORKERS = 8, KEYS = 12, BULKHEADS = 3, BREAKERS = 3, DYNAMIC = 12, HELD = 24 };
 
 #define STEP_NS (100 * UINT64_C(1000))
 
@@ -26,7 +26,7 @@ struct stress_world {
   struct wr_arena *arena; ///< each process has the handle for itself
   struct wr_entry *bulkheads[BULKHEADS];
   struct wr_entry *breakers[BREAKERS];
-  struct wr_entry *budget, *cache;
+  struct wr_entry *budget, *cache, *limiter;
   uint32_t series;
   _Atomic uint64_t now_ns;
   _Atomic uint64_t steps[WORKERS];
@@ -92,14 +92,22 @@ static inline void stress_enter(struct stress_worker *me, uint64_t now)
   struct wr_error refusal;
   struct wr_guard_ask ask = {0};
   if (!stress_has_room(me)) return;
-  struct wr_entry *entry = wr_rng_below(&me->rng, 2)
-                               ? w->breakers[wr_rng_below(&me->rng, BREAKERS)]
-                               : w->bulkheads[wr_rng_below(&me->rng, BULKHEADS)];
+  struct wr_entry *entry;
+  switch (wr_rng_below(&me->rng, 5)) {
+  case 0: entry = w->limiter; break;
+  case 1:
+  case 2: entry = w->bulkheads[wr_rng_below(&me->rng, BULKHEADS)]; break;
+  default: entry = w->breakers[wr_rng_below(&me->rng, BREAKERS)]; break;
+  }
+  ask.key = wr_rng_below(&me->rng, KEYS) * 0x9e3779b97f4a7c15u; // 0: none
+  ask.cost = 1 + (uint32_t)wr_rng_below(&me->rng, 3);
   if (wr_rng_below(&me->rng, 3)) ask.until_ns = now + wr_rng_below(&me->rng, 100) * STEP_NS;
   switch (wr_guard_enter(&me->guard, entry, &ask, now, &refusal)) {
   case WR_GUARD_ADMITTED: me->held[me->held_count++] = ask.id; break;
   case WR_GUARD_QUEUED: me->waiting[me->waiting_count++] = ask.id; break;
-  case WR_GUARD_REFUSED: WR_CHECK(refusal.kind == WR_ERROR_REFUSED); break;
+  case WR_GUARD_REFUSED:
+    WR_CHECK(refusal.kind == (entry == w->limiter ? WR_ERROR_LIMITED : WR_ERROR_REFUSED));
+    break;
   }
 }
 
@@ -123,7 +131,10 @@ static inline void stress_give_up(struct stress_worker *me, uint64_t now)
     // It left the queue. Once its entry's lock was free, whoever granted it has announced it.
     struct wr_row *row = wr_ledger_row(&me->guard.ledger, id & 0xffffff);
     struct wr_entry *entry = wr_registry_get(&me->registry, wr_ledger_entry(row));
-    struct wr_bulkhead copy;
+    union {
+      struct wr_bulkhead bulkhead;
+      struct wr_limiter limiter;
+    } copy;
     WR_CHECK(entry && wr_guard_look(&me->registry, entry, now, &copy));
     wr_guard_collect(&me->guard, now);
     WR_CHECK(!stress_remove(me->waiting, &me->waiting_count, id));
@@ -199,6 +210,26 @@ static inline void stress_reconcile(struct stress_worker *me, uint64_t now)
   struct wr_bulkhead_config config;
   memcpy(&config, &state.config, sizeof(config));
   config.max = 2 + (uint32_t)wr_rng_below(&me->rng, 12);
+  bool has_keys = entry == me->world->bulkheads[1];
+  if (has_keys && wr_rng_below(&me->rng, 8) == 0) {
+    config.max_keys = 40 * (uint32_t)wr_rng_below(&me->rng, 3);
+  }
+  wr_registry_reconcile(&me->registry, entry, &config, now);
+}
+
+static inline void stress_reconcile_limiter(struct stress_worker *me, uint64_t now)
+{
+  struct wr_entry *entry = me->world->limiter;
+  struct wr_limiter state;
+  if (!wr_guard_look(&me->registry, entry, now, &state)) return;
+  struct wr_limiter_config config;
+  memcpy(&config, &state.config, sizeof(config));
+  config.limit = 1000 + (uint32_t)wr_rng_below(&me->rng, 4000);
+  if (wr_rng_below(&me->rng, 4) == 0) config.algorithm = !config.algorithm;
+  if (wr_rng_below(&me->rng, 4) == 0) config.max_keys = 40 * (uint32_t)wr_rng_below(&me->rng, 3);
+  if (wr_rng_below(&me->rng, 4) == 0) {
+    wr_guard_limiter_drain(&me->registry, entry, 0x9e3779b97f4a7c15u, now + 20 * STEP_NS, now);
+  }
   wr_registry_reconcile(&me->registry, entry, &config, now);
 }
 
@@ -235,6 +266,8 @@ static inline void stress_step(struct stress_worker *me)
     stress_registry(me, now);
   } else if (dice < 98) {
     stress_reconcile(me, now);
+  } else if (dice < 99) {
+    stress_reconcile_limiter(me, now);
   }
   wr_slot_beat(wr_slot_of(w->arena, me->slot), now);
   atomic_fetch_add_explicit(&w->steps[me->slot], 1, memory_order_relaxed);
@@ -273,6 +306,7 @@ static inline void stress_bulkhead(struct stress_world *w, struct wr_registry *r
   c.max = 3 + 2 * i;
   c.queue = 16;
   c.wait_ns = 400 * STEP_NS;
+  c.max_keys = i == 1 ? 40 : 0;
   c.order = i == 2 ? WR_BULKHEAD_ADAPTIVE : WR_BULKHEAD_FIFO;
   c.target_ns = 20 * STEP_NS;
   c.interval_ns = 100 * STEP_NS;
@@ -305,7 +339,10 @@ static inline void stress_world_init(struct stress_world *w, struct wr_registry 
   struct wr_cache_config cache = {.ttl_ns = 100 * WR_SECOND};
   w->budget = wr_registry_declare(r, WR_KIND_BUDGET, WR_STR("budget"), &budget, 1, &error);
   w->cache = wr_registry_declare(r, WR_KIND_CACHE, WR_STR("cache"), &cache, 1, &error);
-  WR_CHECK(w->budget && w->cache);
+  struct wr_limiter_config limiter = {
+      .period_ns = WR_SECOND, .limit = 2000, .burst = 5, .max_keys = 40};
+  w->limiter = wr_registry_declare(r, WR_KIND_LIMITER, WR_STR("limiter"), &limiter, 1, &error);
+  WR_CHECK(w->budget && w->cache && w->limiter);
   for (uint32_t i = 0; i < BULKHEADS; i++) stress_bulkhead(w, r, i);
   for (uint32_t i = 0; i < BREAKERS; i++) stress_breaker(w, r, i);
   uint32_t at = 0;
@@ -316,6 +353,15 @@ static inline void stress_world_init(struct stress_world *w, struct wr_registry 
 }
 
 // What must be true at any time
+
+static inline uint32_t stress_linked(const struct wr_list *head, uint32_t most)
+{
+  uint32_t linked = 0;
+  for (const struct wr_list *l = head->next; l != head; l = l->next) {
+    WR_CHECK(l->next->prev == l && ++linked <= most);
+  }
+  return linked;
+}
 
 static inline void stress_check_bulkhead(struct wr_registry *r, struct wr_entry *entry)
 {
@@ -330,11 +376,35 @@ static inline void stress_check_bulkhead(struct wr_registry *r, struct wr_entry 
   }
   WR_CHECK(b->in_use == live);
   WR_CHECK(b->queued == waiting);
-  uint32_t linked = 0;
-  for (const struct wr_list *l = b->waiters.next; l != &b->waiters; l = l->next) {
-    WR_CHECK(l->next->prev == l && ++linked <= waiting);
+  uint32_t linked = stress_linked(&b->all.waiters, waiting);
+  uint32_t in_use = b->all.in_use;
+  uint32_t busy = 0;
+  const struct wr_bulkhead_room *room = (const struct wr_bulkhead_room *)b->rooms;
+  const char *end = (const char *)b + wr_bulkhead_bytes(&b->config);
+  for (; (const char *)room < end; room++) {
+    if (room->head.key == 0) continue;
+    WR_CHECK(room->queued == stress_linked(&room->waiters, waiting));
+    WR_CHECK(room->queued == 0 || room->in_use >= b->config.max);
+    linked += room->queued;
+    in_use += room->in_use;
+    busy += room->in_use > 0 || room->queued > 0;
   }
   WR_CHECK(linked == waiting);
+  WR_CHECK(in_use == live);
+  WR_CHECK(busy == b->keys);
+}
+
+static inline void stress_check_limiter(struct wr_registry *r, struct wr_entry *entry)
+{
+  const struct wr_limiter *l = entry->state;
+  uint32_t waiting = 0;
+  uint64_t at = 0;
+  struct wr_row *row;
+  while ((row = wr_ledger_each(r->arena, wr_registry_ref(entry), &at, NULL))) {
+    waiting += atomic_load(&row->state) == WR_ROW_WAITING;
+  }
+  WR_CHECK(l->waiting == waiting);
+  WR_CHECK(stress_linked(&l->waiters, waiting) == waiting);
 }
 
 static inline void stress_check_breaker(struct wr_registry *r, struct wr_entry *entry)
@@ -366,6 +436,7 @@ static inline void stress_check(struct stress_world *w, struct wr_registry *r)
     uint64_t now = stress_now(w);
     if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now)) continue;
     if (entry->kind == WR_KIND_BULKHEAD) stress_check_bulkhead(r, entry);
+    if (entry->kind == WR_KIND_LIMITER) stress_check_limiter(r, entry);
     if (entry->kind == WR_KIND_BREAKER) {
       wr_breaker_advance(entry->state, now);
       stress_check_breaker(r, entry);
