@@ -47,7 +47,7 @@
 --- Layer: refuses calls while what is behind keeps failing.
 ---@field breaker fun(options?: table): weir.Layer
 ---
---- Layer: at most `max` (default 64) calls at once.
+--- Layer: at most `max` (default 64) calls at once, with `key` for each key.
 ---@field bulkhead fun(options?: integer|table): weir.Layer
 ---
 --- Layer: so many calls in a time, for all or for each key: "100/s", "1000/h", "30/10s". With a
