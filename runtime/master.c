@@ -4,8 +4,10 @@
 #include "base/check.h"
 #include "fleet.h"
 #include "observe/metrics.h"
+#include "observe/pressure.h"
 #include "observe/usage.h"
 #include "reload.h"
+#include "script/health_page.h"
 #include "status.h"
 
 #include <errno.h>
@@ -20,6 +22,7 @@
 
 #define TICK_NS (100 * WR_MS)
 #define SWEEP_NS (10 * WR_SECOND)
+#define MEASURE_NS (500 * WR_MS)
 #define WATCH_QUIET_NS (200 * WR_MS)
 enum { STARVED_TIMES = 5 };           // heartbeats that a worker without a processor is waited for
 #define KILL_AFTER_NS (2 * WR_SECOND) // from being told to stop to being killed
@@ -187,6 +190,21 @@ static void sample(struct wr_master *m)
                 wr_meter_series(&m->meter, WR_METRIC_BUILD_INFO, "version", WEIR_VERSION, NULL), 1);
 }
 
+// The workers' process ids, to be freed.
+static pid_t *worker_pids(const struct wr_master *m)
+{
+  pid_t *pids = wr_alloc(m->settings->workers * sizeof(*pids));
+  for (uint32_t i = 0; i < m->settings->workers; i++) pids[i] = m->workers[i].pid;
+  return pids;
+}
+
+static void measure(struct wr_master *m)
+{
+  pid_t *pids = worker_pids(m);
+  wr_pressure_measure(&m->arena, pids, m->settings->workers);
+  wr_free(pids);
+}
+
 // A worker saw a transition coming sooner than planned.
 static void on_bell(struct wr_io *io, int events)
 {
@@ -204,6 +222,7 @@ static void on_tick(struct wr_timer *t)
   struct wr_master *m = WR_CONTAINER(t, struct wr_master, tick);
   uint64_t now = wr_loop_now(&m->loop);
   struct wr_guard_callbacks callbacks = wr_fleet_callbacks(m);
+  wr_guard_health_spread(&m->registry, now);
   uint64_t next = wr_guard_advance(&m->registry, now, &callbacks);
   bool is_late = now - m->ticked_ns > 2 * TICK_NS;
   if (!is_late && !m->is_draining) check_heartbeats(m, now);
@@ -211,6 +230,10 @@ static void on_tick(struct wr_timer *t)
   if (now - m->swept_ns >= SWEEP_NS) {
     m->swept_ns = now;
     wr_registry_sweep(&m->registry, now);
+  }
+  if (now - m->measured_ns >= MEASURE_NS) {
+    m->measured_ns = now;
+    measure(m);
   }
   sample(m);
   wr_timer_start_at(t, next < now + TICK_NS ? next : now + TICK_NS);
@@ -225,9 +248,8 @@ static void on_turn(struct wr_loop *l, void *ctx)
 
 // --- admin --------------------------------------------------------------------------------------
 
-static bool is_ready(void *ctx)
+static bool has_generation(struct wr_master *m)
 {
-  struct wr_master *m = ctx;
   if (m->is_draining || m->live == 0) return false;
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     if (m->workers[i].live != 0) return true;
@@ -235,10 +257,23 @@ static bool is_ready(void *ctx)
   return false;
 }
 
+static bool is_ready(void *ctx)
+{
+  struct wr_master *m = ctx;
+  return has_generation(m) &&
+         wr_health_page_status(&m->registry, wr_loop_now(&m->loop)) != WR_HEALTH_FAIL;
+}
+
+static bool write_health(void *ctx, struct wr_json *j)
+{
+  struct wr_master *m = ctx;
+  uint64_t now = wr_loop_now(&m->loop);
+  return wr_health_page_write(&m->registry, now, wr_loop_wall(), j) != WR_HEALTH_FAIL;
+}
+
 static bool write_usage(struct wr_master *m, struct wr_buf *out)
 {
-  pid_t *pids = wr_alloc(m->settings->workers * sizeof(*pids));
-  for (uint32_t i = 0; i < m->settings->workers; i++) pids[i] = m->workers[i].pid;
+  pid_t *pids = worker_pids(m);
   struct wr_usage usage = {pids, m->settings->workers, m->started_wall_ns};
   bool ok = wr_usage_write(&usage, out);
   wr_free(pids);
@@ -283,8 +318,8 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
   }
   int fd = wr_listener_bind(address, false, error);
   if (fd < 0) return false;
-  struct wr_admin_ops ops = {is_ready, write_metrics, write_status, on_reload,
-                             m,        &m->registry,  &m->log};
+  struct wr_admin_ops ops = {is_ready, write_health, write_metrics, write_status, on_reload,
+                             m,        &m->registry, &m->log};
   m->admin = wr_admin_new(&m->loop, fd, is_tcp, &ops);
   return true;
 }

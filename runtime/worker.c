@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "observe/events.h"
 #include "observe/log_access.h"
+#include "observe/pressure.h"
 #include "policy/serve.h"
 #include "script/meter.h"
 #include "script/watchdog.h"
@@ -195,8 +196,9 @@ static void on_beat(struct wr_timer *t)
 {
   struct wr_worker *w = WR_CONTAINER(t, struct wr_worker, beat);
   uint64_t now = wr_loop_now(&w->services.loop);
-  wr_meter_observe(&w->services.meter, WR_METRIC_LOOP_LAG, (double)(now - w->beat_due_ns) / 1e9,
-                   NULL);
+  uint64_t lag_ns = now - w->beat_due_ns;
+  wr_meter_observe(&w->services.meter, WR_METRIC_LOOP_LAG, (double)lag_ns / 1e9, NULL);
+  wr_pressure_sample(&w->services.env, &w->serve, lag_ns);
   start_beat(w);
   wr_guard_collect(&w->services.guard, now);
   limit_draining(w);
@@ -236,11 +238,10 @@ static void on_grant(void *ctx, uint64_t id, bool granted)
   }
 }
 
-static void on_breaker_event(void *ctx, struct wr_entry *entry,
-                             const struct wr_breaker_event *event)
+static void on_primitive_event(void *ctx, struct wr_entry *entry, const union wr_guard_event *event)
 {
   struct wr_worker *w = ctx;
-  wr_events_breaker(&w->services.log, &w->services.meter, entry, event);
+  wr_events_primitive(&w->services.log, &w->services.meter, entry, event);
 }
 
 static void on_access(void *ctx, const struct wr_serving *s, const struct wr_exchange_stats *stats)
@@ -264,7 +265,7 @@ static void set_signals(void)
 static bool open_worker(struct wr_worker *w, const struct wr_settings *settings, int fd,
                         struct wr_error *error)
 {
-  struct wr_services_owner owner = {w->arena, w->slot, settings, {on_grant, on_breaker_event, w}};
+  struct wr_services_owner owner = {w->arena, w->slot, settings, {on_grant, on_primitive_event, w}};
   if (!wr_services_init(&w->services, &owner, error)) return false;
   if (!wr_watchdog_start(&w->watchdog, error)) return false;
   w->services.env.watchdog = &w->watchdog;

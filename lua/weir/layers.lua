@@ -1,6 +1,7 @@
 --- The layers of time and of failure: deadline, timeout, retry, breaker, bulkhead. How a layer is
 --- built: `weir.layer`.
 local core = require "weir.core"
+local health = require "weir.health"
 local keys = require "weir.keys"
 local layer = require "weir.layer"
 local schema = require "weir.schema"
@@ -68,6 +69,8 @@ local budget_options = schema.new("retry budget", {
     doc = "What is looked back on." },
 })
 
+M.budget_options = budget_options
+
 local function split_backoff(text, place)
   local from, to = text:match "^([%w.]+)%.%.([%w.]+)$"
   local base, cap = core.duration(from or text), core.duration(to or text)
@@ -79,18 +82,21 @@ local function split_backoff(text, place)
 end
 
 local function retry_loop(handle, run)
-  local decide, sleep = core.retry_decide, core.sleep
+  local decide, sleep, leave = core.retry_decide, core.sleep, core.leave
   return function(fn)
-    core.retry_begin(handle)
+    local depth = core.retry_begin(handle)
     local attempt, backoff = 1, nil
     while true do
       local value, err = run(fn)
       local delay
       delay, backoff = decide(handle, attempt, backoff, value, err)
-      if not delay then return value, err end
-      if delay > 0 then
+      if delay and delay > 0 then
         local ok, expired = sleep(delay)
-        if not ok then return nil, expired end
+        if not ok then delay, value, err = nil, nil, expired end
+      end
+      if not delay then
+        leave(depth)
+        return value, err
       end
       attempt = attempt + 1
     end
@@ -109,6 +115,7 @@ function M.retry(options)
   local budget_given = o.budget
   if budget_given == true or budget_given == nil then budget_given = {} end
   local budget = budget_given and budget_options:check(budget_given)
+  o.shared_budget = budget -- for a hedge inside, which spends from the same
   made.wrap = function(name, run, place)
     local budget_handle = budget and declared("retry budget", place, core.budget(name, budget))
     local handle = declared("retry", place, core.retry(name, o, budget_handle))
@@ -137,6 +144,8 @@ local breaker_options = schema.new("breaker", {
   probes = schema.integer { min = 1, max = 16, default = 3,
     doc = "Calls at once, and verdicts needed, while half-open." },
   attempt_timeout = schema.duration { doc = "How long the calls behind it may take." },
+  health = schema.string { min = 1, max = 127,
+    doc = "A health check: while it is down, the breaker is open." },
   ramp = schema.duration { doc = "Time over which traffic comes back after a recovery." },
   mode = schema.enum { "normal", "forced_open", "forced_closed", "disabled", "shadow",
     default = "normal", doc = "What it does with its verdict." },
@@ -149,8 +158,9 @@ local breaker_options = schema.new("breaker", {
 ---@return weir.Layer
 function M.breaker(options)
   local o = breaker_options:check(options or {})
+  o.health_handle = o.health and health.find(o.health, "breaker", core.where())
   return layer.new("breaker", o, function(name, run, place)
-    return guarded(declared("breaker", place, core.breaker(name, o)), run)
+    return guarded(declared("breaker", place, core.breaker(name, o)), run, name)
   end)
 end
 
@@ -182,7 +192,7 @@ function M.bulkhead(options)
   local key_of = o.key and keys.resolver(o.key, made.place)
   made.wrap = function(name, run, place)
     local handle = declared("bulkhead", place, core.bulkhead(o.name or name, o))
-    return guarded(handle, run, key_of)
+    return guarded(handle, run, name, key_of)
   end
   return made
 end

@@ -81,12 +81,12 @@ end
 
 local function no_key() return nil end
 
-local function wrap(self, handle, run)
+local function wrap(self, handle, run, policy)
   local take, heed, tell = core.limiter_take, core.limiter_heed, core.limiter_tell
   local o, key_of, cost_of = self.options, self._key, self._cost
   return function(fn)
     local key = key_of()
-    local ok, refusal = take(handle, key, cost_of(), o.wait)
+    local ok, refusal = take(handle, key, cost_of(), o.wait, policy)
     if o.headers then tell(handle, key) end
     if not ok then return nil, refusal end
     local value, err = run(fn)
@@ -153,7 +153,7 @@ function M.layer(options)
   end
   if o.name and core.is_loading() then made._handle = declare(o.name, made.place) end
   made.wrap = function(name, run, place)
-    return wrap(made, made._handle or declare(name, place), run)
+    return wrap(made, made._handle or declare(name, place), run, name)
   end
   return setmetatable(made, Limiter)
 end

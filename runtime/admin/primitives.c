@@ -3,8 +3,14 @@
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
+#include "resilience/chaos.h"
+#include "resilience/flag.h"
+#include "resilience/health.h"
+#include "resilience/hedge.h"
 #include "resilience/limiter.h"
+#include "resilience/shedder.h"
 #include "resilience/throttle.h"
+#include "script/guard_cache.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -12,6 +18,36 @@
 static double seconds(uint64_t ns)
 {
   return floor((double)ns / 1e6) / 1e3;
+}
+
+static void put_health(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_health *h = entry->state;
+  const struct wr_health_result *newest = wr_health_at(h, 0);
+  wr_json_field_cstr(j, "state", wr_health_verdict_name(wr_health_verdict(h)));
+  wr_json_field_num(j, "since_s", seconds(now_ns - h->since_ns));
+  wr_json_field_cstr(j, "type", wr_health_type_name((enum wr_health_type)h->config.type));
+  wr_json_field_bool(j, "critical", h->config.is_critical);
+  wr_json_field_bool(j, "stale", wr_health_is_stale(h, now_ns));
+  wr_json_key(j, "latency_ms");
+  newest ? wr_json_num(j, newest->latency_us / 1e3) : wr_json_null(j);
+  wr_json_field_cstr(j, "output", h->output);
+  wr_json_field_uint(j, "passed", h->passed);
+  wr_json_field_uint(j, "failed", h->failed);
+}
+
+static void put_flag(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_flag *f = entry->state;
+  wr_json_field_num(j, "percent", wr_flag_share(f) / 1e4);
+  wr_json_field_bool(j, "overridden", f->is_overridden);
+  wr_json_field_cstr(j, "by", wr_flag_actor_name((enum wr_flag_actor)f->actor));
+  wr_json_field_cstr(j, "why", f->why);
+  for (int i = 0; i < WR_FLAG_RESULTS; i++) {
+    wr_json_field_uint(j, wr_flag_result_name((enum wr_flag_result)i), f->counts[i]);
+  }
+  wr_json_field_num(j, "policy_percent", f->config.share / 1e4);
+  wr_json_field_num(j, "since_s", seconds(now_ns - f->since_ns));
 }
 
 static void put_breaker(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -35,6 +71,7 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "in_use", b->in_use);
   wr_json_field_uint(j, "max", b->config.max);
   wr_json_field_uint(j, "queued", b->queued);
+  wr_json_field_bool(j, "shadow", b->config.shadow);
   wr_json_field_uint(j, "max_keys", b->config.max_keys);
   wr_json_field_uint(j, "keys", b->keys);
 }
@@ -55,6 +92,27 @@ static void put_limiter(struct wr_entry *entry, uint64_t now_ns, struct wr_json 
   wr_json_field_bool(j, "shadow", l->config.shadow);
 }
 
+static void put_shedder(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  (void)now_ns;
+  const struct wr_shedder *s = entry->state;
+  enum wr_adaptive_rule rule = (enum wr_adaptive_rule)s->config.limit.rule;
+  wr_json_field_cstr(j, "rule", wr_adaptive_rule_name(rule));
+  wr_json_field_uint(j, "in_use", s->in_use);
+  wr_json_field_uint(j, "limit", wr_shedder_limit(s));
+  wr_json_field_uint(j, "queued", s->queued);
+  wr_json_field_num(j, "latency_s", floor(s->adaptive.latency_ns / 1e3) / 1e6);
+  wr_json_field_num(j, "overload", s->overload.level);
+  wr_json_field_bool(j, "shadow", s->config.shadow);
+  wr_json_key(j, "shed");
+  wr_json_object(j);
+  for (int i = 0; i < WR_PRIORITIES; i++) {
+    enum wr_priority priority = (enum wr_priority)i;
+    wr_json_field_uint(j, wr_priority_name(priority), wr_shedder_shed(s, priority));
+  }
+  wr_json_object_end(j);
+}
+
 static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
 {
   struct wr_throttle *t = entry->state;
@@ -64,16 +122,66 @@ static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_bool(j, "shadow", t->config.shadow);
 }
 
+static void put_hedge(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  struct wr_hedge *h = entry->state;
+  const struct wr_hedge_counters *c = &h->counters;
+  uint64_t delay_ns = wr_hedge_delay(h, now_ns);
+  wr_json_field_num(j, "delay_s", delay_ns == WR_HEDGE_NEVER ? 0 : seconds(delay_ns));
+  wr_json_field_num(j, "extra_load", wr_hedge_load(h, now_ns));
+  wr_json_field_uint(j, "calls", c->calls);
+  wr_json_field_uint(j, "hedges", c->slow + c->failed);
+  wr_json_field_uint(j, "won", c->ends[WR_HEDGE_HEDGE]);
+  wr_json_field_uint(j, "denied", c->denied + c->denied_budget);
+}
+
+static uint64_t counted(const struct wr_cache_space *s, enum wr_cache_event event)
+{
+  return atomic_load_explicit(&s->events[event], memory_order_relaxed);
+}
+
+static void put_cache(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  (void)now_ns;
+  const struct wr_cache_state *c = entry->state;
+  double served = (double)counted(&c->space, WR_CACHE_HIT) +
+                  (double)counted(&c->space, WR_CACHE_STALE) +
+                  (double)counted(&c->space, WR_CACHE_COALESCED);
+  double asked = served + (double)counted(&c->space, WR_CACHE_MISS) +
+                 (double)counted(&c->space, WR_CACHE_NEGATIVE);
+  wr_json_field_num(j, "hit_rate", asked > 0 ? floor(served / asked * 1e4) / 1e4 : 0);
+  for (int i = 0; i < WR_CACHE_EVENTS; i++) {
+    enum wr_cache_event event = (enum wr_cache_event)i;
+    wr_json_field_uint(j, wr_cache_event_name(event), counted(&c->space, event));
+  }
+  wr_json_field_uint(j, "fetching", c->flight.leaders);
+  wr_json_field_uint(j, "waiting", c->flight.followers);
+}
+
+static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_chaos *c = entry->state;
+  bool is_armed = wr_chaos_is_armed(c, now_ns);
+  wr_json_field_bool(j, "armed", is_armed);
+  wr_json_field_cstr(j, "cause", wr_chaos_cause_name((enum wr_chaos_cause)c->cause));
+  wr_json_field_num(j, "left_s", is_armed ? seconds(atomic_load(&c->until_ns) - now_ns) : 0);
+  wr_json_field_num(j, "probability", c->config.probability);
+  wr_json_field_uint(j, "seen", c->seen);
+  wr_json_field_uint(j, "injected", c->injected);
+  wr_json_field_bool(j, "permitted", c->config.is_permitted);
+}
+
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
 // its lock.
 static const struct {
   const char *plural;
   void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
 } shown[WR_KINDS] = {
-    [WR_KIND_BREAKER] = {"breakers", put_breaker},
-    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
-    [WR_KIND_LIMITER] = {"limiters", put_limiter},
-    [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_BREAKER] = {"breakers", put_breaker}, [WR_KIND_FLAG] = {"flags", put_flag},
+    [WR_KIND_HEALTH] = {"checks", put_health},     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_CACHE] = {"caches", put_cache},       [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_HEDGE] = {"hedges", put_hedge},       [WR_KIND_SHEDDER] = {"shedders", put_shedder},
+    [WR_KIND_CHAOS] = {"chaos", put_chaos},        [WR_KIND_LIMITER] = {"limiters", put_limiter},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

@@ -116,8 +116,8 @@ static void add_generation(struct wr_columns *c, const json_t *g, const struct w
 }
 
 static const struct wr_column worker_columns[] = {
-    {"slot", true},   {"pid", true},      {"generation", true}, {"connections", true},
-    {"active", true}, {"restarts", true}, {"heartbeat", true}};
+    {"slot", true},   {"pid", true},   {"generation", true}, {"connections", true},
+    {"active", true}, {"sheds", true}, {"restarts", true},   {"heartbeat", true}};
 
 static void add_worker(struct wr_columns *c, const json_t *w, const struct wr_style *style)
 {
@@ -128,6 +128,7 @@ static void add_worker(struct wr_columns *c, const json_t *w, const struct wr_st
   add_count(c, w, "generation");
   add_count(c, w, "connections");
   add_count(c, w, "active");
+  add_number(c, json_object_get(w, "sheds"), 2, "");
   add_count(c, w, "restarts");
   add_number(c, json_object_get(w, "heartbeat_ms"), 0, " ms");
 }
@@ -139,6 +140,41 @@ static void add_listener(struct wr_columns *c, const json_t *l, const struct wr_
   (void)style;
   wr_columns_row(c, "");
   wr_columns_cell(c, "%s", json_is_string(l) ? json_string_value(l) : text_of(l, "address"));
+}
+
+static const struct wr_column check_columns[] = {{"name", false}, {"state", false},
+                                                 {"since", true}, {"type", false},
+                                                 {"took", true},  {"output", false}};
+
+static void add_check(struct wr_columns *c, const json_t *h, const struct wr_style *style)
+{
+  char age[AGE_MAX];
+  bool is_critical = json_is_true(json_object_get(h, "critical"));
+  bool is_down = strcmp(text_of(h, "state"), "down") == 0;
+  wr_columns_row(c, is_down ? (is_critical ? style->red : style->yellow) : "");
+  add_text(c, h, "name");
+  bool is_stale = json_is_true(json_object_get(h, "stale"));
+  wr_columns_cell(c, "%s%s", text_of(h, "state"), is_stale ? " (stale)" : "");
+  wr_columns_cell(c, "%s", age_text(json_object_get(h, "since_s"), age));
+  add_text(c, h, "type");
+  add_number(c, json_object_get(h, "latency_ms"), 1, " ms");
+  add_text(c, h, "output");
+}
+
+static const struct wr_column flag_columns[] = {{"name", false},   {"on for", true}, {"by", false},
+                                                {"why", false},    {"on", true},     {"off", true},
+                                                {"fallback", true}};
+
+static void add_flag(struct wr_columns *c, const json_t *f, const struct wr_style *style)
+{
+  wr_columns_row(c, json_is_true(json_object_get(f, "overridden")) ? style->yellow : "");
+  add_text(c, f, "name");
+  wr_columns_cell(c, "%.6g%%", json_number_value(json_object_get(f, "percent")));
+  add_text(c, f, "by");
+  add_text(c, f, "why");
+  add_count(c, f, "on");
+  add_count(c, f, "off");
+  add_count(c, f, "fallback");
 }
 
 static const struct wr_column breaker_columns[] = {
@@ -164,6 +200,13 @@ static void add_breaker(struct wr_columns *c, const json_t *b, const struct wr_s
   add_number(c, json_number_value(after) > 0 ? after : NULL, 1, "s");
 }
 
+// "payments", or "payments (shadow)" for one that refuses nothing.
+static void add_name(struct wr_columns *c, const json_t *row)
+{
+  bool is_shadow = json_is_true(json_object_get(row, "shadow"));
+  wr_columns_cell(c, "%s%s", text_of(row, "name"), is_shadow ? " (shadow)" : "");
+}
+
 static const struct wr_column bulkhead_columns[] = {
     {"name", false}, {"in use", true}, {"max", true}, {"queued", true}, {"keys", true}};
 
@@ -171,7 +214,7 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
 {
   bool has_queue = json_number_value(json_object_get(b, "queued")) > 0;
   wr_columns_row(c, has_queue ? style->yellow : "");
-  add_text(c, b, "name");
+  add_name(c, b);
   add_count(c, b, "in_use");
   add_count(c, b, "max");
   add_count(c, b, "queued");
@@ -195,6 +238,26 @@ static void add_limiter(struct wr_columns *c, const json_t *l, const struct wr_s
   add_count(c, l, "keys");
 }
 
+static const struct wr_column shedder_columns[] = {{"name", false},  {"rule", false},
+                                                   {"in use", true}, {"limit", true},
+                                                   {"queued", true}, {"shed", true}};
+
+static void add_shedder(struct wr_columns *c, const json_t *s, const struct wr_style *style)
+{
+  double shed = 0;
+  const char *priority;
+  json_t *count;
+  json_object_foreach(json_object_get(s, "shed"), priority, count) shed += json_number_value(count);
+  bool has_queue = json_number_value(json_object_get(s, "queued")) > 0;
+  wr_columns_row(c, has_queue ? style->yellow : "");
+  add_name(c, s);
+  add_text(c, s, "rule");
+  add_count(c, s, "in_use");
+  add_count(c, s, "limit");
+  add_count(c, s, "queued");
+  wr_columns_cell(c, "%.0f", shed);
+}
+
 static const struct wr_column throttle_columns[] = {
     {"name", false}, {"refuses", true}, {"admitted", true}, {"refused", true}};
 
@@ -202,10 +265,52 @@ static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_
 {
   const json_t *refuses = json_object_get(t, "refuses");
   wr_columns_row(c, json_number_value(refuses) > 0 ? style->yellow : "");
-  add_text(c, t, "name");
+  add_name(c, t);
   wr_columns_cell(c, "%.1f%%", json_number_value(refuses) * 100);
   add_count(c, t, "admitted");
   add_count(c, t, "refused");
+}
+
+static const struct wr_column hedge_columns[] = {
+    {"name", false}, {"delay", true}, {"calls", true}, {"hedges", true}, {"won", true}};
+
+static void add_hedge(struct wr_columns *c, const json_t *h, const struct wr_style *style)
+{
+  (void)style;
+  wr_columns_row(c, "");
+  add_text(c, h, "name");
+  wr_columns_cell(c, "%.3f s", json_number_value(json_object_get(h, "delay_s")));
+  add_count(c, h, "calls");
+  add_count(c, h, "hedges");
+  add_count(c, h, "won");
+}
+
+static const struct wr_column cache_columns[] = {
+    {"name", false}, {"served", true},    {"hit", true},    {"stale", true},
+    {"miss", true},  {"coalesced", true}, {"waiting", true}};
+
+static void add_cache(struct wr_columns *c, const json_t *cache, const struct wr_style *style)
+{
+  bool has_queue = json_number_value(json_object_get(cache, "waiting")) > 0;
+  wr_columns_row(c, has_queue ? style->yellow : "");
+  add_text(c, cache, "name");
+  wr_columns_cell(c, "%.1f%%", json_number_value(json_object_get(cache, "hit_rate")) * 100);
+  for (size_t i = 2; i < WR_COUNT(cache_columns); i++) add_count(c, cache, cache_columns[i].head);
+}
+
+static const struct wr_column chaos_columns[] = {
+    {"name", false}, {"armed", false}, {"left", true}, {"hit", true}, {"of", true}};
+
+static void add_chaos(struct wr_columns *c, const json_t *e, const struct wr_style *style)
+{
+  char left[AGE_MAX];
+  bool is_armed = json_is_true(json_object_get(e, "armed"));
+  wr_columns_row(c, is_armed ? style->red : "");
+  add_text(c, e, "name");
+  wr_columns_cell(c, is_armed ? "yes" : "no (%s)", text_of(e, "cause"));
+  wr_columns_cell(c, "%s", is_armed ? age_text(json_object_get(e, "left_s"), left) : "-");
+  add_count(c, e, "injected");
+  add_count(c, e, "seen");
 }
 
 // One list of the answer, and how its elements become rows.
@@ -219,10 +324,16 @@ static const struct section {
     {"generations", generation_columns, WR_COUNT(generation_columns), 2, add_generation},
     {"workers", worker_columns, WR_COUNT(worker_columns), 1, add_worker},
     {"listeners", listener_columns, WR_COUNT(listener_columns), 1, add_listener},
+    {"checks", check_columns, WR_COUNT(check_columns), 1, add_check},
+    {"flags", flag_columns, WR_COUNT(flag_columns), 1, add_flag},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
     {"limiters", limiter_columns, WR_COUNT(limiter_columns), 1, add_limiter},
+    {"caches", cache_columns, WR_COUNT(cache_columns), 1, add_cache},
+    {"shedders", shedder_columns, WR_COUNT(shedder_columns), 1, add_shedder},
+    {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
+    {"hedges", hedge_columns, WR_COUNT(hedge_columns), 1, add_hedge},
 };
 
 static void print_section(const json_t *status, const struct section *section,

@@ -15,6 +15,7 @@ static const struct wr_option run_options[] = {
     {"workers", "N", "worker processes (default: one per usable core)"},
     ADMIN_OPTION,
     {"watch", NULL, "reload when a file of the policy changes"},
+    {"allow-chaos", NULL, "let chaos experiments be applied"},
     {"log-level", "LEVEL", "debug, info, warn or error (default: info)"},
     {"dns", "SERVERS", "name servers, comma-separated (default: the system's)"},
     {"ca-file", "PEM", "trusted roots of upstreams (default: those of the system)"},
@@ -25,6 +26,7 @@ static const struct wr_option run_options[] = {
 
 static const struct wr_option check_options[] = {
     {"json", NULL, "print findings as JSON"},
+    {"strict", NULL, "fail on warnings too"},
     {NULL, NULL, NULL},
 };
 
@@ -56,7 +58,10 @@ const struct wr_verb wr_cli_verbs[] = {
      ADMIN_NOTE "Signals: HUP reloads, TERM and INT drain and stop, a second one stops at once.\n",
      wr_cli_run},
     {"check", "FILE", 1, 1, "load the policy in FILE without serving it, and say what is wrong",
-     check_options, NULL, wr_cli_check},
+     check_options,
+     "Shows what each route calls through, and warns of layers that do not fit.\n"
+     "Exit code: 0 fine, 1 --strict and there are warnings, 78 the policy is invalid.\n",
+     wr_cli_check},
     {"reload", "", 0, 0, "let the running weir load its files again", reload_options,
      "A policy that does not load changes nothing: the old generation stays active.\n" ADMIN_NOTE
      "Exit code: 0 live, 78 the policy is invalid, 3 no weir answers, 1 anything else.\n",
@@ -65,6 +70,19 @@ const struct wr_verb wr_cli_verbs[] = {
      wr_cli_status},
     {"breaker", "ls | open|close|auto NAME", 1, 2, "list the breakers, or overrule one",
      primitive_options, ADMIN_NOTE, wr_cli_primitive},
+    {"cache", "ls | purge NAME [KEY] | purge_tag NAME TAG", 1, 3,
+     "list the caches, or forget what is in one", primitive_options, ADMIN_NOTE, wr_cli_primitive},
+    {"chaos", "ls | apply NAME [TIME] | rollback NAME", 1, 3,
+     "list the chaos experiments, start or end one", primitive_options, ADMIN_NOTE,
+     wr_cli_primitive},
+    {"flag", "ls | on|off|reset NAME [WHY] | percent NAME 'PERCENT [WHY]'", 1, 3,
+     "list the feature flags, or flip one", primitive_options,
+     "What is set here stands above the policy and outlives reloads until `reset`. WHY is kept "
+     "with\n"
+     "it and logged.\n" ADMIN_NOTE,
+     wr_cli_primitive},
+    {"health", "ls", 1, 1, "list the health checks", primitive_options, ADMIN_NOTE,
+     wr_cli_primitive},
     {"version", "", 0, 0, "print the versions of weir and of its libraries", version_options, NULL,
      wr_cli_version},
     {"help", "[VERB]", 0, 1, "explain the verbs, or one of them", NULL, NULL, wr_cli_help},

@@ -6,18 +6,30 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/chaos.h"
+#include "resilience/flag.h"
+#include "resilience/health.h"
+#include "resilience/hedge.h"
 #include "resilience/limiter.h"
+#include "resilience/shedder.h"
 #include "resilience/throttle.h"
+#include "script/guard_cache.h"
 
 #include <stdatomic.h>
 
 // What is read from a primitive: a copy, taken under its lock.
 union state {
   struct wr_breaker breaker;
+  struct wr_flag flag;
+  struct wr_health health;
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
+  struct wr_cache_state cache;
+  struct wr_shedder shedder;
   struct wr_throttle throttle;
   struct wr_limiter limiter;
+  struct wr_hedge hedge;
+  struct wr_chaos chaos;
 };
 
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
@@ -79,6 +91,60 @@ static bool breaker_slow(union state *s, uint64_t now_ns, int part, struct row *
   wr_breaker_stats(&s->breaker, now_ns, &stats);
   *out = (struct row){NULL, stats.slow_rate};
   return part == 0;
+}
+
+static bool health_state(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_HEALTH_VERDICTS) return false;
+  enum wr_health_verdict verdict = (enum wr_health_verdict)part;
+  *out = (struct row){wr_health_verdict_name(verdict), wr_health_verdict(&s->health) == verdict};
+  return true;
+}
+
+static bool health_checks(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct row rows[] = {
+      {"passed", (double)s->health.passed},
+      {"failed", (double)s->health.failed},
+      {"lost", (double)s->health.lost},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool health_latency(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_health_result *newest = wr_health_at(&s->health, 0);
+  if (part > 0 || newest == NULL) return false;
+  *out = (struct row){NULL, newest->latency_us / 1e6};
+  return true;
+}
+
+static bool flag_ratio(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)wr_flag_share(&s->flag) / WR_FLAG_WHOLE};
+  return part == 0;
+}
+
+static bool flag_overridden(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, s->flag.is_overridden};
+  return part == 0;
+}
+
+static bool flag_evaluations(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_FLAG_RESULTS) return false;
+  out->label = wr_flag_result_name((enum wr_flag_result)part);
+  out->value = (double)atomic_load_explicit(&s->flag.counts[part], memory_order_relaxed);
+  return true;
 }
 
 static bool bulkhead_available(union state *s, uint64_t now_ns, int part, struct row *out)
@@ -197,6 +263,63 @@ static bool limiter_shared(union state *s, uint64_t now_ns, int part, struct row
   return part == 0;
 }
 
+static bool shedder_limit(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)wr_shedder_limit(&s->shedder)};
+  return part == 0;
+}
+
+static bool shedder_in_flight(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->shedder.in_use};
+  return part == 0;
+}
+
+static bool shedder_queue(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->shedder.queued};
+  return part == 0;
+}
+
+static bool shedder_latency(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, s->shedder.adaptive.latency_ns / 1e9};
+  return part == 0;
+}
+
+static bool put_results(const uint64_t (*calls)[WR_PRIORITIES], int part, struct row *out)
+{
+  if (part >= WR_SHEDDER_RESULTS) return false;
+  *out = (struct row){wr_shedder_result_name((enum wr_shedder_result)part), 0};
+  for (int i = 0; i < WR_PRIORITIES; i++) out->value += (double)calls[part][i];
+  return true;
+}
+
+static bool shedder_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return put_results(s->shedder.calls, part, out);
+}
+
+static bool shedder_shadow(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return put_results(s->shedder.shadow, part, out);
+}
+
+static bool shedder_shed(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_PRIORITIES) return false;
+  enum wr_priority priority = (enum wr_priority)part;
+  *out = (struct row){wr_priority_name(priority), (double)wr_shedder_shed(&s->shedder, priority)};
+  return true;
+}
+
 static bool throttle_calls(union state *s, uint64_t now_ns, int part, struct row *out)
 {
   (void)now_ns;
@@ -219,6 +342,94 @@ static bool throttle_probability(union state *s, uint64_t now_ns, int part, stru
   return part == 0;
 }
 
+static bool hedge_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_hedge_counters *c = &s->hedge.counters;
+  const struct row rows[] = {
+      {"calls", (double)c->calls},
+      {"started_slow", (double)c->slow},
+      {"started_failed", (double)c->failed},
+      {"denied", (double)c->denied},
+      {"denied_budget", (double)c->denied_budget},
+      {"unsafe", (double)c->unsafe},
+  };
+  int end = part - (int)WR_COUNT(rows);
+  if (end >= WR_HEDGE_ENDS) return false;
+  if (end < 0) {
+    *out = rows[part];
+  } else {
+    *out = (struct row){wr_hedge_end_name((enum wr_hedge_end)end), (double)c->ends[end]};
+  }
+  return true;
+}
+
+static bool hedge_delay(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  uint64_t delay_ns = wr_hedge_delay(&s->hedge, now_ns);
+  *out = (struct row){NULL, delay_ns == WR_HEDGE_NEVER ? 0 : (double)delay_ns / 1e9};
+  return part == 0;
+}
+
+static bool hedge_load(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_hedge_load(&s->hedge, now_ns)};
+  return part == 0;
+}
+
+// Events of a cache from `first` on, under their own names, or as others call them.
+static bool cache_events(const union state *s, int part, enum wr_cache_event first, struct row *out)
+{
+  enum wr_cache_event event = (enum wr_cache_event)((int)first + part);
+  *out = (struct row){wr_cache_event_name(event), (double)s->cache.space.events[event]};
+  return true;
+}
+
+static bool cache_requests(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return part <= WR_CACHE_NEGATIVE - WR_CACHE_HIT && cache_events(s, part, WR_CACHE_HIT, out);
+}
+
+static bool cache_refreshes(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part > 1 || !cache_events(s, part, WR_CACHE_REFRESHED, out)) return false;
+  out->label = part == 0 ? "ok" : "failed";
+  return true;
+}
+
+static bool cache_stores(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return part <= WR_CACHE_PURGED - WR_CACHE_STORED && cache_events(s, part, WR_CACHE_STORED, out);
+}
+
+static bool cache_waiting(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->cache.flight.followers};
+  return part == 0;
+}
+
+static bool chaos_armed(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_chaos_is_armed(&s->chaos, now_ns)};
+  return part == 0;
+}
+
+static bool chaos_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct row rows[] = {
+      {"met", (double)s->chaos.seen},
+      {"injected", (double)s->chaos.injected},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
 // Which families primitives fill, and their second label.
 static const struct {
   enum wr_metric metric;
@@ -230,12 +441,22 @@ static const struct {
     {WR_METRIC_BREAKER_CALLS, WR_KIND_BREAKER, "kind", breaker_calls},
     {WR_METRIC_BREAKER_FAILURE_RATIO, WR_KIND_BREAKER, NULL, breaker_failures},
     {WR_METRIC_BREAKER_SLOW_RATIO, WR_KIND_BREAKER, NULL, breaker_slow},
+    {WR_METRIC_HEALTH_STATE, WR_KIND_HEALTH, "state", health_state},
+    {WR_METRIC_HEALTH_CHECKS, WR_KIND_HEALTH, "result", health_checks},
+    {WR_METRIC_HEALTH_LATENCY, WR_KIND_HEALTH, NULL, health_latency},
+    {WR_METRIC_FLAG_RATIO, WR_KIND_FLAG, NULL, flag_ratio},
+    {WR_METRIC_FLAG_OVERRIDDEN, WR_KIND_FLAG, NULL, flag_overridden},
+    {WR_METRIC_FLAG_EVALUATIONS, WR_KIND_FLAG, "result", flag_evaluations},
     {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
     {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
     {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
     {WR_METRIC_BULKHEAD_KEYS, WR_KIND_BULKHEAD, NULL, bulkhead_keys},
     {WR_METRIC_BULKHEAD_SHARED, WR_KIND_BULKHEAD, NULL, bulkhead_shared},
     {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
+    {WR_METRIC_CACHE_REQUESTS, WR_KIND_CACHE, "status", cache_requests},
+    {WR_METRIC_CACHE_REFRESHES, WR_KIND_CACHE, "result", cache_refreshes},
+    {WR_METRIC_CACHE_STORES, WR_KIND_CACHE, "result", cache_stores},
+    {WR_METRIC_CACHE_WAITING, WR_KIND_CACHE, NULL, cache_waiting},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
     {WR_METRIC_LIMITER_CALLS, WR_KIND_LIMITER, "kind", limiter_calls},
@@ -243,8 +464,20 @@ static const struct {
     {WR_METRIC_LIMITER_AVAILABLE, WR_KIND_LIMITER, NULL, limiter_available},
     {WR_METRIC_LIMITER_KEYS, WR_KIND_LIMITER, NULL, limiter_keys},
     {WR_METRIC_LIMITER_SHARED, WR_KIND_LIMITER, NULL, limiter_shared},
+    {WR_METRIC_SHEDDER_LIMIT, WR_KIND_SHEDDER, NULL, shedder_limit},
+    {WR_METRIC_SHEDDER_IN_FLIGHT, WR_KIND_SHEDDER, NULL, shedder_in_flight},
+    {WR_METRIC_SHEDDER_QUEUE, WR_KIND_SHEDDER, NULL, shedder_queue},
+    {WR_METRIC_SHEDDER_LATENCY, WR_KIND_SHEDDER, NULL, shedder_latency},
+    {WR_METRIC_SHEDDER_CALLS, WR_KIND_SHEDDER, "kind", shedder_calls},
+    {WR_METRIC_SHEDDER_SHADOW, WR_KIND_SHEDDER, "kind", shedder_shadow},
+    {WR_METRIC_SHEDDER_SHED, WR_KIND_SHEDDER, "priority", shedder_shed},
     {WR_METRIC_THROTTLE_CALLS, WR_KIND_THROTTLE, "kind", throttle_calls},
+    {WR_METRIC_CHAOS_ARMED, WR_KIND_CHAOS, NULL, chaos_armed},
+    {WR_METRIC_CHAOS_CALLS, WR_KIND_CHAOS, "kind", chaos_calls},
     {WR_METRIC_THROTTLE_PROBABILITY, WR_KIND_THROTTLE, NULL, throttle_probability},
+    {WR_METRIC_HEDGE_CALLS, WR_KIND_HEDGE, "kind", hedge_calls},
+    {WR_METRIC_HEDGE_DELAY, WR_KIND_HEDGE, NULL, hedge_delay},
+    {WR_METRIC_HEDGE_LOAD, WR_KIND_HEDGE, NULL, hedge_load},
 };
 
 // The name as a label value; names hold no control characters, but may hold quotes.

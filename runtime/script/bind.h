@@ -59,8 +59,17 @@ int wr_bind_limiter(lua_State *L);
 /// Retry decisions: bind_retry.c.
 int wr_bind_retry(lua_State *L);
 
+/// Shedders, overload and priorities: bind_shedder.c.
+int wr_bind_shedder(lua_State *L);
+
+/// bind_chaos.c: experiments.
+int wr_bind_chaos(lua_State *L);
+
 /// bind_throttle.c: the client-side throttle.
 int wr_bind_throttle(lua_State *L);
+
+/// Hedged calls: bind_hedge.c.
+int wr_bind_hedge(lua_State *L);
 
 /// Sleeping, deadlines, background and child tasks: bind_task.c.
 int wr_bind_task(lua_State *L);
@@ -70,6 +79,12 @@ int wr_bind_declare(lua_State *L);
 
 /// The shared cache: bind_cache.c.
 int wr_bind_cache(lua_State *L);
+
+/// Health checks: bind_health.c.
+int wr_bind_health(lua_State *L);
+
+/// Feature flags: bind_flag.c.
+int wr_bind_flag(lua_State *L);
 
 /// Metrics, log lines, environment: bind_observe.c.
 int wr_bind_observe(lua_State *L);

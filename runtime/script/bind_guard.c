@@ -1,6 +1,7 @@
 #include "script/bind.h"
 
 #include "base/check.h"
+#include "resilience/shedder.h"
 #include "script/bind_declare.h"
 #include "script/bind_error.h"
 #include "script/bind_guard.h"
@@ -32,7 +33,8 @@ static enum wr_breaker_mode mode_of(const char *name)
   return WR_BREAKER_MODE_NORMAL;
 }
 
-// core.breaker(name, options) -> handle | nil, message. Times in ns, rates 0..1.
+// core.breaker(name, options) -> handle | nil, message. Times in ns, rates 0..1, health_handle: the
+// check that holds it open.
 static int l_breaker(lua_State *L)
 {
   struct wr_breaker_config config;
@@ -57,6 +59,9 @@ static int l_breaker(lua_State *L)
   config.probes = wr_table_u32(L, 2, "probes", config.probes);
   config.attempt_timeout_ns = wr_table_u64(L, 2, "attempt_timeout", config.attempt_timeout_ns);
   config.ramp_ns = wr_table_u64(L, 2, "ramp", config.ramp_ns);
+  lua_getfield(L, 2, "health_handle");
+  config.health = wr_guard_health_tie(lua_touserdata(L, -1));
+  lua_pop(L, 1);
   if (config.open_max_ns < config.open_ns) config.open_max_ns = config.open_ns;
   const char *problem = wr_breaker_config_check(&config);
   if (problem) return wr_bind_refuse(L, problem);
@@ -97,30 +102,43 @@ static int l_budget(lua_State *L)
 
 // --- entering -----------------------------------------------------------------------------------
 
-int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
+static void note_refusal(struct wr_trail *trail, const struct wr_entry *entry,
                          const struct wr_error *refusal)
 {
-  const char *kind = wr_registry_kind_name(entry->kind);
-  if (t && t->trail) {
-    wr_trail_error(t->trail, refusal);
-    if (t->trail->refused_by[0] == '\0') {
-      snprintf(t->trail->refused_by, WR_TRAIL_NAME_MAX, "%s %.48s", kind, entry->name);
-      wr_trail_name(t->trail->why, wr_str_of(wr_guard_why(entry)));
-    }
+  wr_trail_error(trail, refusal);
+  if (trail->refused_by[0]) return;
+  snprintf(trail->refused_by, WR_TRAIL_NAME_MAX, "%.14s %.48s", refusal->primitive, entry->name);
+  wr_trail_name(trail->refused_policy, wr_str_of(refusal->policy));
+  trail->refused_after_ns = refusal->after_ns;
+  wr_trail_name(trail->why, wr_str_of(wr_guard_why(entry)));
+}
+
+// `policy` is whose layer asked; NULL: the one that the primitive is named after.
+int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
+                         const char *policy, struct wr_error *refusal)
+{
+  snprintf(refusal->primitive, sizeof(refusal->primitive), "%s",
+           wr_registry_kind_name(entry->kind));
+  snprintf(refusal->policy, sizeof(refusal->policy), "%s", policy ? policy : entry->name);
+  if (t && t->trail) note_refusal(t->trail, entry, refusal);
+  return wr_bind_error_fail(L, refusal);
+}
+
+// How long a call that the deadline cut off must have run to be held against the upstream; see
+// wr_ticket_outcome. 0: however long, it proves nothing.
+static uint64_t attempt_timeout_of(const struct wr_entry *entry)
+{
+  if (entry->kind == WR_KIND_BREAKER) {
+    return ((const struct wr_breaker_config *)entry->config)->attempt_timeout_ns;
   }
-  lua_pushnil(L);
-  wr_bind_error_push(L, refusal);
-  lua_pushstring(L, entry->name);
-  lua_setfield(L, -2, "policy");
-  lua_pushstring(L, kind);
-  lua_setfield(L, -2, "primitive");
-  return 2;
+  if (entry->kind == WR_KIND_SHEDDER) {
+    return ((const struct wr_shedder_config *)entry->config)->limit.max_healthy_ns;
+  }
+  return 0;
 }
 
 static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
-  const struct wr_breaker_config *breaker = entry->config;
-  uint64_t limit = entry->kind == WR_KIND_BREAKER ? breaker->attempt_timeout_ns : 0;
   if (!wr_guard_holds(entry)) {
     wr_guard_leave(t->script->env->guard, id, WR_OUTCOME_IGNORED,
                    wr_loop_now(t->script->env->loop));
@@ -128,7 +146,7 @@ static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entr
     return 1;
   }
   lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
-  wr_task_push_ticket(t, id, limit);
+  wr_task_push_ticket(t, id, attempt_timeout_of(entry));
   return 1;
 }
 
@@ -181,22 +199,45 @@ int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
   struct wr_error refusal;
   switch (wr_guard_enter(env->guard, entry, ask, wr_loop_now(env->loop), &refusal)) {
   case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask->id);
-  case WR_GUARD_REFUSED: return wr_bind_guard_refuse(L, t, entry, &refusal);
+  case WR_GUARD_REFUSED: return wr_bind_guard_refuse(L, t, entry, t->wait_policy, &refusal);
   case WR_GUARD_QUEUED: break;
   }
   return wait_in_queue(L, t, entry, ask);
 }
 
-// core.enter(handle, key | nil, cost | nil) -> depth, for core.leave | nil, err; waits in the queue
-// when the primitive has one
+// core.enter(handle, key | nil, cost | nil, policy | nil) -> depth, for core.leave | nil, err;
+// waits in the queue when the primitive has one. `policy` is whose layer asks, for refusals
 static int l_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a policy");
-  struct wr_entry *entry = check_entry(L, 1);
-  struct wr_guard_ask ask = {.until_ns = t->deadline_ns, .priority = t->priority};
+  struct wr_script_env *env = t->script->env;
+  struct wr_guard_ask ask = {
+      .until_ns = t->deadline_ns, .priority = t->priority, .signals = &env->signals};
   ask.key = wr_bind_guard_key(L, 2);
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
-  return wr_bind_guard_enter(L, t, entry, &ask);
+  t->wait_policy = luaL_optstring(L, 4, NULL);
+  return wr_bind_guard_enter(L, t, check_entry(L, 1), &ask);
+}
+
+// core.cache_claim(handle, key) -> depth, for core.leave: nobody else fetches that key, fill the
+// cache | false: another call did, look again | nil, err. Waits for that other call.
+static int l_cache_claim(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "a claim");
+  struct wr_guard_ask ask = {.until_ns = t->deadline_ns};
+  luaL_checkstring(L, 2);
+  ask.key = wr_bind_guard_key(L, 2);
+  t->wait_policy = NULL;
+  return wr_bind_guard_enter(L, t, check_entry(L, 1), &ask);
+}
+
+static void observe_wait(struct wr_script_env *env, const struct wr_entry *entry, uint64_t waited)
+{
+  if (entry->kind == WR_KIND_CACHE) return;
+  enum wr_metric metric = WR_METRIC_BULKHEAD_WAIT;
+  if (entry->kind == WR_KIND_SHEDDER) metric = WR_METRIC_SHEDDER_WAIT;
+  if (entry->kind == WR_KIND_LIMITER) metric = WR_METRIC_LIMITER_WAIT;
+  wr_meter_observe(env->meter, metric, (double)waited / 1e9, "name", entry->name, NULL);
 }
 
 void wr_bind_guard_granted(struct wr_task *t, bool granted)
@@ -205,16 +246,20 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
   uint64_t waited = wr_loop_now(env->loop) - t->wait_since_ns;
   wr_list_remove(&t->waiting);
   if (t->trail) t->trail->queue_ns += waited;
-  bool is_limiter = t->wait_entry->kind == WR_KIND_LIMITER;
-  wr_meter_observe(env->meter, is_limiter ? WR_METRIC_LIMITER_WAIT : WR_METRIC_BULKHEAD_WAIT,
-                   (double)waited / 1e9, "name", t->wait_entry->name, NULL);
+  observe_wait(env, t->wait_entry, waited);
   if (granted) {
     wr_task_resume(t, push_admission(t->co, t, t->wait_entry, t->wait_id));
     return;
   }
+  if (t->wait_entry->kind == WR_KIND_CACHE) { // whom it waited for is done
+    lua_pushboolean(t->co, 0);
+    wr_task_resume(t, 1);
+    return;
+  }
   struct wr_error refusal;
-  wr_guard_explain_late(env->guard, t->wait_entry, &t->wait_ask, wr_loop_now(env->loop), &refusal);
-  wr_task_resume(t, wr_bind_guard_refuse(t->co, t, t->wait_entry, &refusal));
+  wr_guard_explain_wait(t->wait_entry, &refusal);
+  wr_guard_explain_after(env->guard, t->wait_entry, &t->wait_ask, wr_loop_now(env->loop), &refusal);
+  wr_task_resume(t, wr_bind_guard_refuse(t->co, t, t->wait_entry, t->wait_policy, &refusal));
 }
 
 // --- leaving ------------------------------------------------------------------------------------
@@ -244,7 +289,7 @@ static int l_leave(lua_State *L)
   if (depth >= t->scope_count) return 0;
   wr_task_unwind(t, depth + 1);
   struct wr_scope scope = t->scopes[depth];
-  if (scope.kind == WR_SCOPE_DEADLINE) {
+  if (scope.kind != WR_SCOPE_TICKET) {
     wr_task_unwind(t, depth);
     return 0;
   }
@@ -252,14 +297,18 @@ static int l_leave(lua_State *L)
   uint64_t now = wr_loop_now(env->loop);
   enum wr_outcome outcome = read_outcome(L, 2, &scope, now);
   struct wr_response *r = wr_bind_response_get(L, 2);
-  if (r && wr_response_hang_ticket(r, scope.ticket, outcome)) return 0;
+  if (r && wr_response_hang_ticket(r, scope.ticket, outcome)) {
+    wr_guard_answered(env->guard, scope.ticket, now);
+    return 0;
+  }
   wr_guard_leave(env->guard, scope.ticket, outcome, now);
   return 0;
 }
 
 static const luaL_Reg functions[] = {
     {"breaker", l_breaker}, {"bulkhead", l_bulkhead}, {"budget", l_budget},
-    {"enter", l_enter},     {"leave", l_leave},       {NULL, NULL},
+    {"enter", l_enter},     {"leave", l_leave},       {"cache_claim", l_cache_claim},
+    {NULL, NULL},
 };
 
 int wr_bind_guard(lua_State *L)

@@ -8,15 +8,16 @@
 void wr_bind_guard_granted(struct wr_task *t, bool granted);
 
 /// Asks a primitive for the running task and waits in its queue when it has one. Returns what the
-/// binding must return: the admission's depth for core.leave, or true when nothing is held; or nil
-/// and an error.
+/// binding must return (t->wait_policy is set: whose layer asks): the admission's depth for
+/// core.leave, or true when nothing is held; or nil and an error.
 int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
                         struct wr_guard_ask *ask);
 
 /// Pushes nil and the error of a refusal by `entry`, and notes it on the request's trail. `t` may
-/// be NULL. Returns 2.
+/// be NULL; `policy` is whose layer asked, NULL: the one that the primitive is named after. Returns
+/// 2.
 int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
-                         const struct wr_error *refusal);
+                         const char *policy, struct wr_error *refusal);
 
 /// The hash of the key at `index`; 0 when there is none.
 uint64_t wr_bind_guard_key(lua_State *L, int index);

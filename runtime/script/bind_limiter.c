@@ -44,7 +44,7 @@ static uint32_t check_cost(lua_State *L, const struct wr_entry *entry)
                               entry->name, cost, WR_LIMITER_COST_MAX);
 }
 
-// core.limiter_take(handle, key | nil, cost | nil, wait_ns | nil) -> true | nil, err
+// core.limiter_take(handle, key | nil, cost | nil, wait_ns | nil, policy | nil) -> true | nil, err
 static int l_limiter_take(lua_State *L)
 {
   struct wr_entry *entry = check_limiter(L);
@@ -52,16 +52,18 @@ static int l_limiter_take(lua_State *L)
   struct wr_script_env *env = s->env;
   struct wr_guard_ask ask = {.key = wr_bind_guard_key(L, 2), .cost = check_cost(L, entry)};
   lua_Number wait_ns = luaL_optnumber(L, 4, 0);
+  const char *policy = luaL_optstring(L, 5, NULL);
   uint64_t now_ns = wr_loop_now(env->loop);
   if (wait_ns > 0) {
     struct wr_task *t = wr_task_require(L, "waiting for a limiter");
     uint64_t until_ns = now_ns + (uint64_t)wait_ns;
+    t->wait_policy = policy;
     ask.until_ns = until_ns < t->deadline_ns ? until_ns : t->deadline_ns;
     return wr_bind_guard_enter(L, t, entry, &ask);
   }
   struct wr_error refusal;
   if (!wr_guard_limiter_try(env->guard, entry, &ask, now_ns, &refusal)) {
-    return wr_bind_guard_refuse(L, s->current, entry, &refusal);
+    return wr_bind_guard_refuse(L, s->current, entry, policy, &refusal);
   }
   lua_pushboolean(L, 1);
   return 1;

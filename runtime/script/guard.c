@@ -40,7 +40,7 @@ struct news {
   bool is_planned; // the master must look sooner than it meant to
   uint32_t event_count;
   struct wr_guard_bells bells;
-  struct wr_breaker_event events[WR_BREAKER_EVENTS];
+  union wr_guard_event events[WR_BREAKER_EVENTS];
 };
 
 static void no_news(struct news *n)
@@ -175,20 +175,25 @@ uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id)
   return entry ? wr_guard_kind_of(entry)->wait_until(row) : 0;
 }
 
-void wr_guard_explain_late(struct wr_guard *g, struct wr_entry *entry,
-                           const struct wr_guard_ask *ask, uint64_t now_ns,
-                           struct wr_error *refusal)
+void wr_guard_explain_after(struct wr_guard *g, struct wr_entry *entry,
+                            const struct wr_guard_ask *ask, uint64_t now_ns,
+                            struct wr_error *refusal)
 {
   const struct wr_guard_kind *kind = wr_guard_kind_of(entry);
-  bool is_limited = entry->kind == WR_KIND_LIMITER;
-  wr_error_set(refusal, is_limited ? WR_ERROR_LIMITED : WR_ERROR_REFUSED,
-               "%s '%s': no %s within its wait limit", wr_registry_kind_name(entry->kind),
-               entry->name, is_limited ? "call passed" : "slot");
   if (kind->after == NULL) return;
   if (!wr_registry_lock(g->registry, entry, wr_registry_ref(entry).generation, now_ns)) return;
   uint64_t after_ns = kind->after(entry, ask, now_ns);
   wr_registry_unlock(g->registry, entry);
   wr_guard_refuse_after(refusal, after_ns);
+}
+
+void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns)
+{
+  struct wr_row *row = row_of(g, id);
+  if (row == NULL || state_of(row) != WR_ROW_LIVE) return;
+  struct wr_entry *entry = wr_registry_get(g->registry, wr_ledger_entry(row));
+  const struct wr_guard_kind *kind = entry ? wr_guard_kind_of(entry) : NULL;
+  if (kind && kind->answered) kind->answered(row, now_ns);
 }
 
 // Leaving

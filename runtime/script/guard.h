@@ -14,6 +14,9 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/chaos.h"
+#include "resilience/flag.h"
+#include "resilience/health.h"
 #include "resilience/limiter.h"
 
 enum wr_guard_admission { WR_GUARD_REFUSED, WR_GUARD_ADMITTED, WR_GUARD_QUEUED };
@@ -31,9 +34,18 @@ struct wr_guard_ask {
                      ///< as the primitive lets it
   uint64_t key;      ///< hash of the key of a keyed primitive
   uint32_t cost;     ///< of a limiter; 0 counts as 1
-  uint8_t priority;  ///< of a shedder
-  uint64_t id;       ///< out: the admission, or the place in the queue
-  struct wr_guard_why why; ///< out, when refused
+  uint8_t priority;  ///< of a shedder: enum wr_priority
+  const struct wr_overload_signals *signals; ///< of the process, for a shedder; NULL: not known
+  uint64_t id;                               ///< out: the admission, or the place in the queue
+  struct wr_guard_why why;                   ///< out, when refused
+};
+
+/// A change of state that somebody should hear of; the entry's kind tells which member is set.
+union wr_guard_event {
+  struct wr_breaker_event breaker;
+  struct wr_health_event health;
+  struct wr_flag_event flag;
+  struct wr_chaos_event chaos;
 };
 
 /// What the guard tells. Any of them may be NULL.
@@ -41,8 +53,8 @@ struct wr_guard_callbacks {
   /// A queued call was admitted (settle `id` later) or refused (`id` is over). From
   /// `wr_guard_collect`.
   void (*on_grant)(void *ctx, uint64_t id, bool granted);
-  /// A breaker changed its state: once per transition, in the process that noticed.
-  void (*on_event)(void *ctx, struct wr_entry *entry, const struct wr_breaker_event *event);
+  /// An entry changed its state: once per transition, in the process that noticed.
+  void (*on_event)(void *ctx, struct wr_entry *entry, const union wr_guard_event *event);
   void *ctx;
 };
 
@@ -53,7 +65,7 @@ struct wr_guard {
   uint64_t refused_full; ///< read-only: refusals because the ledger was full
 };
 
-/// The registry's table of kinds: breaker, bulkhead, budget, cache.
+/// The registry's table of kinds.
 extern const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS];
 
 /// Makes a process's registry handle with the table above and the repair that counts rows.
@@ -74,19 +86,24 @@ enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entr
                                        struct wr_guard_ask *ask, uint64_t now_ns,
                                        struct wr_error *refusal);
 
-/// Why a queued call was refused after all, in words: `ask` is what it asked for.
-void wr_guard_explain_late(struct wr_guard *g, struct wr_entry *entry,
-                           const struct wr_guard_ask *ask, uint64_t now_ns,
-                           struct wr_error *refusal);
+/// Adds to such a refusal when to ask again, if the kind knows; `ask` is what the call asked for.
+void wr_guard_explain_after(struct wr_guard *g, struct wr_entry *entry,
+                            const struct wr_guard_ask *ask, uint64_t now_ns,
+                            struct wr_error *refusal);
 
 /// Whether an admission lasts until it is settled. False: settle it at once.
 bool wr_guard_holds(const struct wr_entry *entry);
+/// Puts into words that a queued call was refused: its time was over, or its place was taken.
+void wr_guard_explain_wait(const struct wr_entry *entry, struct wr_error *refusal);
 
 /// The access log's reason code for a refusal by `entry`, "" when it refuses nobody.
 const char *wr_guard_why(const struct wr_entry *entry);
 
 /// When a queued call's wait is over at the latest; 0 when `id` does not wait.
 uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id);
+
+/// The response head of an admitted call came, and its admission stays to the end of the body.
+void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns);
 
 /// Settles an admission. False, and nothing happens, when the id is over.
 bool wr_guard_leave(struct wr_guard *g, uint64_t id, enum wr_outcome outcome, uint64_t now_ns);
@@ -114,11 +131,49 @@ void wr_guard_limiter_drain(struct wr_registry *r, struct wr_entry *entry, uint6
 /// What to tell a client about `key`. False when the entry is gone.
 bool wr_guard_limiter_look(struct wr_registry *r, struct wr_entry *entry, uint64_t key,
                            uint64_t now_ns, struct wr_limiter_look *out);
+/// Whether a call meets an experiment's faults; see `wr_chaos_draw`.
+bool wr_guard_chaos_draw(struct wr_guard *g, struct wr_entry *entry, uint64_t hash, uint64_t now_ns,
+                         uint64_t *latency_ns);
+
+/// How a request that met it ended; see `wr_chaos_note`.
+void wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_failure,
+                         uint64_t now_ns);
+
+/// Starts and ends an experiment; see `wr_chaos_apply` and `wr_chaos_rollback`. Any process.
+bool wr_guard_chaos_apply(struct wr_registry *r, struct wr_entry *entry, uint64_t for_ns,
+                          uint64_t now_ns, struct wr_error *error);
+bool wr_guard_chaos_rollback(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns);
 
 /// An operator's override of a breaker; see `wr_breaker_force`. Any process; the master tells the
 /// transition. False when the entry is gone.
 bool wr_guard_breaker_force(struct wr_registry *r, struct wr_entry *entry,
                             enum wr_breaker_mode mode, uint64_t now_ns);
+
+/// A change to a flag: its share in force, by whom and why; see `wr_flag_set`, `wr_flag_reset`.
+struct wr_guard_flag_order {
+  bool is_reset;
+  uint32_t share;
+  enum wr_flag_actor actor;
+  struct wr_str why;
+};
+
+/// Changes a flag for all processes. Any process; the master tells the change. False when the entry
+/// is gone.
+bool wr_guard_flag_order(struct wr_registry *r, struct wr_entry *entry,
+                         const struct wr_guard_flag_order *order, uint64_t now_ns);
+
+/// The result of a check whose turn was taken by `wr_guard_enter` (`claim`: its `why.numbers[0]`);
+/// leave the admission afterwards. The breakers that are tied to it follow at once; a change of the
+/// verdict is told by whoever comes to the entry first. False when the entry is gone.
+bool wr_guard_health_report(struct wr_registry *r, struct wr_entry *entry, uint64_t claim,
+                            const struct wr_health_result *result, const char *output);
+
+/// Makes every breaker follow the check that it is tied to. Also for the master's tick, lest one
+/// misses a change whose reporter died.
+void wr_guard_health_spread(struct wr_registry *r, uint64_t now_ns);
+
+/// What a breaker's configuration calls the check that holds it; 0 for NULL.
+uint64_t wr_guard_health_tie(const struct wr_entry *health);
 
 /// Copies a primitive's state for gauges and pages, to ask the copy at leisure. `*state` has the
 /// kind's state_size. False when the entry is gone.

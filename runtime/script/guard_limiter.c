@@ -117,6 +117,7 @@ const struct wr_guard_kind wr_guard_limiter = {
               .move = move,
               .can_drop = can_drop},
     .why = "rate_limited",
+    .in_vain = WR_ERROR_LIMITED,
     .holds_nothing = true,
     .enter = enter,
     .explain = explain,

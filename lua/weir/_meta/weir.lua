@@ -28,8 +28,22 @@
 --- The cache of that name; options where it is declared, none where it is used.
 ---@field cache fun(name: string, options?: table): weir.Cache
 ---
+--- Declares a health check: `{ http|tcp|redis|postgres|check = …, interval = "5s" }`. Top level
+--- only.
+---@field health fun(name: string, options: table): weir.Health
+---
+--- All health checks as `application/health+json`: 200, or 503 while a critical one is down.
+---@field health_response fun(): weir.Response
+---
+--- Declares a feature flag: `{ percent = 10, key = "client", health = "search" }`. Top level only.
+---@field flag fun(name: string, options?: table): weir.Flag
+---
 --- Layers around a call, outermost first. Name of 1 to 127 bytes: the name of their shared state.
----@field policy fun(name: string, layers: weir.Layer[]): weir.Policy
+---@field policy fun(name: string, layers: (weir.Layer|weir.Policy)[]): weir.Policy
+---
+--- Sheds requests by priority before their handlers while the process is overloaded:
+--- `{ lag = "50ms", memory = "90%", in_flight = 5000 }`. Once, top level only.
+---@field overload fun(options: table)
 ---
 --- Tries `{ "name", function, deadline = …, max = … }` in order; the first acceptable answer is
 --- returned.
@@ -44,6 +58,10 @@
 --- Layer: repeats failed attempts that may be repeated, at most `max` (0 to 100, default 2) more.
 ---@field retry fun(options?: integer|table): weir.Layer
 ---
+--- Layer: a second attempt beside a slow one; at most `max` (1 to 10, default 1). Without options:
+--- at most 0.05 hedges per call.
+---@field hedge fun(options?: table): weir.Layer
+---
 --- Layer: refuses calls while what is behind keeps failing.
 ---@field breaker fun(options?: table): weir.Layer
 ---
@@ -53,9 +71,15 @@
 --- Layer: so many calls in a time, for all or for each key: "100/s", "1000/h", "30/10s". With a
 --- `name` it has methods.
 ---@field limiter fun(options: string|number|table): weir.Limiter
+--- Layer: at most `limit` (default 256, or learnt) calls at once; the more important go first.
+---@field shedder fun(options?: integer|string|table): weir.Layer
 ---
 --- Layer: makes about `ratio` (1 to 100, default 2) times the calls that the upstream accepts.
 ---@field throttle fun(options?: number|table): weir.Layer
+---
+--- Layer: an experiment that disturbs a share of the calls while it is applied. `expires` is
+--- required.
+---@field chaos fun(options: table): weir.Chaos
 ---
 --- A response; status 200 to 599. `weir.response { status = 200, body = "…" }` too.
 ---@field response fun(status: integer|table, body?: string, headers?: weir.fields): weir.Response
@@ -87,6 +111,10 @@
 --- Seconds left until the ambient deadline; nil without one.
 ---@field remaining fun(): number?
 ---
+--- The running task's priority; with a word it is set to that: "critical", "high", "normal", "low"
+--- or "background".
+---@field priority fun(word?: string): string
+---
 --- HTTP calls to any URL.
 ---@field http weir.http
 ---
@@ -104,6 +132,19 @@
 ---
 --- An error value to return as `nil, err`; an unknown kind raises.
 ---@field error fun(kind: string, message: string, fields?: table): weir.Error
+
+--- An experiment of `weir.chaos`, once it is in a policy.
+---@class weir.Chaos : weir.Layer
+---
+--- Starts it for `time` (1s to its `expires`, which is the default). Refused unless weir was
+--- started with --allow-chaos.
+---@field apply fun(self: weir.Chaos, time?: weir.duration): true?, weir.Error?
+---
+--- Ends it. False when it was not applied.
+---@field rollback fun(self: weir.Chaos): boolean
+---
+--- Whether it is applied now.
+---@field is_armed fun(self: weir.Chaos): boolean
 
 --- Called: a JSON response, `weir.json(200, { ok = true })`. Raises for what JSON cannot say.
 ---@class weir.json
@@ -174,10 +215,10 @@
 
 --- One layer of a policy, made by `weir.retry { … }` and its like.
 ---@class weir.Layer
----@field kind string "deadline", "timeout", "retry", "breaker" or "bulkhead".
+---@field kind string The name of the function that made it: "breaker".
 ---@field options table As checked: durations in nanoseconds, defaults filled in.
 ---@field place string "file:line" of the script that wrote it.
----@field wrap fun(name: string, run: function, place: string): function For `weir.policy`.
+---@field wrap fun(name: string, run: function, place: string, elements: table): function
 
 --- A limiter as a layer, and with a `name` to be called by hand. A `key` left out is that of the
 --- current request.
@@ -202,7 +243,7 @@
 ---@field upstream string? Name of the upstream that was asked.
 ---@field endpoint string? Address that was asked.
 ---@field policy string? Name of the state that refused.
----@field primitive string? Its kind: "breaker" or "bulkhead".
+---@field primitive string? Its kind: "breaker", "bulkhead", "shedder" or "throttle".
 ---@field cause weir.Error? What a policy's own error is about; set by policies only.
 
 --- Shared by all workers, bounded, kept over reloads; not over a restart.
@@ -221,6 +262,30 @@
 ---
 --- Forgets a value; true when there was one.
 ---@field delete fun(self: weir.Cache, key: string): boolean
+
+--- A health check, made by `weir.health`; one worker asks, all know.
+---@class weir.Health
+---@field name string
+---
+--- Is it not known to be down?
+---@field ok fun(self: weir.Health): boolean
+---
+--- `state`, `ok`, `stale`, `since` (seconds), `output`, `history` (newest first: up to 64 of `ok`,
+--- `age`, `latency`, `error`).
+---@field status fun(self: weir.Health): table
+
+--- A feature flag, made by `weir.flag`.
+---@class weir.Flag
+---@field name string
+---
+--- Is it on for this key, or for the one that the option `key` tells?
+---@field on fun(self: weir.Flag, key?: string): boolean
+---
+--- Overrides the options in all workers until nil: true, false or a percentage. `why` is logged.
+---@field set fun(self: weir.Flag, value?: boolean|number, why?: string)
+---
+--- The percentage in force, and whether it is an override.
+---@field percent fun(self: weir.Flag): number, boolean
 
 ---@type weir
 local weir = {}

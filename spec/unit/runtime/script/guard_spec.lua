@@ -14,11 +14,12 @@ describe("guard", function()
   local on_grant = ffi.cast("void (*)(void *, uint64_t, _Bool)", function(_, granted_id, granted)
     grants[#grants + 1] = { id = granted_id, granted = granted }
   end)
-  local on_event = ffi.cast("void (*)(void *, struct wr_entry *, const struct wr_breaker_event *)",
+  local on_event = ffi.cast("void (*)(void *, struct wr_entry *, const union wr_guard_event *)",
     function(_, entry, event)
+      if entry.kind ~= c.WR_KIND_BREAKER then return end
       events[#events + 1] = ffi.string(entry.name) .. " "
-        .. ffi.string(c.wr_breaker_state_name(event.from)) .. ">"
-        .. ffi.string(c.wr_breaker_state_name(event.to))
+        .. ffi.string(c.wr_breaker_state_name(event.breaker.from)) .. ">"
+        .. ffi.string(c.wr_breaker_state_name(event.breaker.to))
     end)
 
   before_each(function()
@@ -169,6 +170,38 @@ describe("guard", function()
     assert.equal(c.WR_GUARD_REFUSED, (enter(b, entry, 3)))
     assert.is_true(err.after_ns > 0)
     assert.same({ "recs closed>open" }, events)
+  end)
+
+  it("tells transitions and grants with every lock given back", function()
+    -- A mutex of the C library begins with the word that is 0 while nobody holds it.
+    local seen, entries = {}, {}
+    local function note(what)
+      local held = 0
+      for _, entry in ipairs(entries) do
+        held = held + ffi.cast("uint32_t *", entry.lock.words)[0]
+      end
+      seen[#seen + 1] = what .. " " .. held
+    end
+    local on_any_grant = ffi.cast("void (*)(void *, uint64_t, _Bool)", function() note "grant" end)
+    local on_any_event = ffi.cast(
+      "void (*)(void *, struct wr_entry *, const struct wr_breaker_event *)",
+      function() note "event" end)
+    a.callbacks.on_grant, a.callbacks.on_event = on_any_grant, on_any_event
+    entries = { (breaker { consecutive = 1, failure_rate = 0 }), (bulkhead { max = 1 }) }
+    local _, ticket = enter(a, entries[1], 1)
+    c.wr_guard_leave(a, ticket, c.WR_OUTCOME_FAILURE, 2)
+    local _, first = enter(a, entries[2], 3)
+    assert.equal(c.WR_GUARD_QUEUED, (enter(a, entries[2], 3, NEVER)))
+    c.wr_guard_leave(a, first, c.WR_OUTCOME_SUCCESS, 4)
+    c.wr_guard_collect(a, 5)
+    assert.same({ "event 0", "grant 0" }, seen)
+    c.wr_registry_lock(registry, entries[1], entries[1].generation, 6)
+    note "inside"
+    c.wr_registry_unlock(registry, entries[1])
+    assert.not_equal("inside 0", seen[3])
+    a.callbacks.on_grant, a.callbacks.on_event = nil, nil
+    on_any_grant:free()
+    on_any_event:free()
   end)
 
   it("makes transitions by the master's timer, planned to the nanosecond", function()
