@@ -11,6 +11,7 @@ local policies = {
   nothing = weir.policy("nothing", { nothing }),
   breaker = weir.policy("breaker", { weir.breaker {} }),
   bulkhead = weir.policy("bulkhead", { weir.bulkhead {} }),
+  limiter = weir.policy("limiter", { weir.limiter { rate = "1000000/s" } }),
   timeout = weir.policy("timeout", { weir.timeout "1s" }),
   retry = weir.policy("retry", { weir.retry {} }),
   all = weir.policy("all", {

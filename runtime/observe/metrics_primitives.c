@@ -10,6 +10,7 @@
 #include "resilience/flag.h"
 #include "resilience/health.h"
 #include "resilience/hedge.h"
+#include "resilience/limiter.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
 #include "script/guard_cache.h"
@@ -26,6 +27,7 @@ union state {
   struct wr_cache_state cache;
   struct wr_shedder shedder;
   struct wr_throttle throttle;
+  struct wr_limiter limiter;
   struct wr_hedge hedge;
   struct wr_chaos chaos;
 };
@@ -149,7 +151,7 @@ static bool bulkhead_available(union state *s, uint64_t now_ns, int part, struct
 {
   (void)now_ns;
   const struct wr_bulkhead *b = &s->bulkhead;
-  double left = (double)b->config.max - (double)b->in_use;
+  double left = (double)b->config.max - (double)b->all.in_use;
   *out = (struct row){NULL, left > 0 ? left : 0};
   return part == 0;
 }
@@ -165,6 +167,20 @@ static bool bulkhead_queue(union state *s, uint64_t now_ns, int part, struct row
 {
   (void)now_ns;
   *out = (struct row){NULL, (double)s->bulkhead.queued};
+  return part == 0;
+}
+
+static bool bulkhead_keys(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->bulkhead.keys};
+  return part == 0;
+}
+
+static bool bulkhead_shared(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->bulkhead.shared};
   return part == 0;
 }
 
@@ -196,6 +212,54 @@ static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row 
 {
   (void)now_ns;
   *out = (struct row){NULL, (double)s->budget.denied};
+  return part == 0;
+}
+
+static bool limiter_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_limiter_counters *c = &s->limiter.counters;
+  const struct row rows[] = {
+      {"admitted", (double)c->admitted},
+      {"queued", (double)c->queued},
+      {"refused", (double)c->refused},
+      {"expired", (double)c->expired},
+      {"cancelled", (double)c->left},
+      {"drained", (double)c->drained},
+      {"shadow_refused", (double)c->shadow_refused},
+      {"shadow_queued", (double)c->shadow_queued},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool limiter_waiting(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->limiter.waiting};
+  return part == 0;
+}
+
+static bool limiter_available(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  struct wr_limiter_look look;
+  wr_limiter_look(&s->limiter, 0, now_ns, &look);
+  *out = (struct row){NULL, (double)look.left};
+  return part == 0;
+}
+
+static bool limiter_keys(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->limiter.keys};
+  return part == 0;
+}
+
+static bool limiter_shared(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->limiter.counters.shared};
   return part == 0;
 }
 
@@ -386,6 +450,8 @@ static const struct {
     {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
     {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
     {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
+    {WR_METRIC_BULKHEAD_KEYS, WR_KIND_BULKHEAD, NULL, bulkhead_keys},
+    {WR_METRIC_BULKHEAD_SHARED, WR_KIND_BULKHEAD, NULL, bulkhead_shared},
     {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
     {WR_METRIC_CACHE_REQUESTS, WR_KIND_CACHE, "status", cache_requests},
     {WR_METRIC_CACHE_REFRESHES, WR_KIND_CACHE, "result", cache_refreshes},
@@ -393,6 +459,11 @@ static const struct {
     {WR_METRIC_CACHE_WAITING, WR_KIND_CACHE, NULL, cache_waiting},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+    {WR_METRIC_LIMITER_CALLS, WR_KIND_LIMITER, "kind", limiter_calls},
+    {WR_METRIC_LIMITER_WAITING, WR_KIND_LIMITER, NULL, limiter_waiting},
+    {WR_METRIC_LIMITER_AVAILABLE, WR_KIND_LIMITER, NULL, limiter_available},
+    {WR_METRIC_LIMITER_KEYS, WR_KIND_LIMITER, NULL, limiter_keys},
+    {WR_METRIC_LIMITER_SHARED, WR_KIND_LIMITER, NULL, limiter_shared},
     {WR_METRIC_SHEDDER_LIMIT, WR_KIND_SHEDDER, NULL, shedder_limit},
     {WR_METRIC_SHEDDER_IN_FLIGHT, WR_KIND_SHEDDER, NULL, shedder_in_flight},
     {WR_METRIC_SHEDDER_QUEUE, WR_KIND_SHEDDER, NULL, shedder_queue},
