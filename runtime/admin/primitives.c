@@ -3,12 +3,12 @@
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
-#include "script/guard_cache.h"
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
+#include "script/guard_cache.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -143,14 +143,10 @@ static const struct {
   const char *plural;
   void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
 } shown[WR_KINDS] = {
-    [WR_KIND_BREAKER] = {"breakers", put_breaker},
-    [WR_KIND_FLAG] = {"flags", put_flag},
-    [WR_KIND_HEALTH] = {"checks", put_health},
-    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
-    [WR_KIND_CACHE] = {"caches", put_cache},
-    [WR_KIND_THROTTLE] = {"throttles", put_throttle},
-    [WR_KIND_SHEDDER] = {"shedders", put_shedder},
-    [WR_KIND_CHAOS] = {"chaos", put_chaos},
+    [WR_KIND_BREAKER] = {"breakers", put_breaker}, [WR_KIND_FLAG] = {"flags", put_flag},
+    [WR_KIND_HEALTH] = {"checks", put_health},     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_CACHE] = {"caches", put_cache},       [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_SHEDDER] = {"shedders", put_shedder}, [WR_KIND_CHAOS] = {"chaos", put_chaos},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

@@ -18,9 +18,9 @@ enum {
   SHARD_BYTES_MIN = 16 * 1024,
   BYTES_PER_BUCKET = 256,
   COUNTERS_PER_BUCKET = 4,
-  WINDOW_SHARE = 16, // of a shard: one part in so many is window
+  WINDOW_SHARE = 16,         // of a shard: one part in so many is window
   CHANCE_BYTES = 256 * 1024, // most that one write moves to the head: bounds its time
-  SAMPLE = 10,       // the sketch is aged after so many counts for each item there is
+  SAMPLE = 10,               // the sketch is aged after so many counts for each item there is
   SAMPLE_MIN = 1024,
 };
 

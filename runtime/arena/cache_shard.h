@@ -3,8 +3,8 @@
 /// For cache.c.
 ///
 /// What is written goes to the head of the window, a small log. What the window's tail meets asks
-/// for a place in the main log, where the tail's item must make room: an item that was read since it
-/// came there moves to the head, any other is compared with the newcomer by how often each was
+/// for a place in the main log, where the tail's item must make room: an item that was read since
+/// it came there moves to the head, any other is compared with the newcomer by how often each was
 /// asked for of late, and the rarer one goes (W-TinyLFU, with CLOCK for the main part). An item too
 /// large for the window asks at once. All functions but `wr_cache_shard_take` want the shard's lock
 /// held.
@@ -71,6 +71,7 @@ struct wr_cache_place {
 /// The shape for so many bytes in all.
 void wr_cache_shape(struct wr_cache_table *table, size_t cache_bytes);
 
+/// The parts of shard `number`, below WR_CACHE_SHARDS.
 struct wr_cache_place wr_cache_place(const struct wr_arena *a, uint32_t number);
 
 /// Makes a shard of zeroed memory.

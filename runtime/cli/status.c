@@ -246,10 +246,9 @@ static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_
   add_count(c, t, "refused");
 }
 
-static const struct wr_column cache_columns[] = {{"name", false},   {"served", true},
-                                                 {"hit", true},     {"stale", true},
-                                                 {"miss", true},    {"coalesced", true},
-                                                 {"waiting", true}};
+static const struct wr_column cache_columns[] = {
+    {"name", false}, {"served", true},    {"hit", true},    {"stale", true},
+    {"miss", true},  {"coalesced", true}, {"waiting", true}};
 
 static void add_cache(struct wr_columns *c, const json_t *cache, const struct wr_style *style)
 {

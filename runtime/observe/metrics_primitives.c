@@ -6,12 +6,12 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
-#include "script/guard_cache.h"
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
+#include "script/guard_cache.h"
 
 #include <stdatomic.h>
 

@@ -43,10 +43,10 @@ struct wr_flight_counters {
 };
 
 struct wr_flight {
-  struct wr_flight_counters counters; ///< read-only
-  uint32_t max;                       ///< most followers; the caller's to change
-  uint32_t leaders, followers;        ///< read-only: now
-  bool is_repaired;                   // private: there may be followers without a leader
+  struct wr_flight_counters counters;        ///< read-only
+  uint32_t max;                              ///< most followers; the caller's to change
+  uint32_t leaders, followers;               ///< read-only: now
+  bool is_repaired;                          // private: there may be followers without a leader
   struct wr_list buckets[WR_FLIGHT_BUCKETS]; // private: leaders first, then followers by age
   struct wr_list told;                       // private: who has something to be told
 };

@@ -270,9 +270,9 @@ static const struct {
   bool is_mixed;
   void (*fill)(struct trace *t, const double *sums, struct wr_rng *rng);
 } traces[] = {
-    {"zipf-0.8", 0.8, false, add_zipf},   {"zipf-1.0", 1.0, false, add_zipf},
-    {"zipf-scan", 0.9, false, add_scan},  {"loop", 1.0, false, add_loop},
-    {"shifting", 1.0, false, add_shift},  {"mixed-sizes", 0.9, true, add_zipf},
+    {"zipf-0.8", 0.8, false, add_zipf},  {"zipf-1.0", 1.0, false, add_zipf},
+    {"zipf-scan", 0.9, false, add_scan}, {"loop", 1.0, false, add_loop},
+    {"shifting", 1.0, false, add_shift}, {"mixed-sizes", 0.9, true, add_zipf},
 };
 
 int main(int argc, char **argv)
