@@ -8,6 +8,9 @@ local NS = 1e9
 -- How long after its end a remembered failure may still be read, by those who waited for it.
 local SHARED = 10 * NS
 
+-- Longest refresh in the background, where no caller's deadline bounds it.
+local REFRESH = 30 * NS
+
 -- Seconds from nanoseconds, as the core's answers are.
 local function window(options, own, name)
   return (options and options[name] or own[name]) / NS
@@ -133,8 +136,9 @@ local function stamped(cache, key, options)
   return { tags = tags, stamp = core.cache_stamp(cache._handle, key, tags) }
 end
 
--- In the background, as the leader.
+-- In the background, as the leader: its lead is the first thing that its task has open.
 local function refresh(cache, key, fn, options)
+  core.deadline_enter(REFRESH, false)
   local _, _, _, is_own = run(cache, key, fn, options, stamped(cache, key, options))
   leave(0, is_own)
 end
@@ -177,12 +181,15 @@ local function lead(cache, key, fn, options, depth)
   return fall_back(cache, key, options, made, err, "miss")
 end
 
--- As one that waited. What the leader left is there, unless it could not be stored: then every one
--- of those who waited goes alone, for one after the other would take too long.
+-- As one that waited. What the leader left is there, fresh when it was stored, unless it could not
+-- be: then every one of those who waited goes alone, for one after the other would take too long.
 local function follow(cache, key, fn, options, since)
-  local value, is_json, _, left = core.cache_look(cache._handle, key, false)
-  if value ~= nil and left > 0 then return counted(cache, "coalesced", decode(value, is_json)) end
-  local failed, answer, err = recall(cache, key, core.now() - since)
+  local waited = core.now() - since
+  local value, is_json, age, left = core.cache_look(cache._handle, key, false)
+  if value ~= nil and (left > 0 or age <= waited) then
+    return counted(cache, "coalesced", decode(value, is_json))
+  end
+  local failed, answer, err = recall(cache, key, waited)
   if failed then return fall_back(cache, key, options, answer, err, "coalesced") end
   local made, problem, is_good = run(cache, key, fn, options, stamped(cache, key, options))
   if is_good then return counted(cache, "miss", made, problem) end
