@@ -71,9 +71,14 @@
 ---@field upvalues fun(fn: function): table, string
 -- bind_cache.c
 ---@field cache fun(name: string, options: table): userdata?, string?
----@field cache_set fun(handle, key, text, ttl_ns?, is_json?): boolean
----@field cache_set_response fun(handle, key, response, ttl_ns?): boolean
+---@field cache_set fun(handle, key, text, ttl_ns?, is_json?, more?): boolean, string
+---@field cache_set_response fun(handle, key, response, ttl_ns?, unused?, more?): boolean, string
+---@field cache_stamp fun(handle, key, tags?): number
 ---@field cache_get fun(handle, key, allow_stale): any, boolean?, number?, boolean?
+---@field cache_look fun(handle, key, is_failure): any, boolean?, number?, number?, number?
+---@field cache_count fun(handle: userdata, word: string)
+---@field cache_purge_tag fun(handle: userdata, tag: string)
+---@field cache_refresh fun(handle: userdata, key: string, fn: async fun(), ...: any): boolean
 ---@field cache_delete fun(handle: userdata, key: string): boolean
 -- bind_health.c
 ---@field health fun(name: string, options: table): userdata?, string?
