@@ -5,6 +5,7 @@
 #include "script/bind_error.h"
 #include "script/bind_response.h"
 #include "script/disturb.h"
+#include "script/request.h"
 #include "script/table.h"
 #include "script/task.h"
 #include "script/trail.h"
@@ -108,6 +109,29 @@ static int l_rollback(lua_State *L)
   return 1;
 }
 
+// The end of the connection ends the task.
+static void cancel_hangup(struct wr_op *op)
+{
+  (void)op;
+}
+
+// core.chaos_hangup(): resets the client's connection and does not return; where there is no client
+// nil, err
+static int l_hangup(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "chaos");
+  struct wr_request *q = t->trail ? WR_CONTAINER(t->trail, struct wr_request, trail) : NULL;
+  if (q == NULL || q->x == NULL) {
+    struct wr_error error;
+    wr_error_set(&error, WR_ERROR_RESET, "chaos: there is no client to hang up on");
+    return wr_bind_error_fail(L, &error);
+  }
+  t->trail->is_hung_up = true;
+  wr_exchange_reset(q->x);
+  t->wait = (struct wr_op){.name = "the end of the connection", .cancel = cancel_hangup};
+  return wr_task_suspend(L, &t->wait, 0);
+}
+
 // core.chaos_disturb(response, cut_after | nil, bytes_per_s | nil) -> response
 static int l_disturb(lua_State *L)
 {
@@ -134,6 +158,7 @@ static const luaL_Reg functions[] = {
     {"chaos_draw", l_draw},
     {"chaos_apply", l_apply},
     {"chaos_rollback", l_rollback},
+    {"chaos_hangup", l_hangup},
     {"chaos_disturb", l_disturb},
     {NULL, NULL},
 };

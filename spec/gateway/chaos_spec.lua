@@ -27,6 +27,7 @@ describe("chaos", function()
       drill("status", { status = 418 })
       drill("error", { error = "connect" })
       drill("reset", { reset = true })
+      drill("hangup", { hangup = true, guard = { failure_rate = 0.5, min_calls = 5 } })
       drill("truncate", { truncate = "1000B" })
       drill("nothing", { truncate = 0 })
       drill("drip", { drip = "20KiB" })
@@ -62,6 +63,20 @@ describe("chaos", function()
       if one.name == name then return one end
     end
   end
+
+  it("resets the client's connection, and the guard counts that", function()
+    apply "hangup"
+    local before = o:counts().methods.GET or 0
+    for _ = 1, 5 do
+      local client = g:begin("GET", "/hangup")
+      local bytes, how = client:read_all()
+      assert.equal("", bytes)
+      assert.equal("reset", how)
+    end
+    assert.equal(before, o:counts().methods.GET or 0)
+    g:wait_log("chaos.transition", { name = "hangup", cause = "guard" })
+    assert.equal(200, g:get("/hangup").status)
+  end)
 
   it("does nothing until it is applied, and nothing after it was rolled back", function()
     assert.equal(200, g:get("/status").status)
