@@ -57,23 +57,14 @@ local function settings(o)
     guard_window = guard.window, guard_min_calls = guard.min_calls }
 end
 
-local function failed(name, kind, what)
-  return nil, core.error(kind, ("chaos '%s': %s"):format(name, what))
-end
-
 -- The call as the experiment has it.
 local function disturbed(name, o, run, fn)
-  if o.error then return failed(name, o.error, "the call was not made") end
+  if o.error then return core.chaos_error(name, o.error) end
   if o.hangup then return core.chaos_hangup() end
-  if o.status then
-    return core.response(o.status, "chaos\n", nil, "text/plain; charset=utf-8")
-  end
+  if o.status then return core.chaos_status(name, o.status) end
   local value, err = run(fn)
   if value == nil or not core.is_response(value) then return value, err end
-  if o.reset then
-    core.response_drop(value)
-    return failed(name, "reset", "the response was lost")
-  end
+  if o.reset then return core.chaos_lose(name, value) end
   if o.truncate or o.drip then return core.chaos_disturb(value, o.truncate, o.drip) end
   return value, err
 end
