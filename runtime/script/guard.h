@@ -94,6 +94,9 @@ const char *wr_guard_why(const struct wr_entry *entry);
 /// When a queued call's wait is over at the latest; 0 when `id` does not wait.
 uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id);
 
+/// The response head of an admitted call came, and its admission stays to the end of the body.
+void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns);
+
 /// Settles an admission. False, and nothing happens, when the id is over.
 bool wr_guard_leave(struct wr_guard *g, uint64_t id, enum wr_outcome outcome, uint64_t now_ns);
 

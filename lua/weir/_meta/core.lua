@@ -46,6 +46,10 @@
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
 ---@field retry_begin fun(handle: userdata)
 ---@field retry_decide fun(handle, attempt, backoff?, value, err): number?, userdata?
+-- bind_hedge.c
+---@field hedge fun(name: string, options: table): userdata?, string?
+---@field hedge_layer fun(entry, options, budget?, deposits?): userdata?, string?
+---@field hedge_call async fun(handle, run, fn): any, weir.Error?, string?
 -- bind_task.c
 ---@field sleep async fun(ns: number): true?, weir.Error?
 ---@field now fun(): number Seconds.

@@ -58,6 +58,10 @@
 --- Layer: repeats failed attempts that may be repeated, at most `max` (0 to 100, default 2) more.
 ---@field retry fun(options?: integer|table): weir.Layer
 ---
+--- Layer: a second attempt beside a slow one; at most `max` (1 to 10, default 1). Without options:
+--- at most 0.05 hedges per call.
+---@field hedge fun(options?: table): weir.Layer
+---
 --- Layer: refuses calls while what is behind keeps failing.
 ---@field breaker fun(options?: table): weir.Layer
 ---
