@@ -8,11 +8,12 @@ local core = require "weir.core"
 
 local M = {}
 
---- A layer. `wrap(name, run, place)` is called when a policy called `name` is declared at `place`
---- and returns a function like `run`: it takes the call and returns `value, err`.
+--- A layer. `wrap(name, run, place, layers)` is called when a policy called `name` is declared at
+--- `place` with the list `layers`, and returns a function like `run`: it takes the call and returns
+--- `value, err`.
 ---@param kind string
 ---@param options table  As validated.
----@param wrap (fun(name: string, run: function, place: string): function)?  May be set later.
+---@param wrap function?  May be set later.
 ---@return weir.Layer
 function M.new(kind, options, wrap)
   return { kind = kind, options = options, place = core.where(), wrap = wrap }

@@ -68,6 +68,8 @@ local budget_options = schema.new("retry budget", {
     doc = "What is looked back on." },
 })
 
+M.budget_options = budget_options
+
 local function split_backoff(text, place)
   local from, to = text:match "^([%w.]+)%.%.([%w.]+)$"
   local base, cap = core.duration(from or text), core.duration(to or text)
@@ -109,6 +111,7 @@ function M.retry(options)
   local budget_given = o.budget
   if budget_given == true or budget_given == nil then budget_given = {} end
   local budget = budget_given and budget_options:check(budget_given)
+  o.shared_budget = budget -- for a hedge inside, which spends from the same
   made.wrap = function(name, run, place)
     local budget_handle = budget and declared("retry budget", place, core.budget(name, budget))
     local handle = declared("retry", place, core.retry(name, o, budget_handle))

@@ -47,7 +47,7 @@ function M.new(name, layers)
   check_layers(name, layers)
   local place = core.where()
   local run = innermost
-  for i = #layers, 1, -1 do run = layers[i].wrap(name, run, place) end
+  for i = #layers, 1, -1 do run = layers[i].wrap(name, run, place, layers) end
   return setmetatable({ name = name, layers = layers }, {
     __call = function(_, fn) return run(fn) end,
     __tostring = function() return "policy: " .. name end,

@@ -11,7 +11,7 @@ local pool_options = schema.new("pool", {
     doc = "A connection idle for longer is not used." },
 })
 
-local health_options = schema.new("health", {
+local health_options = schema.new("upstream health", {
   path = schema.string { min = 1, max = 1024, default = "/", doc = "What is asked for with GET." },
   interval = schema.duration { min = "100ms", max = "1h", default = "5s",
     doc = "Between two checks." },

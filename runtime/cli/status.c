@@ -246,6 +246,20 @@ static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_
   add_count(c, t, "refused");
 }
 
+static const struct wr_column hedge_columns[] = {
+    {"name", false}, {"delay", true}, {"calls", true}, {"hedges", true}, {"won", true}};
+
+static void add_hedge(struct wr_columns *c, const json_t *h, const struct wr_style *style)
+{
+  (void)style;
+  wr_columns_row(c, "");
+  add_text(c, h, "name");
+  wr_columns_cell(c, "%.3f s", json_number_value(json_object_get(h, "delay_s")));
+  add_count(c, h, "calls");
+  add_count(c, h, "hedges");
+  add_count(c, h, "won");
+}
+
 static const struct wr_column chaos_columns[] = {
     {"name", false}, {"armed", false}, {"left", true}, {"hit", true}, {"of", true}};
 
@@ -279,6 +293,7 @@ static const struct section {
     {"shedders", shedder_columns, WR_COUNT(shedder_columns), 1, add_shedder},
     {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
+    {"hedges", hedge_columns, WR_COUNT(hedge_columns), 1, add_hedge},
 };
 
 static void print_section(const json_t *status, const struct section *section,

@@ -26,6 +26,7 @@ static void put_trail(struct wr_json *j, const struct wr_trail *trail)
     wr_json_field_num(j, "upstream_ms", (double)trail->upstream_ns / 1e6);
   }
   wr_json_field_uint(j, "attempts", trail->attempts);
+  if (trail->hedges > 0) wr_json_field_uint(j, "hedges", trail->hedges);
   if (trail->rung > 0) wr_json_field_cstr(j, "rung", trail->rung_name);
   if (trail->queue_ns > 0) wr_json_field_num(j, "queue_ms", (double)trail->queue_ns / 1e6);
   if (trail->error != WR_ERROR_NONE) wr_json_field_cstr(j, "error", wr_error_name(trail->error));

@@ -1,6 +1,7 @@
 #include "script/bind.h"
 
 #include "base/check.h"
+#include "resilience/shedder.h"
 #include "script/bind_declare.h"
 #include "script/bind_error.h"
 #include "script/bind_guard.h"
@@ -120,12 +121,23 @@ static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *
   return 2;
 }
 
+// How long a call that the deadline cut off must have run to be held against the upstream; see
+// wr_ticket_outcome. 0: however long, it proves nothing.
+static uint64_t attempt_timeout_of(const struct wr_entry *entry)
+{
+  if (entry->kind == WR_KIND_BREAKER) {
+    return ((const struct wr_breaker_config *)entry->config)->attempt_timeout_ns;
+  }
+  if (entry->kind == WR_KIND_SHEDDER) {
+    return ((const struct wr_shedder_config *)entry->config)->limit.max_healthy_ns;
+  }
+  return 0;
+}
+
 static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
-  const struct wr_breaker_config *breaker = entry->config;
-  uint64_t limit = entry->kind == WR_KIND_BREAKER ? breaker->attempt_timeout_ns : 0;
   lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
-  wr_task_push_ticket(t, id, limit);
+  wr_task_push_ticket(t, id, attempt_timeout_of(entry));
   return 1;
 }
 
@@ -240,7 +252,10 @@ static int l_leave(lua_State *L)
   uint64_t now = wr_loop_now(env->loop);
   enum wr_outcome outcome = read_outcome(L, 2, &scope, now);
   struct wr_response *r = wr_bind_response_get(L, 2);
-  if (r && wr_response_hang_ticket(r, scope.ticket, outcome)) return 0;
+  if (r && wr_response_hang_ticket(r, scope.ticket, outcome)) {
+    wr_guard_answered(env->guard, scope.ticket, now);
+    return 0;
+  }
   wr_guard_leave(env->guard, scope.ticket, outcome, now);
   return 0;
 }

@@ -1,9 +1,9 @@
 #include "script/bind.h"
 
-#include "resilience/retry.h"
 #include "resilience/retry_after.h"
 #include "script/bind_error.h"
 #include "script/bind_response.h"
+#include "script/bind_retry.h"
 #include "script/meter.h"
 #include "script/table.h"
 #include "script/task.h"
@@ -24,8 +24,7 @@ static struct retry *check_retry(lua_State *L)
   return luaL_checkudata(L, 1, TYPE);
 }
 
-// The `on` list: error kinds by name, statuses by number.
-static const char *read_on(lua_State *L, struct wr_retry_on *on)
+const char *wr_bind_retry_on(lua_State *L, struct wr_retry_on *on)
 {
   lua_getfield(L, 2, "on");
   if (!lua_istable(L, -1)) return NULL;
@@ -72,7 +71,7 @@ static int l_retry(lua_State *L)
   config.backoff.ratio = wr_table_num(L, 2, "ratio", config.backoff.ratio);
   const char *jitter = wr_table_text(L, 2, "jitter", "full");
   if (!find_jitter(jitter, &config.backoff.jitter)) return wr_bind_refuse(L, "no such jitter");
-  const char *problem = read_on(L, &config.on);
+  const char *problem = wr_bind_retry_on(L, &config.on);
   if (problem == NULL) problem = wr_retry_config_check(&config);
   if (problem) return wr_bind_refuse(L, problem);
   struct retry *retry = lua_newuserdata(L, sizeof(*retry));
@@ -95,8 +94,7 @@ static int l_retry_begin(lua_State *L)
   return 0;
 }
 
-// Fills what the attempt's results (a value at `index`, its error behind it) say; false on success.
-static bool read_result(lua_State *L, int index, struct wr_retry_input *input)
+bool wr_bind_retry_read(lua_State *L, int index, struct wr_retry_input *input)
 {
   struct wr_error error;
   struct wr_response *r = wr_bind_response_get(L, index);
@@ -162,7 +160,7 @@ static int l_retry_decide(lua_State *L)
   struct wr_retry_input input = {.attempt = (uint32_t)luaL_checkinteger(L, 2),
                                  .now_ns = wr_loop_now(env->loop),
                                  .deadline_at_ns = t->deadline_ns};
-  bool failed = read_result(L, 4, &input);
+  bool failed = wr_bind_retry_read(L, 4, &input);
   if (!failed || !wr_retry_on_has(&retry->config.on, input.kind, input.status)) {
     count(env, retry, input.attempt, failed);
     return 0;

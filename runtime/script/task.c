@@ -78,6 +78,8 @@ static void inherit(struct wr_task *t, struct wr_task *parent)
   t->deadline_ns = parent ? parent->deadline_ns : UINT64_MAX;
   t->deadline_expiry = parent ? parent->deadline_expiry : WR_ERROR_DEADLINE;
   t->trail = parent ? parent->trail : NULL;
+  t->attempts = parent ? parent->attempts : NULL;
+  t->is_extra = parent && parent->is_extra;
   t->priority = parent ? parent->priority : WR_PRIORITY_NORMAL;
   t->parent = parent;
   wr_list_init(&t->sibling);
@@ -252,6 +254,12 @@ int wr_task_suspend(lua_State *L, struct wr_op *op, uint64_t limit_ns)
   op->task = t;
   arm(t, limit_ns);
   return lua_yield(L, 0);
+}
+
+void wr_task_wait_on(struct wr_task *t, uint64_t limit_ns)
+{
+  WR_CHECK(t->op != NULL);
+  arm(t, limit_ns);
 }
 
 static void sleep_cancel(struct wr_op *op)

@@ -16,6 +16,7 @@
 #include "script/script.h"
 
 struct wr_trail;
+struct wr_upstream;
 
 /// A pending operation; embed it in the state of the waiting work.
 struct wr_op {
@@ -28,6 +29,14 @@ struct wr_op {
   /// The ambient deadline came: ends the work and resumes the task with an error that knows more
   /// than `error` does. NULL: cancel, then the coroutine gets `error`.
   void (*fail)(struct wr_op *op, const struct wr_error *error);
+};
+
+/// What the attempts of one hedged call share. Owned by the call, which outlives its tasks.
+struct wr_attempts {
+  struct wr_attempts *outer;    ///< of the hedged call that this one is a part of; may be NULL
+  struct wr_upstream *upstream; ///< whose endpoints were tried, for calls without a request
+  uint64_t tried;
+  bool is_unsafe; ///< one of them must not be made twice
 };
 
 enum wr_scope_kind { WR_SCOPE_DEADLINE, WR_SCOPE_TICKET };
@@ -69,6 +78,8 @@ struct wr_task {
   struct wr_list sibling;
   struct wr_deferred starter;
   int start_args;
+  struct wr_attempts *attempts; ///< of the hedged call that it works for; NULL: none
+  bool is_extra;                ///< it is a hedge: it may send only what can be sent twice
   uint8_t priority; ///< enum wr_priority: how important its calls are; children inherit it
   bool is_running;
   bool is_cancelled;      // cancelled from inside its own run
@@ -97,6 +108,10 @@ int wr_task_suspend(lua_State *L, struct wr_op *op, uint64_t limit_ns);
 
 /// Raises a Lua error unless the caller runs inside a task. Call before starting any work.
 struct wr_task *wr_task_require(lua_State *L, const char *what);
+
+/// From an operation's `expire` that did not resume: waits on, for `limit_ns` (0: only for the
+/// ambient deadline).
+void wr_task_wait_on(struct wr_task *t, uint64_t limit_ns);
 
 /// Suspends the running task for `for_ns`; the coroutine gets true, or nil and the deadline's
 /// error.

@@ -16,6 +16,8 @@ struct wr_trail {
   struct wr_str request_id;
   uint32_t attempts;                  ///< outbound attempts started
   uint32_t retries;                   ///< attempts that a retry layer added
+  uint32_t hedges;                    ///< attempts that a hedge layer added
+  bool is_hedge;                      ///< one of these gave the answer
   uint32_t rung;                      ///< 1-based rung of a ladder that answered, 0 without ladder
   uint32_t rungs;                     ///< rungs of that ladder
   char rung_name[WR_TRAIL_NAME_MAX];  ///< its name

@@ -38,10 +38,12 @@ for name, index in pairs(handles) do result[name] = names(index) end
 result["weir.core"] = names(core)
 result["weir.Cache"] = class_of(weir.cache "api_list")
 -- No bundle is being loaded here, and policies are declared in one only.
-local is_loading = core.is_loading
-core.is_loading = function() return true end
+local is_loading, job = core.is_loading, core.job
+core.is_loading, core.job = function() return true end, function() end
 result["weir.Policy"] = class_of(weir.policy("api_list", { weir.deadline "1s" }))
-core.is_loading = is_loading
+result["weir.Health"] = class_of(weir.health("api_list", { tcp = "127.0.0.1:1" }))
+result["weir.Flag"] = class_of(weir.flag "api_list")
+core.is_loading, core.job = is_loading, job
 result["weir.Layer"] = class_of(weir.deadline "1s")
 -- What such a layer can do besides being one.
 result["weir.Chaos"] = names(getmetatable(weir.chaos { expires = "1m", status = 500 }).__index)

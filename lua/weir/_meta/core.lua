@@ -46,6 +46,10 @@
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
 ---@field retry_begin fun(handle: userdata)
 ---@field retry_decide fun(handle, attempt, backoff?, value, err): number?, userdata?
+-- bind_hedge.c
+---@field hedge fun(name: string, options: table): userdata?, string?
+---@field hedge_layer fun(entry, options, budget?, deposits?): userdata?, string?
+---@field hedge_call async fun(handle, run, fn): any, weir.Error?, string?
 -- bind_task.c
 ---@field sleep async fun(ns: number): true?, weir.Error?
 ---@field now fun(): number Seconds.
@@ -69,6 +73,19 @@
 ---@field cache_set_response fun(handle, key, response, ttl_ns?): boolean
 ---@field cache_get fun(handle, key, allow_stale): any, boolean?, number?, boolean?
 ---@field cache_delete fun(handle: userdata, key: string): boolean
+-- bind_health.c
+---@field health fun(name: string, options: table): userdata?, string?
+---@field health_ok fun(handle: userdata): boolean
+---@field health_claim fun(handle: userdata): integer?, number
+---@field health_report fun(handle, claim: integer, depth: integer, ok?: boolean, err?: any)
+---@field health_status fun(handle: userdata): table
+---@field health_page fun(): integer, string
+---@field probe async fun(kind: string, host: string, port: integer): true?, weir.Error?
+-- bind_flag.c
+---@field flag fun(name: string, options: table): userdata?, string?
+---@field flag_on fun(handle: userdata, key?: string): boolean
+---@field flag_set fun(handle: userdata, share?: integer, why?: string)
+---@field flag_share fun(handle: userdata): integer, boolean
 -- bind_observe.c
 ---@field metric fun(name: string, kind: string, help: string, options: table): integer?, string?
 ---@field metric_series fun(family: integer, labels: string): integer

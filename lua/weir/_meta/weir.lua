@@ -28,6 +28,16 @@
 --- The cache of that name; options where it is declared, none where it is used.
 ---@field cache fun(name: string, options?: table): weir.Cache
 ---
+--- Declares a health check: `{ http|tcp|redis|postgres|check = …, interval = "5s" }`. Top level
+--- only.
+---@field health fun(name: string, options: table): weir.Health
+---
+--- All health checks as `application/health+json`: 200, or 503 while a critical one is down.
+---@field health_response fun(): weir.Response
+---
+--- Declares a feature flag: `{ percent = 10, key = "client", health = "search" }`. Top level only.
+---@field flag fun(name: string, options?: table): weir.Flag
+---
 --- Layers around a call, outermost first. Name of 1 to 127 bytes: the name of their shared state.
 ---@field policy fun(name: string, layers: weir.Layer[]): weir.Policy
 ---
@@ -47,6 +57,10 @@
 ---
 --- Layer: repeats failed attempts that may be repeated, at most `max` (0 to 100, default 2) more.
 ---@field retry fun(options?: integer|table): weir.Layer
+---
+--- Layer: a second attempt beside a slow one; at most `max` (1 to 10, default 1). Without options:
+--- at most 0.05 hedges per call.
+---@field hedge fun(options?: table): weir.Layer
 ---
 --- Layer: refuses calls while what is behind keeps failing.
 ---@field breaker fun(options?: table): weir.Layer
@@ -232,6 +246,30 @@
 ---
 --- Forgets a value; true when there was one.
 ---@field delete fun(self: weir.Cache, key: string): boolean
+
+--- A health check, made by `weir.health`; one worker asks, all know.
+---@class weir.Health
+---@field name string
+---
+--- Is it not known to be down?
+---@field ok fun(self: weir.Health): boolean
+---
+--- `state`, `ok`, `stale`, `since` (seconds), `output`, `history` (newest first: up to 64 of `ok`,
+--- `age`, `latency`, `error`).
+---@field status fun(self: weir.Health): table
+
+--- A feature flag, made by `weir.flag`.
+---@class weir.Flag
+---@field name string
+---
+--- Is it on for this key, or for the one that the option `key` tells?
+---@field on fun(self: weir.Flag, key?: string): boolean
+---
+--- Overrides the options in all workers until nil: true, false or a percentage. `why` is logged.
+---@field set fun(self: weir.Flag, value?: boolean|number, why?: string)
+---
+--- The percentage in force, and whether it is an override.
+---@field percent fun(self: weir.Flag): number, boolean
 
 ---@type weir
 local weir = {}
