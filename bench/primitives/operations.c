@@ -1,9 +1,9 @@
 // What is measured: one row per primitive, its pure function beside the same through the guard.
 
-#include "arena/cache.h"
 #include "arena/lock.h"
 #include "base/check.h"
 #include "bench.h"
+#include "script/guard_cache.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -35,8 +35,8 @@ static void budget_config(void *config)
 
 static void cache_config(void *config)
 {
-  struct wr_cache_config *c = config;
-  c->ttl_ns = 3600 * UINT64_C(1000000000);
+  struct wr_cache_options *c = config;
+  c->space.ttl_ns = 3600 * UINT64_C(1000000000);
 }
 
 const struct bench_sample bench_samples[] = {
@@ -126,9 +126,8 @@ static void cache_guarded(struct bench_worker *me, struct wr_entry *entry)
   char key[2] = {'k', (char)('a' + me->now_ns / 1000 % 16)};
   struct wr_cache_found found = {.value = &me->out};
   wr_buf_clear(&me->out);
-  enum wr_cache_result result =
-      wr_cache_get(me->registry.arena, entry, (struct wr_str){key, 2}, me->now_ns, &found);
-  WR_CHECK(result == WR_CACHE_FRESH);
+  struct wr_cache_key at = {entry, {key, 2}, false};
+  WR_CHECK(wr_cache_get(me->registry.arena, &at, me->now_ns, &found) == WR_CACHE_IS_FRESH);
 }
 
 const struct bench_operation bench_operations[] = {

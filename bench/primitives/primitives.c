@@ -46,8 +46,8 @@ static void fill_cache(struct bench *b, struct wr_entry *space)
   static char value[1024];
   for (char c = 'a'; c < 'a' + 16; c++) {
     char key[2] = {'k', c};
-    struct wr_cache_item item = {.key = {key, 2}, .value = {value, sizeof(value)}};
-    WR_CHECK(wr_cache_set(&b->arena, space, &item, WR_SECOND));
+    struct wr_cache_item item = {.at = {space, {key, 2}, false}, .value = {value, sizeof(value)}};
+    WR_CHECK(wr_cache_set(&b->arena, &item, WR_SECOND) == WR_CACHE_STORED);
   }
 }
 

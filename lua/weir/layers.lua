@@ -81,18 +81,21 @@ local function split_backoff(text, place)
 end
 
 local function retry_loop(handle, run)
-  local decide, sleep = core.retry_decide, core.sleep
+  local decide, sleep, leave = core.retry_decide, core.sleep, core.leave
   return function(fn)
-    core.retry_begin(handle)
+    local depth = core.retry_begin(handle)
     local attempt, backoff = 1, nil
     while true do
       local value, err = run(fn)
       local delay
       delay, backoff = decide(handle, attempt, backoff, value, err)
-      if not delay then return value, err end
-      if delay > 0 then
+      if delay and delay > 0 then
         local ok, expired = sleep(delay)
-        if not ok then return nil, expired end
+        if not ok then delay, value, err = nil, nil, expired end
+      end
+      if not delay then
+        leave(depth)
+        return value, err
       end
       attempt = attempt + 1
     end
@@ -156,7 +159,7 @@ function M.breaker(options)
   local o = breaker_options:check(options or {})
   o.health_handle = o.health and health.find(o.health, "breaker", core.where())
   return layer.new("breaker", o, function(name, run, place)
-    return guarded(declared("breaker", place, core.breaker(name, o)), run)
+    return guarded(declared("breaker", place, core.breaker(name, o)), run, name)
   end)
 end
 
@@ -179,7 +182,7 @@ function M.bulkhead(options)
   local o = bulkhead_options:check(options or {})
   return layer.new("bulkhead", o, function(name, run, place)
     local handle = declared("bulkhead", place, core.bulkhead(o.name or name, o))
-    return guarded(handle, run)
+    return guarded(handle, run, name)
   end)
 end
 

@@ -1,4 +1,5 @@
 --- Named upstreams: groups of endpoints to forward to.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 local schema = require "weir.schema"
 
@@ -142,6 +143,7 @@ function M.declare(name, options)
   o.pool_max, o.pool_idle = pool.max, pool.idle
   local handle, message = core.upstream(name, o)
   if not handle then error(("upstream '%s': %s"):format(name, message), 2) end
+  composition.add_upstream(handle, name)
   for index, url in ipairs(health and o.endpoints or {}) do
     watch(name, handle, index, url, health)
   end

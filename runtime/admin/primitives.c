@@ -9,6 +9,7 @@
 #include "resilience/hedge.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
+#include "script/guard_cache.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -69,6 +70,7 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "in_use", b->in_use);
   wr_json_field_uint(j, "max", b->config.max);
   wr_json_field_uint(j, "queued", b->queued);
+  wr_json_field_bool(j, "shadow", b->config.shadow);
 }
 
 static void put_shedder(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -114,6 +116,29 @@ static void put_hedge(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j
   wr_json_field_uint(j, "denied", c->denied + c->denied_budget);
 }
 
+static uint64_t counted(const struct wr_cache_space *s, enum wr_cache_event event)
+{
+  return atomic_load_explicit(&s->events[event], memory_order_relaxed);
+}
+
+static void put_cache(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  (void)now_ns;
+  const struct wr_cache_state *c = entry->state;
+  double served = (double)counted(&c->space, WR_CACHE_HIT) +
+                  (double)counted(&c->space, WR_CACHE_STALE) +
+                  (double)counted(&c->space, WR_CACHE_COALESCED);
+  double asked = served + (double)counted(&c->space, WR_CACHE_MISS) +
+                 (double)counted(&c->space, WR_CACHE_NEGATIVE);
+  wr_json_field_num(j, "hit_rate", asked > 0 ? floor(served / asked * 1e4) / 1e4 : 0);
+  for (int i = 0; i < WR_CACHE_EVENTS; i++) {
+    enum wr_cache_event event = (enum wr_cache_event)i;
+    wr_json_field_uint(j, wr_cache_event_name(event), counted(&c->space, event));
+  }
+  wr_json_field_uint(j, "fetching", c->flight.leaders);
+  wr_json_field_uint(j, "waiting", c->flight.followers);
+}
+
 static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
 {
   const struct wr_chaos *c = entry->state;
@@ -133,13 +158,10 @@ static const struct {
   const char *plural;
   void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
 } shown[WR_KINDS] = {
-    [WR_KIND_BREAKER] = {"breakers", put_breaker},
-    [WR_KIND_FLAG] = {"flags", put_flag},
-    [WR_KIND_HEALTH] = {"checks", put_health},
-    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
-    [WR_KIND_THROTTLE] = {"throttles", put_throttle},
-    [WR_KIND_HEDGE] = {"hedges", put_hedge},
-    [WR_KIND_SHEDDER] = {"shedders", put_shedder},
+    [WR_KIND_BREAKER] = {"breakers", put_breaker}, [WR_KIND_FLAG] = {"flags", put_flag},
+    [WR_KIND_HEALTH] = {"checks", put_health},     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_CACHE] = {"caches", put_cache},       [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_HEDGE] = {"hedges", put_hedge},       [WR_KIND_SHEDDER] = {"shedders", put_shedder},
     [WR_KIND_CHAOS] = {"chaos", put_chaos},
 };
 

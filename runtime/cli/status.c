@@ -200,6 +200,13 @@ static void add_breaker(struct wr_columns *c, const json_t *b, const struct wr_s
   add_number(c, json_number_value(after) > 0 ? after : NULL, 1, "s");
 }
 
+// "payments", or "payments (shadow)" for one that refuses nothing.
+static void add_name(struct wr_columns *c, const json_t *row)
+{
+  bool is_shadow = json_is_true(json_object_get(row, "shadow"));
+  wr_columns_cell(c, "%s%s", text_of(row, "name"), is_shadow ? " (shadow)" : "");
+}
+
 static const struct wr_column bulkhead_columns[] = {
     {"name", false}, {"in use", true}, {"max", true}, {"queued", true}};
 
@@ -207,7 +214,7 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
 {
   bool has_queue = json_number_value(json_object_get(b, "queued")) > 0;
   wr_columns_row(c, has_queue ? style->yellow : "");
-  add_text(c, b, "name");
+  add_name(c, b);
   add_count(c, b, "in_use");
   add_count(c, b, "max");
   add_count(c, b, "queued");
@@ -225,7 +232,7 @@ static void add_shedder(struct wr_columns *c, const json_t *s, const struct wr_s
   json_object_foreach(json_object_get(s, "shed"), priority, count) shed += json_number_value(count);
   bool has_queue = json_number_value(json_object_get(s, "queued")) > 0;
   wr_columns_row(c, has_queue ? style->yellow : "");
-  add_text(c, s, "name");
+  add_name(c, s);
   add_text(c, s, "rule");
   add_count(c, s, "in_use");
   add_count(c, s, "limit");
@@ -240,7 +247,7 @@ static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_
 {
   const json_t *refuses = json_object_get(t, "refuses");
   wr_columns_row(c, json_number_value(refuses) > 0 ? style->yellow : "");
-  add_text(c, t, "name");
+  add_name(c, t);
   wr_columns_cell(c, "%.1f%%", json_number_value(refuses) * 100);
   add_count(c, t, "admitted");
   add_count(c, t, "refused");
@@ -258,6 +265,19 @@ static void add_hedge(struct wr_columns *c, const json_t *h, const struct wr_sty
   add_count(c, h, "calls");
   add_count(c, h, "hedges");
   add_count(c, h, "won");
+}
+
+static const struct wr_column cache_columns[] = {
+    {"name", false}, {"served", true},    {"hit", true},    {"stale", true},
+    {"miss", true},  {"coalesced", true}, {"waiting", true}};
+
+static void add_cache(struct wr_columns *c, const json_t *cache, const struct wr_style *style)
+{
+  bool has_queue = json_number_value(json_object_get(cache, "waiting")) > 0;
+  wr_columns_row(c, has_queue ? style->yellow : "");
+  add_text(c, cache, "name");
+  wr_columns_cell(c, "%.1f%%", json_number_value(json_object_get(cache, "hit_rate")) * 100);
+  for (size_t i = 2; i < WR_COUNT(cache_columns); i++) add_count(c, cache, cache_columns[i].head);
 }
 
 static const struct wr_column chaos_columns[] = {
@@ -290,6 +310,7 @@ static const struct section {
     {"flags", flag_columns, WR_COUNT(flag_columns), 1, add_flag},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+    {"caches", cache_columns, WR_COUNT(cache_columns), 1, add_cache},
     {"shedders", shedder_columns, WR_COUNT(shedder_columns), 1, add_shedder},
     {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},

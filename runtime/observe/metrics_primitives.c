@@ -12,6 +12,7 @@
 #include "resilience/hedge.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
+#include "script/guard_cache.h"
 
 #include <stdatomic.h>
 
@@ -22,6 +23,7 @@ union state {
   struct wr_health health;
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
+  struct wr_cache_state cache;
   struct wr_shedder shedder;
   struct wr_throttle throttle;
   struct wr_hedge hedge;
@@ -311,6 +313,41 @@ static bool hedge_load(union state *s, uint64_t now_ns, int part, struct row *ou
   return part == 0;
 }
 
+// Events of a cache from `first` on, under their own names, or as others call them.
+static bool cache_events(const union state *s, int part, enum wr_cache_event first, struct row *out)
+{
+  enum wr_cache_event event = (enum wr_cache_event)((int)first + part);
+  *out = (struct row){wr_cache_event_name(event), (double)s->cache.space.events[event]};
+  return true;
+}
+
+static bool cache_requests(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return part <= WR_CACHE_NEGATIVE - WR_CACHE_HIT && cache_events(s, part, WR_CACHE_HIT, out);
+}
+
+static bool cache_refreshes(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part > 1 || !cache_events(s, part, WR_CACHE_REFRESHED, out)) return false;
+  out->label = part == 0 ? "ok" : "failed";
+  return true;
+}
+
+static bool cache_stores(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return part <= WR_CACHE_PURGED - WR_CACHE_STORED && cache_events(s, part, WR_CACHE_STORED, out);
+}
+
+static bool cache_waiting(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->cache.flight.followers};
+  return part == 0;
+}
+
 static bool chaos_armed(union state *s, uint64_t now_ns, int part, struct row *out)
 {
   *out = (struct row){NULL, wr_chaos_is_armed(&s->chaos, now_ns)};
@@ -350,6 +387,10 @@ static const struct {
     {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
     {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
     {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
+    {WR_METRIC_CACHE_REQUESTS, WR_KIND_CACHE, "status", cache_requests},
+    {WR_METRIC_CACHE_REFRESHES, WR_KIND_CACHE, "result", cache_refreshes},
+    {WR_METRIC_CACHE_STORES, WR_KIND_CACHE, "result", cache_stores},
+    {WR_METRIC_CACHE_WAITING, WR_KIND_CACHE, NULL, cache_waiting},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
     {WR_METRIC_SHEDDER_LIMIT, WR_KIND_SHEDDER, NULL, shedder_limit},

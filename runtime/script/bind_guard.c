@@ -101,24 +101,26 @@ static int l_budget(lua_State *L)
 
 // --- entering -----------------------------------------------------------------------------------
 
-static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
-                        const struct wr_error *refusal)
+static void note_refusal(struct wr_trail *trail, const struct wr_entry *entry,
+                         const struct wr_error *refusal)
 {
-  const char *kind = wr_registry_kind_name(entry->kind);
-  if (t->trail) {
-    wr_trail_error(t->trail, refusal);
-    if (t->trail->refused_by[0] == '\0') {
-      snprintf(t->trail->refused_by, WR_TRAIL_NAME_MAX, "%s %.48s", kind, entry->name);
-      wr_trail_name(t->trail->why, wr_str_of(wr_guard_why(entry)));
-    }
-  }
-  lua_pushnil(L);
-  wr_bind_error_push(L, refusal);
-  lua_pushstring(L, entry->name);
-  lua_setfield(L, -2, "policy");
-  lua_pushstring(L, kind);
-  lua_setfield(L, -2, "primitive");
-  return 2;
+  wr_trail_error(trail, refusal);
+  if (trail->refused_by[0]) return;
+  snprintf(trail->refused_by, WR_TRAIL_NAME_MAX, "%.14s %.48s", refusal->primitive, entry->name);
+  wr_trail_name(trail->refused_policy, wr_str_of(refusal->policy));
+  trail->refused_after_ns = refusal->after_ns;
+  wr_trail_name(trail->why, wr_str_of(wr_guard_why(entry)));
+}
+
+// `policy` is whose layer asked; NULL: the one that the primitive is named after.
+static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
+                        const char *policy, struct wr_error *refusal)
+{
+  snprintf(refusal->primitive, sizeof(refusal->primitive), "%s",
+           wr_registry_kind_name(entry->kind));
+  snprintf(refusal->policy, sizeof(refusal->policy), "%s", policy ? policy : entry->name);
+  if (t->trail) note_refusal(t->trail, entry, refusal);
+  return wr_bind_error_fail(L, refusal);
 }
 
 // How long a call that the deadline cut off must have run to be held against the upstream; see
@@ -179,24 +181,50 @@ static uint64_t hash_of(const struct wr_script_env *env, struct wr_str key)
   return wr_hash_sip(&env->arena->header->hash_key, key);
 }
 
-// core.enter(handle, key | nil, cost | nil) -> depth, for core.leave | nil, err; waits in the queue
-// when the primitive has one
+static int enter(lua_State *L, struct wr_task *t, struct wr_guard_ask *ask)
+{
+  struct wr_entry *entry = check_entry(L, 1);
+  struct wr_script_env *env = t->script->env;
+  struct wr_error refusal;
+  switch (wr_guard_enter(env->guard, entry, ask, wr_loop_now(env->loop), &refusal)) {
+  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask->id);
+  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, t->wait_policy, &refusal);
+  case WR_GUARD_QUEUED: break;
+  }
+  return wait_in_queue(L, t, entry, ask->id);
+}
+
+// core.enter(handle, key | nil, cost | nil, policy | nil) -> depth, for core.leave | nil, err;
+// waits in the queue when the primitive has one. `policy` is whose layer asks, for refusals
 static int l_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a policy");
-  struct wr_entry *entry = check_entry(L, 1);
   struct wr_script_env *env = t->script->env;
   struct wr_guard_ask ask = {
       .until_ns = t->deadline_ns, .priority = t->priority, .signals = &env->signals};
   if (!lua_isnoneornil(L, 2)) ask.key = hash_of(env, wr_bind_str(L, 2));
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
-  struct wr_error refusal;
-  switch (wr_guard_enter(env->guard, entry, &ask, wr_loop_now(env->loop), &refusal)) {
-  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask.id);
-  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, &refusal);
-  case WR_GUARD_QUEUED: break;
-  }
-  return wait_in_queue(L, t, entry, ask.id);
+  t->wait_policy = luaL_optstring(L, 4, NULL);
+  return enter(L, t, &ask);
+}
+
+// core.cache_claim(handle, key) -> depth, for core.leave: nobody else fetches that key, fill the
+// cache | false: another call did, look again | nil, err. Waits for that other call.
+static int l_cache_claim(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "a claim");
+  struct wr_guard_ask ask = {.until_ns = t->deadline_ns};
+  ask.key = hash_of(t->script->env, wr_bind_str(L, 2));
+  t->wait_policy = NULL;
+  return enter(L, t, &ask);
+}
+
+static void observe_wait(struct wr_script_env *env, const struct wr_entry *entry, uint64_t waited)
+{
+  if (entry->kind == WR_KIND_CACHE) return;
+  bool is_shedder = entry->kind == WR_KIND_SHEDDER;
+  enum wr_metric metric = is_shedder ? WR_METRIC_SHEDDER_WAIT : WR_METRIC_BULKHEAD_WAIT;
+  wr_meter_observe(env->meter, metric, (double)waited / 1e9, "name", entry->name, NULL);
 }
 
 void wr_bind_guard_granted(struct wr_task *t, bool granted)
@@ -205,16 +233,19 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
   uint64_t waited = wr_loop_now(env->loop) - t->wait_since_ns;
   wr_list_remove(&t->waiting);
   if (t->trail) t->trail->queue_ns += waited;
-  bool is_shedder = t->wait_entry->kind == WR_KIND_SHEDDER;
-  enum wr_metric metric = is_shedder ? WR_METRIC_SHEDDER_WAIT : WR_METRIC_BULKHEAD_WAIT;
-  wr_meter_observe(env->meter, metric, (double)waited / 1e9, "name", t->wait_entry->name, NULL);
+  observe_wait(env, t->wait_entry, waited);
   if (granted) {
     wr_task_resume(t, push_admission(t->co, t, t->wait_entry, t->wait_id));
     return;
   }
+  if (t->wait_entry->kind == WR_KIND_CACHE) { // whom it waited for is done
+    lua_pushboolean(t->co, 0);
+    wr_task_resume(t, 1);
+    return;
+  }
   struct wr_error refusal;
   wr_guard_explain_wait(t->wait_entry, &refusal);
-  wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, &refusal));
+  wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, t->wait_policy, &refusal));
 }
 
 // --- leaving ------------------------------------------------------------------------------------
@@ -244,7 +275,7 @@ static int l_leave(lua_State *L)
   if (depth >= t->scope_count) return 0;
   wr_task_unwind(t, depth + 1);
   struct wr_scope scope = t->scopes[depth];
-  if (scope.kind == WR_SCOPE_DEADLINE) {
+  if (scope.kind != WR_SCOPE_TICKET) {
     wr_task_unwind(t, depth);
     return 0;
   }
@@ -262,7 +293,8 @@ static int l_leave(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"breaker", l_breaker}, {"bulkhead", l_bulkhead}, {"budget", l_budget},
-    {"enter", l_enter},     {"leave", l_leave},       {NULL, NULL},
+    {"enter", l_enter},     {"leave", l_leave},       {"cache_claim", l_cache_claim},
+    {NULL, NULL},
 };
 
 int wr_bind_guard(lua_State *L)

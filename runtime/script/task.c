@@ -365,6 +365,12 @@ void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_ti
                              .attempt_timeout_ns = attempt_timeout_ns};
 }
 
+void wr_task_push_retry(struct wr_task *t, const void *retry)
+{
+  struct wr_scope *scope = push_scope(t);
+  *scope = (struct wr_scope){.kind = WR_SCOPE_RETRY, .retry = retry};
+}
+
 size_t wr_task_mark(const struct wr_task *t)
 {
   return t->scope_count;
@@ -378,7 +384,7 @@ void wr_task_unwind(struct wr_task *t, size_t mark)
     if (scope->kind == WR_SCOPE_DEADLINE) {
       t->deadline_ns = scope->deadline_ns;
       t->deadline_expiry = scope->expiry;
-    } else {
+    } else if (scope->kind == WR_SCOPE_TICKET) {
       wr_guard_leave(env->guard, scope->ticket, WR_OUTCOME_CANCELLED, wr_loop_now(env->loop));
     }
   }

@@ -39,7 +39,7 @@ struct wr_attempts {
   bool is_unsafe; ///< one of them must not be made twice
 };
 
-enum wr_scope_kind { WR_SCOPE_DEADLINE, WR_SCOPE_TICKET };
+enum wr_scope_kind { WR_SCOPE_DEADLINE, WR_SCOPE_TICKET, WR_SCOPE_RETRY };
 
 /// One thing opened by a task, undone in reverse order.
 struct wr_scope {
@@ -49,6 +49,7 @@ struct wr_scope {
   uint64_t started_ns;         ///< TICKET: when it was admitted
   uint64_t attempt_timeout_ns; ///< TICKET: limit of the attempts behind it, 0 when it states none
   uint64_t ticket;             ///< TICKET
+  const void *retry;           ///< RETRY: the retry whose attempts run
 };
 
 /// How a task ended. `values` results lie on top of the coroutine's stack.
@@ -65,6 +66,7 @@ struct wr_task {
   struct wr_list waiting; // in script->waiting
   uint64_t wait_id;
   struct wr_entry *wait_entry;
+  const char *wait_policy; // whose layer waits, held by that layer's closure; NULL: not said
   uint64_t wait_since_ns;
   struct wr_timer timer; // the nearer of operation limit and deadline
   uint64_t op_limit_ns;  // the operation's own limit if that is what the timer is for, else 0
@@ -137,6 +139,9 @@ void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_k
 
 /// Puts an admission under the task's care. `attempt_timeout_ns`: see wr_ticket_outcome.
 void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns);
+
+/// Notes that attempts of `retry` (bind_retry.c) run from here on. A borrow.
+void wr_task_push_retry(struct wr_task *t, const void *retry);
 
 /// Depth of the scope, to come back to with `wr_task_unwind`.
 size_t wr_task_mark(const struct wr_task *t);

@@ -24,12 +24,14 @@ struct wr_trail {
   char upstream[WR_TRAIL_NAME_MAX];   ///< last upstream asked
   char endpoint[WR_TRAIL_NAME_MAX];   ///< last endpoint asked
   char refused_by[WR_TRAIL_NAME_MAX]; ///< first primitive that refused, "breaker recommendations"
-  enum wr_error_kind error;           ///< first error seen on the way
-  char why[WR_TRAIL_NAME_MAX];        ///< reason code when it is more precise than the error's
-  struct wr_entry_ref chaos;          ///< the last experiment it met
-  uint32_t chaos_draws;               ///< how often
-  uint64_t upstream_ns;               ///< time spent waiting for response heads
-  uint64_t queue_ns;                  ///< time spent in queues of ours
+  char refused_policy[WR_TRAIL_NAME_MAX]; ///< the policy whose layer that was
+  uint64_t refused_after_ns;              ///< when it might admit again, from then on; 0: unknown
+  enum wr_error_kind error;               ///< first error seen on the way
+  char why[WR_TRAIL_NAME_MAX];            ///< reason code when it is more precise than the error's
+  struct wr_entry_ref chaos;              ///< the last experiment it met
+  uint32_t chaos_draws;                   ///< how often
+  uint64_t upstream_ns;                   ///< time spent waiting for response heads
+  uint64_t queue_ns;                      ///< time spent in queues of ours
 };
 
 /// Copies `text` into one of the name fields, cut at its size.

@@ -66,5 +66,10 @@ for _, name in ipairs(core.library_modules()) do
 end
 schema.new = new
 
+result.rules = core.json_array {}
+for i, rule in ipairs(require "weir.core.rules") do
+  result.rules[i] = { id = rule.id, why = rule.why, example = rule.example }
+end
+
 result.modules = core.json_array(core.library_modules())
 return (core.json_encode(result))

@@ -27,7 +27,8 @@
 ---@field breaker fun(name: string, options: table): userdata?, string?
 ---@field bulkhead fun(name: string, options: table): userdata?, string?
 ---@field budget fun(name: string, options: table): userdata?, string?
----@field enter async fun(handle: userdata, key?: string, cost?: integer): integer?, weir.Error?
+---@field enter async fun(handle, key?, cost?: integer, policy?: string): integer?, weir.Error?
+---@field cache_claim async fun(handle: userdata, key: string): (integer|false)?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
 -- bind_shedder.c
 ---@field shedder fun(name: string, options: table): userdata?, string?
@@ -44,7 +45,7 @@
 ---@field chaos_disturb fun(response, cut_after?: number, rate?: number): weir.Response
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
----@field retry_begin fun(handle: userdata)
+---@field retry_begin fun(handle: userdata): integer
 ---@field retry_decide fun(handle, attempt, backoff?, value, err): number?, userdata?
 -- bind_hedge.c
 ---@field hedge fun(name: string, options: table): userdata?, string?
@@ -67,6 +68,7 @@
 ---@field job fun(name: string, place: string, every_ns: number, fn: async fun())
 ---@field is_loading fun(): boolean
 ---@field where fun(): string
+---@field upvalues fun(fn: function): table, string
 -- bind_cache.c
 ---@field cache fun(name: string, options: table): userdata?, string?
 ---@field cache_set fun(handle, key, text, ttl_ns?, is_json?): boolean
@@ -94,7 +96,7 @@
 ---@field metric_observe fun(series: integer, value: number)
 ---@field rung fun(ladder: string, name: string, position: integer, count: integer)
 ---@field current_route fun(): string?
----@field log fun(level: string, message: string, fields?: table)
+---@field log fun(level: string, message: string, fields?: table, event?: string)
 ---@field env fun(name: string): string?
 -- bind_json.c, bind_json_encode.c
 ---@field json_encode fun(value: any): string?, string?

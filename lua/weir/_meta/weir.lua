@@ -39,7 +39,7 @@
 ---@field flag fun(name: string, options?: table): weir.Flag
 ---
 --- Layers around a call, outermost first. Name of 1 to 127 bytes: the name of their shared state.
----@field policy fun(name: string, layers: weir.Layer[]): weir.Policy
+---@field policy fun(name: string, layers: (weir.Layer|weir.Policy)[]): weir.Policy
 ---
 --- Sheds requests by priority before their handlers while the process is overloaded:
 --- `{ lag = "50ms", memory = "90%", in_flight = 5000 }`. Once, top level only.
@@ -215,7 +215,7 @@
 ---@field kind string The name of the function that made it: "breaker".
 ---@field options table As checked: durations in nanoseconds, defaults filled in.
 ---@field place string "file:line" of the script that wrote it.
----@field wrap fun(name: string, run: function, place: string): function For `weir.policy`.
+---@field wrap fun(name: string, run: function, place: string, elements: table): function
 
 --- What a call returns beside nil when it failed: compare `kind`, show `message`.
 ---@class weir.Error

@@ -21,14 +21,12 @@ end
 
 local function live()
   local api = docs.api()
-  api.modules, api.options = nil, nil
+  api.modules, api.options, api.rules = nil, nil, nil
   add(api["weir.Response"], c_names("runtime/script/bind_response.c", 'strcmp%(key, "([%w_]+)"%)',
     "static int l_response_index", "static int l_response_newindex"))
   local set = 'lua_setfield%(L, %-2, "([%w_]+)"%)'
   api["weir.Error"] = c_names("runtime/script/bind_error.c", set, "void wr_bind_error_push",
     "int wr_bind_error_fail")
-  add(api["weir.Error"], c_names("runtime/script/bind_guard.c", set, "static int push_refusal",
-    "static int push_admission"))
   add(api["weir.Error"], c_names("runtime/script/fetch.c", 'setfield%(t%->co, %-2, "([%w_]+)"%)',
     "static void fail"))
   return api
