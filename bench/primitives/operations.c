@@ -102,6 +102,8 @@ const struct bench_sample bench_samples[] = {
     [BREAKER] = {"breaker", WR_KIND_BREAKER, breaker_config},
     [LENIENT] = {"lenient breaker", WR_KIND_BREAKER, lenient_config},
     [BULKHEAD] = {"bulkhead", WR_KIND_BULKHEAD, bulkhead_config},
+    [LIMITER] = {"limiter", WR_KIND_LIMITER, limiter_config},
+    [TENANTS] = {"keyed limiter", WR_KIND_LIMITER, tenants_config},
     [BUDGET] = {"retry budget", WR_KIND_BUDGET, budget_config},
     [SHEDDER] = {"shedder", WR_KIND_SHEDDER, shedder_config},
     [THROTTLE] = {"throttle", WR_KIND_THROTTLE, throttle_config},
@@ -109,8 +111,6 @@ const struct bench_sample bench_samples[] = {
     [FLAG] = {"flag", WR_KIND_FLAG, flag_config},
     [CHAOS] = {"experiment", WR_KIND_CHAOS, chaos_config},
     [CACHE] = {"cache", WR_KIND_CACHE, cache_config},
-    [LIMITER] = {"limiter", WR_KIND_LIMITER, limiter_config},
-    [TENANTS] = {"keyed limiter", WR_KIND_LIMITER, tenants_config},
     {NULL, WR_KINDS, NULL},
 };
 

@@ -32,7 +32,7 @@
 ---@field leave fun(depth: integer, value?: any, err?: any)
 -- bind_limiter.c
 ---@field limiter fun(name: string, options: table): userdata?, string?
----@field limiter_take async fun(h: userdata, key: string?, cost: number?, ns: number?, by: string?): true?
+---@field limiter_take async fun(h: userdata, key?: string, cost?: number, ns?, policy?): true?
 ---@field limiter_drain fun(handle: userdata, key: string?, ns: number)
 ---@field limiter_heed fun(handle: userdata, key: string?, value: any)
 ---@field limiter_tell fun(handle: userdata, key?: string)

@@ -68,8 +68,7 @@
 --- Layer: at most `max` (default 64) calls at once, with `key` for each key.
 ---@field bulkhead fun(options?: integer|table): weir.Layer
 ---
---- Layer: so many calls in a time, for all or for each key: "100/s", "1000/h", "30/10s". With a
---- `name` it has methods.
+--- Layer: so many calls in a time ("100/s", "30/10s"), for all or for each key.
 ---@field limiter fun(options: string|number|table): weir.Limiter
 --- Layer: at most `limit` (default 256, or learnt) calls at once; the more important go first.
 ---@field shedder fun(options?: integer|string|table): weir.Layer
@@ -220,8 +219,7 @@
 ---@field place string "file:line" of the script that wrote it.
 ---@field wrap fun(name: string, run: function, place: string, elements: table): function
 
---- A limiter as a layer, and with a `name` to be called by hand. A `key` left out is that of the
---- current request.
+--- Methods need a `name`. A `key` left out is that of the current request.
 ---@class weir.Limiter: weir.Layer
 ---
 --- Passes now, or nil and an error with `after`.
