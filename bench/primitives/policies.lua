@@ -12,6 +12,9 @@ local policies = {
   breaker = weir.policy("breaker", { weir.breaker {} }),
   bulkhead = weir.policy("bulkhead", { weir.bulkhead {} }),
   limiter = weir.policy("limiter", { weir.limiter { rate = "1000000/s" } }),
+  shedder = weir.policy("shedder", { weir.shedder {} }),
+  throttle = weir.policy("throttle", { weir.throttle {} }),
+  hedge = weir.policy("hedge", { weir.hedge {} }),
   timeout = weir.policy("timeout", { weir.timeout "1s" }),
   retry = weir.policy("retry", { weir.retry {} }),
   all = weir.policy("all", {

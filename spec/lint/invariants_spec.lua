@@ -7,6 +7,7 @@ local TABLE = "spec/INVARIANTS.md"
 local INVARIANTS = 12
 local VECTORS = {
   "backoff formulae", "smooth jitter", "client throttling", "GCRA", "Vegas", "Gradient2", "CoDel",
+  "hedging delay",
 }
 
 -- Rows of the tables: first cell -> list of { path, name }.
@@ -95,6 +96,7 @@ local WALL = {
   ["runtime/services.c"] = "stamps of the log",
   ["runtime/http/server.c"] = "the Date field",
   ["runtime/script/bind_health.c"] = "stamps of health pages",
+  ["runtime/script/bind_limiter.c"] = "a Retry-After that is a date",
   ["runtime/script/bind_retry.c"] = "a Retry-After that is a date",
   ["runtime/script/bind_task.c"] = "weir.time, for stamps",
 }

@@ -32,7 +32,7 @@
 ---@field leave fun(depth: integer, value?: any, err?: any)
 -- bind_limiter.c
 ---@field limiter fun(name: string, options: table): userdata?, string?
----@field limiter_take async fun(h: userdata, key?: string, cost?: number, ns?: number, policy?: string): true?
+---@field limiter_take async fun(h: userdata, key?: string, cost?: number, ns?, policy?): true?
 ---@field limiter_drain fun(handle: userdata, key: string?, ns: number)
 ---@field limiter_heed fun(handle: userdata, key: string?, value: any)
 ---@field limiter_tell fun(handle: userdata, key?: string)
@@ -48,6 +48,10 @@
 ---@field chaos_draw fun(handle: userdata): number?
 ---@field chaos_apply fun(handle: userdata, for_ns?: number): true?, weir.Error?
 ---@field chaos_rollback fun(handle: userdata): boolean
+---@field chaos_error fun(name: string, kind: string): nil, weir.Error
+---@field chaos_status fun(name: string, status: integer): weir.Response
+---@field chaos_lose fun(name: string, response: weir.Response): nil, weir.Error
+---@field chaos_hangup async fun(): nil, weir.Error?
 ---@field chaos_disturb fun(response, cut_after?: number, rate?: number): weir.Response
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
@@ -77,9 +81,14 @@
 ---@field upvalues fun(fn: function): table, string
 -- bind_cache.c
 ---@field cache fun(name: string, options: table): userdata?, string?
----@field cache_set fun(handle, key, text, ttl_ns?, is_json?): boolean
----@field cache_set_response fun(handle, key, response, ttl_ns?): boolean
+---@field cache_set fun(handle, key, text, ttl_ns?, is_json?, more?): boolean, string
+---@field cache_set_response fun(handle, key, response, ttl_ns?, unused?, more?): boolean, string
+---@field cache_stamp fun(handle, key, tags?): number
 ---@field cache_get fun(handle, key, allow_stale): any, boolean?, number?, boolean?
+---@field cache_look fun(handle, key, is_failure): any, boolean?, number?, number?, number?
+---@field cache_count fun(handle: userdata, word: string)
+---@field cache_purge_tag fun(handle: userdata, tag: string)
+---@field cache_refresh fun(handle: userdata, key: string, fn: async fun(), ...: any): boolean
 ---@field cache_delete fun(handle: userdata, key: string): boolean
 -- bind_health.c
 ---@field health fun(name: string, options: table): userdata?, string?

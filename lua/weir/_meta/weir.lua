@@ -68,8 +68,7 @@
 --- Layer: at most `max` (default 64) calls at once, with `key` for each key.
 ---@field bulkhead fun(options?: integer|table): weir.Layer
 ---
---- Layer: so many calls in a time, for all or for each key: "100/s", "1000/h", "30/10s". With a
---- `name` it has methods.
+--- Layer: so many calls in a time ("100/s", "30/10s"), for all or for each key.
 ---@field limiter fun(options: string|number|table): weir.Limiter
 --- Layer: at most `limit` (default 256, or learnt) calls at once; the more important go first.
 ---@field shedder fun(options?: integer|string|table): weir.Layer
@@ -220,8 +219,7 @@
 ---@field place string "file:line" of the script that wrote it.
 ---@field wrap fun(name: string, run: function, place: string, elements: table): function
 
---- A limiter as a layer, and with a `name` to be called by hand. A `key` left out is that of the
---- current request.
+--- Methods need a `name`. A `key` left out is that of the current request.
 ---@class weir.Limiter: weir.Layer
 ---
 --- Passes now, or nil and an error with `after`.
@@ -256,12 +254,22 @@
 --- The value, fresh or stale, its age in seconds, and whether it is stale; or nil.
 ---@field stale fun(self: weir.Cache, key: string): any, number?, boolean?
 ---
---- Stores a string, number, boolean, table or response and returns it; nil and an error when a
---- response's body fails. `ttl` is the cache's own by default. What is too large is not stored.
----@field set async fun(self, key: string, value: any, ttl?: weir.duration): any, weir.Error?
+--- Stores a string, number, boolean, table or response and returns it, with an error when it is too
+--- large; nil and an error when a response's body fails. Options: a ttl, or `{ ttl, tags }`.
+---@field set async fun(self, key: string, value: any, options?: any): any, weir.Error?
 ---
---- Forgets a value; true when there was one.
+--- The value under the key, or what `fn` returns: one call for all who miss it at once. The third
+--- result is "hit", "stale", "miss", "coalesced" or "negative". Options: a ttl, or a table.
+---@field fetch async fun(self, key: string, fn: weir.work, options?: any): any, weir.Error?, string
+---
+--- Forgets a value, and one that is being fetched; true when there was one.
+---@field purge fun(self: weir.Cache, key: string): boolean
+---
+--- The same as purge.
 ---@field delete fun(self: weir.Cache, key: string): boolean
+---
+--- Forgets all values that were stored with this tag.
+---@field purge_tag fun(self: weir.Cache, tag: string)
 
 --- A health check, made by `weir.health`; one worker asks, all know.
 ---@class weir.Health
