@@ -41,7 +41,7 @@ static void write_error(struct wr_json *j, int status, const struct wr_error *er
 {
   wr_json_field_cstr(j, "kind", wr_error_name(error->kind));
   if (error->primitive[0]) {
-    wr_json_field_cstr(j, "policy", error->policy);
+    if (error->policy[0]) wr_json_field_cstr(j, "policy", error->policy);
     wr_json_field_cstr(j, "primitive", error->primitive);
   }
   if (is_refusal(status)) {

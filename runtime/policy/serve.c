@@ -5,7 +5,9 @@
 #include "policy/problem.h"
 #include "script/bind_request.h"
 #include "script/handler.h"
+
 #include "script/meter.h"
+#include <stdio.h>
 
 #define SHED_AFTER_NS WR_SECOND // what is overloaded now may not be in as long
 
@@ -258,6 +260,8 @@ static void shed(struct wr_serving *s)
   wr_error_set(&error, WR_ERROR_SHED, "weir.overload: requests of priority %s are shed",
                wr_priority_name((enum wr_priority)s->request.priority));
   error.after_ns = SHED_AFTER_NS;
+  snprintf(error.primitive, sizeof(error.primitive), "overload");
+  s->request.trail.refused_after_ns = SHED_AFTER_NS;
   wr_trail_name(s->request.trail.refused_by, WR_STR("overload"));
   answer_error(s, &error);
 }
