@@ -42,6 +42,10 @@
 ---@field chaos_draw fun(handle: userdata): number?
 ---@field chaos_apply fun(handle: userdata, for_ns?: number): true?, weir.Error?
 ---@field chaos_rollback fun(handle: userdata): boolean
+---@field chaos_error fun(name: string, kind: string): nil, weir.Error
+---@field chaos_status fun(name: string, status: integer): weir.Response
+---@field chaos_lose fun(name: string, response: weir.Response): nil, weir.Error
+---@field chaos_hangup async fun(): nil, weir.Error?
 ---@field chaos_disturb fun(response, cut_after?: number, rate?: number): weir.Response
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
