@@ -150,12 +150,12 @@ static void put_cache(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j
   double asked = served + (double)counted(&c->space, WR_CACHE_MISS) +
                  (double)counted(&c->space, WR_CACHE_NEGATIVE);
   wr_json_field_num(j, "hit_rate", asked > 0 ? floor(served / asked * 1e4) / 1e4 : 0);
+  wr_json_field_uint(j, "fetching", c->flight.leaders);
+  wr_json_field_uint(j, "waiting", c->flight.followers);
   for (int i = 0; i < WR_CACHE_EVENTS; i++) {
     enum wr_cache_event event = (enum wr_cache_event)i;
     wr_json_field_uint(j, wr_cache_event_name(event), counted(&c->space, event));
   }
-  wr_json_field_uint(j, "fetching", c->flight.leaders);
-  wr_json_field_uint(j, "waiting", c->flight.followers);
 }
 
 static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
