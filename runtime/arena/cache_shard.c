@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+_Static_assert(sizeof(struct wr_cache_table) % 64 == 0, "shards follow");
+
 // A log, from 0 to its size and around:
 //
 //     ... dead | tail item | ... | newest item | free ... up to tail + size
