@@ -10,6 +10,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
   q->priority = WR_PRIORITY_NORMAL;
   q->trail.route = "";
   q->trail.request_id = q->info->request_id;
+  wr_headers_init(&q->told, q->info->region, 16);
   wr_list_init(&q->readers);
   wr_buf_init(&q->body, body_max);
 }

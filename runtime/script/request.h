@@ -42,7 +42,8 @@ struct wr_request {
   struct wr_request_param params[WR_REQUEST_PARAMS_MAX];
   size_t param_count;
   struct wr_trail trail;
-  int handle_ref; ///< of the Lua handle in the VM's registry, 0 without one
+  struct wr_headers told; ///< what policies tell the client beside any answer
+  int handle_ref;         ///< of the Lua handle in the VM's registry, 0 without one
   enum wr_request_body body_state;
   struct wr_buf body;
   uint64_t body_limit;        ///< of the route, in bytes however the body is used; 0: none

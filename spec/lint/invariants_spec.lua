@@ -96,6 +96,7 @@ local WALL = {
   ["runtime/services.c"] = "stamps of the log",
   ["runtime/http/server.c"] = "the Date field",
   ["runtime/script/bind_health.c"] = "stamps of health pages",
+  ["runtime/script/bind_limiter.c"] = "a Retry-After that is a date",
   ["runtime/script/bind_retry.c"] = "a Retry-After that is a date",
   ["runtime/script/bind_task.c"] = "weir.time, for stamps",
 }
