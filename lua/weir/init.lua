@@ -19,6 +19,7 @@ local weir = {
   route = routes.route,
   upstream = require("weir.upstream").declare,
   cache = require("weir.cache").open,
+  http_cache = require("weir.http_cache").open,
   policy = require("weir.policy").new,
   ladder = require("weir.ladder").run,
   -- Layers of a policy.

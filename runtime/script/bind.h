@@ -65,5 +65,8 @@ int wr_bind_declare(lua_State *L);
 /// The shared cache: bind_cache.c.
 int wr_bind_cache(lua_State *L);
 
+/// The HTTP cache: bind_http_cache.c.
+int wr_bind_http_cache(lua_State *L);
+
 /// Metrics, log lines, environment: bind_observe.c.
 int wr_bind_observe(lua_State *L);

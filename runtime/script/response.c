@@ -71,6 +71,14 @@ static void observe(struct wr_response *r)
                    "error_type", error, NULL);
 }
 
+static void end_tee(struct wr_response *r)
+{
+  const struct wr_response_tee *tee = r->tee;
+  if (tee == NULL) return;
+  r->tee = NULL;
+  tee->on_end(r->tee_ctx, r);
+}
+
 // The attempt is over, well or not: the endpoint's load goes down, held permits go back.
 static void close_books(struct wr_response *r)
 {
@@ -86,6 +94,7 @@ static void close_books(struct wr_response *r)
     }
     r->endpoint = NULL;
   }
+  end_tee(r); // before the tickets: who waits for one finds what was stored
   settle_tickets(r);
 }
 
@@ -150,6 +159,15 @@ void wr_response_attach(struct wr_response *r, const struct wr_response_sink *si
   }
 }
 
+void wr_response_read_along(struct wr_response *r, const struct wr_response_tee *tee, void *ctx)
+{
+  WR_CHECK(r->tee == NULL && r->sink == NULL && r->state != WR_RESPONSE_WAITING);
+  r->tee = tee;
+  r->tee_ctx = ctx;
+  if (r->body.len > 0) tee->on_data(ctx, wr_buf_str(&r->body));
+  if (r->state != WR_RESPONSE_FLOWING) end_tee(r);
+}
+
 void wr_response_resume(struct wr_response *r)
 {
   if (!r->is_paused || r->transfer == NULL) return;
@@ -199,6 +217,7 @@ void wr_response_fail(struct wr_response *r, const struct wr_error *error)
 bool wr_response_on_data(struct wr_response *r, struct wr_str data)
 {
   bool more = false;
+  if (r->tee) r->tee->on_data(r->tee_ctx, data);
   if (r->sink) {
     more = r->sink->on_data(r->sink_ctx, r, data);
   } else if (!wr_buf_append_str(&r->body, data)) {

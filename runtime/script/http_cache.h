@@ -1,0 +1,77 @@
+#pragma once
+/// The HTTP cache between its pure rules (http/freshness.h, storable.h, vary.h) and the shared
+/// store (arena/cache.h): keys, variants, what is stored and when.
+///
+/// Under a resource's key lies its one response, or, when it has a Vary, an index: which fields
+/// choose, newest first, and an epoch that is part of the variants' own keys, so that forgetting
+/// the index forgets them all. What was invalidated leaves a mark for a while, so that an answer
+/// which was on its way meanwhile is not stored. One worker's loop; the store is every worker's.
+
+#include "http/storable.h"
+#include "script/request.h"
+
+enum {
+  WR_HTTP_CACHE_TARGETS_MAX = 4, ///< targeted fields that are looked for
+  WR_HTTP_CACHE_SETS_MAX = 4,    ///< different Vary of one resource; the oldest goes
+};
+
+/// One `weir.http_cache`. Immutable; copied into what outlives its handle.
+struct wr_http_cache {
+  struct wr_entry *space;
+  struct wr_freshness_rules rules;
+  enum wr_storable_cookies cookies;
+  size_t object_max; ///< bytes of a body
+  uint64_t keep_ns;  ///< past its use, for validation
+  char targets[WR_HTTP_CACHE_TARGETS_MAX][64];
+  size_t target_count;
+};
+
+enum wr_http_cache_plan {
+  WR_HTTP_CACHE_LOOK,   ///< a GET or HEAD that the store may answer
+  WR_HTTP_CACHE_PASS,   ///< neither answered nor stored
+  WR_HTTP_CACHE_UNSAFE, ///< may change things: what is stored of them goes; its answer may be
+                        ///< stored
+};
+
+/// What is to be done with a request; `*reason` is a constant word for PASS.
+enum wr_http_cache_plan wr_http_cache_plan(const struct wr_http_cache *c,
+                                           const struct wr_request *q, const char **reason);
+
+/// Appends the key of the resource at `target` of the request's origin: scheme and host as the
+/// upstream will be told, the target byte for byte, and `extra` of the policy. False when it is too
+/// long to be stored.
+bool wr_http_cache_key(const struct wr_request *q, struct wr_str target, struct wr_str extra,
+                       struct wr_buf *out);
+
+/// The request's directives that count; NULL when none do. `room` is the caller's.
+const struct wr_cache_control *wr_http_cache_asked(const struct wr_http_cache *c,
+                                                   const struct wr_request *q,
+                                                   struct wr_cache_control *room);
+
+/// What wr_http_cache_find found.
+struct wr_http_cache_found {
+  struct wr_freshness freshness;
+  struct wr_buf where; ///< the caller's, initialised: the key that it lies under
+  bool has_variants;   ///< the resource is known, with other variants than this
+};
+
+/// Fills `r` (fresh from wr_response_new) with the stored response for this request. False without
+/// one.
+bool wr_http_cache_find(const struct wr_http_cache *c, struct wr_str key,
+                        const struct wr_request *q, struct wr_response *r,
+                        struct wr_http_cache_found *found);
+
+/// Stores `r`, whose head has just arrived, once its body is complete. NULL, or a constant word for
+/// why it is not stored; it may still fail to be, when its body is cut short or grows too large.
+const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
+                               const struct wr_request *q, struct wr_response *r);
+
+/// Brings what was stored under `where` up to date with a 304, or with a HEAD's answer; `r` is the
+/// stored response and gets the new fields. False when it may not be kept any more: it is gone.
+bool wr_http_cache_freshen(const struct wr_http_cache *c, struct wr_str where,
+                           const struct wr_request *q, struct wr_response *r,
+                           const struct wr_response *update, struct wr_freshness *out);
+
+/// Forgets the resource under `key` and all its variants, and what is on its way to be stored.
+void wr_http_cache_forget(const struct wr_http_cache *c, struct wr_script_env *env,
+                          struct wr_str key);

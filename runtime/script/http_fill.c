@@ -1,0 +1,252 @@
+#include "script/http_fill.h"
+
+#include "arena/cache.h"
+#include "base/alloc.h"
+#include "base/duration.h"
+#include "http/stored.h"
+#include "http/vary.h"
+
+#define MARK_NS (60 * WR_SECOND) // an answer that is on its way for longer than this is not feared
+#define INDEX_NS (24 * 3600 * WR_SECOND)
+
+enum { HEAD_MAX = WR_RESPONSE_REGION_MAX, VALUES_MAX = WR_CACHE_KEY_MAX };
+
+// One response on its way into the store.
+struct fill {
+  struct wr_http_cache cache;
+  struct wr_script_env *env;
+  struct wr_freshness freshness;
+  uint64_t asked_ns;
+  bool has_validator;
+  bool is_too_large;
+  struct wr_buf key;    // of the resource
+  struct wr_buf names;  // of its Vary, empty without one
+  struct wr_buf values; // of these in the request
+  struct wr_buf record; // head, then the body as it comes
+  size_t head_len;
+};
+
+// --- the store ----------------------------------------------------------------------------------
+
+static bool put(const struct wr_http_cache *c, struct wr_script_env *env,
+                const struct wr_cache_item *item)
+{
+  return wr_cache_set(env->arena, c->space, item, wr_loop_now(env->loop));
+}
+
+static bool put_response(const struct wr_http_cache *c, struct wr_script_env *env,
+                         struct wr_cache_item item, const struct wr_freshness *f)
+{
+  uint64_t now = wr_loop_now(env->loop);
+  uint64_t age = wr_freshness_age(f, now);
+  uint64_t lifetime = (uint64_t)f->lifetime_s * WR_SECOND;
+  uint64_t useful = wr_freshness_useful(f);
+  item.tag = WR_HTTP_FILL_RESPONSE;
+  item.ttl_ns = lifetime > age ? lifetime - age : 1; // 0 would be the space's
+  item.stale_ns += useful > age ? useful - age : 0;
+  return put(c, env, &item);
+}
+
+void wr_http_fill_mark(const struct wr_http_cache *c, struct wr_script_env *env, struct wr_str key)
+{
+  uint64_t now = wr_loop_now(env->loop);
+  struct wr_cache_item item = {.key = key,
+                               .value = {(const char *)&now, sizeof(now)},
+                               .tag = WR_HTTP_FILL_MARK,
+                               .ttl_ns = MARK_NS};
+  put(c, env, &item);
+}
+
+static bool has_validator(const struct wr_headers *headers)
+{
+  return wr_headers_get(headers, WR_STR("ETag")).ptr ||
+         wr_headers_get(headers, WR_STR("Last-Modified")).ptr;
+}
+
+// The fields that are kept, and the head of the record made of them.
+static bool write_head(const struct wr_response *r, const struct wr_cache_control *cc,
+                       const struct wr_freshness *freshness, struct wr_buf *out)
+{
+  struct wr_region region;
+  struct wr_headers fields;
+  wr_region_init(&region, WR_RESPONSE_REGION_MAX);
+  wr_headers_init(&fields, &region, WR_RESPONSE_HEADERS_MAX);
+  bool ok = true;
+  for (size_t i = 0; ok && i < r->headers.count; i++) {
+    const struct wr_header *field = &r->headers.items[i];
+    if (wr_storable_field(cc, field->name)) ok = wr_headers_add(&fields, field->name, field->value);
+  }
+  ok = ok && wr_stored_write(r->status, freshness, &fields, out);
+  wr_region_fini(&region);
+  return ok;
+}
+
+bool wr_http_fill_store_whole(const struct wr_http_cache *c, struct wr_str where,
+                              const struct wr_response *r, const struct wr_cache_control *cc,
+                              const struct wr_freshness *freshness)
+{
+  struct wr_buf record;
+  wr_buf_init(&record, HEAD_MAX + r->body.len + 1);
+  struct wr_cache_item item = {.key = where,
+                               .stale_ns = has_validator(&r->headers) ? c->keep_ns : 0};
+  bool ok =
+      write_head(r, cc, freshness, &record) && wr_buf_append_str(&record, wr_buf_str(&r->body));
+  item.value = wr_buf_str(&record);
+  ok = ok && put_response(c, r->env, item, freshness);
+  wr_buf_fini(&record);
+  return ok;
+}
+
+// --- variants -----------------------------------------------------------------------------------
+
+static bool variant_key(struct wr_str key, uint64_t epoch, struct wr_str names,
+                        struct wr_str values, struct wr_buf *out)
+{
+  return wr_buf_append_str(out, key) && wr_buf_append(out, "\n", 1) &&
+         wr_buf_append(out, &epoch, sizeof(epoch)) && wr_buf_append_str(out, names) &&
+         wr_buf_append_str(out, values) && out->len <= WR_CACHE_KEY_MAX;
+}
+
+bool wr_http_fill_variant_key(struct wr_str key, uint64_t epoch, struct wr_str names,
+                              const struct wr_headers *request, struct wr_buf *out)
+{
+  struct wr_buf values;
+  wr_buf_init(&values, VALUES_MAX);
+  bool ok = wr_vary_values(names, request, &values) &&
+            variant_key(key, epoch, names, wr_buf_str(&values), out);
+  wr_buf_fini(&values);
+  return ok;
+}
+
+// The index with this fill's names in front: the epoch of `old` when there is one, else a new one.
+static bool write_index(struct fill *f, struct wr_str old, struct wr_buf *out, uint64_t *epoch)
+{
+  struct wr_str names = wr_buf_str(&f->names);
+  *epoch = wr_rng_next(f->env->rng);
+  if (old.len >= sizeof(*epoch)) {
+    memcpy(epoch, old.ptr, sizeof(*epoch));
+    old = (struct wr_str){old.ptr + sizeof(*epoch), old.len - sizeof(*epoch)};
+  }
+  bool ok = wr_buf_append(out, epoch, sizeof(*epoch)) && wr_buf_append_str(out, names);
+  size_t sets = 1;
+  while (ok && old.len > 0 && sets < WR_HTTP_CACHE_SETS_MAX) {
+    struct wr_str other = wr_str_split(&old, '\n');
+    if (wr_str_eq(other, names)) continue;
+    ok = wr_buf_append(out, "\n", 1) && wr_buf_append_str(out, other);
+    sets++;
+  }
+  return ok;
+}
+
+// Tells the index of this variant and appends its key to `where`.
+static bool enlist(struct fill *f, struct wr_str old, struct wr_buf *where)
+{
+  struct wr_buf index;
+  wr_buf_init(&index, VALUES_MAX);
+  uint64_t epoch = 0;
+  bool ok =
+      write_index(f, old, &index, &epoch) &&
+      variant_key(wr_buf_str(&f->key), epoch, wr_buf_str(&f->names), wr_buf_str(&f->values), where);
+  struct wr_cache_item item = {.key = wr_buf_str(&f->key),
+                               .value = wr_buf_str(&index),
+                               .tag = WR_HTTP_FILL_INDEX,
+                               .ttl_ns = INDEX_NS + wr_freshness_useful(&f->freshness),
+                               .stale_ns = f->cache.keep_ns};
+  ok = ok && put(&f->cache, f->env, &item);
+  wr_buf_fini(&index);
+  return ok;
+}
+
+// --- collecting ---------------------------------------------------------------------------------
+
+static void free_fill(struct fill *f)
+{
+  wr_buf_fini(&f->key);
+  wr_buf_fini(&f->names);
+  wr_buf_fini(&f->values);
+  wr_buf_fini(&f->record);
+  wr_free(f);
+}
+
+// Was the resource forgotten after the origin was asked?
+static bool is_outdated(const struct fill *f, uint8_t tag, struct wr_str value)
+{
+  uint64_t forgotten_ns = 0;
+  if (tag != WR_HTTP_FILL_MARK || value.len != sizeof(forgotten_ns)) return false;
+  memcpy(&forgotten_ns, value.ptr, sizeof(forgotten_ns));
+  return forgotten_ns >= f->asked_ns;
+}
+
+static void store(struct fill *f)
+{
+  struct wr_buf known;
+  struct wr_buf where;
+  wr_buf_init(&known, HEAD_MAX + f->cache.object_max + 1);
+  wr_buf_init(&where, 2 * WR_CACHE_KEY_MAX);
+  struct wr_cache_found found = {.value = &known, .allow_stale = true};
+  struct wr_str key = wr_buf_str(&f->key);
+  wr_cache_get(f->env->arena, f->cache.space, key, wr_loop_now(f->env->loop), &found);
+  bool ok = !is_outdated(f, found.tag, wr_buf_str(&known));
+  if (ok && f->names.len == 0) {
+    ok = wr_buf_append_str(&where, key);
+  } else if (ok) {
+    struct wr_str none = {NULL, 0};
+    ok = enlist(f, found.tag == WR_HTTP_FILL_INDEX ? wr_buf_str(&known) : none, &where);
+  }
+  struct wr_cache_item item = {.key = wr_buf_str(&where),
+                               .value = wr_buf_str(&f->record),
+                               .stale_ns = f->has_validator ? f->cache.keep_ns : 0};
+  if (ok) put_response(&f->cache, f->env, item, &f->freshness);
+  wr_buf_fini(&known);
+  wr_buf_fini(&where);
+}
+
+static void on_data(void *ctx, struct wr_str data)
+{
+  struct fill *f = ctx;
+  if (f->is_too_large) return;
+  f->is_too_large = f->record.len - f->head_len + data.len > f->cache.object_max ||
+                    !wr_buf_append_str(&f->record, data);
+  if (f->is_too_large) wr_buf_fini(&f->record);
+}
+
+static void on_end(void *ctx, struct wr_response *r)
+{
+  struct fill *f = ctx;
+  if (r->state == WR_RESPONSE_WHOLE && !f->is_too_large) store(f);
+  free_fill(f);
+}
+
+static const struct wr_response_tee collector = {on_data, on_end};
+
+const char *wr_http_fill_begin(const struct wr_http_cache *c, struct wr_response *r,
+                               const struct wr_http_fill_start *start)
+{
+  struct fill *f = wr_alloc(sizeof(*f));
+  *f = (struct fill){.cache = *c,
+                     .env = r->env,
+                     .freshness = *start->freshness,
+                     .asked_ns = start->asked_ns,
+                     .has_validator = has_validator(&r->headers)};
+  wr_buf_init(&f->key, WR_CACHE_KEY_MAX);
+  wr_buf_init(&f->names, WR_CACHE_KEY_MAX);
+  wr_buf_init(&f->values, VALUES_MAX);
+  wr_buf_init(&f->record, HEAD_MAX + c->object_max);
+  const char *refusal = NULL;
+  if (!wr_vary_names(&r->headers, &f->names)) {
+    refusal = "vary";
+  } else if (!wr_buf_append_str(&f->key, start->key) ||
+             !wr_vary_values(wr_buf_str(&f->names), start->request, &f->values) ||
+             f->key.len + f->names.len + f->values.len + 16 > WR_CACHE_KEY_MAX) {
+    refusal = "key";
+  } else if (!write_head(r, start->cc, start->freshness, &f->record)) {
+    refusal = "too-large";
+  }
+  if (refusal) {
+    free_fill(f);
+    return refusal;
+  }
+  f->head_len = f->record.len;
+  wr_response_read_along(r, &collector, f);
+  return NULL;
+}
