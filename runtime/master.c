@@ -283,7 +283,8 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
   }
   int fd = wr_listener_bind(address, false, error);
   if (fd < 0) return false;
-  struct wr_admin_ops ops = {is_ready, write_metrics, write_status, on_reload, m};
+  struct wr_admin_ops ops = {is_ready, write_metrics, write_status, on_reload,
+                             m,        &m->registry,  &m->log};
   m->admin = wr_admin_new(&m->loop, fd, is_tcp, &ops);
   return true;
 }

@@ -1,7 +1,6 @@
 #include "status.h"
 
-#include "resilience/breaker.h"
-#include "resilience/bulkhead.h"
+#include "admin/primitives.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -55,54 +54,6 @@ static void put_listeners(struct wr_master *m, struct wr_json *j)
   wr_json_array_end(j);
 }
 
-static void put_breaker(struct wr_entry *entry, uint64_t now, struct wr_json *j)
-{
-  struct wr_breaker_stats stats;
-  wr_breaker_stats(entry->state, now, &stats);
-  wr_json_object(j);
-  wr_json_field_cstr(j, "name", entry->name);
-  wr_json_field_cstr(j, "state", wr_breaker_state_name((enum wr_breaker_state)stats.state));
-  wr_json_field_cstr(j, "mode", wr_breaker_mode_name((enum wr_breaker_mode)stats.mode));
-  wr_json_field_uint(j, "calls", stats.calls);
-  wr_json_field_num(j, "failure_rate", stats.failure_rate);
-  wr_json_field_num(j, "slow_rate", stats.slow_rate);
-  wr_json_field_uint(j, "probes", stats.probes);
-  wr_json_field_num(j, "since_s", seconds(now - stats.since_ns));
-  wr_json_field_num(j, "retry_after_s", seconds(stats.retry_after_ns));
-  wr_json_object_end(j);
-}
-
-static void put_bulkhead(struct wr_entry *entry, uint64_t now, struct wr_json *j)
-{
-  (void)now;
-  const struct wr_bulkhead *b = entry->state;
-  wr_json_object(j);
-  wr_json_field_cstr(j, "name", entry->name);
-  wr_json_field_uint(j, "in_use", b->in_use);
-  wr_json_field_uint(j, "max", b->config.max);
-  wr_json_field_uint(j, "queued", b->queued);
-  wr_json_object_end(j);
-}
-
-static void put_entries(struct wr_master *m, const char *key, enum wr_kind kind,
-                        void (*put)(struct wr_entry *entry, uint64_t now, struct wr_json *j),
-                        struct wr_json *j)
-{
-  wr_json_key(j, key);
-  wr_json_array(j);
-  uint64_t now = wr_loop_now(&m->loop);
-  struct wr_entry *entry;
-  uint32_t at = 0;
-  while ((entry = wr_registry_each(&m->registry, &at)) != NULL) {
-    if (entry->kind != kind) continue;
-    uint32_t generation = atomic_load(&entry->generation);
-    if (!wr_registry_lock(&m->registry, entry, generation, now)) continue;
-    put(entry, now, j);
-    wr_registry_unlock(&m->registry, entry);
-  }
-  wr_json_array_end(j);
-}
-
 void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
 {
   wr_json_object(j);
@@ -113,8 +64,7 @@ void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
   put_generation(m, j);
   put_workers(m, j);
   put_listeners(m, j);
-  put_entries(m, "breakers", WR_KIND_BREAKER, put_breaker, j);
-  put_entries(m, "bulkheads", WR_KIND_BULKHEAD, put_bulkhead, j);
+  wr_primitives_write(&m->registry, wr_loop_now(&m->loop), j);
   wr_json_key(j, "reloads");
   wr_json_object(j);
   wr_json_field_uint(j, "live", m->reload.counted[1]);

@@ -47,7 +47,7 @@ local function bounded(name, rung, options)
   if options.max then
     local handle = core.bulkhead(name .. "/" .. rung[1], { max = options.max, queue = 0 })
     local refusal
-    slot, refusal = core.bulkhead_enter(handle)
+    slot, refusal = core.enter(handle)
     if not slot then return nil, refusal end
   end
   local limit = options.deadline and core.deadline_enter(options.deadline, true)

@@ -1,23 +1,12 @@
---- The layers that a policy is made of. Each validates its options where it is written and becomes
---- a function around a call when the policy is declared.
----
---- A layer takes what it opens (a ticket, a deadline) through `core.*_enter` and closes it through
---- `core.leave` with the call's results. When the call raises, its task's end or the nearest
---- `pcall` closes it instead, so there is no cleanup code here.
+--- The layers of time and of failure: deadline, timeout, retry, breaker, bulkhead. How a layer is
+--- built: `weir.layer`.
 local core = require "weir.core"
+local layer = require "weir.layer"
 local schema = require "weir.schema"
 
+local declared, guarded = layer.declared, layer.guarded
+
 local M = {}
-
-local function layer(kind, options, wrap)
-  return { kind = kind, options = options, place = core.where(), wrap = wrap }
-end
-
--- A declaration that C refused: blame the line that wrote the policy.
-local function declared(kind, place, handle, message)
-  if handle then return handle end
-  error(("%s: %s: %s"):format(place, kind, message), 0)
-end
 
 -- Around `run`: a frame of time. Deadline and timeout differ in the word that their expiry bears.
 local function framed(limit, is_timeout, run)
@@ -40,7 +29,7 @@ local deadline_options = schema.new("deadline", {
 ---@return weir.Layer
 function M.deadline(options)
   local o = deadline_options:check(options)
-  return layer("deadline", o, function(_, run) return framed(o.total, false, run) end)
+  return layer.new("deadline", o, function(_, run) return framed(o.total, false, run) end)
 end
 
 local timeout_options = schema.new("timeout", {
@@ -52,7 +41,7 @@ local timeout_options = schema.new("timeout", {
 ---@return weir.Layer
 function M.timeout(options)
   local o = timeout_options:check(options)
-  return layer("timeout", o, function(_, run) return framed(o.limit, true, run) end)
+  return layer.new("timeout", o, function(_, run) return framed(o.limit, true, run) end)
 end
 
 local retry_options = schema.new("retry", {
@@ -114,7 +103,7 @@ end
 ---@return weir.Layer
 function M.retry(options)
   local o = retry_options:check(options or {})
-  local made = layer("retry", o)
+  local made = layer.new("retry", o)
   o.base, o.cap = split_backoff(o.backoff, made.place)
   local budget_given = o.budget
   if budget_given == true or budget_given == nil then budget_given = {} end
@@ -125,18 +114,6 @@ function M.retry(options)
     return retry_loop(handle, run)
   end
   return made
-end
-
--- Around `run`: enter, call, leave. Breaker and bulkhead differ only in what enters.
-local function guarded(enter, handle, run)
-  local leave = core.leave
-  return function(fn)
-    local depth, refusal = enter(handle)
-    if not depth then return nil, refusal end
-    local value, err = run(fn)
-    leave(depth, value, err)
-    return value, err
-  end
 end
 
 local breaker_options = schema.new("breaker", {
@@ -171,8 +148,8 @@ local breaker_options = schema.new("breaker", {
 ---@return weir.Layer
 function M.breaker(options)
   local o = breaker_options:check(options or {})
-  return layer("breaker", o, function(name, run, place)
-    return guarded(core.breaker_enter, declared("breaker", place, core.breaker(name, o)), run)
+  return layer.new("breaker", o, function(name, run, place)
+    return guarded(declared("breaker", place, core.breaker(name, o)), run)
   end)
 end
 
@@ -193,9 +170,9 @@ local bulkhead_options = schema.new("bulkhead", {
 ---@return weir.Layer
 function M.bulkhead(options)
   local o = bulkhead_options:check(options or {})
-  return layer("bulkhead", o, function(name, run, place)
+  return layer.new("bulkhead", o, function(name, run, place)
     local handle = declared("bulkhead", place, core.bulkhead(o.name or name, o))
-    return guarded(core.bulkhead_enter, handle, run)
+    return guarded(handle, run)
   end)
 end
 

@@ -1,12 +1,16 @@
 #include "admin/admin.h"
 
+#include "admin/actions.h"
+#include "admin/primitives.h"
 #include "base/alloc.h"
 #include "base/check.h"
+#include "http/uri.h"
 
 enum { STATUS_MAX = 1 << 20, METRICS_MAX = 64 << 20 };
 
 struct wr_admin {
   struct wr_server *server;
+  struct wr_loop *loop;
   bool is_tcp;
   struct wr_admin_ops ops;
 };
@@ -77,6 +81,112 @@ void wr_admin_reloaded(struct wr_admin_waiter *waiter, bool ok, struct wr_str js
   if (x) reply(x, ok ? 200 : 422, "application/json", json);
 }
 
+// --- primitives ---------------------------------------------------------------------------------
+
+static void get_kind(struct wr_admin *a, struct wr_exchange *x, enum wr_kind kind)
+{
+  struct wr_buf out;
+  struct wr_json j;
+  wr_buf_init(&out, STATUS_MAX);
+  wr_json_init(&j, &out);
+  wr_primitives_write_kind(a->ops.registry, kind, wr_loop_now(a->loop), &j);
+  if (j.failed) {
+    reply_text(x, 500, "the list takes more than 1 MiB\n");
+  } else {
+    reply(x, 200, "application/json", wr_buf_str(&out));
+  }
+  wr_buf_fini(&out);
+}
+
+static void reply_message(struct wr_exchange *x, int status, const char *message)
+{
+  struct wr_buf out;
+  struct wr_json j;
+  wr_buf_init(&out, STATUS_MAX);
+  wr_json_init(&j, &out);
+  wr_json_object(&j);
+  wr_json_field_bool(&j, "ok", status == 200);
+  wr_json_field_cstr(&j, "message", message);
+  wr_json_object_end(&j);
+  reply(x, status, "application/json", wr_buf_str(&out));
+  wr_buf_fini(&out);
+}
+
+static int status_of(const struct wr_error *error)
+{
+  switch (error->kind) {
+  case WR_ERROR_INVALID: return 400;
+  case WR_ERROR_NO_ENDPOINT:
+  case WR_ERROR_CLOSED: return 404;
+  default: return 409;
+  }
+}
+
+static void tell_log(struct wr_admin *a, const struct wr_action *action, struct wr_str name,
+                     struct wr_str value)
+{
+  struct wr_json *j = wr_log_begin(a->ops.log, WR_LOG_WARN, "admin.action");
+  if (j == NULL) return;
+  wr_json_field_cstr(j, "kind", wr_registry_kind_name(action->kind));
+  wr_json_field_str(j, "name", name);
+  wr_json_field_cstr(j, "action", action->verb);
+  if (value.ptr) wr_json_field_str(j, "value", value);
+  wr_log_end(a->ops.log);
+}
+
+// The value of `key` in the query, decoded; absent when there is none.
+static struct wr_str query_of(const struct wr_exchange_info *info, struct wr_str key)
+{
+  struct wr_str rest = info->head->query;
+  while (rest.ptr) {
+    struct wr_str value = wr_str_split(&rest, '&');
+    struct wr_str name = wr_str_split(&value, '=');
+    if (wr_str_eq(name, key)) return wr_uri_decode(value, info->region);
+  }
+  return (struct wr_str){NULL, 0};
+}
+
+// POST /<plural>/VERB?name=…&value=…
+static void post_action(struct wr_admin *a, struct wr_exchange *x, const struct wr_action *action)
+{
+  const struct wr_exchange_info *info = wr_exchange_info(x);
+  struct wr_str name = query_of(info, WR_STR("name"));
+  struct wr_error error;
+  struct wr_action_call call = {.registry = a->ops.registry,
+                                .value = query_of(info, WR_STR("value")),
+                                .now_ns = wr_loop_now(a->loop)};
+  if (name.ptr == NULL) {
+    reply_message(x, 400, "say which: ?name=NAME");
+  } else if (!wr_action_run(action, name, &call, &error)) {
+    reply_message(x, status_of(&error), error.message);
+  } else {
+    tell_log(a, action, name, call.value);
+    reply_message(x, 200, action->doc);
+  }
+}
+
+// Answers what is below the list of a kind; false when the path is none of those.
+static bool serve_primitives(struct wr_admin *a, struct wr_exchange *x, bool is_get)
+{
+  const struct wr_exchange_info *info = wr_exchange_info(x);
+  struct wr_str rest = info->path;
+  wr_str_split(&rest, '/');
+  enum wr_kind kind = wr_primitives_kind(wr_str_split(&rest, '/'));
+  if (kind == WR_KINDS) return false;
+  bool is_post = wr_str_eq(info->head->method, WR_STR("POST"));
+  const struct wr_action *action = rest.ptr ? wr_action_find(kind, rest) : NULL;
+  if (rest.ptr && action == NULL) {
+    reply_message(x, 404, "there is no such action");
+  } else if (action && is_post) {
+    post_action(a, x, action);
+  } else if (action == NULL && is_get) {
+    get_kind(a, x, kind);
+  } else {
+    reply_text(x, 405, "lists are read with GET, actions are asked for with POST\n");
+  }
+  return true;
+}
+
 // --- requests -----------------------------------------------------------------------------------
 
 static bool is_loopback_host(struct wr_str host)
@@ -112,8 +222,11 @@ static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
     }
     return;
   }
+  if (serve_primitives(a, x, is_get)) return;
   if (!wr_str_eq(info->path, WR_STR("/reload"))) {
-    reply_text(x, 404, "there are /livez, /readyz, /metrics, /status and POST /reload\n");
+    reply_text(x, 404,
+               "there are /livez, /readyz, /metrics, /status, /breakers and its like, and POST "
+               "/reload\n");
   } else if (!wr_str_eq(info->head->method, WR_STR("POST"))) {
     reply_text(x, 405, "reload is asked for with POST\n");
   } else {
@@ -168,6 +281,7 @@ struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
   options.is_admin = true;
   options.connections_max = 256;
   options.body_max = 64 * 1024;
+  a->loop = l;
   a->is_tcp = is_tcp;
   a->ops = *ops;
   a->server = wr_server_new(l, &options, &hooks, a);

@@ -8,12 +8,16 @@
 ///     GET  /status   JSON
 ///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is
 ///     not
+///     GET  /breakers and its like: the named primitives of a kind, JSON
+///     POST /breakers/open?name=… and its like, &value=… where one is taken: tables/actions.def
 ///
 /// GET never changes anything. On a Unix socket the file's mode (0600) says who may; on TCP only
 /// loopback addresses are taken, and a request must name a loopback host (a page on the web could
 /// otherwise have a browser call us under its own name: DNS rebinding).
 
+#include "arena/registry.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "http/server.h"
 #include "loop/loop.h"
 
@@ -30,6 +34,8 @@ struct wr_admin_ops {
   /// Answers once through wr_admin_reloaded, maybe at once.
   void (*reload)(void *ctx, struct wr_admin_waiter *waiter);
   void *ctx;
+  struct wr_registry *registry; ///< of the named primitives
+  struct wr_log *log;           ///< hears of every action
 };
 
 /// Serves on `fd`, a listening descriptor that it owns from now on.

@@ -264,6 +264,11 @@ static void give_entry(struct wr_arena *a, struct wr_entry *e)
   t->free = e->index;
 }
 
+static size_t bytes_of(const struct wr_kind_ops *ops, const void *config)
+{
+  return ops->state_bytes ? ops->state_bytes(config) : ops->state_size;
+}
+
 // Until `is_live` is set nobody finds the entry; a death before that leaves it free.
 static struct wr_entry *create(struct wr_registry *r, enum wr_kind kind, struct wr_str name,
                                const void *config, uint64_t now_ns)
@@ -272,7 +277,7 @@ static struct wr_entry *create(struct wr_registry *r, enum wr_kind kind, struct 
   const struct wr_kind_ops *ops = r->kinds[kind];
   struct wr_entry *e = take_entry(a);
   if (e == NULL) return NULL;
-  e->state = wr_slab_take(a, ops->state_size, WR_SLAB_ENTRY_STATE, e->index);
+  e->state = wr_slab_take(a, bytes_of(ops, config), WR_SLAB_ENTRY_STATE, e->index);
   e->configs = wr_slab_take(a, 2 * ops->config_size, WR_SLAB_ENTRY_CONFIG, e->index);
   if (e->state == NULL || e->configs == NULL) {
     give_entry(a, e);
@@ -336,6 +341,20 @@ struct wr_entry *wr_registry_find(struct wr_registry *r, enum wr_kind kind, stru
   return e;
 }
 
+// A death in between leaves one of the two states in force; the slab finds the other.
+static void resize(struct wr_registry *r, struct wr_entry *e, const void *config, uint64_t now_ns)
+{
+  const struct wr_kind_ops *ops = r->kinds[e->kind];
+  size_t bytes = bytes_of(ops, config);
+  if (bytes == bytes_of(ops, e->config)) return;
+  void *to = wr_slab_take(r->arena, bytes, WR_SLAB_ENTRY_STATE, e->index);
+  if (to == NULL) return;
+  void *from = e->state;
+  ops->move(to, from, config, now_ns);
+  __atomic_store_n(&e->state, to, __ATOMIC_RELEASE);
+  wr_slab_give(r->arena, from);
+}
+
 bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const void *config,
                            uint64_t now_ns)
 {
@@ -346,6 +365,7 @@ bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const 
     char *both = entry->configs;
     char *other = entry->config == both ? both + ops->config_size : both;
     memcpy(other, config, ops->config_size);
+    resize(r, entry, other, now_ns);
     __atomic_store_n(&entry->config, other, __ATOMIC_RELEASE);
     ops->reconfigure(entry->state, other, now_ns);
     if (r->changed) r->changed(r, entry, now_ns);

@@ -48,13 +48,18 @@ struct wr_entry_ref {
 /// How a process treats one kind of state. All functions run under the entry's lock and must not
 /// block; `repair` may find any bytes.
 struct wr_kind_ops {
-  size_t state_size;
+  size_t state_size;  ///< what readers copy: all of the state, or its fixed head
   size_t config_size; ///< configs are compared by memcmp: zero their padding
   void (*init)(void *state, const void *config, uint64_t seed, uint64_t now_ns);
   void (*reconfigure)(void *state, const void *config, uint64_t now_ns);
   /// `live_normal` and `live_probes`: the ledger's live rows of this entry, as the layer above
   /// counts.
   void (*repair)(void *state, uint32_t live_normal, uint32_t live_probes, uint64_t now_ns);
+  /// Bytes of the whole state, the fixed head first. NULL: state_size, whatever the configuration.
+  size_t (*state_bytes)(const void *config);
+  /// Makes `to` (zeroed, state_bytes of `config`) what `from` is, as far as it fits; `from` is
+  /// freed then. Needed with `state_bytes`; a state that other memory points into must mend that.
+  void (*move)(void *to, const void *from, const void *config, uint64_t now_ns);
   /// Whether nothing would be lost with it (no open breaker, nobody inside).
   bool (*can_drop)(void *state, uint64_t now_ns);
 };
@@ -78,7 +83,8 @@ struct wr_entry *wr_registry_declare(struct wr_registry *r, enum wr_kind kind, s
                                      const void *config, uint64_t now_ns, struct wr_error *error);
 
 /// Applies `config`; nothing happens when it equals what is in force. True when it changed
-/// something.
+/// something. A state whose size depends on it is moved; when there is no memory for that it keeps
+/// the size it has.
 bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const void *config,
                            uint64_t now_ns);
 

@@ -57,6 +57,10 @@ int wr_cli_reload(int argc, char **argv);
 /// Shows what the running weir is doing (cli/status.c).
 int wr_cli_status(int argc, char **argv);
 
+/// Lists the named primitives of a kind, or does with one what tables/actions.def offers
+/// (cli/primitive.c). The verb is the kind's name.
+int wr_cli_primitive(int argc, char **argv);
+
 /// Prints the versions of weir and of its libraries (cli/version.c).
 int wr_cli_version(int argc, char **argv);
 

@@ -40,6 +40,12 @@ static const struct wr_option status_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct wr_option primitive_options[] = {
+    ADMIN_OPTION,
+    {"json", NULL, "print the answer as JSON"},
+    {NULL, NULL, NULL},
+};
+
 static const struct wr_option version_options[] = {
     {"json", NULL, "print them as JSON"},
     {NULL, NULL, NULL},
@@ -57,6 +63,8 @@ const struct wr_verb wr_cli_verbs[] = {
      wr_cli_reload},
     {"status", "", 0, 0, "show what the running weir is doing", status_options, ADMIN_NOTE,
      wr_cli_status},
+    {"breaker", "ls | open|close|auto NAME", 1, 2, "list the breakers, or overrule one",
+     primitive_options, ADMIN_NOTE, wr_cli_primitive},
     {"version", "", 0, 0, "print the versions of weir and of its libraries", version_options, NULL,
      wr_cli_version},
     {"help", "[VERB]", 0, 1, "explain the verbs, or one of them", NULL, NULL, wr_cli_help},

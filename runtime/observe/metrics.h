@@ -10,3 +10,6 @@
 
 /// Writes all families to `out`. False when it does not fit: the caller drops it.
 bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out);
+
+/// Its part about the primitives, read from their states.
+bool wr_metrics_primitives(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out);

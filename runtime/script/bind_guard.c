@@ -104,8 +104,7 @@ static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *
     wr_trail_error(t->trail, refusal);
     if (t->trail->refused_by[0] == '\0') {
       snprintf(t->trail->refused_by, WR_TRAIL_NAME_MAX, "%s %.48s", kind, entry->name);
-      const char *why = entry->kind == WR_KIND_BREAKER ? "breaker_open" : "bulkhead_full";
-      wr_trail_name(t->trail->why, wr_str_of(why));
+      wr_trail_name(t->trail->why, wr_str_of(wr_guard_why(entry)));
     }
   }
   lua_pushnil(L);
@@ -126,21 +125,7 @@ static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entr
   return 1;
 }
 
-// core.breaker_enter(handle) -> depth, for core.leave | nil, err
-static int l_breaker_enter(lua_State *L)
-{
-  struct wr_task *t = wr_task_require(L, "a breaker");
-  struct wr_entry *entry = check_entry(L, 1);
-  struct wr_script_env *env = t->script->env;
-  uint64_t id = 0;
-  struct wr_error refusal;
-  if (wr_guard_breaker_enter(env->guard, entry, wr_loop_now(env->loop), &id, &refusal)) {
-    return push_admission(L, t, entry, id);
-  }
-  return push_refusal(L, t, entry, &refusal);
-}
-
-// A place in a bulkhead's queue.
+// A place in a queue.
 static void cancel_wait(struct wr_op *op)
 {
   struct wr_task *t = op->task;
@@ -163,26 +148,38 @@ static uint64_t wait_limit(struct wr_task *t, uint64_t id)
   return until > now ? until - now : 1;
 }
 
-// core.bulkhead_enter(handle) -> depth | nil, err; waits in the queue when it has one
-static int l_bulkhead_enter(lua_State *L)
+static int wait_in_queue(lua_State *L, struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
-  struct wr_task *t = wr_task_require(L, "a bulkhead");
+  t->wait_id = id;
+  t->wait_entry = entry;
+  t->wait_since_ns = wr_loop_now(t->script->env->loop);
+  wr_list_push(&t->script->waiting, &t->waiting);
+  t->wait = (struct wr_op){.name = "queue", .cancel = cancel_wait, .expire = expire_wait};
+  return wr_task_suspend(L, &t->wait, wait_limit(t, id));
+}
+
+static uint64_t hash_of(const struct wr_script_env *env, struct wr_str key)
+{
+  return wr_hash_sip(&env->arena->header->hash_key, key);
+}
+
+// core.enter(handle, key | nil, cost | nil) -> depth, for core.leave | nil, err; waits in the queue
+// when the primitive has one
+static int l_enter(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "a policy");
   struct wr_entry *entry = check_entry(L, 1);
   struct wr_script_env *env = t->script->env;
-  uint64_t id = 0;
+  struct wr_guard_ask ask = {.until_ns = t->deadline_ns, .priority = t->priority};
+  if (!lua_isnoneornil(L, 2)) ask.key = hash_of(env, wr_bind_str(L, 2));
+  ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
   struct wr_error refusal;
-  switch (wr_guard_bulkhead_enter(env->guard, entry, wr_loop_now(env->loop), t->deadline_ns, &id,
-                                  &refusal)) {
-  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, id);
+  switch (wr_guard_enter(env->guard, entry, &ask, wr_loop_now(env->loop), &refusal)) {
+  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask.id);
   case WR_GUARD_REFUSED: return push_refusal(L, t, entry, &refusal);
   case WR_GUARD_QUEUED: break;
   }
-  t->wait_id = id;
-  t->wait_entry = entry;
-  t->wait_since_ns = wr_loop_now(env->loop);
-  wr_list_push(&t->script->waiting, &t->waiting);
-  t->wait = (struct wr_op){.name = "bulkhead queue", .cancel = cancel_wait, .expire = expire_wait};
-  return wr_task_suspend(L, &t->wait, wait_limit(t, id));
+  return wait_in_queue(L, t, entry, ask.id);
 }
 
 void wr_bind_guard_granted(struct wr_task *t, bool granted)
@@ -198,8 +195,8 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
     return;
   }
   struct wr_error refusal;
-  wr_error_set(&refusal, WR_ERROR_REFUSED, "bulkhead %s: no slot within its wait limit",
-               t->wait_entry->name);
+  wr_error_set(&refusal, WR_ERROR_REFUSED, "%s '%s': no slot within its wait limit",
+               wr_registry_kind_name(t->wait_entry->kind), t->wait_entry->name);
   wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, &refusal));
 }
 
@@ -244,13 +241,8 @@ static int l_leave(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"breaker", l_breaker},
-    {"bulkhead", l_bulkhead},
-    {"budget", l_budget},
-    {"breaker_enter", l_breaker_enter},
-    {"bulkhead_enter", l_bulkhead_enter},
-    {"leave", l_leave},
-    {NULL, NULL},
+    {"breaker", l_breaker}, {"bulkhead", l_bulkhead}, {"budget", l_budget},
+    {"enter", l_enter},     {"leave", l_leave},       {NULL, NULL},
 };
 
 int wr_bind_guard(lua_State *L)

@@ -6,6 +6,7 @@
 #include "script/bind.h"
 #include "script/bind_error.h"
 #include "script/bind_headers.h"
+#include "script/task.h"
 
 #include <lauxlib.h>
 
@@ -243,6 +244,17 @@ static int l_request_tostring(lua_State *L)
   return 1;
 }
 
+// core.current_request() -> the request that the running task works for, or nil
+static int l_current_request(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "the current request");
+  if (t->trail == NULL) return 0;
+  struct wr_request *q = WR_CONTAINER(t->trail, struct wr_request, trail);
+  if (q->handle_ref == 0) return 0;
+  wr_bind_request_push(L, q);
+  return 1;
+}
+
 static const struct {
   const char *name;
   enum field field;
@@ -254,6 +266,8 @@ static const struct {
 
 int wr_bind_request(lua_State *L)
 {
+  lua_pushcfunction(L, l_current_request);
+  lua_setfield(L, 1, "current_request");
   luaL_newmetatable(L, TYPE);
   lua_newtable(L);
   lua_pushcfunction(L, l_request_text);

@@ -2,7 +2,7 @@
 
 #include "arena/slot.h"
 #include "base/check.h"
-#include "base/duration.h"
+#include "script/guard_kind.h"
 #include "script/guard_row.h"
 
 #include <stdatomic.h>
@@ -52,16 +52,15 @@ static void no_news(struct news *n)
 
 static void gather(struct wr_registry *r, struct wr_entry *entry, struct news *n, uint64_t now_ns)
 {
-  if (entry->kind == WR_KIND_BREAKER) {
-    struct wr_breaker *b = entry->state;
+  const struct wr_guard_kind *kind = wr_guard_kind_of(entry);
+  if (kind->take_event) {
     while (n->event_count < WR_BREAKER_EVENTS &&
-           wr_breaker_take_event(b, &n->events[n->event_count])) {
+           kind->take_event(entry, &n->events[n->event_count])) {
       n->event_count++;
     }
-    n->is_planned = wr_registry_plan(r, entry, wr_breaker_next_ns(b));
-  } else if (entry->kind == WR_KIND_BULKHEAD) {
-    wr_guard_row_grant(r->arena, entry, now_ns, &n->bells);
   }
+  if (kind->next_ns) n->is_planned = wr_registry_plan(r, entry, kind->next_ns(entry));
+  if (kind->grant) wr_guard_row_grant(r->arena, entry, now_ns, &n->bells);
 }
 
 static void tell(struct wr_registry *r, struct wr_entry *entry, struct news *n,
@@ -95,14 +94,7 @@ static bool finish(struct wr_guard *g, struct wr_row *row, enum wr_outcome outco
   }
   struct news news;
   no_news(&news);
-  uint32_t state = state_of(row);
-  if (entry->kind == WR_KIND_BREAKER) {
-    wr_breaker_settle(entry->state, wr_guard_row_ticket(row), outcome, now_ns);
-  } else if (state == WR_ROW_LIVE) {
-    wr_bulkhead_release(entry->state);
-  } else if (state == WR_ROW_WAITING) {
-    wr_bulkhead_leave(entry->state, wr_guard_row_waiter(row), now_ns);
-  }
+  wr_guard_kind_of(entry)->leave(entry, row, outcome, now_ns);
   wr_ledger_give(&g->ledger, row);
   gather(r, entry, &news, now_ns);
   wr_registry_unlock(r, entry);
@@ -148,92 +140,39 @@ static struct wr_row *begin(struct wr_guard *g, struct wr_entry *entry, uint64_t
   return NULL;
 }
 
-static void refuse_breaker(const struct wr_entry *entry, const struct wr_breaker_refusal *why,
-                           struct wr_error *refusal)
+enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entry,
+                                       struct wr_guard_ask *ask, uint64_t now_ns,
+                                       struct wr_error *refusal)
 {
-  bool has_after = why->retry_after_ns != UINT64_MAX;
-  const char *kind = wr_breaker_refusal_name(why->kind);
-  if (has_after) {
-    wr_error_set(refusal, WR_ERROR_REFUSED, "breaker '%s' refused (%s), ask again in %.3f s",
-                 entry->name, kind, (double)why->retry_after_ns / (double)WR_SECOND);
-    refusal->after_ns = why->retry_after_ns;
-  } else {
-    wr_error_set(refusal, WR_ERROR_REFUSED, "breaker '%s' refused (%s)", entry->name, kind);
-  }
-}
-
-bool wr_guard_breaker_enter(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns,
-                            uint64_t *out, struct wr_error *refusal)
-{
-  WR_CHECK(entry->kind == WR_KIND_BREAKER);
-  struct wr_row *row = begin(g, entry, now_ns, refusal);
-  if (row == NULL) return false;
-  struct wr_breaker_refusal why;
-  struct news news;
-  no_news(&news);
-  bool is_in = wr_breaker_try(entry->state, now_ns, wr_guard_row_ticket(row), &why);
-  if (is_in) {
-    *out = id_of(g, row);
-    commit(row, WR_ROW_LIVE);
-  }
-  gather(g->registry, entry, &news, now_ns);
-  wr_registry_unlock(g->registry, entry);
-  if (!is_in) {
-    wr_ledger_give(&g->ledger, row);
-    refuse_breaker(entry, &why, refusal);
-  }
-  tell(g->registry, entry, &news, &g->callbacks);
-  return is_in;
-}
-
-// What a bulkhead's refusal says; copied under its lock.
-struct crowd {
-  uint32_t in_use, max, queued, queue;
-};
-
-static enum wr_guard_admission refuse_bulkhead(const struct wr_entry *entry,
-                                               enum wr_bulkhead_result result, struct crowd c,
-                                               struct wr_error *refusal)
-{
-  wr_error_set(refusal, WR_ERROR_REFUSED,
-               "bulkhead '%s' refused (%s): %u of %u in flight, %u of %u queued", entry->name,
-               wr_bulkhead_result_name(result), c.in_use, c.max, c.queued, c.queue);
-  return WR_GUARD_REFUSED;
-}
-
-enum wr_guard_admission wr_guard_bulkhead_enter(struct wr_guard *g, struct wr_entry *entry,
-                                                uint64_t now_ns, uint64_t until_ns, uint64_t *out,
-                                                struct wr_error *refusal)
-{
-  WR_CHECK(entry->kind == WR_KIND_BULKHEAD);
+  const struct wr_guard_kind *kind = wr_guard_kind_of(entry);
+  WR_CHECK(kind && kind->enter);
   struct wr_row *row = begin(g, entry, now_ns, refusal);
   if (row == NULL) return WR_GUARD_REFUSED;
-  const struct wr_bulkhead *b = entry->state;
-  struct wr_bulkhead_waiter *waiter = wr_guard_row_waiter(row);
   struct news news;
   no_news(&news);
-  waiter->until_ns = until_ns;
-  enum wr_bulkhead_result result = wr_bulkhead_try(entry->state, now_ns, until_ns ? waiter : NULL);
-  bool is_queued = result == WR_BULKHEAD_QUEUED;
-  bool is_in = is_queued || result == WR_BULKHEAD_ADMITTED;
-  struct crowd crowd = {b->in_use, b->config.max, b->queued, b->config.queue};
-  if (is_in) {
-    *out = id_of(g, row);
+  enum wr_guard_admission result = kind->enter(entry, row, ask, now_ns);
+  if (result != WR_GUARD_REFUSED) {
+    bool is_queued = result == WR_GUARD_QUEUED;
+    ask->id = id_of(g, row);
     atomic_store_explicit(&row->is_pending, is_queued, memory_order_relaxed);
     commit(row, is_queued ? WR_ROW_WAITING : WR_ROW_LIVE);
   }
   gather(g->registry, entry, &news, now_ns);
   wr_registry_unlock(g->registry, entry);
+  if (result == WR_GUARD_REFUSED) {
+    wr_ledger_give(&g->ledger, row);
+    kind->explain(entry, ask, refusal);
+  }
   tell(g->registry, entry, &news, &g->callbacks);
-  if (is_in) return is_queued ? WR_GUARD_QUEUED : WR_GUARD_ADMITTED;
-  wr_ledger_give(&g->ledger, row);
-  return refuse_bulkhead(entry, result, crowd, refusal);
+  return result;
 }
 
 uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id)
 {
   struct wr_row *row = row_of(g, id);
-  return row && state_of(row) == WR_ROW_WAITING ? wr_guard_row_waiter(row)->until_ns : 0;
+  if (row == NULL || state_of(row) != WR_ROW_WAITING) return 0;
+  struct wr_entry *entry = wr_registry_get(g->registry, wr_ledger_entry(row));
+  return entry ? wr_guard_kind_of(entry)->wait_until(row) : 0;
 }
 
 // Leaving
@@ -264,27 +203,6 @@ void wr_guard_collect(struct wr_guard *g, uint64_t now_ns)
     if (state == WR_ROW_REFUSED) wr_ledger_give(&g->ledger, row);
     if (g->callbacks.on_grant) g->callbacks.on_grant(g->callbacks.ctx, id, state == WR_ROW_LIVE);
   }
-}
-
-// Budget: nothing is held, so there is no row.
-
-void wr_guard_budget_deposit(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns)
-{
-  WR_CHECK(entry->kind == WR_KIND_BUDGET);
-  uint32_t generation = wr_registry_ref(entry).generation;
-  if (!wr_registry_lock(g->registry, entry, generation, now_ns)) return;
-  wr_budget_deposit(entry->state, now_ns);
-  wr_registry_unlock(g->registry, entry);
-}
-
-bool wr_guard_budget_withdraw(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns)
-{
-  WR_CHECK(entry->kind == WR_KIND_BUDGET);
-  uint32_t generation = wr_registry_ref(entry).generation;
-  if (!wr_registry_lock(g->registry, entry, generation, now_ns)) return false;
-  bool granted = wr_budget_withdraw(entry->state, now_ns);
-  wr_registry_unlock(g->registry, entry);
-  return granted;
 }
 
 // Operators and readers
@@ -335,8 +253,9 @@ static uint64_t advance(struct wr_registry *r, struct wr_entry *entry, uint64_t 
   struct news news;
   no_news(&news);
   if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) return UINT64_MAX;
-  if (entry->kind == WR_KIND_BREAKER) wr_breaker_advance(entry->state, now_ns);
-  gather(r, entry, &news, now_ns);
+  const struct wr_guard_kind *kind = wr_guard_kind_of(entry);
+  if (kind && kind->advance) kind->advance(entry, now_ns);
+  if (kind) gather(r, entry, &news, now_ns);
   uint64_t next_ns = atomic_load(&entry->next_ns);
   wr_registry_unlock(r, entry);
   news.is_planned = false; // it is the master that is here

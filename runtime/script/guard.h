@@ -17,6 +17,24 @@
 
 enum wr_guard_admission { WR_GUARD_REFUSED, WR_GUARD_ADMITTED, WR_GUARD_QUEUED };
 
+/// What a refusal says: copied under the primitive's lock, put into words without it.
+struct wr_guard_why {
+  uint8_t result;      ///< the kind's own word for it
+  uint64_t after_ns;   ///< when asking again may help, in so long; 0: nobody knows
+  uint64_t numbers[4]; ///< the kind's own
+};
+
+/// One question to a primitive. Zeroed memory asks for one call that does not wait.
+struct wr_guard_ask {
+  uint64_t until_ns; ///< waits until then at most, absolute; 0: does not wait; UINT64_MAX: as long
+                     ///< as the primitive lets it
+  uint64_t key;      ///< hash of the key of a keyed primitive
+  uint32_t cost;     ///< of a limiter; 0 counts as 1
+  uint8_t priority;  ///< of a shedder
+  uint64_t id;       ///< out: the admission, or the place in the queue
+  struct wr_guard_why why; ///< out, when refused
+};
+
 /// What the guard tells. Any of them may be NULL.
 struct wr_guard_callbacks {
   /// A queued call was admitted (settle `id` later) or refused (`id` is over). From
@@ -47,17 +65,16 @@ void wr_guard_init(struct wr_guard *g, struct wr_registry *r, uint32_t slot,
 /// Settles what is still open as cancelled and frees the handle.
 void wr_guard_fini(struct wr_guard *g, uint64_t now_ns);
 
-/// Asks a breaker. True: `*out` is to be settled. False: `*refusal` is set (kind refused; after_ns
-/// when asking again may help).
-bool wr_guard_breaker_enter(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns,
-                            uint64_t *out, struct wr_error *refusal);
+/// Asks a primitive that admits calls: `ask` says for what. ADMITTED: `ask->id` is to be settled.
+/// QUEUED: `on_grant` will tell of `ask->id`, unless `wr_guard_cancel_wait` comes first; the
+/// caller's timer must call that at `wr_guard_wait_until`. REFUSED: `*refusal` is set, with
+/// after_ns when asking again may help.
+enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entry,
+                                       struct wr_guard_ask *ask, uint64_t now_ns,
+                                       struct wr_error *refusal);
 
-/// Asks a bulkhead; may wait until `until_ns` (absolute; 0: does not wait; UINT64_MAX: as long as
-/// the bulkhead lets it). QUEUED: `on_grant` will tell, unless `wr_guard_cancel_wait` comes first;
-/// the caller's timer must call that at `wr_guard_wait_until`.
-enum wr_guard_admission wr_guard_bulkhead_enter(struct wr_guard *g, struct wr_entry *entry,
-                                                uint64_t now_ns, uint64_t until_ns, uint64_t *out,
-                                                struct wr_error *refusal);
+/// The access log's reason code for a refusal by `entry`, "" when it refuses nobody.
+const char *wr_guard_why(const struct wr_entry *entry);
 
 /// When a queued call's wait is over at the latest; 0 when `id` does not wait.
 uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id);

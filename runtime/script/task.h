@@ -52,7 +52,7 @@ struct wr_task {
   int co_ref;             // anchors it in the registry
   struct wr_op *op;       ///< pending operation, NULL while running
   struct wr_op sleep;     // the operation of wr_task_sleep
-  struct wr_op wait;      // the operation of a place in a bulkhead's queue:
+  struct wr_op wait;      // the operation of a place in a queue:
   struct wr_list waiting; // in script->waiting
   uint64_t wait_id;
   struct wr_entry *wait_entry;
@@ -69,6 +69,7 @@ struct wr_task {
   struct wr_list sibling;
   struct wr_deferred starter;
   int start_args;
+  uint8_t priority; ///< how important its calls are; children inherit it
   bool is_running;
   bool is_cancelled;      // cancelled from inside its own run
   enum wr_vm_stop stop;   ///< RAISED: whether the budget took it off the processor

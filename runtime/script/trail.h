@@ -2,8 +2,8 @@
 /// What was decided on the way of one request: for the access log, response fields and, later,
 /// explain.
 ///
-/// Filled by the bindings, read when the request is over. Belongs to the request; child tasks share
-/// it.
+/// Filled by the bindings, read when the request is over. A member of its request, which is found
+/// through it; child tasks share it.
 
 #include "base/error.h"
 #include "base/str.h"

@@ -74,7 +74,7 @@ describe("weir", function()
       local code, out, err = weir { flag }
       assert.equal(0, code)
       assert.equal("", err)
-      for _, verb in ipairs { "run", "check", "reload", "status", "version", "help" } do
+      for _, verb in ipairs { "run", "check", "reload", "status", "breaker", "version", "help" } do
         assert.matches("\n  " .. verb .. " +%w", out)
       end
     end
@@ -88,7 +88,7 @@ describe("weir", function()
   end)
 
   it("explains each verb on less than one screen, before or behind its name", function()
-    for _, verb in ipairs { "run", "check", "reload", "status", "version", "help" } do
+    for _, verb in ipairs { "run", "check", "reload", "status", "breaker", "version", "help" } do
       local code, out = weir { "help", verb }
       assert.equal(0, code)
       assert.matches("^usage: weir " .. verb, out)

@@ -6,7 +6,7 @@ local SOURCE_LINES, HEADER_LINES, MODULE_LINES = 500, 250, 300
 
 -- Functions of more than five parameters, which the house style advises against. This number may
 -- only shrink: lower it when the spec says so, never raise it.
-local WIDE_CEILING = 4
+local WIDE_CEILING = 3
 
 -- path -> { lines, reason }: a file that may grow to `lines`. Starts empty.
 local LONG_FILES = {}

@@ -25,20 +25,22 @@ static void lock_once(struct cost *c, uint64_t now)
   wr_lock_give(&c->arena, &c->lock);
 }
 
+static void enter_once(struct cost *c, struct wr_entry *entry, uint64_t now)
+{
+  struct wr_guard_ask ask = {0};
+  struct wr_error refusal;
+  WR_CHECK(wr_guard_enter(&c->me.guard, entry, &ask, now, &refusal) == WR_GUARD_ADMITTED);
+  wr_guard_leave(&c->me.guard, ask.id, WR_OUTCOME_SUCCESS, now);
+}
+
 static void breaker_once(struct cost *c, uint64_t now)
 {
-  uint64_t id;
-  struct wr_error refusal;
-  WR_CHECK(wr_guard_breaker_enter(&c->me.guard, c->breaker, now, &id, &refusal));
-  wr_guard_leave(&c->me.guard, id, WR_OUTCOME_SUCCESS, now);
+  enter_once(c, c->breaker, now);
 }
 
 static void bulkhead_once(struct cost *c, uint64_t now)
 {
-  uint64_t id;
-  struct wr_error refusal;
-  WR_CHECK(wr_guard_bulkhead_enter(&c->me.guard, c->bulkhead, now, 0, &id, &refusal));
-  wr_guard_leave(&c->me.guard, id, WR_OUTCOME_SUCCESS, now);
+  enter_once(c, c->bulkhead, now);
 }
 
 static void budget_once(struct cost *c, uint64_t now)

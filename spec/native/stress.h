@@ -90,20 +90,15 @@ static inline void stress_enter(struct stress_worker *me, uint64_t now)
 {
   struct stress_world *w = me->world;
   struct wr_error refusal;
-  uint64_t id = 0;
+  struct wr_guard_ask ask = {0};
   if (!stress_has_room(me)) return;
-  if (wr_rng_below(&me->rng, 2)) {
-    struct wr_entry *entry = w->breakers[wr_rng_below(&me->rng, BREAKERS)];
-    bool is_in = wr_guard_breaker_enter(&me->guard, entry, now, &id, &refusal);
-    if (is_in) me->held[me->held_count++] = id;
-    WR_CHECK(is_in || refusal.kind == WR_ERROR_REFUSED);
-    return;
-  }
-  struct wr_entry *entry = w->bulkheads[wr_rng_below(&me->rng, BULKHEADS)];
-  uint64_t until_ns = wr_rng_below(&me->rng, 3) ? now + wr_rng_below(&me->rng, 100) * STEP_NS : 0;
-  switch (wr_guard_bulkhead_enter(&me->guard, entry, now, until_ns, &id, &refusal)) {
-  case WR_GUARD_ADMITTED: me->held[me->held_count++] = id; break;
-  case WR_GUARD_QUEUED: me->waiting[me->waiting_count++] = id; break;
+  struct wr_entry *entry = wr_rng_below(&me->rng, 2)
+                               ? w->breakers[wr_rng_below(&me->rng, BREAKERS)]
+                               : w->bulkheads[wr_rng_below(&me->rng, BULKHEADS)];
+  if (wr_rng_below(&me->rng, 3)) ask.until_ns = now + wr_rng_below(&me->rng, 100) * STEP_NS;
+  switch (wr_guard_enter(&me->guard, entry, &ask, now, &refusal)) {
+  case WR_GUARD_ADMITTED: me->held[me->held_count++] = ask.id; break;
+  case WR_GUARD_QUEUED: me->waiting[me->waiting_count++] = ask.id; break;
   case WR_GUARD_REFUSED: WR_CHECK(refusal.kind == WR_ERROR_REFUSED); break;
   }
 }
@@ -189,9 +184,9 @@ static inline void stress_registry(struct stress_worker *me, uint64_t now)
   WR_CHECK(entry && strcmp(entry->name, name) == 0);
   wr_registry_hold(r, entry, me->slot);
   wr_registry_reconcile(r, entry, &config, now);
-  uint64_t id;
-  if (wr_guard_bulkhead_enter(&me->guard, entry, now, 0, &id, &error) == WR_GUARD_ADMITTED) {
-    WR_CHECK(wr_guard_leave(&me->guard, id, WR_OUTCOME_SUCCESS, now));
+  struct wr_guard_ask ask = {0};
+  if (wr_guard_enter(&me->guard, entry, &ask, now, &error) == WR_GUARD_ADMITTED) {
+    WR_CHECK(wr_guard_leave(&me->guard, ask.id, WR_OUTCOME_SUCCESS, now));
   }
   wr_registry_drop(r, entry, me->slot);
 }

@@ -14,6 +14,7 @@
 -- bind_request.c
 ---@field request_methods table
 ---@field request_replayable fun(req: weir.Request): boolean
+---@field current_request fun(): weir.Request?
 -- bind_upstream.c
 ---@field upstream fun(name: string, options: table): weir.Upstream?, string?
 ---@field upstream_methods table
@@ -26,8 +27,7 @@
 ---@field breaker fun(name: string, options: table): userdata?, string?
 ---@field bulkhead fun(name: string, options: table): userdata?, string?
 ---@field budget fun(name: string, options: table): userdata?, string?
----@field breaker_enter fun(handle: userdata): integer?, weir.Error?
----@field bulkhead_enter async fun(handle: userdata): integer?, weir.Error?
+---@field enter async fun(handle: userdata, key?: string, cost?: integer): integer?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?

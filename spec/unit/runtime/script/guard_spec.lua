@@ -53,8 +53,10 @@ describe("guard", function()
     return entry, ffi.cast("struct wr_breaker *", entry.state)
   end
   local function enter(guard, entry, now, wait)
-    local result = c.wr_guard_bulkhead_enter(guard, entry, now or 1, wait or 0, id, err)
-    return result, id[0]
+    local ask = ffi.new("struct wr_guard_ask", { until_ns = wait or 0 })
+    local result = c.wr_guard_enter(guard, entry, ask, now or 1, err)
+    id[0] = ask.id
+    return result, ask.id
   end
 
   it("counts an admission until it is left, once", function()
@@ -77,7 +79,7 @@ describe("guard", function()
     assert.equal("bulkhead 'pool' refused (full): 1 of 1 in flight, 0 of 0 queued",
       ffi.string(err.message))
     local recs = breaker { mode = c.WR_BREAKER_MODE_FORCED_OPEN }
-    assert.is_false(c.wr_guard_breaker_enter(a, recs, 1, id, err))
+    assert.equal(c.WR_GUARD_REFUSED, (enter(a, recs, 1)))
     assert.equal("breaker 'recs' refused (forced)", ffi.string(err.message))
     assert.equal(0, tonumber(err.after_ns))
   end)
@@ -160,11 +162,11 @@ describe("guard", function()
   it("reports each transition of a breaker once, to whoever caused it", function()
     local entry = breaker { consecutive = 3, failure_rate = 0 }
     for _, guard in ipairs { a, b, a } do
-      assert.is_true(c.wr_guard_breaker_enter(guard, entry, 1, id, err))
+      assert.equal(c.WR_GUARD_ADMITTED, (enter(guard, entry, 1)))
       c.wr_guard_leave(guard, id[0], c.WR_OUTCOME_FAILURE, 2)
     end
     assert.same({ "recs closed>open" }, events)
-    assert.is_false(c.wr_guard_breaker_enter(b, entry, 3, id, err))
+    assert.equal(c.WR_GUARD_REFUSED, (enter(b, entry, 3)))
     assert.is_true(err.after_ns > 0)
     assert.same({ "recs closed>open" }, events)
   end)
@@ -174,7 +176,7 @@ describe("guard", function()
     local master = c.wr_slot_of(arena, 3)
     assert.equal(NEVER, c.wr_guard_advance(registry, 1, callbacks))
     local bells = tonumber(master.bells)
-    c.wr_guard_breaker_enter(a, entry, 1, id, err)
+    enter(a, entry, 1)
     c.wr_guard_leave(a, id[0], c.WR_OUTCOME_FAILURE, 2)
     assert.equal(bells + 1, tonumber(master.bells))
     assert.equal(2 + 5 * SECOND, c.wr_guard_advance(registry, 3, callbacks))
@@ -202,7 +204,7 @@ describe("guard", function()
     local recs, recs_state = breaker()
     local _, theirs = enter(b, entry)
     enter(b, entry)
-    c.wr_guard_breaker_enter(b, recs, 1, id, err)
+    enter(b, recs, 1)
     local _, waiting = enter(a, entry, 1, NEVER)
     enter(b, entry, 1, NEVER)
     assert.equal(4, c.wr_guard_settle_dead(registry, 1, 2, callbacks))
@@ -221,7 +223,7 @@ describe("guard", function()
 
   it("frees the row of an admission whose entry was swept meanwhile", function()
     local entry = breaker { mode = c.WR_BREAKER_MODE_DISABLED }
-    c.wr_guard_breaker_enter(a, entry, 1, id, err)
+    enter(a, entry, 1)
     local ref = c.wr_registry_ref(entry)
     entry.generation = ref.generation + 1
     assert.is_true(c.wr_guard_leave(a, id[0], c.WR_OUTCOME_SUCCESS, 2))

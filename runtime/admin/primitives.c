@@ -1,0 +1,91 @@
+#include "admin/primitives.h"
+
+#include "base/duration.h"
+#include "resilience/breaker.h"
+#include "resilience/bulkhead.h"
+
+#include <math.h>
+#include <stdatomic.h>
+
+static double seconds(uint64_t ns)
+{
+  return floor((double)ns / 1e6) / 1e3;
+}
+
+static void put_breaker(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  struct wr_breaker_stats stats;
+  wr_breaker_stats(entry->state, now_ns, &stats);
+  wr_json_field_cstr(j, "state", wr_breaker_state_name((enum wr_breaker_state)stats.state));
+  wr_json_field_cstr(j, "mode", wr_breaker_mode_name((enum wr_breaker_mode)stats.mode));
+  wr_json_field_uint(j, "calls", stats.calls);
+  wr_json_field_num(j, "failure_rate", stats.failure_rate);
+  wr_json_field_num(j, "slow_rate", stats.slow_rate);
+  wr_json_field_uint(j, "probes", stats.probes);
+  wr_json_field_num(j, "since_s", seconds(now_ns - stats.since_ns));
+  wr_json_field_num(j, "retry_after_s", seconds(stats.retry_after_ns));
+}
+
+static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  (void)now_ns;
+  const struct wr_bulkhead *b = entry->state;
+  wr_json_field_uint(j, "in_use", b->in_use);
+  wr_json_field_uint(j, "max", b->config.max);
+  wr_json_field_uint(j, "queued", b->queued);
+}
+
+// Each kind that is shown: the name of its list, and what is told of one besides its name, under
+// its lock.
+static const struct {
+  const char *plural;
+  void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
+} shown[WR_KINDS] = {
+    [WR_KIND_BREAKER] = {"breakers", put_breaker},
+    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+};
+
+void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,
+                              struct wr_json *j)
+{
+  struct wr_entry *entry;
+  uint32_t at = 0;
+  wr_json_array(j);
+  while ((entry = wr_registry_each(r, &at)) != NULL) {
+    if (entry->kind != kind) continue;
+    uint32_t generation = atomic_load(&entry->generation);
+    if (!wr_registry_lock(r, entry, generation, now_ns)) continue;
+    wr_json_object(j);
+    wr_json_field_cstr(j, "name", entry->name);
+    shown[kind].put(entry, now_ns, j);
+    wr_json_object_end(j);
+    wr_registry_unlock(r, entry);
+  }
+  wr_json_array_end(j);
+}
+
+void wr_primitives_write(struct wr_registry *r, uint64_t now_ns, struct wr_json *j)
+{
+  for (int kind = 0; kind < WR_KINDS; kind++) {
+    if (shown[kind].plural == NULL) continue;
+    wr_json_key(j, shown[kind].plural);
+    wr_primitives_write_kind(r, (enum wr_kind)kind, now_ns, j);
+  }
+}
+
+enum wr_kind wr_primitives_kind(struct wr_str plural)
+{
+  for (int kind = 0; kind < WR_KINDS; kind++) {
+    const char *known = shown[kind].plural;
+    if (known && wr_str_eq(plural, wr_str_of(known))) return (enum wr_kind)kind;
+  }
+  return WR_KINDS;
+}
+
+const char *wr_primitives_plural(const char *noun)
+{
+  for (int kind = 0; kind < WR_KINDS; kind++) {
+    if (strcmp(wr_registry_kind_name((enum wr_kind)kind), noun) == 0) return shown[kind].plural;
+  }
+  return NULL;
+}

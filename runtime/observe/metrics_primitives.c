@@ -1,0 +1,204 @@
+// What the primitives' own states say: gauges and counters that are read, not written.
+
+#include "base/check.h"
+#include "observe/exposition.h"
+#include "observe/metrics.h"
+#include "resilience/breaker.h"
+#include "resilience/budget.h"
+#include "resilience/bulkhead.h"
+
+#include <stdatomic.h>
+
+// What is read from a primitive: a copy, taken under its lock.
+union state {
+  struct wr_breaker breaker;
+  struct wr_bulkhead bulkhead;
+  struct wr_budget budget;
+};
+
+static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
+                       union state *out)
+{
+  uint32_t generation = atomic_load(&entry->generation);
+  if (!wr_registry_lock(r, entry, generation, now_ns)) return false;
+  memcpy(out, entry->state, r->kinds[entry->kind]->state_size);
+  wr_registry_unlock(r, entry);
+  return true;
+}
+
+// One value of one primitive. `part` numbers the series of a family; false past its last.
+struct row {
+  const char *label; ///< its second label's value, NULL without one
+  double value;
+};
+
+typedef bool (*row_fn)(union state *s, uint64_t now_ns, int part, struct row *out);
+
+static bool breaker_state(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  if (part >= WR_BREAKER_STATES) return false;
+  out->label = wr_breaker_state_name((enum wr_breaker_state)part);
+  out->value = wr_breaker_state(&s->breaker, now_ns) == (enum wr_breaker_state)part;
+  return true;
+}
+
+static bool breaker_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_breaker_counters *c = &s->breaker.counters;
+  const struct row rows[] = {
+      {"successful", (double)c->successful},
+      {"failed", (double)c->failed},
+      {"slow", (double)c->slow},
+      {"ignored", (double)c->ignored},
+      {"cancelled", (double)c->cancelled},
+      {"stale", (double)c->stale},
+      {"not_permitted", (double)c->not_permitted},
+      {"shadow_not_permitted", (double)c->shadow_not_permitted},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool breaker_failures(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  struct wr_breaker_stats stats;
+  wr_breaker_stats(&s->breaker, now_ns, &stats);
+  *out = (struct row){NULL, stats.failure_rate};
+  return part == 0;
+}
+
+static bool breaker_slow(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  struct wr_breaker_stats stats;
+  wr_breaker_stats(&s->breaker, now_ns, &stats);
+  *out = (struct row){NULL, stats.slow_rate};
+  return part == 0;
+}
+
+static bool bulkhead_available(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_bulkhead *b = &s->bulkhead;
+  double left = (double)b->config.max - (double)b->in_use;
+  *out = (struct row){NULL, left > 0 ? left : 0};
+  return part == 0;
+}
+
+static bool bulkhead_max(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->bulkhead.config.max};
+  return part == 0;
+}
+
+static bool bulkhead_queue(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->bulkhead.queued};
+  return part == 0;
+}
+
+static bool bulkhead_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_bulkhead_counters *c = &s->bulkhead.counters;
+  const struct row rows[] = {
+      {"admitted", (double)c->admitted},
+      {"queued", (double)c->queued},
+      {"refused_full", (double)c->refused_full},
+      {"refused_queue_full", (double)c->refused_queue_full},
+      {"expired", (double)c->expired},
+      {"cancelled", (double)c->left},
+      {"shadow_refused", (double)c->shadow_refused},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool budget_remaining(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_budget_remaining(&s->budget, now_ns)};
+  return part == 0;
+}
+
+static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->budget.denied};
+  return part == 0;
+}
+
+// Which families primitives fill, and their second label.
+static const struct {
+  enum wr_metric metric;
+  enum wr_kind kind;
+  const char *label;
+  row_fn read;
+} tables[] = {
+    {WR_METRIC_BREAKER_STATE, WR_KIND_BREAKER, "state", breaker_state},
+    {WR_METRIC_BREAKER_CALLS, WR_KIND_BREAKER, "kind", breaker_calls},
+    {WR_METRIC_BREAKER_FAILURE_RATIO, WR_KIND_BREAKER, NULL, breaker_failures},
+    {WR_METRIC_BREAKER_SLOW_RATIO, WR_KIND_BREAKER, NULL, breaker_slow},
+    {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
+    {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
+    {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
+    {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
+    {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
+    {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+};
+
+// The name as a label value; names hold no control characters, but may hold quotes.
+static bool put_name(struct wr_buf *out, const char *name)
+{
+  bool ok = true;
+  for (; ok && *name; name++) {
+    if (*name == '"' || *name == '\\') ok = wr_buf_append(out, "\\", 1);
+    ok = ok && wr_buf_append(out, name, 1);
+  }
+  return ok;
+}
+
+static bool put_entry(struct wr_buf *out, size_t table, const struct wr_entry *entry,
+                      union state *state, uint64_t now_ns)
+{
+  const char *name = wr_exposition_name(tables[table].metric);
+  struct row row;
+  bool ok = true;
+  for (int part = 0; ok && tables[table].read(state, now_ns, part, &row); part++) {
+    ok = wr_buf_printf(out, "%s{name=\"", name) && put_name(out, entry->name) &&
+         wr_buf_append(out, "\"", 1);
+    if (ok && tables[table].label) {
+      ok = wr_buf_printf(out, ",%s=\"%s\"", tables[table].label, row.label);
+    }
+    ok = ok && wr_buf_append(out, "} ", 2);
+    ok = ok && wr_exposition_number(out, row.value);
+  }
+  return ok;
+}
+
+static bool put_table(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out, size_t table)
+{
+  enum wr_metric metric = tables[table].metric;
+  struct wr_entry *entry;
+  uint32_t at = 0;
+  bool is_first = true;
+  bool ok = true;
+  while (ok && (entry = wr_registry_each(r, &at)) != NULL) {
+    union state state;
+    if (entry->kind != tables[table].kind || !copy_state(r, entry, now_ns, &state)) continue;
+    if (is_first) ok = wr_exposition_family(out, metric);
+    is_first = false;
+    ok = ok && put_entry(out, table, entry, &state, now_ns);
+  }
+  return ok;
+}
+
+bool wr_metrics_primitives(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out)
+{
+  bool ok = true;
+  for (size_t i = 0; ok && i < WR_COUNT(tables); i++) ok = put_table(r, now_ns, out, i);
+  return ok;
+}
