@@ -1,8 +1,8 @@
---- An HTTP cache in front of an upstream (RFC 9111): answers what it may from memory, validates what
---- is old, serves stale while it refreshes behind, and serves stale rather than an error.
+--- An HTTP cache in front of an upstream (RFC 9111): answers what it may from memory, validates
+--- what is old, serves stale while it refreshes behind, and serves stale rather than an error.
 ---
---- The client sees `Age` and `Cache-Status` on every answer, and the upstream's errors only for what
---- was never stored or must not be served stale.
+--- The client sees `Age` and `Cache-Status`, and the upstream's errors only for what was never
+--- stored or must not be served stale.
 local weir = require "weir"
 local schema = require "weir.schema"
 
@@ -13,7 +13,7 @@ M.schema = schema.new("http_cache policy", {
   cache = schema.string { min = 1, max = 127, default = "http",
     doc = "Name of the store; what bears one name shares it." },
   options = schema.table { doc = "Options of weir.http_cache." },
-  deadline = schema.any { default = "5s", doc = "Limit of a call to the upstream, retries included." },
+  deadline = schema.any { default = "5s", doc = "Limit of a call, retries included." },
   retries = schema.integer { min = 0, max = 10, default = 1, doc = "Attempts after the first." },
   attempt = schema.any { default = "2s", doc = "Limit of one attempt." },
 })

@@ -1,6 +1,7 @@
 --- An HTTP cache in front of a call (RFC 9111, 5861, 9211). The rules are C's; what happens in
 --- which order is here.
 local core = require "weir.core"
+local keys = require "weir.keys"
 local responses = require "weir.responses"
 local schema = require "weir.schema"
 
@@ -10,7 +11,7 @@ local options = schema.new("http_cache", {
   ttl = schema.duration { min = "1s",
     doc = "Fresh for so long when the response says nothing; else a guess from Last-Modified." },
   stale_while_revalidate = schema.duration { default = 0,
-    doc = "Served stale for so long while it is refreshed behind, when the response says nothing." },
+    doc = "Served stale for so long while it is refreshed, when the response says nothing." },
   stale_if_error = schema.duration { default = "1h",
     doc = "Served stale for so long in place of an error, when the response says nothing." },
   keep = schema.duration { default = "1h",
@@ -29,7 +30,7 @@ local options = schema.new("http_cache", {
   targets = schema.list(schema.string { min = 1, max = 63 }, { max = 4,
     default = { "CDN-Cache-Control", "Surrogate-Control" },
     doc = "Fields that count instead of Cache-Control, the first that is there." }),
-  key = schema.func { doc = "function(req): a text that is part of the key." },
+  key = keys.option,
 })
 
 ---@class weir.HttpCache
@@ -203,7 +204,7 @@ end
 ---@return weir.Response?
 ---@return weir.Error?
 function Store:serve(req, fn)
-  local extra = self._key and self._key(req)
+  local extra = self._key and self._key()
   if self._announces then req.headers:set("Surrogate-Capability", 'weir="Surrogate/1.0"') end
   local plan, key, only_if_cached = core.http_cache_plan(self._handle, req, extra)
   if plan == "look" then return look(self, req, key, only_if_cached, fn) end
@@ -216,7 +217,7 @@ end
 --- Forgets what is stored for the URL of a request, all its variants.
 ---@param req weir.Request
 function Store:forget(req)
-  local plan, key = core.http_cache_plan(self._handle, req, self._key and self._key(req))
+  local plan, key = core.http_cache_plan(self._handle, req, self._key and self._key())
   if plan ~= "pass" then core.http_cache_forget(self._handle, key) end
 end
 
@@ -237,7 +238,7 @@ function M.open(name, given)
   for _, target in ipairs(o.targets) do
     announces = announces or target:lower() == "surrogate-control"
   end
-  return setmetatable({ name = name, _handle = handle, _key = o.key, _announces = announces,
+  return setmetatable({ name = name, _handle = handle, _key = o.key and keys.resolver(o.key, core.where()), _announces = announces,
     _refreshing = {} }, Store)
 end
 

@@ -11,7 +11,9 @@
 #include "script/meter.h"
 #include "script/table.h"
 
+#include <inttypes.h>
 #include <lauxlib.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 static const char TYPE[] = "weir.HttpCache";
@@ -161,8 +163,7 @@ static int l_find(lua_State *L)
   bool is_quiet = lua_toboolean(L, 4);
   struct wr_task *t = wr_task_require(L, "http_cache:serve");
   struct wr_response *r = wr_response_new(q->env, t, 64 * 1024 * 1024);
-  struct wr_http_cache_found found = {.has_variants = false};
-  wr_buf_init(&found.where, 2 * WR_CACHE_KEY_MAX);
+  struct wr_http_cache_found found;
   int results = 2;
   if (wr_http_cache_find(c, key, q, r, &found)) {
     wr_bind_response_push(L, r);
@@ -175,7 +176,7 @@ static int l_find(lua_State *L)
     lua_pushnil(L);
     lua_pushstring(L, found.has_variants ? "vary-miss" : "uri-miss");
   }
-  wr_buf_fini(&found.where);
+  wr_http_cache_found_fini(&found);
   return results;
 }
 
@@ -217,12 +218,10 @@ static int l_freshen(lua_State *L)
   const struct wr_http_cache *c = check_cache(L);
   struct wr_str where = wr_bind_str(L, 2);
   const struct wr_request *q = wr_bind_request_check(L, 3);
-  struct wr_freshness freshness;
-  if (!wr_http_cache_freshen(c, where, q, check_response(L, 4), check_response(L, 5), &freshness)) {
-    return 0;
-  }
-  lua_pushnumber(L, (double)freshness.initial_age_ns / 1e9);
-  lua_pushnumber(L, (double)freshness.lifetime_s);
+  struct wr_http_cache_news news = {.stored = check_response(L, 4), .update = check_response(L, 5)};
+  if (!wr_http_cache_freshen(c, where, q, &news)) return 0;
+  lua_pushnumber(L, (double)news.freshness.initial_age_ns / 1e9);
+  lua_pushnumber(L, (double)news.freshness.lifetime_s);
   return 2;
 }
 
@@ -276,12 +275,14 @@ static int l_forget_named(lua_State *L)
 
 // --- answering ----------------------------------------------------------------------------------
 
-static void set_number(struct wr_response *r, const char *name, const char *format, uint64_t a,
-                       uint64_t b, uint64_t c)
+__attribute__((format(printf, 3, 4))) static void set_field(struct wr_response *r, const char *name,
+                                                            const char *format, ...)
 {
   char text[96];
-  int len = snprintf(text, sizeof(text), format, (unsigned long long)a, (unsigned long long)b,
-                     (unsigned long long)c);
+  va_list args;
+  va_start(args, format);
+  int len = vsnprintf(text, sizeof(text), format, args);
+  va_end(args);
   wr_headers_set_copy(&r->headers, wr_str_of(name), (struct wr_str){text, (size_t)len});
 }
 
@@ -300,13 +301,14 @@ static void answer_range(struct wr_response *r, const struct wr_request *q)
   case WR_CONDITIONAL_WHOLE: break;
   case WR_CONDITIONAL_PART:
     r->status = 206;
-    set_number(r, "Content-Range", "bytes %llu-%llu/%llu", part.from, part.to, whole);
+    set_field(r, "Content-Range", "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, part.from, part.to,
+              whole);
     cut(r, (size_t)part.from, (size_t)(part.to - part.from + 1));
     break;
   case WR_CONDITIONAL_UNSATISFIABLE:
     r->status = 416;
     wr_conditional_strip(&r->headers);
-    set_number(r, "Content-Range", "bytes */%llu", whole, 0, 0);
+    set_field(r, "Content-Range", "bytes */%" PRIu64, whole);
     cut(r, 0, 0);
     break;
   }
@@ -320,7 +322,7 @@ static int l_answer(lua_State *L)
   struct wr_response *r = check_response(L, 2);
   double age = luaL_checknumber(L, 3);
   const struct wr_headers *asked = &q->info->head->headers;
-  set_number(r, "Age", "%llu", (uint64_t)(age < 0 ? 0 : age), 0, 0);
+  set_field(r, "Age", "%" PRIu64, (uint64_t)(age < 0 ? 0 : age));
   int64_t wall_s = (int64_t)(wr_loop_wall() / WR_SECOND);
   if (r->status < 200 || r->status > 299) return 0;
   if (wr_conditional_not_modified(asked, &r->headers, wall_s)) {

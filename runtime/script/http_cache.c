@@ -87,29 +87,31 @@ bool wr_http_cache_key(const struct wr_request *q, struct wr_str target, struct 
 
 // --- looking ------------------------------------------------------------------------------------
 
-static bool get(const struct wr_http_cache *c, struct wr_script_env *env, struct wr_str key,
-                struct wr_buf *value, uint8_t *tag)
+// What lies under `key`: its tag, 0 when there is nothing.
+static uint8_t get(const struct wr_http_cache *c, struct wr_script_env *env, struct wr_str key,
+                   struct wr_buf *value)
 {
   struct wr_cache_found found = {.value = value, .allow_stale = true};
-  enum wr_cache_result result =
-      wr_cache_get(env->arena, c->space, key, wr_loop_now(env->loop), &found);
-  *tag = found.tag;
-  return result != WR_CACHE_MISS;
+  wr_buf_clear(value);
+  wr_cache_get(env->arena, c->space, key, wr_loop_now(env->loop), &found);
+  return found.tag;
 }
 
-static bool unpack(struct wr_str record, struct wr_response *r, struct wr_freshness *freshness)
+static bool unpack(const struct wr_buf *record, struct wr_response *r,
+                   struct wr_freshness *freshness)
 {
   struct wr_str body;
-  if (!wr_stored_read(record, &r->status, freshness, &r->headers, &body)) return false;
+  if (!wr_stored_read(wr_buf_str(record), &r->status, freshness, &r->headers, &body)) return false;
   r->state = WR_RESPONSE_WHOLE;
   r->has_length = true;
   r->length = body.len;
   return wr_buf_append_str(&r->body, body);
 }
 
-// Tries the variants that the index tells of, newest kind first.
-static bool find_variant(const struct wr_http_cache *c, struct wr_str key, struct wr_str index,
-                         const struct wr_request *q, struct wr_buf *record, struct wr_buf *where)
+// Tries the variants that an index tells of, newest kind first. Leaves the one that matches in
+// `record` and its key in `where`.
+static bool get_variant(const struct wr_http_cache *c, const struct wr_request *q,
+                        struct wr_str key, struct wr_str index, struct wr_http_cache_found *found)
 {
   uint64_t epoch = 0;
   if (index.len < sizeof(epoch)) return false;
@@ -117,13 +119,12 @@ static bool find_variant(const struct wr_http_cache *c, struct wr_str key, struc
   struct wr_str sets = {index.ptr + sizeof(epoch), index.len - sizeof(epoch)};
   while (sets.len > 0) {
     struct wr_str names = wr_str_split(&sets, '\n');
-    uint8_t tag = 0;
-    wr_buf_clear(where);
-    if (wr_http_fill_variant_key(key, epoch, names, &q->info->head->headers, where) &&
-        get(c, q->env, wr_buf_str(where), record, &tag) && tag == WR_HTTP_FILL_RESPONSE) {
-      return true;
+    wr_buf_clear(&found->where);
+    if (!wr_http_fill_variant_key(key, epoch, names, &q->info->head->headers, &found->where)) {
+      continue;
     }
-    wr_buf_clear(record);
+    uint8_t tag = get(c, q->env, wr_buf_str(&found->where), &found->record);
+    if (tag == WR_HTTP_FILL_RESPONSE) return true;
   }
   return false;
 }
@@ -132,23 +133,27 @@ bool wr_http_cache_find(const struct wr_http_cache *c, struct wr_str key,
                         const struct wr_request *q, struct wr_response *r,
                         struct wr_http_cache_found *found)
 {
-  struct wr_buf first;
-  struct wr_buf record;
-  wr_buf_init(&first, RECORD_MAX);
-  wr_buf_init(&record, RECORD_MAX);
-  uint8_t tag = 0;
-  bool is_known = get(c, q->env, key, &first, &tag);
-  bool ok = false;
-  if (is_known && tag == WR_HTTP_FILL_RESPONSE) {
-    ok = wr_buf_append_str(&found->where, key) && unpack(wr_buf_str(&first), r, &found->freshness);
-  } else if (is_known && tag == WR_HTTP_FILL_INDEX) {
+  wr_buf_init(&found->where, 2 * WR_CACHE_KEY_MAX);
+  wr_buf_init(&found->record, RECORD_MAX);
+  struct wr_buf index;
+  wr_buf_init(&index, RECORD_MAX);
+  found->has_variants = false;
+  uint8_t tag = get(c, q->env, key, &found->record);
+  bool ok = tag == WR_HTTP_FILL_RESPONSE && wr_buf_append_str(&found->where, key);
+  if (tag == WR_HTTP_FILL_INDEX) {
     found->has_variants = true;
-    ok = find_variant(c, key, wr_buf_str(&first), q, &record, &found->where) &&
-         unpack(wr_buf_str(&record), r, &found->freshness);
+    ok = wr_buf_append_str(&index, wr_buf_str(&found->record)) &&
+         get_variant(c, q, key, wr_buf_str(&index), found);
   }
-  wr_buf_fini(&first);
-  wr_buf_fini(&record);
+  ok = ok && unpack(&found->record, r, &found->freshness);
+  wr_buf_fini(&index);
   return ok;
+}
+
+void wr_http_cache_found_fini(struct wr_http_cache_found *found)
+{
+  wr_buf_fini(&found->where);
+  wr_buf_fini(&found->record);
 }
 
 // --- keeping ------------------------------------------------------------------------------------
@@ -226,24 +231,22 @@ const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
 }
 
 bool wr_http_cache_freshen(const struct wr_http_cache *c, struct wr_str where,
-                           const struct wr_request *q, struct wr_response *r,
-                           const struct wr_response *update, struct wr_freshness *out)
+                           const struct wr_request *q, struct wr_http_cache_news *news)
 {
-  struct wr_script_env *env = q->env;
+  struct wr_response *r = news->stored;
   struct wr_cache_control cc;
-  bool ok = wr_storable_merge(&r->headers, &update->headers);
-  struct wr_freshness_response told = arrival(r, started(update));
+  if (wr_http_fill_is_forgotten(c, q->env, where, started(news->update))) return false;
+  bool ok = wr_storable_merge(&r->headers, &news->update->headers);
+  struct wr_freshness_response told = arrival(r, started(news->update));
   told.cc = &cc;
   told.is_targeted = read_directives(c, &r->headers, &cc);
-  const char *refusal = judge(c, q, &told, out);
-  // A HEAD brings news of what a GET stored; refusing its method is not for here.
+  const char *refusal = judge(c, q, &told, &news->freshness);
+  // A HEAD brings news of what a GET stored: its own method is no reason.
   bool is_head = wr_str_eq(q->info->head->method, WR_STR("HEAD"));
   if (refusal && !(is_head && strcmp(refusal, "method") == 0)) ok = false;
-  if (!ok || !wr_http_fill_store_whole(c, where, r, &cc, out)) {
-    wr_cache_delete(env->arena, c->space, where);
-    return false;
-  }
-  return true;
+  if (ok && wr_http_fill_store_whole(c, where, r, &cc, &news->freshness)) return true;
+  wr_cache_delete(q->env->arena, c->space, where);
+  return false;
 }
 
 void wr_http_cache_forget(const struct wr_http_cache *c, struct wr_script_env *env,

@@ -48,11 +48,12 @@ const struct wr_cache_control *wr_http_cache_asked(const struct wr_http_cache *c
                                                    const struct wr_request *q,
                                                    struct wr_cache_control *room);
 
-/// What wr_http_cache_find found.
+/// What wr_http_cache_find found; end it with wr_http_cache_found_fini.
 struct wr_http_cache_found {
   struct wr_freshness freshness;
-  struct wr_buf where; ///< the caller's, initialised: the key that it lies under
-  bool has_variants;   ///< the resource is known, with other variants than this
+  struct wr_buf where;  ///< the key that it lies under
+  struct wr_buf record; // its bytes
+  bool has_variants;    ///< the resource is known, though perhaps not this variant
 };
 
 /// Fills `r` (fresh from wr_response_new) with the stored response for this request. False without
@@ -61,16 +62,25 @@ bool wr_http_cache_find(const struct wr_http_cache *c, struct wr_str key,
                         const struct wr_request *q, struct wr_response *r,
                         struct wr_http_cache_found *found);
 
+/// Frees what it holds.
+void wr_http_cache_found_fini(struct wr_http_cache_found *found);
+
 /// Stores `r`, whose head has just arrived, once its body is complete. NULL, or a constant word for
 /// why it is not stored; it may still fail to be, when its body is cut short or grows too large.
 const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
                                const struct wr_request *q, struct wr_response *r);
 
-/// Brings what was stored under `where` up to date with a 304, or with a HEAD's answer; `r` is the
-/// stored response and gets the new fields. False when it may not be kept any more: it is gone.
+/// What the origin says about what is stored.
+struct wr_http_cache_news {
+  struct wr_response *stored;       ///< as found; gets the new fields
+  const struct wr_response *update; ///< a 304, or the answer to a HEAD
+  struct wr_freshness freshness;    ///< out
+};
+
+/// Brings what was stored under `where` up to date. False when it may not be kept any more: it is
+/// gone.
 bool wr_http_cache_freshen(const struct wr_http_cache *c, struct wr_str where,
-                           const struct wr_request *q, struct wr_response *r,
-                           const struct wr_response *update, struct wr_freshness *out);
+                           const struct wr_request *q, struct wr_http_cache_news *news);
 
 /// Forgets the resource under `key` and all its variants, and what is on its way to be stored.
 void wr_http_cache_forget(const struct wr_http_cache *c, struct wr_script_env *env,

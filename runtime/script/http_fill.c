@@ -57,6 +57,26 @@ void wr_http_fill_mark(const struct wr_http_cache *c, struct wr_script_env *env,
   put(c, env, &item);
 }
 
+static bool is_mark_since(uint8_t tag, struct wr_str value, uint64_t since_ns)
+{
+  uint64_t forgotten_ns = 0;
+  if (tag != WR_HTTP_FILL_MARK || value.len != sizeof(forgotten_ns)) return false;
+  memcpy(&forgotten_ns, value.ptr, sizeof(forgotten_ns));
+  return forgotten_ns >= since_ns;
+}
+
+bool wr_http_fill_is_forgotten(const struct wr_http_cache *c, struct wr_script_env *env,
+                               struct wr_str key, uint64_t since_ns)
+{
+  struct wr_buf value;
+  wr_buf_init(&value, HEAD_MAX + c->object_max + 1);
+  struct wr_cache_found found = {.value = &value, .allow_stale = true};
+  wr_cache_get(env->arena, c->space, key, wr_loop_now(env->loop), &found);
+  bool is_forgotten = is_mark_since(found.tag, wr_buf_str(&value), since_ns);
+  wr_buf_fini(&value);
+  return is_forgotten;
+}
+
 static bool has_validator(const struct wr_headers *headers)
 {
   return wr_headers_get(headers, WR_STR("ETag")).ptr ||
@@ -168,15 +188,6 @@ static void free_fill(struct fill *f)
   wr_free(f);
 }
 
-// Was the resource forgotten after the origin was asked?
-static bool is_outdated(const struct fill *f, uint8_t tag, struct wr_str value)
-{
-  uint64_t forgotten_ns = 0;
-  if (tag != WR_HTTP_FILL_MARK || value.len != sizeof(forgotten_ns)) return false;
-  memcpy(&forgotten_ns, value.ptr, sizeof(forgotten_ns));
-  return forgotten_ns >= f->asked_ns;
-}
-
 static void store(struct fill *f)
 {
   struct wr_buf known;
@@ -186,7 +197,7 @@ static void store(struct fill *f)
   struct wr_cache_found found = {.value = &known, .allow_stale = true};
   struct wr_str key = wr_buf_str(&f->key);
   wr_cache_get(f->env->arena, f->cache.space, key, wr_loop_now(f->env->loop), &found);
-  bool ok = !is_outdated(f, found.tag, wr_buf_str(&known));
+  bool ok = !is_mark_since(found.tag, wr_buf_str(&known), f->asked_ns);
   if (ok && f->names.len == 0) {
     ok = wr_buf_append_str(&where, key);
   } else if (ok) {

@@ -32,5 +32,9 @@ bool wr_http_fill_store_whole(const struct wr_http_cache *c, struct wr_str where
 bool wr_http_fill_variant_key(struct wr_str key, uint64_t epoch, struct wr_str names,
                               const struct wr_headers *request, struct wr_buf *out);
 
+/// Was what lies under `key` forgotten at `since_ns` or later?
+bool wr_http_fill_is_forgotten(const struct wr_http_cache *c, struct wr_script_env *env,
+                               struct wr_str key, uint64_t since_ns);
+
 /// Puts a mark in place of what lies under `key`.
 void wr_http_fill_mark(const struct wr_http_cache *c, struct wr_script_env *env, struct wr_str key);
