@@ -214,11 +214,13 @@ function Store:serve(req, fn)
   return res, err
 end
 
---- Forgets what is stored for the URL of a request, all its variants.
+--- Forgets what is stored under a path (and query) of the request's host, all its variants: by
+--- default the request's own.
 ---@param req weir.Request
-function Store:forget(req)
-  local plan, key = core.http_cache_plan(self._handle, req, self._key and self._key())
-  if plan ~= "pass" then core.http_cache_forget(self._handle, key) end
+---@param path string?
+function Store:forget(req, path)
+  local key = core.http_cache_key(self._handle, req, self._key and self._key(), path)
+  if key then core.http_cache_forget(self._handle, key) end
 end
 
 --- Declares an HTTP cache: `weir.http_cache("pages", { stale_if_error = "1d" })`. What is stored

@@ -128,6 +128,15 @@ static int l_plan(lua_State *L)
   return 2;
 }
 
+// core.http_cache_key(cache, request, extra | nil, target | nil) -> key | nil
+static int l_key(lua_State *L)
+{
+  check_cache(L);
+  const struct wr_request *q = wr_bind_request_check(L, 2);
+  struct wr_str target = lua_isnoneornil(L, 4) ? wr_request_target(q) : wr_bind_str(L, 4);
+  return push_key(L, q, target, optional(L, 3)) ? 1 : 0;
+}
+
 static void count(const struct wr_http_cache *c, const struct wr_script_env *env,
                   const char *status)
 {
@@ -338,6 +347,7 @@ static int l_answer(lua_State *L)
 static const luaL_Reg functions[] = {
     {"http_cache", l_http_cache},
     {"http_cache_plan", l_plan},
+    {"http_cache_key", l_key},
     {"http_cache_find", l_find},
     {"http_cache_condition", l_condition},
     {"http_cache_keep", l_keep},
