@@ -30,6 +30,8 @@ local options = schema.new("http_cache", {
   targets = schema.list(schema.string { min = 1, max = 63 }, { max = 4,
     default = { "CDN-Cache-Control", "Surrogate-Control" },
     doc = "Fields that count instead of Cache-Control, the first that is there." }),
+  waiters = schema.integer { min = 0, max = 65536, default = 1024,
+    doc = "Calls that may wait for another's answer; 0: each asks the origin by itself." },
   key = keys.option,
 })
 
@@ -66,10 +68,11 @@ end
 
 -- Asking the origin. ------------------------------------------------------------------------------
 
+-- The answer, and whether it is on its way into the store.
 local function fetch(self, req, key, fn, why)
   local res, err = fn()
-  if core.is_response(res) then keep(self, req, key, res, why) end
-  return res, err
+  if not core.is_response(res) then return res, err end
+  return res, nil, keep(self, req, key, res, why)
 end
 
 local CONDITIONS = { "If-None-Match", "If-Modified-Since" }
@@ -87,24 +90,29 @@ local function call_with(req, stored, fn)
   return res, err
 end
 
--- The origin's news about what is stored. The answer, when it is the stored response.
-local function learn(self, req, key, found, res)
-  if res.status == 304 then
-    local age, lifetime = core.http_cache_freshen(self._handle, found.where, req, found.response,
-      res)
-    return answer(req, found.response, age or 0,
-      ("fwd=stale; fwd-status=304; ttl=%d"):format((lifetime or 0) - (age or 0)))
-  end
-  if req.method == "HEAD" then
-    if core.http_cache_same(found.response, res) then
-      core.http_cache_freshen(self._handle, found.where, req, found.response, res)
-    else
-      core.http_cache_forget(self._handle, key)
-    end
-    note(res, ("fwd=stale; fwd-status=%d"):format(res.status))
-  elseif not keep(self, req, key, res, "fwd=stale") and not is_failure(res.status) then
+local function on_not_modified(self, req, found, res)
+  local age, lifetime = core.http_cache_freshen(self._handle, found.where, req, found.response, res)
+  age = age or 0
+  return answer(req, found.response, age,
+    ("fwd=stale; fwd-status=304; ttl=%d"):format((lifetime or 0) - age))
+end
+
+local function on_head(self, req, key, found, res)
+  if core.http_cache_same(found.response, res) then
+    core.http_cache_freshen(self._handle, found.where, req, found.response, res)
+  else
     core.http_cache_forget(self._handle, key)
   end
+  return note(res, ("fwd=stale; fwd-status=%d"):format(res.status))
+end
+
+-- The origin's news about what is stored: the answer, and whether it is on its way into the store.
+local function learn(self, req, key, found, res)
+  if res.status == 304 then return on_not_modified(self, req, found, res), nil, false end
+  if req.method == "HEAD" then return on_head(self, req, key, found, res), nil, false end
+  local kept = keep(self, req, key, res, "fwd=stale")
+  if not kept and res.status < 500 then core.http_cache_forget(self._handle, key) end
+  return res, nil, kept
 end
 
 -- What is stored is too old: asks whether it is still right, and falls back on it when the origin
@@ -120,7 +128,12 @@ local function validate(self, req, key, found, fn)
     return answer(req, found.response, found.age + core.now() - since, "fwd=stale; " .. why)
   end
   if not core.is_response(res) then return res, err end
-  return learn(self, req, key, found, res) or res
+  return learn(self, req, key, found, res)
+end
+
+local function ask(self, req, key, found, missing, fn)
+  if found then return validate(self, req, key, found, fn) end
+  return fetch(self, req, key, fn, "fwd=" .. missing)
 end
 
 -- Refreshing behind the client's back. ------------------------------------------------------------
@@ -128,23 +141,27 @@ end
 local OF_ONE_CLIENT = { "Range", "If-Range", "If-None-Match", "If-Modified-Since", "Cache-Control",
   "Pragma" }
 
+-- What is stored for the request; else nil, which kind of miss it is, and what to wait for.
 local function find(self, req, key, is_quiet)
   local response, verdict, age, lifetime, on_error, where =
     core.http_cache_find(self._handle, key, req, is_quiet)
-  if not response then return nil, verdict end
+  if not response then return nil, verdict, age end
   return { response = response, verdict = verdict, age = age, lifetime = lifetime,
-    on_error = on_error, where = where }
+    on_error = on_error, where = where }, nil, where
 end
 
 local function renew(self, req, key, fn)
   for _, name in ipairs(OF_ONE_CLIENT) do req.headers:del(name) end
-  local found = find(self, req, key, true)
-  if found and found.verdict == "serve" then return end
-  local res
-  if found then res = call_with(req, found.response, fn) else res = fn() end
-  if not core.is_response(res) or is_failure(res.status) then return end
-  if found then learn(self, req, key, found, res) else keep(self, req, key, res, "fwd=stale") end
-  res:text()
+  local found, _, where = find(self, req, key, true)
+  if not found or found.verdict == "serve" then return end
+  local claim = core.cache_claim(self._space, where)
+  if not claim then return end -- another worker did it meanwhile
+  local res, err = call_with(req, found.response, fn)
+  if core.is_response(res) and not is_failure(res.status) then
+    learn(self, req, key, found, res)
+    res:text()
+  end
+  core.leave(claim, res ~= nil, err)
 end
 
 -- The handle of the request goes on as a copy, since the request itself may be over before this is.
@@ -163,19 +180,43 @@ end
 
 -- One request. ------------------------------------------------------------------------------------
 
-local function look(self, req, key, only_if_cached, fn)
-  local found, missing = find(self, req, key)
-  if found and found.verdict ~= "validate" then
-    local res = answer(req, found.response, found.age,
-      ("hit; ttl=%d"):format(found.lifetime - found.age))
-    if found.verdict == "refresh" then refresh(self, req, key, fn) end
-    return res
+local function hit(self, req, key, found, fn)
+  local res = answer(req, found.response, found.age,
+    ("hit; ttl=%d"):format(found.lifetime - found.age))
+  if found.verdict == "refresh" then refresh(self, req, key, fn) end
+  return res
+end
+
+-- Of those who want the same thing one asks the origin; the others wait until it is stored. When it
+-- was not, each asks by itself.
+local function ask_once(self, req, key, found, missing, where, fn)
+  local claim, refusal = core.cache_claim(self._space, where)
+  if claim == nil then return nil, refusal end
+  if not claim then
+    local why = missing or "stale"
+    found, missing = find(self, req, key, true)
+    if found and found.verdict ~= "validate" then
+      return answer(req, found.response, found.age, ("fwd=%s; collapsed"):format(why))
+    end
+    return ask(self, req, key, found, missing, fn)
   end
+  local res, err, kept = ask(self, req, key, found, missing, fn)
+  core.leave(claim, kept and res or res ~= nil, err)
+  return res, err
+end
+
+local function look(self, req, key, only_if_cached, fn)
+  local found, missing, where = find(self, req, key)
+  if found and found.verdict ~= "validate" then return hit(self, req, key, found, fn) end
   if only_if_cached then
     return note(responses.response(504, "not in the cache\n"), "detail=only-if-cached")
   end
-  if not found then return fetch(self, req, key, fn, "fwd=" .. missing) end
-  return validate(self, req, key, found, fn)
+  local is_plain = req.method == "GET" and not req.headers["Range"]
+  if self._collapses and where and is_plain then
+    return ask_once(self, req, key, found, missing, where, fn)
+  end
+  local res, err = ask(self, req, key, found, missing, fn)
+  return res, err
 end
 
 -- A request that may change things (RFC 9111 4.4). When nobody knows whether it did, it counts as
@@ -234,13 +275,14 @@ function M.open(name, given)
   end
   if type(name) ~= "string" then error("http_cache: the name must be a string", 2) end
   local o = options:check(given or {})
-  local handle, message = core.http_cache(name, o)
-  if not handle then error(("http_cache '%s': %s"):format(name, message), 2) end
+  local handle, space = core.http_cache(name, o)
+  if not handle then error(("http_cache '%s': %s"):format(name, space), 2) end
   local announces = false
   for _, target in ipairs(o.targets) do
     announces = announces or target:lower() == "surrogate-control"
   end
-  return setmetatable({ name = name, _handle = handle, _key = o.key and keys.resolver(o.key, core.where()), _announces = announces,
+  return setmetatable({ name = name, _handle = handle, _space = space,
+    _collapses = o.waiters > 0, _key = o.key and keys.resolver(o.key, core.where()), _announces = announces,
     _refreshing = {} }, Store)
 end
 

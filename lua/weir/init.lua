@@ -28,6 +28,7 @@ local weir = {
   retry = layers.retry,
   breaker = layers.breaker,
   bulkhead = layers.bulkhead,
+  throttle = require("weir.throttle").layer,
   -- Answers.
   response = responses.response,
   json = responses.json,

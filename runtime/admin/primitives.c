@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
+#include "resilience/throttle.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -35,6 +36,15 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "queued", b->queued);
 }
 
+static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  struct wr_throttle *t = entry->state;
+  wr_json_field_num(j, "refuses", wr_throttle_probability(t, now_ns));
+  wr_json_field_uint(j, "admitted", t->counters.admitted);
+  wr_json_field_uint(j, "refused", t->counters.refused);
+  wr_json_field_bool(j, "shadow", t->config.shadow);
+}
+
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
 // its lock.
 static const struct {
@@ -43,6 +53,7 @@ static const struct {
 } shown[WR_KINDS] = {
     [WR_KIND_BREAKER] = {"breakers", put_breaker},
     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_THROTTLE] = {"throttles", put_throttle},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

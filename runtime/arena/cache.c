@@ -235,42 +235,12 @@ static void make_room(const struct place *p, uint64_t size, uint64_t now_ns)
 
 // Spaces
 
-static void space_reconfigure(void *state, const void *config, uint64_t now_ns)
+void wr_cache_space_apply(struct wr_cache_space *s, const struct wr_cache_config *c)
 {
-  (void)now_ns;
-  struct wr_cache_space *s = state;
-  const struct wr_cache_config *c = config;
   atomic_store_explicit(&s->ttl_ns, c->ttl_ns, memory_order_relaxed);
   atomic_store_explicit(&s->stale_ns, c->stale_ns, memory_order_relaxed);
   atomic_store_explicit(&s->entry_bytes, c->entry_bytes, memory_order_relaxed);
 }
-
-static void space_init(void *state, const void *config, uint64_t seed, uint64_t now_ns)
-{
-  (void)seed;
-  space_reconfigure(state, config, now_ns);
-}
-
-// Counters and settings are single words: none of them can be torn.
-static void space_repair(void *state, uint32_t live_normal, uint32_t live_probes, uint64_t now_ns)
-{
-  (void)state, (void)live_normal, (void)live_probes, (void)now_ns;
-}
-
-static bool space_can_drop(void *state, uint64_t now_ns)
-{
-  (void)state, (void)now_ns;
-  return true;
-}
-
-const struct wr_kind_ops wr_cache_kind = {
-    .state_size = sizeof(struct wr_cache_space),
-    .config_size = sizeof(struct wr_cache_config),
-    .init = space_init,
-    .reconfigure = space_reconfigure,
-    .repair = space_repair,
-    .can_drop = space_can_drop,
-};
 
 static void tick(_Atomic uint64_t *counter)
 {

@@ -54,8 +54,8 @@ struct wr_cache_found {
   uint64_t stale_left_ns; ///< until it is gone
 };
 
-/// The kind's operations, for the registry's table.
-extern const struct wr_kind_ops wr_cache_kind;
+/// Puts settings in force. Any time; readers see the old or the new ones.
+void wr_cache_space_apply(struct wr_cache_space *space, const struct wr_cache_config *config);
 
 /// Stores a copy, replacing what was there. False when it is too large: then what was there is gone
 /// too.

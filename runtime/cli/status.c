@@ -177,6 +177,19 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
   add_count(c, b, "queued");
 }
 
+static const struct wr_column throttle_columns[] = {
+    {"name", false}, {"refuses", true}, {"admitted", true}, {"refused", true}};
+
+static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_style *style)
+{
+  const json_t *refuses = json_object_get(t, "refuses");
+  wr_columns_row(c, json_number_value(refuses) > 0 ? style->yellow : "");
+  add_text(c, t, "name");
+  wr_columns_cell(c, "%.1f%%", json_number_value(refuses) * 100);
+  add_count(c, t, "admitted");
+  add_count(c, t, "refused");
+}
+
 // One list of the answer, and how its elements become rows.
 static const struct section {
   const char *key;
@@ -190,6 +203,7 @@ static const struct section {
     {"listeners", listener_columns, WR_COUNT(listener_columns), 1, add_listener},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+    {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
 };
 
 static void print_section(const json_t *status, const struct section *section,

@@ -6,6 +6,7 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/throttle.h"
 
 #include <stdatomic.h>
 
@@ -14,6 +15,7 @@ union state {
   struct wr_breaker breaker;
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
+  struct wr_throttle throttle;
 };
 
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
@@ -131,6 +133,28 @@ static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row 
   return part == 0;
 }
 
+static bool throttle_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_throttle_counters *c = &s->throttle.counters;
+  const struct row rows[] = {
+      {"admitted", (double)c->admitted},
+      {"refused", (double)c->refused},
+      {"shadow_refused", (double)c->shadow_refused},
+      {"accepted", (double)c->accepted},
+      {"rejected", (double)c->rejected},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool throttle_probability(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_throttle_probability(&s->throttle, now_ns)};
+  return part == 0;
+}
+
 // Which families primitives fill, and their second label.
 static const struct {
   enum wr_metric metric;
@@ -148,6 +172,8 @@ static const struct {
     {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+    {WR_METRIC_THROTTLE_CALLS, WR_KIND_THROTTLE, "kind", throttle_calls},
+    {WR_METRIC_THROTTLE_PROBABILITY, WR_KIND_THROTTLE, NULL, throttle_probability},
 };
 
 // The name as a label value; names hold no control characters, but may hold quotes.

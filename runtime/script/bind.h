@@ -56,6 +56,9 @@ int wr_bind_guard(lua_State *L);
 /// Retry decisions: bind_retry.c.
 int wr_bind_retry(lua_State *L);
 
+/// bind_throttle.c: the client-side throttle.
+int wr_bind_throttle(lua_State *L);
+
 /// Sleeping, deadlines, background and child tasks: bind_task.c.
 int wr_bind_task(lua_State *L);
 

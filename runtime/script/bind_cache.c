@@ -1,14 +1,16 @@
 #include "script/bind.h"
 
-#include "arena/cache.h"
 #include "base/check.h"
 #include "script/bind_declare.h"
 #include "script/bind_error.h"
 #include "script/bind_response.h"
+#include "script/guard_cache.h"
 #include "script/meter.h"
 #include "script/table.h"
 
 #include <lauxlib.h>
+
+enum { WAITERS_DEFAULT = 4096 };
 
 // What a stored value was, for reading it back.
 enum tag { TAG_STRING = 1, TAG_JSON = 2, TAG_RESPONSE = 3 };
@@ -33,11 +35,12 @@ static struct wr_entry *check_space(lua_State *L)
 // core.cache(name, options) -> handle | nil, message
 static int l_cache(lua_State *L)
 {
-  struct wr_cache_config config;
+  struct wr_cache_options config;
   memset(&config, 0, sizeof(config));
-  config.ttl_ns = wr_table_u64(L, 2, "ttl", 60 * WR_SECOND);
-  config.stale_ns = wr_table_u64(L, 2, "stale", 3600 * WR_SECOND);
-  config.entry_bytes = wr_table_u64(L, 2, "max_entry", 1024 * 1024);
+  config.space.ttl_ns = wr_table_u64(L, 2, "ttl", 60 * WR_SECOND);
+  config.space.stale_ns = wr_table_u64(L, 2, "stale", 3600 * WR_SECOND);
+  config.space.entry_bytes = wr_table_u64(L, 2, "max_entry", 1024 * 1024);
+  config.waiters = wr_table_u64(L, 2, "waiters", WAITERS_DEFAULT);
   return wr_bind_declare_entry(L, WR_KIND_CACHE, &config, sizeof(config));
 }
 

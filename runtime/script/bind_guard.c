@@ -163,23 +163,38 @@ static uint64_t hash_of(const struct wr_script_env *env, struct wr_str key)
   return wr_hash_sip(&env->arena->header->hash_key, key);
 }
 
+static int enter(lua_State *L, struct wr_task *t, struct wr_guard_ask *ask)
+{
+  struct wr_entry *entry = check_entry(L, 1);
+  struct wr_script_env *env = t->script->env;
+  struct wr_error refusal;
+  switch (wr_guard_enter(env->guard, entry, ask, wr_loop_now(env->loop), &refusal)) {
+  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask->id);
+  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, &refusal);
+  case WR_GUARD_QUEUED: break;
+  }
+  return wait_in_queue(L, t, entry, ask->id);
+}
+
 // core.enter(handle, key | nil, cost | nil) -> depth, for core.leave | nil, err; waits in the queue
 // when the primitive has one
 static int l_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a policy");
-  struct wr_entry *entry = check_entry(L, 1);
-  struct wr_script_env *env = t->script->env;
   struct wr_guard_ask ask = {.until_ns = t->deadline_ns, .priority = t->priority};
-  if (!lua_isnoneornil(L, 2)) ask.key = hash_of(env, wr_bind_str(L, 2));
+  if (!lua_isnoneornil(L, 2)) ask.key = hash_of(t->script->env, wr_bind_str(L, 2));
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
-  struct wr_error refusal;
-  switch (wr_guard_enter(env->guard, entry, &ask, wr_loop_now(env->loop), &refusal)) {
-  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask.id);
-  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, &refusal);
-  case WR_GUARD_QUEUED: break;
-  }
-  return wait_in_queue(L, t, entry, ask.id);
+  return enter(L, t, &ask);
+}
+
+// core.cache_claim(handle, key) -> depth, for core.leave: nobody else fetches that key, fill the
+// cache | false: another call did, look again | nil, err. Waits for that other call.
+static int l_cache_claim(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "a claim");
+  struct wr_guard_ask ask = {.until_ns = t->deadline_ns};
+  ask.key = hash_of(t->script->env, wr_bind_str(L, 2));
+  return enter(L, t, &ask);
 }
 
 void wr_bind_guard_granted(struct wr_task *t, bool granted)
@@ -188,10 +203,17 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
   uint64_t waited = wr_loop_now(env->loop) - t->wait_since_ns;
   wr_list_remove(&t->waiting);
   if (t->trail) t->trail->queue_ns += waited;
-  wr_meter_observe(env->meter, WR_METRIC_BULKHEAD_WAIT, (double)waited / 1e9, "name",
-                   t->wait_entry->name, NULL);
+  if (t->wait_entry->kind == WR_KIND_BULKHEAD) {
+    wr_meter_observe(env->meter, WR_METRIC_BULKHEAD_WAIT, (double)waited / 1e9, "name",
+                     t->wait_entry->name, NULL);
+  }
   if (granted) {
     wr_task_resume(t, push_admission(t->co, t, t->wait_entry, t->wait_id));
+    return;
+  }
+  if (t->wait_entry->kind == WR_KIND_CACHE) { // whom it waited for is done
+    lua_pushboolean(t->co, 0);
+    wr_task_resume(t, 1);
     return;
   }
   struct wr_error refusal;
@@ -242,7 +264,8 @@ static int l_leave(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"breaker", l_breaker}, {"bulkhead", l_bulkhead}, {"budget", l_budget},
-    {"enter", l_enter},     {"leave", l_leave},       {NULL, NULL},
+    {"enter", l_enter},     {"leave", l_leave},       {"cache_claim", l_cache_claim},
+    {NULL, NULL},
 };
 
 int wr_bind_guard(lua_State *L)

@@ -7,6 +7,7 @@
 #include "script/bind_declare.h"
 #include "script/bind_request.h"
 #include "script/bind_response.h"
+#include "script/guard_cache.h"
 #include "script/http_cache.h"
 #include "script/meter.h"
 #include "script/table.h"
@@ -70,15 +71,16 @@ static void read_options(lua_State *L, struct wr_http_cache *c)
   read_targets(L, c);
 }
 
-// core.http_cache(name, options) -> handle | nil, message
+// core.http_cache(name, options) -> handle, space (for core.cache_claim) | nil, message
 static int l_http_cache(lua_State *L)
 {
   struct wr_http_cache c;
   read_options(L, &c);
-  struct wr_cache_config config;
+  struct wr_cache_options config;
   memset(&config, 0, sizeof(config));
-  config.ttl_ns = 60 * WR_SECOND; // every item says its own
-  config.stale_ns = c.keep_ns;
+  config.space.ttl_ns = 60 * WR_SECOND; // every item says its own
+  config.space.stale_ns = c.keep_ns;
+  config.waiters = wr_table_u64(L, 2, "waiters", 0);
   int results = wr_bind_declare_entry(L, WR_KIND_CACHE, &config, sizeof(config));
   if (results != 1) return results;
   c.space = lua_touserdata(L, -1);
@@ -86,7 +88,8 @@ static int l_http_cache(lua_State *L)
   *handle = c;
   luaL_getmetatable(L, TYPE);
   lua_setmetatable(L, -2);
-  return 1;
+  lua_pushvalue(L, -2);
+  return 2;
 }
 
 // --- before the call ----------------------------------------------------------------------------
@@ -163,7 +166,7 @@ static void push_found(lua_State *L, const struct wr_http_cache *c, const struct
 
 // core.http_cache_find(cache, key, request, is_quiet)
 //   -> response, "serve" | "refresh" | "validate", age, lifetime, seconds usable on error, where
-//    | nil, "uri-miss" | "vary-miss"
+//    | nil, "uri-miss" | "vary-miss", where it would lie | nil when nobody is to wait for it
 static int l_find(lua_State *L)
 {
   const struct wr_http_cache *c = check_cache(L);
@@ -184,6 +187,11 @@ static int l_find(lua_State *L)
     if (!is_quiet) count(c, q->env, "miss");
     lua_pushnil(L);
     lua_pushstring(L, found.has_variants ? "vary-miss" : "uri-miss");
+    if (!found.is_passed) {
+      struct wr_str where = found.has_variants ? wr_buf_str(&found.where) : key;
+      lua_pushlstring(L, where.ptr, where.len);
+      results = 3;
+    }
   }
   wr_http_cache_found_fini(&found);
   return results;

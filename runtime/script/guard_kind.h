@@ -41,9 +41,11 @@ struct wr_guard_kind {
 
 extern const struct wr_guard_kind wr_guard_breaker;
 extern const struct wr_guard_kind wr_guard_bulkhead;
+extern const struct wr_guard_kind wr_guard_cache;
+extern const struct wr_guard_kind wr_guard_throttle;
 extern const struct wr_kind_ops wr_guard_budget;
 
-/// How a kind admits, or NULL for kinds that only keep state (budget, cache).
+/// How a kind admits, or NULL for kinds that only keep state (budget).
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry);
 
 /// Ends the words of a refusal with when to ask again, if that is known.

@@ -126,7 +126,7 @@ static bool get_variant(const struct wr_http_cache *c, const struct wr_request *
     uint8_t tag = get(c, q->env, wr_buf_str(&found->where), &found->record);
     if (tag == WR_HTTP_FILL_RESPONSE) return true;
   }
-  return false;
+  return false; // `where` is the oldest kind's key, the same for all who miss the same
 }
 
 bool wr_http_cache_find(const struct wr_http_cache *c, struct wr_str key,
@@ -138,6 +138,7 @@ bool wr_http_cache_find(const struct wr_http_cache *c, struct wr_str key,
   struct wr_buf index;
   wr_buf_init(&index, RECORD_MAX);
   found->has_variants = false;
+  found->is_passed = false;
   uint8_t tag = get(c, q->env, key, &found->record);
   bool ok = tag == WR_HTTP_FILL_RESPONSE && wr_buf_append_str(&found->where, key);
   if (tag == WR_HTTP_FILL_INDEX) {
@@ -145,6 +146,7 @@ bool wr_http_cache_find(const struct wr_http_cache *c, struct wr_str key,
     ok = wr_buf_append_str(&index, wr_buf_str(&found->record)) &&
          get_variant(c, q, key, wr_buf_str(&index), found);
   }
+  found->is_passed = tag == WR_HTTP_FILL_PASS;
   ok = ok && unpack(&found->record, r, &found->freshness);
   wr_buf_fini(&index);
   return ok;
@@ -217,7 +219,11 @@ const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
   told.cc = &cc;
   told.is_targeted = read_directives(c, &r->headers, &cc);
   const char *refusal = judge(c, q, &told, &freshness);
-  if (refusal) return refusal;
+  if (refusal) {
+    // A failure passes; it says nothing of what the resource is.
+    if (r->status < 500) wr_http_fill_pass(c, q->env, key);
+    return refusal;
+  }
   struct wr_http_fill_start start = {.key = key,
                                      .request = &q->info->head->headers,
                                      .cc = &cc,

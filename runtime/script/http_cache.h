@@ -51,9 +51,10 @@ const struct wr_cache_control *wr_http_cache_asked(const struct wr_http_cache *c
 /// What wr_http_cache_find found; end it with wr_http_cache_found_fini.
 struct wr_http_cache_found {
   struct wr_freshness freshness;
-  struct wr_buf where;  ///< the key that it lies under
+  struct wr_buf where;  ///< the key that it lies under; for a missing variant: would lie, perhaps
   struct wr_buf record; // its bytes
   bool has_variants;    ///< the resource is known, though perhaps not this variant
+  bool is_passed;       ///< what the origin answers is not stored lately
 };
 
 /// Fills `r` (fresh from wr_response_new) with the stored response for this request. False without

@@ -7,6 +7,7 @@
 #include "http/vary.h"
 
 #define MARK_NS (60 * WR_SECOND) // an answer that is on its way for longer than this is not feared
+#define PASS_NS (10 * WR_SECOND)
 #define INDEX_NS (24 * 3600 * WR_SECOND)
 
 enum { HEAD_MAX = WR_RESPONSE_REGION_MAX, VALUES_MAX = WR_CACHE_KEY_MAX };
@@ -63,6 +64,17 @@ static bool is_mark_since(uint8_t tag, struct wr_str value, uint64_t since_ns)
   if (tag != WR_HTTP_FILL_MARK || value.len != sizeof(forgotten_ns)) return false;
   memcpy(&forgotten_ns, value.ptr, sizeof(forgotten_ns));
   return forgotten_ns >= since_ns;
+}
+
+void wr_http_fill_pass(const struct wr_http_cache *c, struct wr_script_env *env, struct wr_str key)
+{
+  struct wr_cache_found found = {.value = NULL};
+  if (wr_cache_get(env->arena, c->space, key, wr_loop_now(env->loop), &found) != WR_CACHE_MISS) {
+    return;
+  }
+  struct wr_cache_item item = {
+      .key = key, .value = WR_STR("-"), .tag = WR_HTTP_FILL_PASS, .ttl_ns = PASS_NS};
+  put(c, env, &item);
 }
 
 bool wr_http_fill_is_forgotten(const struct wr_http_cache *c, struct wr_script_env *env,
@@ -212,13 +224,16 @@ static void store(struct fill *f)
   wr_buf_fini(&where);
 }
 
-static void on_data(void *ctx, struct wr_str data)
+// What is collected comes as fast as the origin sends it: who waits for it must not wait for the
+// slowest client.
+static bool on_data(void *ctx, struct wr_str data)
 {
   struct fill *f = ctx;
-  if (f->is_too_large) return;
+  if (f->is_too_large) return false;
   f->is_too_large = f->record.len - f->head_len + data.len > f->cache.object_max ||
                     !wr_buf_append_str(&f->record, data);
   if (f->is_too_large) wr_buf_fini(&f->record);
+  return !f->is_too_large;
 }
 
 static void on_end(void *ctx, struct wr_response *r)

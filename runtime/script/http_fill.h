@@ -9,6 +9,7 @@ enum wr_http_fill_tag {
   WR_HTTP_FILL_RESPONSE = 16, ///< see http/stored.h
   WR_HTTP_FILL_INDEX,         ///< epoch, and the sets of names in Vary, a line each, newest first
   WR_HTTP_FILL_MARK,          ///< when it was forgotten
+  WR_HTTP_FILL_PASS,          ///< the answers are not stored: no use in waiting for one
 };
 
 struct wr_http_fill_start {
@@ -31,6 +32,9 @@ bool wr_http_fill_store_whole(const struct wr_http_cache *c, struct wr_str where
 /// Appends the key of the variant that `request` chooses by the fields of `names`.
 bool wr_http_fill_variant_key(struct wr_str key, uint64_t epoch, struct wr_str names,
                               const struct wr_headers *request, struct wr_buf *out);
+
+/// Notes for a while that what `key` names is not stored, unless something is.
+void wr_http_fill_pass(const struct wr_http_cache *c, struct wr_script_env *env, struct wr_str key);
 
 /// Was what lies under `key` forgotten at `since_ns` or later?
 bool wr_http_fill_is_forgotten(const struct wr_http_cache *c, struct wr_script_env *env,

@@ -154,7 +154,7 @@ void wr_response_attach(struct wr_response *r, const struct wr_response_sink *si
   }
   if (r->state != WR_RESPONSE_FLOWING) {
     sink->on_end(ctx, r);
-  } else if (more) {
+  } else if (more || r->tee) {
     wr_response_resume(r);
   }
 }
@@ -217,9 +217,9 @@ void wr_response_fail(struct wr_response *r, const struct wr_error *error)
 bool wr_response_on_data(struct wr_response *r, struct wr_str data)
 {
   bool more = false;
-  if (r->tee) r->tee->on_data(r->tee_ctx, data);
+  bool is_wanted = r->tee && r->tee->on_data(r->tee_ctx, data);
   if (r->sink) {
-    more = r->sink->on_data(r->sink_ctx, r, data);
+    more = r->sink->on_data(r->sink_ctx, r, data) || is_wanted;
   } else if (!wr_buf_append_str(&r->body, data)) {
     struct wr_error error;
     wr_error_set(&error, WR_ERROR_TOO_LARGE, "the response body is larger than %zu bytes",

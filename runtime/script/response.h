@@ -41,7 +41,8 @@ struct wr_response_sink {
 
 /// Who reads along while a body flows to somebody else.
 struct wr_response_tee {
-  void (*on_data)(void *ctx, struct wr_str data);
+  /// A piece. True: let the sender go on even if the sink is full.
+  bool (*on_data)(void *ctx, struct wr_str data);
   /// Last call: r->state is WHOLE or BROKEN.
   void (*on_end)(void *ctx, struct wr_response *r);
 };

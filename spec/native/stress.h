@@ -4,7 +4,6 @@
 ///
 /// Time is a counter that every step advances by STEP_NS, so a run needs no clock.
 
-#include "arena/cache.h"
 #include "arena/series.h"
 #include "arena/slab.h"
 #include "arena/slot.h"
@@ -12,6 +11,7 @@
 #include "base/duration.h"
 #include "base/rng.h"
 #include "script/guard.h"
+#include "script/guard_cache.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -302,7 +302,7 @@ static inline void stress_world_init(struct stress_world *w, struct wr_registry 
   wr_guard_registry(r, w->arena);
   struct wr_budget_config budget;
   wr_budget_config_init(&budget);
-  struct wr_cache_config cache = {.ttl_ns = 100 * WR_SECOND};
+  struct wr_cache_options cache = {.space = {.ttl_ns = 100 * WR_SECOND}, .waiters = 40};
   w->budget = wr_registry_declare(r, WR_KIND_BUDGET, WR_STR("budget"), &budget, 1, &error);
   w->cache = wr_registry_declare(r, WR_KIND_CACHE, WR_STR("cache"), &cache, 1, &error);
   WR_CHECK(w->budget && w->cache);

@@ -28,7 +28,10 @@
 ---@field bulkhead fun(name: string, options: table): userdata?, string?
 ---@field budget fun(name: string, options: table): userdata?, string?
 ---@field enter async fun(handle: userdata, key?: string, cost?: integer): integer?, weir.Error?
+---@field cache_claim async fun(handle: userdata, key: string): (integer|false)?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
+-- bind_throttle.c
+---@field throttle fun(name: string, options: table): userdata?, string?
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
 ---@field retry_begin fun(handle: userdata)

@@ -50,6 +50,9 @@
 --- Layer: at most `max` (default 64) calls at once.
 ---@field bulkhead fun(options?: integer|table): weir.Layer
 ---
+--- Layer: makes about `ratio` (1 to 100, default 2) times the calls that the upstream accepts.
+---@field throttle fun(options?: number|table): weir.Layer
+---
 --- A response; status 200 to 599. `weir.response { status = 200, body = "…" }` too.
 ---@field response fun(status: integer|table, body?: string, headers?: weir.fields): weir.Response
 ---

@@ -1,4 +1,4 @@
-local c, ffi = require "spec.support.c" ("arena/cache.h", "script/guard.h", "base/rng.h",
+local c, ffi = require "spec.support.c" ("arena/cache.h", "script/guard_cache.h", "script/guard.h", "base/rng.h",
   "base/buf.h")
 local open = require "spec.support.arena"
 
@@ -16,7 +16,8 @@ describe("cache", function()
     arena = assert(open(c, ffi))
     registry, err = ffi.new("struct wr_registry"), ffi.new("struct wr_error")
     c.wr_guard_registry(registry, arena)
-    config = ffi.new("struct wr_cache_config", { 10 * SECOND, 5 * SECOND, 0 })
+    config = ffi.new("struct wr_cache_options",
+      { { 10 * SECOND, 5 * SECOND, 0 }, 100 })
     space = declare("recs")
   end)
   after_each(function() c.wr_arena_fini(arena) end)
@@ -97,7 +98,7 @@ describe("cache", function()
     assert.equal(c.WR_CACHE_MISS, (get "k"))
     assert.is_true(put("k", ("x"):rep(quarter - 200)))
     assert.is_false(put(("k"):rep(c.WR_CACHE_KEY_MAX + 1), "v"))
-    config.entry_bytes = 10
+    config.space.entry_bytes = 10
     c.wr_registry_reconcile(registry, space, config, 2)
     assert.is_false(put("m", ("x"):rep(11)))
     assert.is_true(put("m", ("x"):rep(10)))
