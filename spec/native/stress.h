@@ -95,6 +95,8 @@ static inline void stress_enter(struct stress_worker *me, uint64_t now)
   struct wr_entry *entry = wr_rng_below(&me->rng, 2)
                                ? w->breakers[wr_rng_below(&me->rng, BREAKERS)]
                                : w->bulkheads[wr_rng_below(&me->rng, BULKHEADS)];
+  if (wr_rng_below(&me->rng, 4) == 0) entry = w->cache;
+  ask.key = wr_rng_below(&me->rng, 3);
   if (wr_rng_below(&me->rng, 3)) ask.until_ns = now + wr_rng_below(&me->rng, 100) * STEP_NS;
   switch (wr_guard_enter(&me->guard, entry, &ask, now, &refusal)) {
   case WR_GUARD_ADMITTED: me->held[me->held_count++] = ask.id; break;
@@ -123,7 +125,10 @@ static inline void stress_give_up(struct stress_worker *me, uint64_t now)
     // It left the queue. Once its entry's lock was free, whoever granted it has announced it.
     struct wr_row *row = wr_ledger_row(&me->guard.ledger, id & 0xffffff);
     struct wr_entry *entry = wr_registry_get(&me->registry, wr_ledger_entry(row));
-    struct wr_bulkhead copy;
+    union {
+      struct wr_bulkhead bulkhead;
+      struct wr_cache_state cache;
+    } copy;
     WR_CHECK(entry && wr_guard_look(&me->registry, entry, now, &copy));
     wr_guard_collect(&me->guard, now);
     WR_CHECK(!stress_remove(me->waiting, &me->waiting_count, id));
@@ -337,6 +342,27 @@ static inline void stress_check_bulkhead(struct wr_registry *r, struct wr_entry 
   WR_CHECK(linked == waiting);
 }
 
+// One leader for each key that anybody follows, and rows for all of them.
+static inline void stress_check_cache(struct wr_registry *r, struct wr_entry *entry)
+{
+  const struct wr_flight *f = &((const struct wr_cache_state *)entry->state)->flight;
+  uint32_t live[3] = {0, 0, 0}, waiting[3] = {0, 0, 0};
+  uint64_t at = 0;
+  struct wr_row *row;
+  while ((row = wr_ledger_each(r->arena, wr_registry_ref(entry), &at, NULL))) {
+    const struct wr_flight_member *m = (const struct wr_flight_member *)row->payload;
+    uint32_t state = atomic_load(&row->state);
+    live[m->key] += state == WR_ROW_LIVE;
+    waiting[m->key] += state == WR_ROW_WAITING;
+  }
+  for (int key = 0; key < 3; key++) {
+    WR_CHECK(live[key] <= 1 && (live[key] == 1 || waiting[key] == 0));
+    WR_CHECK(wr_flight_is_led(f, (uint64_t)key) == (live[key] == 1));
+  }
+  WR_CHECK(f->leaders == live[0] + live[1] + live[2]);
+  WR_CHECK(f->followers == waiting[0] + waiting[1] + waiting[2]);
+}
+
 static inline void stress_check_breaker(struct wr_registry *r, struct wr_entry *entry)
 {
   const struct wr_breaker *b = entry->state;
@@ -366,6 +392,7 @@ static inline void stress_check(struct stress_world *w, struct wr_registry *r)
     uint64_t now = stress_now(w);
     if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now)) continue;
     if (entry->kind == WR_KIND_BULKHEAD) stress_check_bulkhead(r, entry);
+    if (entry->kind == WR_KIND_CACHE) stress_check_cache(r, entry);
     if (entry->kind == WR_KIND_BREAKER) {
       wr_breaker_advance(entry->state, now);
       stress_check_breaker(r, entry);
