@@ -19,10 +19,10 @@ end
 
 local failures = {
   { "closes the connection", "close" },
-  { "answers 500", origin.answer("500 Oh", "") },
-  { "answers 502", origin.answer("502 Oh", "") },
-  { "answers 503", origin.answer("503 Oh", "") },
-  { "answers 504", origin.answer("504 Oh", "") },
+  { "answers 500", origin.answer("500 Oh", "", "Connection: close\r\n") },
+  { "answers 502", origin.answer("502 Oh", "", "Connection: close\r\n") },
+  { "answers 503", origin.answer("503 Oh", "", "Connection: close\r\n") },
+  { "answers 504", origin.answer("504 Oh", "", "Connection: close\r\n") },
 }
 
 describe("the HTTP cache", function()
@@ -107,7 +107,7 @@ describe("the HTTP cache", function()
     end
 
     it("answers 404, passes that on", function()
-      local name = resource { stale("one", "stale-if-error=60"), origin.answer("404 No", "gone") }
+      local name = resource { stale("one", "stale-if-error=60"), origin.answer("404 No", "gone", "Connection: close\r\n") }
       get(name)
       assert.equal("gone", get(name).body)
     end)
@@ -119,7 +119,8 @@ describe("the HTTP cache", function()
     end)
 
     it("fails, lets the client permit it too", function()
-      local name = resource { stale("one", "stale-if-error=1"), "close", "close" }
+      local name = resource { answer("one", "Cache-Control: max-age=60, stale-if-error=1\r\n"
+        .. 'Age: 100\r\nETag: "x"\r\n'), "close", "close" }
       get(name)
       assert.equal(502, get(name).status)
       assert.equal("one", get(name, nil, { ["Cache-Control"] = "stale-if-error=60" }).body)
@@ -144,7 +145,7 @@ describe("the HTTP cache", function()
       local name = resource {
         answer("0123", "Cache-Control: max-age=60, stale-while-revalidate=60\r\n"
           .. 'Age: 100\r\nETag: "x"\r\n'),
-        'send:HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nCache-Control: max-age=60\r\n\r\n' }
+        'send:HTTP/1.1 304 Not Modified\r\nConnection: close\r\nETag: "x"\r\nCache-Control: max-age=60\r\n\r\n' }
       get(name)
       local part = get(name, nil, { Range = "bytes=0-1" })
       assert.equal("01", part.body)
@@ -169,7 +170,7 @@ describe("the HTTP cache", function()
 
     it("goes on serving stale when the refresh fails, and tries again", function()
       local name = resource { stale("one", "stale-while-revalidate=60"), "close",
-        origin.answer("503 Oh", ""), fresh "three" }
+        origin.answer("503 Oh", "", "Connection: close\r\n"), fresh "three" }
       get(name)
       for tries = 2, 4 do
         wait.for_("refresh " .. tries, function()
