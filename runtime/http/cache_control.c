@@ -170,12 +170,12 @@ static bool is_foreign(struct wr_str *element)
   return !wr_str_eq_nocase(wr_str_trim(rest), WR_STR(WR_CACHE_CONTROL_DEVICE));
 }
 
-static struct directive split(struct wr_str element)
+static struct directive split(struct wr_str element, bool has_devices)
 {
   struct directive d = {0};
   element = wr_str_trim(element);
   if (element.len == 0) return d;
-  d.is_foreign = is_foreign(&element);
+  d.is_foreign = has_devices && is_foreign(&element);
   const char *end = element.ptr + element.len;
   const char *at = wr_chars_skip(element.ptr, end, WR_CHARS_TOKEN);
   d.name = (struct wr_str){element.ptr, (size_t)(at - element.ptr)};
@@ -198,12 +198,13 @@ void wr_cache_control_read(const struct wr_headers *headers, struct wr_str name,
       .min_fresh = WR_CACHE_CONTROL_NONE,
       .max_stale = WR_CACHE_CONTROL_NONE,
   };
+  bool has_devices = wr_str_eq_nocase(name, WR_STR("Surrogate-Control"));
   size_t at = 0;
   struct wr_str rest;
   while ((rest = wr_headers_each(headers, name, &at)).ptr != NULL) {
     while (rest.len > 0) {
       size_t len = element_len(rest);
-      struct directive d = split((struct wr_str){rest.ptr, len});
+      struct directive d = split((struct wr_str){rest.ptr, len}, has_devices);
       apply(&d, out);
       len += len < rest.len;
       rest.ptr += len;

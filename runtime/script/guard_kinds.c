@@ -9,10 +9,8 @@
 #include <stdio.h>
 
 const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
-    [WR_KIND_BREAKER] = &wr_guard_breaker.state,
-    [WR_KIND_BULKHEAD] = &wr_guard_bulkhead.state,
-    [WR_KIND_BUDGET] = &wr_guard_budget,
-    [WR_KIND_CACHE] = &wr_guard_cache.state,
+    [WR_KIND_BREAKER] = &wr_guard_breaker.state,   [WR_KIND_BULKHEAD] = &wr_guard_bulkhead.state,
+    [WR_KIND_BUDGET] = &wr_guard_budget,           [WR_KIND_CACHE] = &wr_guard_cache.state,
     [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
 };
 
