@@ -281,9 +281,9 @@ function M.open(name, given)
   for _, target in ipairs(o.targets) do
     announces = announces or target:lower() == "surrogate-control"
   end
-  return setmetatable({ name = name, _handle = handle, _space = space,
-    _collapses = o.waiters > 0, _key = o.key and keys.resolver(o.key, core.where()), _announces = announces,
-    _refreshing = {} }, Store)
+  return setmetatable({ name = name, _handle = handle, _space = space, _refreshing = {},
+    _key = o.key and keys.resolver(o.key, core.where()),
+    _collapses = o.waiters > 0, _announces = announces }, Store)
 end
 
 return M

@@ -10,7 +10,7 @@ bool wr_cache_control_seconds(struct wr_str text, int64_t *seconds)
   for (size_t i = 0; i < text.len; i++) {
     if (text.ptr[i] < '0' || text.ptr[i] > '9') return false;
     value = value * 10 + (text.ptr[i] - '0');
-    if (value > WR_CACHE_CONTROL_SECONDS_MAX) value = WR_CACHE_CONTROL_SECONDS_MAX;
+    if (value > WR_CACHE_CONTROL_FOREVER) value = WR_CACHE_CONTROL_FOREVER;
   }
   *seconds = value;
   return true;

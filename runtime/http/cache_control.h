@@ -22,7 +22,7 @@ enum {
 };
 
 /// Larger numbers count as this one (RFC 9111 1.2.2).
-#define WR_CACHE_CONTROL_SECONDS_MAX ((int64_t)1 << 31)
+#define WR_CACHE_CONTROL_FOREVER ((int64_t)1 << 31)
 
 struct wr_cache_control {
   bool is_present; ///< there is a field with at least one directive
@@ -51,6 +51,6 @@ void wr_cache_control_read(const struct wr_headers *headers, struct wr_str name,
 /// Is the field named in a list of `no-cache="…"` or `private="…"`?
 bool wr_cache_control_names(const struct wr_cache_control *cc, struct wr_str field);
 
-/// Reads delta-seconds (RFC 9111 1.2.2): digits only, cut at WR_CACHE_CONTROL_SECONDS_MAX. False
+/// Reads delta-seconds (RFC 9111 1.2.2): digits only, cut at WR_CACHE_CONTROL_FOREVER. False
 /// when it is anything else.
 bool wr_cache_control_seconds(struct wr_str text, int64_t *seconds);

@@ -25,7 +25,7 @@ static uint64_t age_field(const struct wr_headers *headers)
   int64_t seconds = 0;
   bool is_single = wr_headers_each(headers, WR_STR("Age"), &at).ptr == NULL;
   if (!is_single || !wr_cache_control_seconds(value, &seconds)) {
-    seconds = WR_CACHE_CONTROL_SECONDS_MAX;
+    seconds = WR_CACHE_CONTROL_FOREVER;
   }
   return (uint64_t)seconds * WR_SECOND;
 }
@@ -39,7 +39,7 @@ static uint64_t initial_age(const struct wr_freshness_response *r)
     return corrected;
   }
   int64_t apparent_s = r->wall_s - date;
-  if (apparent_s > WR_CACHE_CONTROL_SECONDS_MAX) apparent_s = WR_CACHE_CONTROL_SECONDS_MAX;
+  if (apparent_s > WR_CACHE_CONTROL_FOREVER) apparent_s = WR_CACHE_CONTROL_FOREVER;
   uint64_t apparent = (uint64_t)apparent_s * WR_SECOND;
   return apparent > corrected ? apparent : corrected;
 }
@@ -58,7 +58,7 @@ bool wr_freshness_is_heuristic_status(int status)
 static int64_t clamp_seconds(int64_t seconds)
 {
   if (seconds < 0) return 0;
-  return seconds > WR_CACHE_CONTROL_SECONDS_MAX ? WR_CACHE_CONTROL_SECONDS_MAX : seconds;
+  return seconds > WR_CACHE_CONTROL_FOREVER ? WR_CACHE_CONTROL_FOREVER : seconds;
 }
 
 static int64_t since_date(const struct wr_freshness_response *r, int64_t then, bool is_before)

@@ -6,7 +6,7 @@
 #include "http/vary.h"
 #include "script/http_fill.h"
 
-enum { RECORD_MAX = 64 * 1024 * 1024 };
+enum { RECORD_BYTES = 64 * 1024 * 1024 };
 
 // --- the request --------------------------------------------------------------------------------
 
@@ -134,9 +134,9 @@ bool wr_http_cache_find(const struct wr_http_cache *c, struct wr_str key,
                         struct wr_http_cache_found *found)
 {
   wr_buf_init(&found->where, 2 * WR_CACHE_KEY_MAX);
-  wr_buf_init(&found->record, RECORD_MAX);
+  wr_buf_init(&found->record, RECORD_BYTES);
   struct wr_buf index;
-  wr_buf_init(&index, RECORD_MAX);
+  wr_buf_init(&index, RECORD_BYTES);
   found->has_variants = false;
   found->is_passed = false;
   uint8_t tag = get(c, q->env, key, &found->record);

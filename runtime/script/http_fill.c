@@ -10,7 +10,7 @@
 #define PASS_NS (10 * WR_SECOND)
 #define INDEX_NS (24 * 3600 * WR_SECOND)
 
-enum { HEAD_MAX = WR_RESPONSE_REGION_MAX, VALUES_MAX = WR_CACHE_KEY_MAX };
+enum { HEAD_BYTES = WR_RESPONSE_REGION_MAX, VALUES_BYTES = WR_CACHE_KEY_MAX };
 
 // One response on its way into the store.
 struct fill {
@@ -81,7 +81,7 @@ bool wr_http_fill_is_forgotten(const struct wr_http_cache *c, struct wr_script_e
                                struct wr_str key, uint64_t since_ns)
 {
   struct wr_buf value;
-  wr_buf_init(&value, HEAD_MAX + c->object_max + 1);
+  wr_buf_init(&value, HEAD_BYTES + c->object_max + 1);
   struct wr_cache_found found = {.value = &value, .allow_stale = true};
   wr_cache_get(env->arena, c->space, key, wr_loop_now(env->loop), &found);
   bool is_forgotten = is_mark_since(found.tag, wr_buf_str(&value), since_ns);
@@ -118,7 +118,7 @@ bool wr_http_fill_store_whole(const struct wr_http_cache *c, struct wr_str where
                               const struct wr_freshness *freshness)
 {
   struct wr_buf record;
-  wr_buf_init(&record, HEAD_MAX + r->body.len + 1);
+  wr_buf_init(&record, HEAD_BYTES + r->body.len + 1);
   struct wr_cache_item item = {.key = where,
                                .stale_ns = has_validator(&r->headers) ? c->keep_ns : 0};
   bool ok =
@@ -143,7 +143,7 @@ bool wr_http_fill_variant_key(struct wr_str key, uint64_t epoch, struct wr_str n
                               const struct wr_headers *request, struct wr_buf *out)
 {
   struct wr_buf values;
-  wr_buf_init(&values, VALUES_MAX);
+  wr_buf_init(&values, VALUES_BYTES);
   bool ok = wr_vary_values(names, request, &values) &&
             variant_key(key, epoch, names, wr_buf_str(&values), out);
   wr_buf_fini(&values);
@@ -174,7 +174,7 @@ static bool write_index(struct fill *f, struct wr_str old, struct wr_buf *out, u
 static bool enlist(struct fill *f, struct wr_str old, struct wr_buf *where)
 {
   struct wr_buf index;
-  wr_buf_init(&index, VALUES_MAX);
+  wr_buf_init(&index, VALUES_BYTES);
   uint64_t epoch = 0;
   bool ok =
       write_index(f, old, &index, &epoch) &&
@@ -204,7 +204,7 @@ static void store(struct fill *f)
 {
   struct wr_buf known;
   struct wr_buf where;
-  wr_buf_init(&known, HEAD_MAX + f->cache.object_max + 1);
+  wr_buf_init(&known, HEAD_BYTES + f->cache.object_max + 1);
   wr_buf_init(&where, 2 * WR_CACHE_KEY_MAX);
   struct wr_cache_found found = {.value = &known, .allow_stale = true};
   struct wr_str key = wr_buf_str(&f->key);
@@ -256,8 +256,8 @@ const char *wr_http_fill_begin(const struct wr_http_cache *c, struct wr_response
                      .has_validator = has_validator(&r->headers)};
   wr_buf_init(&f->key, WR_CACHE_KEY_MAX);
   wr_buf_init(&f->names, WR_CACHE_KEY_MAX);
-  wr_buf_init(&f->values, VALUES_MAX);
-  wr_buf_init(&f->record, HEAD_MAX + c->object_max);
+  wr_buf_init(&f->values, VALUES_BYTES);
+  wr_buf_init(&f->record, HEAD_BYTES + c->object_max);
   const char *refusal = NULL;
   if (!wr_vary_names(&r->headers, &f->names)) {
     refusal = "vary";

@@ -45,7 +45,7 @@ struct copy {
   struct wr_region region;
 };
 
-enum { COPY_BYTES_MAX = 512 * 1024, COPY_FIELDS_MAX = 256 }; // no head that was taken is larger
+enum { COPY_BYTES = 512 * 1024, COPY_FIELDS = 256 }; // no head that was taken is larger
 
 static void copy_head(struct copy *copy, const struct wr_request *q)
 {
@@ -57,7 +57,7 @@ static void copy_head(struct copy *copy, const struct wr_request *q)
   copy->head.minor = head->minor;
   copy->head.query = copy->head.target;
   copy->head.path = wr_str_split(&copy->head.query, '?');
-  wr_headers_init(&copy->head.headers, region, COPY_FIELDS_MAX);
+  wr_headers_init(&copy->head.headers, region, COPY_FIELDS);
   for (size_t i = 0; i < head->headers.count; i++) {
     const struct wr_header *field = &head->headers.items[i];
     if (wr_headers_is_hop(field->name)) continue;
@@ -69,7 +69,7 @@ struct wr_request *wr_request_copy(const struct wr_request *q)
 {
   struct copy *copy = wr_alloc(sizeof(*copy));
   memset(copy, 0, sizeof(*copy));
-  wr_region_init(&copy->region, COPY_BYTES_MAX);
+  wr_region_init(&copy->region, COPY_BYTES);
   copy_head(copy, q);
   copy->info = *q->info;
   copy->info.head = &copy->head;

@@ -67,7 +67,8 @@ describe("the HTTP cache", function()
   it("asks once for what is to be validated, too", function()
     local name = resource {
       origin.answer("200 OK", "one", 'Cache-Control: max-age=60\r\nAge: 100\r\nETag: "x"\r\n'),
-      { "until:valid", 'send:HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nCache-Control: max-age=60\r\n\r\n' },
+      { "until:valid", 'send:HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n'
+        .. "Cache-Control: max-age=60\r\n\r\n" },
     }
     get(name)
     local clients = {}

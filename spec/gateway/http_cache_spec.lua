@@ -48,7 +48,7 @@ describe("the HTTP cache", function()
     o:kill()
   end)
 
-  -- A resource of its own for each test: its path below a store's route, and its name at the origin.
+  -- A resource of its own for each test: its name below a store's route and at the origin.
   local function resource(responses)
     count = count + 1
     local name = "r" .. count
@@ -143,7 +143,8 @@ describe("the HTTP cache", function()
         .. "Content-Length: 10\r\n\r\nabc", "close" }, ok("two", { "Cache-Control: max-age=60" }) }
       pcall(get, cut)
       assert.equal("two", get(cut).body)
-      local known = resource { ok(("x"):rep(70000), { "Cache-Control: max-age=60" }), ok("two", {}) }
+      local known = resource { ok(("x"):rep(70000), { "Cache-Control: max-age=60" }),
+        ok("two", {}) }
       assert.truthy(status_of(get(known)):find("detail=too-large", 1, true))
       assert.equal("two", get(known).body)
       local chunked = resource { { "send:HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
@@ -258,7 +259,8 @@ describe("the HTTP cache", function()
 
     it("by HEAD, which brings news of what is stored or drops it", function()
       local name = resource { ok("one", stale),
-        "send:HTTP/1.1 200 OK\r\nContent-Length: 3\r\nETag: \"v1\"\r\nCache-Control: max-age=60\r\n\r\n",
+        'send:HTTP/1.1 200 OK\r\nContent-Length: 3\r\nETag: "v1"\r\n'
+          .. "Cache-Control: max-age=60\r\n\r\n",
         ok("two", {}) }
       get(name)
       assert.equal(200, g:request("HEAD", "/pages/" .. name).status)
@@ -289,7 +291,8 @@ describe("the HTTP cache", function()
       assert.equal(304, r.status)
       assert.equal('W/"v,1"', r.headers.etag)
       assert.is_nil(r.headers["content-type"])
-      assert.equal(200, get(name, { ["If-Modified-Since"] = since, ["If-None-Match"] = '"x"' }).status)
+      local both = { ["If-Modified-Since"] = since, ["If-None-Match"] = '"x"' }
+      assert.equal(200, get(name, both).status)
       assert.equal(1, asked(name))
     end)
 
@@ -306,7 +309,8 @@ describe("the HTTP cache", function()
       local name = resource { ok("0123456789", { "Cache-Control: max-age=60", 'ETag: "s"' }) }
       get(name)
       for range, want in pairs {
-        ["bytes=0-1"] = { 206, "01", "bytes 0-1/10" }, ["bytes=8-99"] = { 206, "89", "bytes 8-9/10" },
+        ["bytes=0-1"] = { 206, "01", "bytes 0-1/10" },
+        ["bytes=8-99"] = { 206, "89", "bytes 8-9/10" },
         ["bytes=7-"] = { 206, "789", "bytes 7-9/10" }, ["bytes=-2"] = { 206, "89", "bytes 8-9/10" },
         ["bytes=10-"] = { 416, "", "bytes */10" }, ["bytes=3-1"] = { 200, "0123456789" },
         ["bytes=0-1,4-5"] = { 200, "0123456789" }, ["lines=0-1"] = { 200, "0123456789" },
@@ -416,13 +420,14 @@ describe("the HTTP cache", function()
   end)
 
   it("obeys the field that is meant for it", function()
-    local name = resource { ok("one", { "Cache-Control: no-store", "CDN-Cache-Control: max-age=60" }) }
+    local on = { "Cache-Control: no-store", "CDN-Cache-Control: max-age=60" }
+    local name = resource { ok("one", on) }
     get(name)
     assert.equal("one", get(name).body)
-    local off = resource { ok("one", { "Cache-Control: max-age=60", "CDN-Cache-Control: no-store" }),
-      ok("two", {}) }
-    get(off)
-    assert.equal("two", get(off).body)
+    local off = { "Cache-Control: max-age=60", "CDN-Cache-Control: no-store" }
+    name = resource { ok("one", off), ok("two", {}) }
+    get(name)
+    assert.equal("two", get(name).body)
   end)
 
   it("counts what it did", function()

@@ -35,7 +35,7 @@ describe("the HTTP cache", function()
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
-      local guarded = weir.policy("origin", { weir.breaker { mode = "disabled" }, weir.bulkhead(8) })
+      local guarded = weir.policy("origin", { weir.bulkhead(8) })
       local stores = {
         loose = weir.http_cache("loose"),
         strict = weir.http_cache("strict", { stale_if_error = 0 }),
@@ -93,7 +93,8 @@ describe("the HTTP cache", function()
         assert.truthy(get(none).status >= 500)
       end)
 
-      for _, directive in ipairs { "must-revalidate", "proxy-revalidate", "no-cache", "s-maxage=1" } do
+      local strict = { "must-revalidate", "proxy-revalidate", "no-cache", "s-maxage=1" }
+      for _, directive in ipairs(strict) do
         it(failure[1] .. ", serves nothing stale against " .. directive, function()
           local name = resource { answer("one",
             "Cache-Control: max-age=60, stale-if-error=60, " .. directive
@@ -107,7 +108,8 @@ describe("the HTTP cache", function()
     end
 
     it("answers 404, passes that on", function()
-      local name = resource { stale("one", "stale-if-error=60"), origin.answer("404 No", "gone", "Connection: close\r\n") }
+      local name = resource { stale("one", "stale-if-error=60"),
+        origin.answer("404 No", "gone", "Connection: close\r\n") }
       get(name)
       assert.equal("gone", get(name).body)
     end)
@@ -145,7 +147,8 @@ describe("the HTTP cache", function()
       local name = resource {
         answer("0123", "Cache-Control: max-age=60, stale-while-revalidate=60\r\n"
           .. 'Age: 100\r\nETag: "x"\r\n'),
-        'send:HTTP/1.1 304 Not Modified\r\nConnection: close\r\nETag: "x"\r\nCache-Control: max-age=60\r\n\r\n' }
+        'send:HTTP/1.1 304 Not Modified\r\nConnection: close\r\nETag: "x"\r\n'
+          .. "Cache-Control: max-age=60\r\n\r\n" }
       get(name)
       local part = get(name, nil, { Range = "bytes=0-1" })
       assert.equal("01", part.body)

@@ -28,6 +28,9 @@
 --- The cache of that name; options where it is declared, none where it is used.
 ---@field cache fun(name: string, options?: table): weir.Cache
 ---
+--- An HTTP cache (RFC 9111), shared by all workers. Top level only.
+---@field http_cache fun(name: string, given?: table): weir.HttpCache
+---
 --- Layers around a call, outermost first. Name of 1 to 127 bytes: the name of their shared state.
 ---@field policy fun(name: string, layers: weir.Layer[]): weir.Policy
 ---
@@ -204,6 +207,15 @@
 ---
 --- Forgets a value; true when there was one.
 ---@field delete fun(self: weir.Cache, key: string): boolean
+
+---@class weir.HttpCache
+---@field name string
+---
+--- Answers from the store, or by `fn`, which forwards `req`; what may be stored is, while it flows.
+---@field serve async fun(self, req, fn): weir.Response?, weir.Error?
+---
+--- Forgets what is stored for the request's URL, or for another path of its host; all variants.
+---@field forget fun(self, req: weir.Request, path?: string)
 
 ---@type weir
 local weir = {}

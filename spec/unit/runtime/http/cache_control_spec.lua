@@ -7,11 +7,11 @@ local FLAGS = { "no_store", "no_cache", "is_private", "is_public", "must_revalid
   "proxy_revalidate", "must_understand", "only_if_cached" }
 
 -- What the lines of a field say, without what they do not say.
-local function read_field(name, ...)
+local function read_field(field, ...)
   local list = {}
-  for i, value in ipairs { ... } do list[i] = { name, value } end
+  for i, value in ipairs { ... } do list[i] = { field, value } end
   local cc = ffi.new("struct wr_cache_control")
-  c.wr_cache_control_read(fields.list(list), fields.slice(name:lower()), cc)
+  c.wr_cache_control_read(fields.list(list), fields.slice(field:lower()), cc)
   local out = {}
   for _, name in ipairs(NUMBERS) do
     if cc[name] ~= -1 then out[name] = tonumber(cc[name]) end

@@ -9,6 +9,8 @@ local function date(name, seconds)
   return { name, os.date("!%a, %d %b %Y %H:%M:%S GMT", NOW + seconds) }
 end
 
+local MODIFIED = date("Last-Modified", -1000)
+
 local function rules(o)
   return ffi.new("struct wr_freshness_rules", {
     is_shared = o.shared ~= false, heuristic = o.heuristic or 0.1, heuristic_max_s = 86400,
@@ -48,18 +50,19 @@ describe("freshness", function()
       { "max-age before Expires", { cc "max-age=60", date("Expires", 5) }, 60 },
       { "Expires since Date", { date("Date", -10), date("Expires", 20) }, 30 },
       { "Expires since now, without Date", { date("Expires", 20) }, 20 },
-      { "Expires since now, with a Date that is none", { { "Date", "x" }, date("Expires", 20) }, 20 },
+      { "Expires since now, with a Date that is none",
+        { { "Date", "x" }, date("Expires", 20) }, 20 },
       { "Expires before Date", { date("Date", 40), date("Expires", 30) }, 0 },
       { "an Expires that is no date", { DATE, { "Expires", "0" } }, 0 },
       { "two Expires", { DATE, date("Expires", 20), date("Expires", 20) }, 0 },
       { "a tenth of the time since Last-Modified", { DATE, date("Last-Modified", -1000) }, 100 },
       { "no more than a day by guess", { DATE, date("Last-Modified", -9e7) }, 86400 },
       { "nothing from a Last-Modified to come", { DATE, date("Last-Modified", 1000) }, 0 },
-      { "the policy's own, before a guess", { DATE, date("Last-Modified", -1000) }, 7, { ttl = 7 } },
-      { "a guess for any status that is public", { DATE, date("Last-Modified", -1000), cc "public" },
-        100, { status = 599 } },
-      { "no guess for other statuses", { DATE, date("Last-Modified", -1000) }, 0, { status = 503 } },
-      { "no guess when it is off", { DATE, date("Last-Modified", -1000) }, 0, { heuristic = 0 } },
+      { "the policy's own, before a guess", { DATE, MODIFIED }, 7, { ttl = 7 } },
+      { "a guess for any status that is public", { DATE, MODIFIED, cc "public" }, 100,
+        { status = 599 } },
+      { "no guess for other statuses", { DATE, MODIFIED }, 0, { status = 503 } },
+      { "no guess when it is off", { DATE, MODIFIED }, 0, { heuristic = 0 } },
       { "of a targeted field, whatever Expires says", { { "T", "public" }, date("Expires", 20) }, 0,
         { target = "T" } },
     } do
