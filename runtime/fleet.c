@@ -171,16 +171,15 @@ static void on_worker_closed(struct wr_io *io)
   }
 }
 
-static void on_breaker_event(void *ctx, struct wr_entry *entry,
-                             const struct wr_breaker_event *event)
+static void on_primitive_event(void *ctx, struct wr_entry *entry, const union wr_guard_event *event)
 {
   struct wr_master *m = ctx;
-  wr_events_breaker(&m->log, &m->meter, entry, event);
+  wr_events_primitive(&m->log, &m->meter, entry, event);
 }
 
 struct wr_guard_callbacks wr_fleet_callbacks(struct wr_master *m)
 {
-  return (struct wr_guard_callbacks){.on_event = on_breaker_event, .ctx = m};
+  return (struct wr_guard_callbacks){.on_event = on_primitive_event, .ctx = m};
 }
 
 static void log_death(struct wr_master_worker *w, int status, uint32_t settled)

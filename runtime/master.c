@@ -6,6 +6,7 @@
 #include "observe/metrics.h"
 #include "observe/usage.h"
 #include "reload.h"
+#include "script/health_page.h"
 #include "status.h"
 
 #include <errno.h>
@@ -204,6 +205,7 @@ static void on_tick(struct wr_timer *t)
   struct wr_master *m = WR_CONTAINER(t, struct wr_master, tick);
   uint64_t now = wr_loop_now(&m->loop);
   struct wr_guard_callbacks callbacks = wr_fleet_callbacks(m);
+  wr_guard_health_spread(&m->registry, now);
   uint64_t next = wr_guard_advance(&m->registry, now, &callbacks);
   bool is_late = now - m->ticked_ns > 2 * TICK_NS;
   if (!is_late && !m->is_draining) check_heartbeats(m, now);
@@ -225,14 +227,27 @@ static void on_turn(struct wr_loop *l, void *ctx)
 
 // --- admin --------------------------------------------------------------------------------------
 
-static bool is_ready(void *ctx)
+static bool has_generation(struct wr_master *m)
 {
-  struct wr_master *m = ctx;
   if (m->is_draining || m->live == 0) return false;
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     if (m->workers[i].live != 0) return true;
   }
   return false;
+}
+
+static bool is_ready(void *ctx)
+{
+  struct wr_master *m = ctx;
+  return has_generation(m) &&
+         wr_health_page_status(&m->registry, wr_loop_now(&m->loop)) != WR_HEALTH_FAIL;
+}
+
+static bool write_health(void *ctx, struct wr_json *j)
+{
+  struct wr_master *m = ctx;
+  uint64_t now = wr_loop_now(&m->loop);
+  return wr_health_page_write(&m->registry, now, wr_loop_wall(), j) != WR_HEALTH_FAIL;
 }
 
 static bool write_usage(struct wr_master *m, struct wr_buf *out)
@@ -283,8 +298,8 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
   }
   int fd = wr_listener_bind(address, false, error);
   if (fd < 0) return false;
-  struct wr_admin_ops ops = {is_ready, write_metrics, write_status, on_reload,
-                             m,        &m->registry,  &m->log};
+  struct wr_admin_ops ops = {is_ready, write_health, write_metrics, write_status, on_reload,
+                             m,        &m->registry, &m->log};
   m->admin = wr_admin_new(&m->loop, fd, is_tcp, &ops);
   return true;
 }

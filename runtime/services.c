@@ -45,8 +45,10 @@ bool wr_services_init(struct wr_services *s, const struct wr_services_owner *own
                                   .registry = &s->registry,
                                   .guard = &s->guard,
                                   .transport = s->transport,
+                                  .resolver = s->resolver,
                                   .endpoints = &s->endpoints,
                                   .meter = &s->meter,
+                                  .allow_chaos = owner->settings->allow_chaos,
                                   .shard = slot};
   return true;
 }

@@ -16,7 +16,8 @@ struct wr_settings {
   const char *file;  ///< main script
   const char *admin; ///< address of the admin listener
   uint32_t workers;
-  bool watch; ///< reload when a file of the bundle changes
+  bool allow_chaos; ///< experiments may be applied
+  bool watch;       ///< reload when a file of the bundle changes
   enum wr_log_level log_level;
   const char *dns;       ///< name servers, NULL for the system's
   const char *ca_file;   ///< trusted roots, NULL for the system's

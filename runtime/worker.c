@@ -236,11 +236,10 @@ static void on_grant(void *ctx, uint64_t id, bool granted)
   }
 }
 
-static void on_breaker_event(void *ctx, struct wr_entry *entry,
-                             const struct wr_breaker_event *event)
+static void on_primitive_event(void *ctx, struct wr_entry *entry, const union wr_guard_event *event)
 {
   struct wr_worker *w = ctx;
-  wr_events_breaker(&w->services.log, &w->services.meter, entry, event);
+  wr_events_primitive(&w->services.log, &w->services.meter, entry, event);
 }
 
 static void on_access(void *ctx, const struct wr_serving *s, const struct wr_exchange_stats *stats)
@@ -264,7 +263,7 @@ static void set_signals(void)
 static bool open_worker(struct wr_worker *w, const struct wr_settings *settings, int fd,
                         struct wr_error *error)
 {
-  struct wr_services_owner owner = {w->arena, w->slot, settings, {on_grant, on_breaker_event, w}};
+  struct wr_services_owner owner = {w->arena, w->slot, settings, {on_grant, on_primitive_event, w}};
   if (!wr_services_init(&w->services, &owner, error)) return false;
   if (!wr_watchdog_start(&w->watchdog, error)) return false;
   w->services.env.watchdog = &w->watchdog;

@@ -20,6 +20,8 @@ local weir = {
   upstream = require("weir.upstream").declare,
   cache = require("weir.cache").open,
   http_cache = require("weir.http_cache").open,
+  health = require("weir.health").declare,
+  flag = require("weir.flag").declare,
   policy = require("weir.policy").new,
   ladder = require("weir.ladder").run,
   -- Layers of a policy.
@@ -29,9 +31,11 @@ local weir = {
   breaker = layers.breaker,
   bulkhead = layers.bulkhead,
   throttle = require("weir.throttle").layer,
+  chaos = require("weir.chaos").layer,
   -- Answers.
   response = responses.response,
   json = responses.json,
+  health_response = require("weir.health").response,
   -- Time and tasks.
   sleep = tasks.sleep,
   spawn = tasks.spawn,

@@ -1,6 +1,7 @@
 --- The layers of time and of failure: deadline, timeout, retry, breaker, bulkhead. How a layer is
 --- built: `weir.layer`.
 local core = require "weir.core"
+local health = require "weir.health"
 local layer = require "weir.layer"
 local schema = require "weir.schema"
 
@@ -136,6 +137,8 @@ local breaker_options = schema.new("breaker", {
   probes = schema.integer { min = 1, max = 16, default = 3,
     doc = "Calls at once, and verdicts needed, while half-open." },
   attempt_timeout = schema.duration { doc = "How long the calls behind it may take." },
+  health = schema.string { min = 1, max = 127,
+    doc = "A health check: while it is down, the breaker is open." },
   ramp = schema.duration { doc = "Time over which traffic comes back after a recovery." },
   mode = schema.enum { "normal", "forced_open", "forced_closed", "disabled", "shadow",
     default = "normal", doc = "What it does with its verdict." },
@@ -148,6 +151,7 @@ local breaker_options = schema.new("breaker", {
 ---@return weir.Layer
 function M.breaker(options)
   local o = breaker_options:check(options or {})
+  o.health_handle = o.health and health.find(o.health, "breaker", core.where())
   return layer.new("breaker", o, function(name, run, place)
     return guarded(declared("breaker", place, core.breaker(name, o)), run)
   end)

@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "http/uri.h"
 
-enum { STATUS_MAX = 1 << 20, METRICS_MAX = 64 << 20 };
+enum { STATUS_MAX = 1 << 20, METRICS_MAX = 64 << 20, HEALTH_MAX = 4 << 20 };
 
 struct wr_admin {
   struct wr_server *server;
@@ -55,6 +55,21 @@ static void get_metrics(struct wr_admin *a, struct wr_exchange *x)
     reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", wr_buf_str(&out));
   } else {
     reply_text(x, 500, "the metrics take more than 64 MiB\n");
+  }
+  wr_buf_fini(&out);
+}
+
+static void get_health(struct wr_admin *a, struct wr_exchange *x)
+{
+  struct wr_buf out;
+  struct wr_json j;
+  wr_buf_init(&out, HEALTH_MAX);
+  wr_json_init(&j, &out);
+  bool ok = a->ops.write_health(a->ops.ctx, &j);
+  if (j.failed) {
+    reply_text(x, 500, "the health page takes more than 4 MiB\n");
+  } else {
+    reply(x, ok ? 200 : 503, "application/health+json", wr_buf_str(&out));
   }
   wr_buf_fini(&out);
 }
@@ -202,10 +217,8 @@ static const struct {
   const char *path;
   void (*get)(struct wr_admin *a, struct wr_exchange *x);
 } pages[] = {
-    {"/livez", get_livez},
-    {"/readyz", get_readyz},
-    {"/metrics", get_metrics},
-    {"/status", get_status},
+    {"/livez", get_livez},     {"/readyz", get_readyz}, {"/health", get_health},
+    {"/metrics", get_metrics}, {"/status", get_status},
 };
 
 static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
@@ -225,8 +238,8 @@ static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
   if (serve_primitives(a, x, is_get)) return;
   if (!wr_str_eq(info->path, WR_STR("/reload"))) {
     reply_text(x, 404,
-               "there are /livez, /readyz, /metrics, /status, /breakers and its like, and POST "
-               "/reload\n");
+               "there are /livez, /readyz, /health, /metrics, /status, /breakers and its like, and "
+               "POST /reload\n");
   } else if (!wr_str_eq(info->head->method, WR_STR("POST"))) {
     reply_text(x, 405, "reload is asked for with POST\n");
   } else {

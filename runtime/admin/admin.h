@@ -3,7 +3,10 @@
 /// the gateway.
 ///
 ///     GET  /livez    200 while the loop turns
-///     GET  /readyz   200 when a generation is live in at least one worker and weir is not draining
+///     GET  /readyz   200 when a generation is live in at least one worker, weir is not draining,
+///     and
+///                    no critical health check is down
+///     GET  /health   application/health+json, all checks with their history
 ///     GET  /metrics  Prometheus text format
 ///     GET  /status   JSON
 ///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is
@@ -29,6 +32,8 @@ struct wr_admin_waiter;
 /// What the master does for the admin listener.
 struct wr_admin_ops {
   bool (*is_ready)(void *ctx);
+  /// Writes the health document; false when it says "fail".
+  bool (*write_health)(void *ctx, struct wr_json *j);
   bool (*write_metrics)(void *ctx, struct wr_buf *out);
   void (*write_status)(void *ctx, struct wr_json *j);
   /// Answers once through wr_admin_reloaded, maybe at once.

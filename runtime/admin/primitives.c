@@ -3,6 +3,9 @@
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/bulkhead.h"
+#include "resilience/chaos.h"
+#include "resilience/flag.h"
+#include "resilience/health.h"
 #include "resilience/throttle.h"
 
 #include <math.h>
@@ -11,6 +14,36 @@
 static double seconds(uint64_t ns)
 {
   return floor((double)ns / 1e6) / 1e3;
+}
+
+static void put_health(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_health *h = entry->state;
+  const struct wr_health_result *newest = wr_health_at(h, 0);
+  wr_json_field_cstr(j, "state", wr_health_verdict_name(wr_health_verdict(h)));
+  wr_json_field_num(j, "since_s", seconds(now_ns - h->since_ns));
+  wr_json_field_cstr(j, "type", wr_health_type_name((enum wr_health_type)h->config.type));
+  wr_json_field_bool(j, "critical", h->config.is_critical);
+  wr_json_field_bool(j, "stale", wr_health_is_stale(h, now_ns));
+  wr_json_key(j, "latency_ms");
+  newest ? wr_json_num(j, newest->latency_us / 1e3) : wr_json_null(j);
+  wr_json_field_cstr(j, "output", h->output);
+  wr_json_field_uint(j, "passed", h->passed);
+  wr_json_field_uint(j, "failed", h->failed);
+}
+
+static void put_flag(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_flag *f = entry->state;
+  wr_json_field_num(j, "percent", wr_flag_share(f) / 1e4);
+  wr_json_field_bool(j, "overridden", f->is_overridden);
+  wr_json_field_cstr(j, "by", wr_flag_actor_name((enum wr_flag_actor)f->actor));
+  wr_json_field_cstr(j, "why", f->why);
+  for (int i = 0; i < WR_FLAG_RESULTS; i++) {
+    wr_json_field_uint(j, wr_flag_result_name((enum wr_flag_result)i), f->counts[i]);
+  }
+  wr_json_field_num(j, "policy_percent", f->config.share / 1e4);
+  wr_json_field_num(j, "since_s", seconds(now_ns - f->since_ns));
 }
 
 static void put_breaker(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -45,6 +78,19 @@ static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_bool(j, "shadow", t->config.shadow);
 }
 
+static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_chaos *c = entry->state;
+  bool is_armed = wr_chaos_is_armed(c, now_ns);
+  wr_json_field_bool(j, "armed", is_armed);
+  wr_json_field_cstr(j, "cause", wr_chaos_cause_name((enum wr_chaos_cause)c->cause));
+  wr_json_field_num(j, "left_s", is_armed ? seconds(atomic_load(&c->until_ns) - now_ns) : 0);
+  wr_json_field_num(j, "probability", c->config.probability);
+  wr_json_field_uint(j, "seen", c->seen);
+  wr_json_field_uint(j, "injected", c->injected);
+  wr_json_field_bool(j, "permitted", c->config.is_permitted);
+}
+
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
 // its lock.
 static const struct {
@@ -52,8 +98,11 @@ static const struct {
   void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
 } shown[WR_KINDS] = {
     [WR_KIND_BREAKER] = {"breakers", put_breaker},
+    [WR_KIND_FLAG] = {"flags", put_flag},
+    [WR_KIND_HEALTH] = {"checks", put_health},
     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
     [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_CHAOS] = {"chaos", put_chaos},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

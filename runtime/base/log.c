@@ -1,11 +1,11 @@
 #include "base/log.h"
 
 #include "base/check.h"
+#include "base/stamp.h"
 
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -24,27 +24,14 @@ void wr_log_fini(struct wr_log *log)
   wr_buf_fini(&log->line);
 }
 
-// RFC 3339 with milliseconds, UTC.
-static void put_time(struct wr_log *log)
-{
-  uint64_t ns = log->wall_ns();
-  time_t seconds = (time_t)(ns / 1000000000u);
-  struct tm parts;
-  gmtime_r(&seconds, &parts);
-  char day[32];
-  char text[48];
-  strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &parts);
-  snprintf(text, sizeof(text), "%s.%03uZ", day, (unsigned)(ns / 1000000u % 1000u));
-  wr_json_field_cstr(&log->json, "timestamp", text);
-}
-
 struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const char *event)
 {
   if (level < log->level) return NULL;
   wr_buf_clear(&log->line);
   wr_json_init(&log->json, &log->line);
   wr_json_object(&log->json);
-  put_time(log);
+  char stamp[WR_STAMP_TEXT];
+  wr_json_field_cstr(&log->json, "timestamp", wr_stamp_text(log->wall_ns(), stamp));
   wr_json_field_cstr(&log->json, "level", level_names[level]);
   wr_json_field_cstr(&log->json, "event", event);
   if (log->worker >= 0) wr_json_field_uint(&log->json, "worker", (uint64_t)log->worker);

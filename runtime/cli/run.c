@@ -41,6 +41,7 @@ int wr_cli_run(int argc, char **argv)
   settings.workers = (uint32_t)workers;
   settings.file = o.operands[0];
   settings.admin = wr_admin_address_default(wr_options_get(&o, "admin"), admin);
+  settings.allow_chaos = wr_options_get(&o, "allow-chaos") != NULL;
   settings.watch = wr_options_get(&o, "watch") != NULL;
   settings.dns = wr_options_get(&o, "dns");
   settings.ca_file = wr_options_get(&o, "ca-file");

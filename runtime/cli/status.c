@@ -141,6 +141,41 @@ static void add_listener(struct wr_columns *c, const json_t *l, const struct wr_
   wr_columns_cell(c, "%s", json_is_string(l) ? json_string_value(l) : text_of(l, "address"));
 }
 
+static const struct wr_column check_columns[] = {{"name", false}, {"state", false},
+                                                 {"since", true}, {"type", false},
+                                                 {"took", true},  {"output", false}};
+
+static void add_check(struct wr_columns *c, const json_t *h, const struct wr_style *style)
+{
+  char age[AGE_MAX];
+  bool is_critical = json_is_true(json_object_get(h, "critical"));
+  bool is_down = strcmp(text_of(h, "state"), "down") == 0;
+  wr_columns_row(c, is_down ? (is_critical ? style->red : style->yellow) : "");
+  add_text(c, h, "name");
+  bool is_stale = json_is_true(json_object_get(h, "stale"));
+  wr_columns_cell(c, "%s%s", text_of(h, "state"), is_stale ? " (stale)" : "");
+  wr_columns_cell(c, "%s", age_text(json_object_get(h, "since_s"), age));
+  add_text(c, h, "type");
+  add_number(c, json_object_get(h, "latency_ms"), 1, " ms");
+  add_text(c, h, "output");
+}
+
+static const struct wr_column flag_columns[] = {{"name", false},   {"on for", true}, {"by", false},
+                                                {"why", false},    {"on", true},     {"off", true},
+                                                {"fallback", true}};
+
+static void add_flag(struct wr_columns *c, const json_t *f, const struct wr_style *style)
+{
+  wr_columns_row(c, json_is_true(json_object_get(f, "overridden")) ? style->yellow : "");
+  add_text(c, f, "name");
+  wr_columns_cell(c, "%.6g%%", json_number_value(json_object_get(f, "percent")));
+  add_text(c, f, "by");
+  add_text(c, f, "why");
+  add_count(c, f, "on");
+  add_count(c, f, "off");
+  add_count(c, f, "fallback");
+}
+
 static const struct wr_column breaker_columns[] = {
     {"name", false}, {"state", false}, {"failures", true}, {"calls", true}, {"retry in", true}};
 
@@ -190,6 +225,21 @@ static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_
   add_count(c, t, "refused");
 }
 
+static const struct wr_column chaos_columns[] = {
+    {"name", false}, {"armed", false}, {"left", true}, {"hit", true}, {"of", true}};
+
+static void add_chaos(struct wr_columns *c, const json_t *e, const struct wr_style *style)
+{
+  char left[AGE_MAX];
+  bool is_armed = json_is_true(json_object_get(e, "armed"));
+  wr_columns_row(c, is_armed ? style->red : "");
+  add_text(c, e, "name");
+  wr_columns_cell(c, is_armed ? "yes" : "no (%s)", text_of(e, "cause"));
+  wr_columns_cell(c, "%s", is_armed ? age_text(json_object_get(e, "left_s"), left) : "-");
+  add_count(c, e, "injected");
+  add_count(c, e, "seen");
+}
+
 // One list of the answer, and how its elements become rows.
 static const struct section {
   const char *key;
@@ -201,8 +251,11 @@ static const struct section {
     {"generations", generation_columns, WR_COUNT(generation_columns), 2, add_generation},
     {"workers", worker_columns, WR_COUNT(worker_columns), 1, add_worker},
     {"listeners", listener_columns, WR_COUNT(listener_columns), 1, add_listener},
+    {"checks", check_columns, WR_COUNT(check_columns), 1, add_check},
+    {"flags", flag_columns, WR_COUNT(flag_columns), 1, add_flag},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+    {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
 };
 

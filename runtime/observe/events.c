@@ -15,8 +15,8 @@ static double ratio(float value)
   return round((double)value * 1e4) / 1e4;
 }
 
-void wr_events_breaker(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
-                       const struct wr_breaker_event *event)
+static void tell_breaker(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
+                         const struct wr_breaker_event *event)
 {
   const char *cause = wr_breaker_cause_name((enum wr_breaker_cause)event->cause);
   if (meter) {
@@ -34,6 +34,54 @@ void wr_events_breaker(struct wr_log *log, struct wr_meter *meter, struct wr_ent
   wr_json_field_num(j, "failure_rate", ratio(event->failure_rate));
   wr_json_field_num(j, "slow_rate", ratio(event->slow_rate));
   wr_log_end(log);
+}
+
+static void tell_health(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
+                        const struct wr_health_event *event)
+{
+  const char *to = wr_health_verdict_name((enum wr_health_verdict)event->to);
+  bool is_down = event->to == WR_HEALTH_DOWN;
+  if (meter) {
+    wr_meter_add(meter, WR_METRIC_HEALTH_TRANSITIONS, 1, "name", entry->name, "to", to, NULL);
+  }
+  struct wr_json *j = wr_log_begin(log, is_down ? WR_LOG_WARN : WR_LOG_INFO, "health.transition");
+  if (j == NULL) return;
+  wr_json_field_cstr(j, "name", entry->name);
+  wr_json_field_cstr(j, "from", wr_health_verdict_name((enum wr_health_verdict)event->from));
+  wr_json_field_cstr(j, "to", to);
+  if (is_down) {
+    wr_json_field_cstr(j, "error", wr_error_name((enum wr_error_kind)event->error));
+    wr_json_field_cstr(j, "message", event->output);
+  }
+  wr_log_end(log);
+}
+
+static void tell_flag(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
+                      const struct wr_flag_event *event)
+{
+  const char *who = wr_flag_actor_name((enum wr_flag_actor)event->actor);
+  if (meter) {
+    wr_meter_add(meter, WR_METRIC_FLAG_CHANGES, 1, "name", entry->name, "by", who, NULL);
+  }
+  struct wr_json *j = wr_log_begin(log, WR_LOG_WARN, "flag.transition");
+  if (j == NULL) return;
+  wr_json_field_cstr(j, "name", entry->name);
+  wr_json_field_num(j, "from_percent", event->from / 1e4);
+  wr_json_field_num(j, "to_percent", event->to / 1e4);
+  wr_json_field_cstr(j, "by", who);
+  if (event->why[0]) wr_json_field_cstr(j, "why", event->why);
+  wr_log_end(log);
+}
+
+void wr_events_primitive(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
+                         const union wr_guard_event *event)
+{
+  switch (entry->kind) {
+  case WR_KIND_BREAKER: tell_breaker(log, meter, entry, &event->breaker); break;
+  case WR_KIND_HEALTH: tell_health(log, meter, entry, &event->health); break;
+  case WR_KIND_FLAG: tell_flag(log, meter, entry, &event->flag); break;
+  default: break;
+  }
 }
 
 static void set(struct wr_script_env *env, uint32_t family, double value)

@@ -4,9 +4,9 @@
 #include "http/server.h"
 #include "policy/serve.h"
 
-/// A breaker changed its state. `meter` may be NULL (the caller then does not count).
-void wr_events_breaker(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
-                       const struct wr_breaker_event *event);
+/// A primitive changed its state. `meter` may be NULL (the caller then does not count).
+void wr_events_primitive(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
+                         const union wr_guard_event *event);
 
 /// Gauges and counters of this worker: connections, refused requests, loop lag, Lua memory. A few
 /// times a second; `last` is what was counted before and is brought up to date.

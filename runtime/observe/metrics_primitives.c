@@ -6,6 +6,9 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/chaos.h"
+#include "resilience/flag.h"
+#include "resilience/health.h"
 #include "resilience/throttle.h"
 
 #include <stdatomic.h>
@@ -13,9 +16,12 @@
 // What is read from a primitive: a copy, taken under its lock.
 union state {
   struct wr_breaker breaker;
+  struct wr_flag flag;
+  struct wr_health health;
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
   struct wr_throttle throttle;
+  struct wr_chaos chaos;
 };
 
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
@@ -77,6 +83,60 @@ static bool breaker_slow(union state *s, uint64_t now_ns, int part, struct row *
   wr_breaker_stats(&s->breaker, now_ns, &stats);
   *out = (struct row){NULL, stats.slow_rate};
   return part == 0;
+}
+
+static bool health_state(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_HEALTH_VERDICTS) return false;
+  enum wr_health_verdict verdict = (enum wr_health_verdict)part;
+  *out = (struct row){wr_health_verdict_name(verdict), wr_health_verdict(&s->health) == verdict};
+  return true;
+}
+
+static bool health_checks(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct row rows[] = {
+      {"passed", (double)s->health.passed},
+      {"failed", (double)s->health.failed},
+      {"lost", (double)s->health.lost},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
+static bool health_latency(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_health_result *newest = wr_health_at(&s->health, 0);
+  if (part > 0 || newest == NULL) return false;
+  *out = (struct row){NULL, newest->latency_us / 1e6};
+  return true;
+}
+
+static bool flag_ratio(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)wr_flag_share(&s->flag) / WR_FLAG_WHOLE};
+  return part == 0;
+}
+
+static bool flag_overridden(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, s->flag.is_overridden};
+  return part == 0;
+}
+
+static bool flag_evaluations(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_FLAG_RESULTS) return false;
+  out->label = wr_flag_result_name((enum wr_flag_result)part);
+  out->value = (double)atomic_load_explicit(&s->flag.counts[part], memory_order_relaxed);
+  return true;
 }
 
 static bool bulkhead_available(union state *s, uint64_t now_ns, int part, struct row *out)
@@ -155,6 +215,24 @@ static bool throttle_probability(union state *s, uint64_t now_ns, int part, stru
   return part == 0;
 }
 
+static bool chaos_armed(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_chaos_is_armed(&s->chaos, now_ns)};
+  return part == 0;
+}
+
+static bool chaos_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct row rows[] = {
+      {"met", (double)s->chaos.seen},
+      {"injected", (double)s->chaos.injected},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}
+
 // Which families primitives fill, and their second label.
 static const struct {
   enum wr_metric metric;
@@ -166,6 +244,12 @@ static const struct {
     {WR_METRIC_BREAKER_CALLS, WR_KIND_BREAKER, "kind", breaker_calls},
     {WR_METRIC_BREAKER_FAILURE_RATIO, WR_KIND_BREAKER, NULL, breaker_failures},
     {WR_METRIC_BREAKER_SLOW_RATIO, WR_KIND_BREAKER, NULL, breaker_slow},
+    {WR_METRIC_HEALTH_STATE, WR_KIND_HEALTH, "state", health_state},
+    {WR_METRIC_HEALTH_CHECKS, WR_KIND_HEALTH, "result", health_checks},
+    {WR_METRIC_HEALTH_LATENCY, WR_KIND_HEALTH, NULL, health_latency},
+    {WR_METRIC_FLAG_RATIO, WR_KIND_FLAG, NULL, flag_ratio},
+    {WR_METRIC_FLAG_OVERRIDDEN, WR_KIND_FLAG, NULL, flag_overridden},
+    {WR_METRIC_FLAG_EVALUATIONS, WR_KIND_FLAG, "result", flag_evaluations},
     {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
     {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
     {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
@@ -173,6 +257,8 @@ static const struct {
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
     {WR_METRIC_THROTTLE_CALLS, WR_KIND_THROTTLE, "kind", throttle_calls},
+    {WR_METRIC_CHAOS_ARMED, WR_KIND_CHAOS, NULL, chaos_armed},
+    {WR_METRIC_CHAOS_CALLS, WR_KIND_CHAOS, "kind", chaos_calls},
     {WR_METRIC_THROTTLE_PROBABILITY, WR_KIND_THROTTLE, NULL, throttle_probability},
 };
 

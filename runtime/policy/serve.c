@@ -341,12 +341,28 @@ static void on_gone(void *slot, struct wr_exchange *x, const struct wr_error *er
   }
 }
 
+// The experiment that the request met learns how it ended for its client.
+static void tell_chaos(struct wr_serving *s, const struct wr_exchange_stats *stats)
+{
+  const struct wr_trail *trail = &s->request.trail;
+  struct wr_script_env *env = s->serve->env;
+  if (trail->chaos.generation == 0 || s->error == WR_ERROR_CANCELLED) return;
+  bool is_failure = stats->status >= 500 || s->error != WR_ERROR_NONE;
+  uint64_t now_ns = wr_loop_now(env->loop);
+  if (!wr_guard_chaos_note(env->guard, trail->chaos, is_failure, now_ns)) return;
+  struct wr_entry *entry = wr_registry_get(env->registry, trail->chaos);
+  wr_log_text(env->log, WR_LOG_WARN, "chaos.ended",
+              "chaos '%s' was ended by its guard: too many requests fail",
+              entry ? entry->name : "?");
+}
+
 static void on_end(void *slot, struct wr_exchange *x)
 {
   struct wr_serving *s = slot;
   if (s == NULL) return;
   struct wr_serve *serve = s->serve;
   wr_loop_undefer(&s->sender);
+  tell_chaos(s, wr_exchange_stats(x));
   if (serve->on_access) serve->on_access(serve->ctx, s, wr_exchange_stats(x));
   serve->active--;
   let_go(s);

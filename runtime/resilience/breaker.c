@@ -61,7 +61,7 @@ static uint64_t end_of(struct wr_breaker *b, enum wr_breaker_state to, enum wr_b
                        uint64_t at_ns)
 {
   switch (to) {
-  case WR_BREAKER_OPEN: return wr_deadline_in(at_ns, next_open_time(b, at_ns));
+  case WR_BREAKER_OPEN: return b->is_held ? at_ns : wr_deadline_in(at_ns, next_open_time(b, at_ns));
   case WR_BREAKER_HALF_OPEN: return wr_deadline_in(at_ns, wr_breaker_config_half_open(&b->config));
   case WR_BREAKER_CLOSED: return wr_deadline_in(at_ns, has_ramp(b, cause) ? b->config.ramp_ns : 0);
   default: return at_ns;
@@ -154,7 +154,7 @@ static bool step(struct wr_breaker *b, uint64_t now_ns)
 {
   switch (b->state) {
   case WR_BREAKER_OPEN:
-    if (b->until_ns > now_ns) return false;
+    if (b->is_held || b->until_ns > now_ns) return false;
     wr_breaker_transition(b, WR_BREAKER_HALF_OPEN, WR_BREAKER_CAUSE_OPEN_ELAPSED, b->until_ns);
     return true;
   case WR_BREAKER_HALF_OPEN: return advance_half_open(b, now_ns);
@@ -172,7 +172,7 @@ void wr_breaker_advance(struct wr_breaker *b, uint64_t now_ns)
 uint64_t wr_breaker_next_ns(const struct wr_breaker *b)
 {
   switch (b->state) {
-  case WR_BREAKER_OPEN: return b->until_ns;
+  case WR_BREAKER_OPEN: return b->is_held ? UINT64_MAX : b->until_ns;
   case WR_BREAKER_HALF_OPEN: {
     uint64_t lapse_ns = wr_probes_next_ns(&b->probes);
     return lapse_ns < b->until_ns ? lapse_ns : b->until_ns;
@@ -206,8 +206,22 @@ void wr_breaker_follow_mode(struct wr_breaker *b, uint64_t now_ns)
   enum wr_breaker_state pinned = pinned_state(b);
   bool is_pinned = b->state >= WR_BREAKER_FORCED_OPEN;
   if (pinned == b->state || (pinned == WR_BREAKER_STATES && !is_pinned)) return;
-  enum wr_breaker_state to = pinned == WR_BREAKER_STATES ? WR_BREAKER_CLOSED : pinned;
+  enum wr_breaker_state free_state = b->is_held ? WR_BREAKER_OPEN : WR_BREAKER_CLOSED;
+  enum wr_breaker_state to = pinned == WR_BREAKER_STATES ? free_state : pinned;
   wr_breaker_transition(b, to, WR_BREAKER_CAUSE_MODE, now_ns);
+}
+
+void wr_breaker_hold(struct wr_breaker *b, bool is_held, uint64_t now_ns)
+{
+  if (is_held == (b->is_held != 0)) return;
+  wr_breaker_advance(b, now_ns);
+  b->is_held = is_held;
+  bool is_passing = b->state == WR_BREAKER_CLOSED || b->state == WR_BREAKER_HALF_OPEN;
+  if (is_held && is_passing) {
+    wr_breaker_transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_HEALTH_DOWN, now_ns);
+  } else if (!is_held && b->state == WR_BREAKER_OPEN) {
+    wr_breaker_transition(b, WR_BREAKER_HALF_OPEN, WR_BREAKER_CAUSE_HEALTH_UP, now_ns);
+  }
 }
 
 void wr_breaker_force(struct wr_breaker *b, enum wr_breaker_mode mode, uint64_t now_ns)
@@ -271,8 +285,8 @@ static bool permits(struct wr_breaker *b, uint64_t now_ns, struct wr_breaker_ref
 {
   switch (b->state) {
   case WR_BREAKER_OPEN:
-    why->kind = WR_BREAKER_REFUSAL_OPEN;
-    why->retry_after_ns = wr_deadline_left(b->until_ns, now_ns);
+    why->kind = b->is_held ? WR_BREAKER_REFUSAL_HEALTH : WR_BREAKER_REFUSAL_OPEN;
+    why->retry_after_ns = b->is_held ? UINT64_MAX : wr_deadline_left(b->until_ns, now_ns);
     return false;
   case WR_BREAKER_HALF_OPEN:
     why->kind = WR_BREAKER_REFUSAL_PROBES;

@@ -49,6 +49,7 @@ struct wr_breaker {
   uint32_t generation;                 ///< read-only: bumped by every transition
   uint8_t state;                       // private: as of the last call; ask wr_breaker_state
   uint8_t forced;                      // private: the operator's mode, or MODE_NORMAL for none
+  uint8_t is_held;                     ///< read-only: see wr_breaker_hold
   uint32_t trips;                  ///< read-only: in a row, each before the breaker had been closed
                                    ///< for as long as it was open before
   uint64_t open_last_ns;           // private: length of the last open time
@@ -95,6 +96,11 @@ void wr_breaker_reconfigure(struct wr_breaker *b, const struct wr_breaker_config
 
 /// An operator's override, above the configured mode until it is lifted by WR_BREAKER_MODE_NORMAL.
 void wr_breaker_force(struct wr_breaker *b, enum wr_breaker_mode mode, uint64_t now_ns);
+
+/// Holds the breaker open while what it protects is known to be down: it opens at once, with cause
+/// `health_down`, and stays so. Let go, it is half-open at once, with cause `health_up`: a check
+/// answers for itself, probes for the calls. Nothing happens when it is as it is.
+void wr_breaker_hold(struct wr_breaker *b, bool is_held, uint64_t now_ns);
 
 /// Admits a call (true, `*ticket` is filled) or refuses it (false, `*refusal` is; the other is
 /// untouched). An admitted ticket must be settled.

@@ -30,6 +30,7 @@ struct wr_breaker_config {
   uint64_t half_open_ns;       ///< half-open ends after this long; 0: max(2 x attempt, 10 s)
   uint64_t ramp_ns;            ///< after a recovery the admitted share grows for this long; 0: off
   double ramp_from;            ///< the share it grows from
+  uint64_t health; ///< who calls `wr_breaker_hold`: a reference of the layer above; 0: nobody
 };
 
 /// The defaults of DESIGN §5: rate 0.5 of at least 20 calls in 10 s, open 5 s to 60 s, 3 probes.

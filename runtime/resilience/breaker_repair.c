@@ -11,6 +11,7 @@ static void repair_fields(struct wr_breaker *b, uint64_t now_ns)
 {
   if (wr_breaker_config_check(&b->config) != NULL) wr_breaker_config_init(&b->config);
   if (b->forced >= WR_BREAKER_MODES) b->forced = WR_BREAKER_MODE_NORMAL;
+  b->is_held = b->is_held != 0;
   if (b->trips > WR_BREAKER_TRIPS_MAX) b->trips = WR_BREAKER_TRIPS_MAX;
   if (!(b->ramp_credit >= 0 && b->ramp_credit < 2)) b->ramp_credit = 0;
   const uint64_t *s = b->rng.s;
@@ -52,7 +53,8 @@ void wr_breaker_repair(struct wr_breaker *b, uint32_t live_normal, uint32_t live
   wr_inflight_repair(&b->inflight, b->config.slow_call_ns, live_normal, now_ns);
   wr_probes_repair(&b->probes, b->until_ns);
   bool is_half_open = b->state == WR_BREAKER_HALF_OPEN;
-  if (is_lost || (is_half_open && b->probes.live != live_probes)) {
+  bool escapes = b->is_held && (is_half_open || b->state == WR_BREAKER_CLOSED);
+  if (is_lost || escapes || (is_half_open && b->probes.live != live_probes)) {
     wr_breaker_transition(b, WR_BREAKER_OPEN, WR_BREAKER_CAUSE_REPAIRED, now_ns);
   } else if (b->events.reported != b->state) {
     wr_breaker_record(b, b->state, WR_BREAKER_CAUSE_REPAIRED, now_ns);

@@ -16,7 +16,7 @@ struct wr_throttle_config {
   double ratio;       ///< K: calls made per call accepted, 1 to 100
   double max_refused; ///< never refuses a larger share than this, 0 to 0.99: some always try
   uint32_t min_calls; ///< in the window; below, nothing is refused
-  bool shadow;        ///< admits everything, counts what it would have refused
+  uint8_t shadow;     ///< admits everything, counts what it would have refused
   uint64_t window_ns; ///< 1 s to 1 h
 };
 

@@ -56,6 +56,9 @@ int wr_bind_guard(lua_State *L);
 /// Retry decisions: bind_retry.c.
 int wr_bind_retry(lua_State *L);
 
+/// bind_chaos.c: experiments.
+int wr_bind_chaos(lua_State *L);
+
 /// bind_throttle.c: the client-side throttle.
 int wr_bind_throttle(lua_State *L);
 
@@ -70,6 +73,12 @@ int wr_bind_cache(lua_State *L);
 
 /// The HTTP cache: bind_http_cache.c.
 int wr_bind_http_cache(lua_State *L);
+
+/// Health checks: bind_health.c.
+int wr_bind_health(lua_State *L);
+
+/// Feature flags: bind_flag.c.
+int wr_bind_flag(lua_State *L);
 
 /// Metrics, log lines, environment: bind_observe.c.
 int wr_bind_observe(lua_State *L);

@@ -32,7 +32,8 @@ static enum wr_breaker_mode mode_of(const char *name)
   return WR_BREAKER_MODE_NORMAL;
 }
 
-// core.breaker(name, options) -> handle | nil, message. Times in ns, rates 0..1.
+// core.breaker(name, options) -> handle | nil, message. Times in ns, rates 0..1, health_handle: the
+// check that holds it open.
 static int l_breaker(lua_State *L)
 {
   struct wr_breaker_config config;
@@ -57,6 +58,9 @@ static int l_breaker(lua_State *L)
   config.probes = wr_table_u32(L, 2, "probes", config.probes);
   config.attempt_timeout_ns = wr_table_u64(L, 2, "attempt_timeout", config.attempt_timeout_ns);
   config.ramp_ns = wr_table_u64(L, 2, "ramp", config.ramp_ns);
+  lua_getfield(L, 2, "health_handle");
+  config.health = wr_guard_health_tie(lua_touserdata(L, -1));
+  lua_pop(L, 1);
   if (config.open_max_ns < config.open_ns) config.open_max_ns = config.open_ns;
   const char *problem = wr_breaker_config_check(&config);
   if (problem) return wr_bind_refuse(L, problem);

@@ -40,7 +40,7 @@ struct news {
   bool is_planned; // the master must look sooner than it meant to
   uint32_t event_count;
   struct wr_guard_bells bells;
-  struct wr_breaker_event events[WR_BREAKER_EVENTS];
+  union wr_guard_event events[WR_BREAKER_EVENTS];
 };
 
 static void no_news(struct news *n)

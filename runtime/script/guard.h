@@ -14,6 +14,8 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/flag.h"
+#include "resilience/health.h"
 
 enum wr_guard_admission { WR_GUARD_REFUSED, WR_GUARD_ADMITTED, WR_GUARD_QUEUED };
 
@@ -35,13 +37,20 @@ struct wr_guard_ask {
   struct wr_guard_why why; ///< out, when refused
 };
 
+/// A change of state that somebody should hear of; the entry's kind tells which member is set.
+union wr_guard_event {
+  struct wr_breaker_event breaker;
+  struct wr_health_event health;
+  struct wr_flag_event flag;
+};
+
 /// What the guard tells. Any of them may be NULL.
 struct wr_guard_callbacks {
   /// A queued call was admitted (settle `id` later) or refused (`id` is over). From
   /// `wr_guard_collect`.
   void (*on_grant)(void *ctx, uint64_t id, bool granted);
-  /// A breaker changed its state: once per transition, in the process that noticed.
-  void (*on_event)(void *ctx, struct wr_entry *entry, const struct wr_breaker_event *event);
+  /// An entry changed its state: once per transition, in the process that noticed.
+  void (*on_event)(void *ctx, struct wr_entry *entry, const union wr_guard_event *event);
   void *ctx;
 };
 
@@ -52,7 +61,7 @@ struct wr_guard {
   uint64_t refused_full; ///< read-only: refusals because the ledger was full
 };
 
-/// The registry's table of kinds: breaker, bulkhead, budget, cache.
+/// The registry's table of kinds.
 extern const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS];
 
 /// Makes a process's registry handle with the table above and the repair that counts rows.
@@ -94,10 +103,49 @@ void wr_guard_budget_deposit(struct wr_guard *g, struct wr_entry *entry, uint64_
 /// Pays for an extra attempt; false when the budget is spent.
 bool wr_guard_budget_withdraw(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns);
 
+/// Whether a call meets an experiment's faults; see `wr_chaos_draw`.
+bool wr_guard_chaos_draw(struct wr_guard *g, struct wr_entry *entry, uint64_t hash, uint64_t now_ns,
+                         uint64_t *latency_ns);
+
+/// How a request that met it ended; see `wr_chaos_note`. True when that ended the experiment.
+bool wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_failure,
+                         uint64_t now_ns);
+
+/// Starts and ends an experiment; see `wr_chaos_apply` and `wr_chaos_rollback`. Any process.
+bool wr_guard_chaos_apply(struct wr_registry *r, struct wr_entry *entry, uint64_t for_ns,
+                          uint64_t now_ns, struct wr_error *error);
+bool wr_guard_chaos_rollback(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns);
+
 /// An operator's override of a breaker; see `wr_breaker_force`. Any process; the master tells the
 /// transition. False when the entry is gone.
 bool wr_guard_breaker_force(struct wr_registry *r, struct wr_entry *entry,
                             enum wr_breaker_mode mode, uint64_t now_ns);
+
+/// A change to a flag: its share in force, by whom and why; see `wr_flag_set`, `wr_flag_reset`.
+struct wr_guard_flag_order {
+  bool is_reset;
+  uint32_t share;
+  enum wr_flag_actor actor;
+  struct wr_str why;
+};
+
+/// Changes a flag for all processes. Any process; the master tells the change. False when the entry
+/// is gone.
+bool wr_guard_flag_order(struct wr_registry *r, struct wr_entry *entry,
+                         const struct wr_guard_flag_order *order, uint64_t now_ns);
+
+/// The result of a check whose turn was taken by `wr_guard_enter` (`claim`: its `why.numbers[0]`);
+/// leave the admission afterwards. The breakers that are tied to it follow at once; the master
+/// tells a change of the verdict. False when the entry is gone.
+bool wr_guard_health_report(struct wr_registry *r, struct wr_entry *entry, uint64_t claim,
+                            const struct wr_health_result *result, const char *output);
+
+/// Makes every breaker follow the check that it is tied to. Also for the master's tick, lest one
+/// misses a change whose reporter died.
+void wr_guard_health_spread(struct wr_registry *r, uint64_t now_ns);
+
+/// What a breaker's configuration calls the check that holds it; 0 for NULL.
+uint64_t wr_guard_health_tie(const struct wr_entry *health);
 
 /// Copies a primitive's state for gauges and pages, to ask the copy at leisure. `*state` has the
 /// kind's state_size. False when the entry is gone.

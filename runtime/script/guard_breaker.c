@@ -86,9 +86,9 @@ static uint64_t next_ns(const struct wr_entry *entry)
   return wr_breaker_next_ns(entry->state);
 }
 
-static bool take_event(struct wr_entry *entry, struct wr_breaker_event *out)
+static bool take_event(struct wr_entry *entry, union wr_guard_event *out)
 {
-  return wr_breaker_take_event(entry->state, out);
+  return wr_breaker_take_event(entry->state, &out->breaker);
 }
 
 const struct wr_guard_kind wr_guard_breaker = {

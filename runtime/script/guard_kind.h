@@ -7,7 +7,6 @@
 
 #include "arena/ledger.h"
 #include "arena/registry.h"
-#include "resilience/breaker.h"
 #include "script/guard.h"
 
 struct wr_guard_kind {
@@ -36,14 +35,17 @@ struct wr_guard_kind {
   void (*advance)(struct wr_entry *entry, uint64_t now_ns);
   uint64_t (*next_ns)(const struct wr_entry *entry);
   /// The oldest transition that nobody was told of. NULL: there are none.
-  bool (*take_event)(struct wr_entry *entry, struct wr_breaker_event *out);
+  bool (*take_event)(struct wr_entry *entry, union wr_guard_event *out);
 };
 
 extern const struct wr_guard_kind wr_guard_breaker;
+extern const struct wr_guard_kind wr_guard_flag;
+extern const struct wr_guard_kind wr_guard_health;
 extern const struct wr_guard_kind wr_guard_bulkhead;
 extern const struct wr_guard_kind wr_guard_cache;
 extern const struct wr_guard_kind wr_guard_throttle;
 extern const struct wr_kind_ops wr_guard_budget;
+extern const struct wr_kind_ops wr_guard_chaos;
 
 /// How a kind admits, or NULL for kinds that only keep state (budget).
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry);

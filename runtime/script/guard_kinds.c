@@ -9,17 +9,17 @@
 #include <stdio.h>
 
 const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
-    [WR_KIND_BREAKER] = &wr_guard_breaker.state,   [WR_KIND_BULKHEAD] = &wr_guard_bulkhead.state,
-    [WR_KIND_BUDGET] = &wr_guard_budget,           [WR_KIND_CACHE] = &wr_guard_cache.state,
-    [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
+    [WR_KIND_BREAKER] = &wr_guard_breaker.state, [WR_KIND_FLAG] = &wr_guard_flag.state,
+    [WR_KIND_HEALTH] = &wr_guard_health.state,   [WR_KIND_BULKHEAD] = &wr_guard_bulkhead.state,
+    [WR_KIND_BUDGET] = &wr_guard_budget,         [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
+    [WR_KIND_CHAOS] = &wr_guard_chaos,           [WR_KIND_CACHE] = &wr_guard_cache.state,
 };
 
 // Those that admit calls, or that the clock moves.
 static const struct wr_guard_kind *const guarded[WR_KINDS] = {
-    [WR_KIND_BREAKER] = &wr_guard_breaker,
-    [WR_KIND_BULKHEAD] = &wr_guard_bulkhead,
-    [WR_KIND_CACHE] = &wr_guard_cache,
-    [WR_KIND_THROTTLE] = &wr_guard_throttle,
+    [WR_KIND_BREAKER] = &wr_guard_breaker, [WR_KIND_FLAG] = &wr_guard_flag,
+    [WR_KIND_HEALTH] = &wr_guard_health,   [WR_KIND_BULKHEAD] = &wr_guard_bulkhead,
+    [WR_KIND_CACHE] = &wr_guard_cache,     [WR_KIND_THROTTLE] = &wr_guard_throttle,
 };
 
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry)

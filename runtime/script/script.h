@@ -17,6 +17,7 @@
 
 struct wr_endpoints;
 struct wr_meter;
+struct wr_resolver;
 struct wr_task;
 struct wr_transport;
 struct wr_watchdog;
@@ -30,8 +31,10 @@ struct wr_script_env {
   struct wr_registry *registry;
   struct wr_guard *guard;
   struct wr_transport *transport;
+  struct wr_resolver *resolver;
   struct wr_endpoints *endpoints;
   struct wr_meter *meter;
+  bool allow_chaos;             ///< experiments may be applied
   struct wr_watchdog *watchdog; ///< NULL: nobody interrupts (a trial has limits of its own)
   uint32_t shard; ///< this worker's slot: its metric column and its holds in the registry
 };

@@ -5,6 +5,7 @@
 /// Filled by the bindings, read when the request is over. A member of its request, which is found
 /// through it; child tasks share it.
 
+#include "arena/registry.h"
 #include "base/error.h"
 #include "base/str.h"
 
@@ -23,6 +24,8 @@ struct wr_trail {
   char refused_by[WR_TRAIL_NAME_MAX]; ///< first primitive that refused, "breaker recommendations"
   enum wr_error_kind error;           ///< first error seen on the way
   char why[WR_TRAIL_NAME_MAX];        ///< reason code when it is more precise than the error's
+  struct wr_entry_ref chaos;          ///< the last experiment it met
+  uint32_t chaos_draws;               ///< how often
   uint64_t upstream_ns;               ///< time spent waiting for response heads
   uint64_t queue_ns;                  ///< time spent in queues of ours
 };

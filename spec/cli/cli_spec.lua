@@ -1,6 +1,8 @@
 local socket = require "socket"
 local process = require "spec.support.process"
 
+local VERBS = { "run", "check", "reload", "status", "breaker", "chaos", "version", "help" }
+
 local children = {}
 local listener
 
@@ -74,7 +76,7 @@ describe("weir", function()
       local code, out, err = weir { flag }
       assert.equal(0, code)
       assert.equal("", err)
-      for _, verb in ipairs { "run", "check", "reload", "status", "breaker", "version", "help" } do
+      for _, verb in ipairs(VERBS) do
         assert.matches("\n  " .. verb .. " +%w", out)
       end
     end
@@ -88,7 +90,7 @@ describe("weir", function()
   end)
 
   it("explains each verb on less than one screen, before or behind its name", function()
-    for _, verb in ipairs { "run", "check", "reload", "status", "breaker", "version", "help" } do
+    for _, verb in ipairs(VERBS) do
       local code, out = weir { "help", verb }
       assert.equal(0, code)
       assert.matches("^usage: weir " .. verb, out)

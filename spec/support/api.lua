@@ -43,6 +43,8 @@ core.is_loading = function() return true end
 result["weir.Policy"] = class_of(weir.policy("api_list", { weir.deadline "1s" }))
 core.is_loading = is_loading
 result["weir.Layer"] = class_of(weir.deadline "1s")
+-- What such a layer can do besides being one.
+result["weir.Chaos"] = names(getmetatable(weir.chaos { expires = "1m", status = 500 }).__index)
 result["weir.Counter"] = class_of(weir.metrics.counter("api_list_total", "For api_list."))
 result["weir.Gauge"] = class_of(weir.metrics.gauge("api_list", "For api_list."))
 result["weir.Histogram"] = class_of(weir.metrics.histogram("api_list_seconds", "For api_list."))

@@ -37,6 +37,7 @@ local function command_of(self)
     command[#command + 1] = "--dns"
     command[#command + 1] = o.dns
   end
+  if o.allow_chaos then command[#command + 1] = "--allow-chaos" end
   if o.watch then command[#command + 1] = "--watch" end
   return command
 end

@@ -33,6 +33,13 @@
 ---@field leave fun(depth: integer, value?: any, err?: any)
 -- bind_throttle.c
 ---@field throttle fun(name: string, options: table): userdata?, string?
+-- bind_chaos.c
+---@field chaos fun(name: string, options: table): userdata?, string?
+---@field chaos_armed fun(handle: userdata): boolean
+---@field chaos_draw fun(handle: userdata): number?
+---@field chaos_apply fun(handle: userdata, for_ns?: number): true?, weir.Error?
+---@field chaos_rollback fun(handle: userdata): boolean
+---@field chaos_disturb fun(response, cut_after?: number, rate?: number): weir.Response
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
 ---@field retry_begin fun(handle: userdata)

@@ -56,6 +56,10 @@
 --- Layer: makes about `ratio` (1 to 100, default 2) times the calls that the upstream accepts.
 ---@field throttle fun(options?: number|table): weir.Layer
 ---
+--- Layer: an experiment that disturbs a share of the calls while it is applied. `expires` is
+--- required.
+---@field chaos fun(options: table): weir.Chaos
+---
 --- A response; status 200 to 599. `weir.response { status = 200, body = "…" }` too.
 ---@field response fun(status: integer|table, body?: string, headers?: weir.fields): weir.Response
 ---
@@ -103,6 +107,19 @@
 ---
 --- An error value to return as `nil, err`; an unknown kind raises.
 ---@field error fun(kind: string, message: string, fields?: table): weir.Error
+
+--- An experiment of `weir.chaos`, once it is in a policy.
+---@class weir.Chaos : weir.Layer
+---
+--- Starts it for `time` (1s to its `expires`, which is the default). Refused unless weir was
+--- started with --allow-chaos.
+---@field apply fun(self: weir.Chaos, time?: weir.duration): true?, weir.Error?
+---
+--- Ends it. False when it was not applied.
+---@field rollback fun(self: weir.Chaos): boolean
+---
+--- Whether it is applied now.
+---@field is_armed fun(self: weir.Chaos): boolean
 
 --- Called: a JSON response, `weir.json(200, { ok = true })`. Raises for what JSON cannot say.
 ---@class weir.json

@@ -160,6 +160,8 @@ function World:step()
     self:reconfigure()
   elseif dice < 87 then
     c.wr_breaker_force(self.b, self.below(5) < 2 and self.below(5) or 0, self.now)
+  elseif dice < 89 then
+    c.wr_breaker_hold(self.b, self.below(3) == 0, self.now)
   elseif dice < 97 then
     self.now = self.now + self.below(100 * MS)
   elseif dice < 98 then
@@ -193,6 +195,7 @@ describe("breaker, whatever happens to it,", function()
       c.wr_breaker_reconfigure(w.b, w.config, w.now)
       for _ = 1, 300 do w:step() end
       c.wr_breaker_force(w.b, 0, w.now)
+      c.wr_breaker_hold(w.b, false, w.now)
       w.config.mode = 0
       c.wr_breaker_reconfigure(w.b, w.config, w.now)
       local refused = 0
