@@ -92,6 +92,17 @@ static bool read_offset(struct wr_str text, uint64_t *out)
   return true;
 }
 
+// "-n": the last n bytes.
+static enum wr_conditional_range read_suffix(struct wr_str count, uint64_t length,
+                                             struct wr_conditional_part *part)
+{
+  uint64_t wanted = 0;
+  if (!read_offset(count, &wanted)) return WR_CONDITIONAL_WHOLE;
+  if (wanted == 0 || length == 0) return WR_CONDITIONAL_UNSATISFIABLE;
+  *part = (struct wr_conditional_part){wanted < length ? length - wanted : 0, length - 1};
+  return WR_CONDITIONAL_PART;
+}
+
 // "a-b", "a-" or "-n" of a body of `length` bytes.
 static enum wr_conditional_range read_spec(struct wr_str spec, uint64_t length,
                                            struct wr_conditional_part *part)
@@ -99,18 +110,12 @@ static enum wr_conditional_range read_spec(struct wr_str spec, uint64_t length,
   struct wr_str last = wr_str_trim(spec);
   if (last.len == 0 || memchr(last.ptr, '-', last.len) == NULL) return WR_CONDITIONAL_WHOLE;
   struct wr_str first = wr_str_split(&last, '-');
+  if (first.len == 0) return read_suffix(last, length, part);
   uint64_t from = 0;
   uint64_t to = INT64_MAX;
-  if (first.len == 0) {
-    if (!read_offset(last, &from)) return WR_CONDITIONAL_WHOLE;
-    if (from == 0 || length == 0) return WR_CONDITIONAL_UNSATISFIABLE;
-    from = from < length ? length - from : 0;
-  } else {
-    if (!read_offset(first, &from)) return WR_CONDITIONAL_WHOLE;
-    if (last.len > 0 && !read_offset(last, &to)) return WR_CONDITIONAL_WHOLE;
-    if (to < from) return WR_CONDITIONAL_WHOLE;
-    if (from >= length) return WR_CONDITIONAL_UNSATISFIABLE;
-  }
+  bool is_read = read_offset(first, &from) && (last.len == 0 || read_offset(last, &to));
+  if (!is_read || to < from) return WR_CONDITIONAL_WHOLE;
+  if (from >= length) return WR_CONDITIONAL_UNSATISFIABLE;
   *part = (struct wr_conditional_part){from, to < length ? to : length - 1};
   return WR_CONDITIONAL_PART;
 }

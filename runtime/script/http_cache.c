@@ -206,6 +206,18 @@ static uint64_t started(const struct wr_response *r)
   return r->started_ns > 0 ? r->started_ns : wr_loop_now(r->env->loop);
 }
 
+// Would others who ask for the same get the like? Failures pass, and what was asked for in parts,
+// on conditions or with credentials says nothing of other answers.
+static bool is_about_all(const struct wr_request *q, const struct wr_response *r)
+{
+  static const char *const own[] = {"Range", "Authorization", "If-None-Match", "If-Modified-Since"};
+  const struct wr_head *head = q->info->head;
+  for (size_t i = 0; i < WR_COUNT(own); i++) {
+    if (has(&head->headers, own[i])) return false;
+  }
+  return r->status < 500 && wr_str_eq(head->method, WR_STR("GET"));
+}
+
 const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
                                const struct wr_request *q, struct wr_response *r)
 {
@@ -220,8 +232,7 @@ const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
   told.is_targeted = read_directives(c, &r->headers, &cc);
   const char *refusal = judge(c, q, &told, &freshness);
   if (refusal) {
-    // A failure passes; it says nothing of what the resource is.
-    if (r->status < 500) wr_http_fill_pass(c, q->env, key);
+    if (is_about_all(q, r)) wr_http_fill_pass(c, q->env, key);
     return refusal;
   }
   struct wr_http_fill_start start = {.key = key,

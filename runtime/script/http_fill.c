@@ -3,6 +3,7 @@
 #include "arena/cache.h"
 #include "base/alloc.h"
 #include "base/duration.h"
+#include "http/date.h"
 #include "http/stored.h"
 #include "http/vary.h"
 
@@ -107,6 +108,12 @@ static bool write_head(const struct wr_response *r, const struct wr_cache_contro
   for (size_t i = 0; ok && i < r->headers.count; i++) {
     const struct wr_header *field = &r->headers.items[i];
     if (wr_storable_field(cc, field->name)) ok = wr_headers_add(&fields, field->name, field->value);
+  }
+  // An answer from the store bears the date of this one (RFC 9110 6.6.1).
+  char date[WR_DATE_LEN + 1];
+  if (ok && wr_headers_get(&fields, WR_STR("Date")).ptr == NULL) {
+    wr_date_write(date, (int64_t)(wr_loop_wall() / WR_SECOND));
+    ok = wr_headers_add(&fields, WR_STR("Date"), (struct wr_str){date, WR_DATE_LEN});
   }
   ok = ok && wr_stored_write(r->status, freshness, &fields, out);
   wr_region_fini(&region);

@@ -36,6 +36,15 @@ describe("the HTTP cache", function()
       weir.route("/pages/*name", serve(pages))
       weir.route("/strict/*name", serve(strict))
       weir.route("/own/*name", serve(own))
+      weir.route("/made", function(req)
+        return pages:serve(req, function()
+          local made = weir.cache "made"
+          local count = (made:get "count" or 0) + 1
+          made:set("count", count)
+          return weir.response(200, "made " .. count, { ["Cache-Control"] = "max-age=60" })
+        end)
+      end)
+      weir.cache("made", { ttl = "1m" })
       weir.route("/forget/*path", function(req)
         pages:forget(req, "/" .. req.params.path)
         return "done"
@@ -428,6 +437,23 @@ describe("the HTTP cache", function()
     name = resource { ok("one", off), ok("two", {}) }
     get(name)
     assert.equal("two", get(name).body)
+  end)
+
+  it("keeps what the policy made itself, and gives what has no Date the date it was made",
+    function()
+      local first, second = g:get "/made", g:get "/made"
+      assert.equal("made 1", second.body)
+      assert.truthy(second.headers["cache-status"]:match "^weir; hit")
+      assert.equal(first.headers.date, second.headers.date)
+    end)
+
+  it("keeps its copy when an answer is about the one who asked", function()
+    local name = resource { ok("one", { "Cache-Control: max-age=60" }),
+      origin.answer("401 Who", "", ""), origin.answer("429 Slow", "", "") }
+    get(name)
+    assert.equal(401, get(name, { ["Cache-Control"] = "no-cache" }).status)
+    assert.equal(429, get(name, { ["Cache-Control"] = "no-cache" }).status)
+    assert.equal("one", get(name).body)
   end)
 
   it("counts what it did", function()
