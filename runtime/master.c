@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "fleet.h"
 #include "observe/metrics.h"
+#include "observe/pressure.h"
 #include "observe/usage.h"
 #include "reload.h"
 #include "script/health_page.h"
@@ -21,6 +22,7 @@
 
 #define TICK_NS (100 * WR_MS)
 #define SWEEP_NS (10 * WR_SECOND)
+#define MEASURE_NS (500 * WR_MS)
 #define WATCH_QUIET_NS (200 * WR_MS)
 enum { STARVED_TIMES = 5 };           // heartbeats that a worker without a processor is waited for
 #define KILL_AFTER_NS (2 * WR_SECOND) // from being told to stop to being killed
@@ -188,6 +190,21 @@ static void sample(struct wr_master *m)
                 wr_meter_series(&m->meter, WR_METRIC_BUILD_INFO, "version", WEIR_VERSION, NULL), 1);
 }
 
+// The workers' process ids, to be freed.
+static pid_t *worker_pids(const struct wr_master *m)
+{
+  pid_t *pids = wr_alloc(m->settings->workers * sizeof(*pids));
+  for (uint32_t i = 0; i < m->settings->workers; i++) pids[i] = m->workers[i].pid;
+  return pids;
+}
+
+static void measure(struct wr_master *m)
+{
+  pid_t *pids = worker_pids(m);
+  wr_pressure_measure(&m->arena, pids, m->settings->workers);
+  wr_free(pids);
+}
+
 // A worker saw a transition coming sooner than planned.
 static void on_bell(struct wr_io *io, int events)
 {
@@ -213,6 +230,10 @@ static void on_tick(struct wr_timer *t)
   if (now - m->swept_ns >= SWEEP_NS) {
     m->swept_ns = now;
     wr_registry_sweep(&m->registry, now);
+  }
+  if (now - m->measured_ns >= MEASURE_NS) {
+    m->measured_ns = now;
+    measure(m);
   }
   sample(m);
   wr_timer_start_at(t, next < now + TICK_NS ? next : now + TICK_NS);
@@ -252,8 +273,7 @@ static bool write_health(void *ctx, struct wr_json *j)
 
 static bool write_usage(struct wr_master *m, struct wr_buf *out)
 {
-  pid_t *pids = wr_alloc(m->settings->workers * sizeof(*pids));
-  for (uint32_t i = 0; i < m->settings->workers; i++) pids[i] = m->workers[i].pid;
+  pid_t *pids = worker_pids(m);
   struct wr_usage usage = {pids, m->settings->workers, m->started_wall_ns};
   bool ok = wr_usage_write(&usage, out);
   wr_free(pids);

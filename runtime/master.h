@@ -90,6 +90,7 @@ struct wr_master {
   uint64_t started_ns;
   uint64_t started_wall_ns; ///< Unix time, for the metrics
   uint64_t swept_ns;
+  uint64_t measured_ns; ///< when memory was measured
   uint64_t ticked_ns;
   bool is_stopping; ///< workers were told to leave at once
   bool is_draining;

@@ -25,6 +25,24 @@ static void put_generation(struct wr_master *m, struct wr_json *j)
   wr_json_object_end(j);
 }
 
+static void put_load(const struct wr_slot *slot, struct wr_json *j)
+{
+  uint32_t shed = atomic_load_explicit(&slot->shed_permille, memory_order_relaxed);
+  wr_json_field_uint(j, "active", atomic_load_explicit(&slot->in_flight, memory_order_relaxed));
+  wr_json_field_num(j, "lag_s", seconds(atomic_load_explicit(&slot->lag_ns, memory_order_relaxed)));
+  wr_json_field_num(j, "sheds", shed / 1000.0);
+}
+
+static void put_memory(struct wr_master *m, struct wr_json *j)
+{
+  const struct wr_slot *slot = wr_slot_of(&m->arena, wr_slot_master(&m->arena));
+  wr_json_key(j, "memory");
+  wr_json_object(j);
+  wr_json_field_uint(j, "bytes", atomic_load_explicit(&slot->memory_bytes, memory_order_relaxed));
+  wr_json_field_uint(j, "limit", atomic_load_explicit(&slot->memory_limit, memory_order_relaxed));
+  wr_json_object_end(j);
+}
+
 static void put_workers(struct wr_master *m, struct wr_json *j)
 {
   wr_json_key(j, "workers");
@@ -39,6 +57,7 @@ static void put_workers(struct wr_master *m, struct wr_json *j)
     wr_json_field_uint(j, "restarts", atomic_load_explicit(&slot->restarts, memory_order_relaxed));
     wr_json_field_uint(j, "heartbeat_ms", now > beat ? (now - beat) / WR_MS : 0);
     wr_json_field_uint(j, "generation", m->workers[i].live);
+    put_load(slot, j);
     wr_json_object_end(j);
   }
   wr_json_array_end(j);
@@ -62,6 +81,7 @@ void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
   wr_json_field_num(j, "uptime_s", seconds(wr_loop_now(&m->loop) - m->started_ns));
   wr_json_field_bool(j, "ready", is_ready);
   put_generation(m, j);
+  put_memory(m, j);
   put_workers(m, j);
   put_listeners(m, j);
   wr_primitives_write(&m->registry, wr_loop_now(&m->loop), j);

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "observe/events.h"
 #include "observe/log_access.h"
+#include "observe/pressure.h"
 #include "policy/serve.h"
 #include "script/meter.h"
 #include "script/watchdog.h"
@@ -195,8 +196,9 @@ static void on_beat(struct wr_timer *t)
 {
   struct wr_worker *w = WR_CONTAINER(t, struct wr_worker, beat);
   uint64_t now = wr_loop_now(&w->services.loop);
-  wr_meter_observe(&w->services.meter, WR_METRIC_LOOP_LAG, (double)(now - w->beat_due_ns) / 1e9,
-                   NULL);
+  uint64_t lag_ns = now - w->beat_due_ns;
+  wr_meter_observe(&w->services.meter, WR_METRIC_LOOP_LAG, (double)lag_ns / 1e9, NULL);
+  wr_pressure_sample(&w->services.env, &w->serve, lag_ns);
   start_beat(w);
   wr_guard_collect(&w->services.guard, now);
   limit_draining(w);

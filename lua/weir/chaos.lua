@@ -113,17 +113,13 @@ local apply_options = schema.new("chaos apply", {
 function Chaos:apply(time)
   local handle = handle_of(self)
   local o = apply_options:check(time)
-  local ok, err = core.chaos_apply(handle, o.time)
-  if ok then core.log("warn", "chaos applied", { name = self.name }) end
-  return ok, err
+  return core.chaos_apply(handle, o.time)
 end
 
 --- Ends the experiment. False when it was not applied.
 ---@return boolean
 function Chaos:rollback()
-  local was = core.chaos_rollback(handle_of(self))
-  if was then core.log("warn", "chaos rolled back", { name = self.name }) end
-  return was
+  return core.chaos_rollback(handle_of(self))
 end
 
 --- Whether it is applied now.
@@ -146,7 +142,6 @@ function M.layer(options)
   local made = setmetatable(layer.new("chaos", o), Chaos)
   made.wrap = function(policy, run, place)
     local name = o.name or policy
-    made.name = name
     made.handle = layer.declared("chaos", place, core.chaos(name, settings(o)))
     return around(name, made.handle, o, run)
   end

@@ -17,7 +17,7 @@ local options = schema.new("http_cache", {
     doc = "Served stale for so long in place of an error, when the response says nothing." },
   keep = schema.duration { default = "1h",
     doc = "What has a validator is kept so long past its use, to be validated." },
-  max_object = schema.size { min = 1, max = "1MiB", default = "1000KiB",
+  max_object = schema.size { min = 1, max = "1MiB", default = "1MiB",
     doc = "Largest body that is stored." },
   heuristic = schema.ratio { default = 0.1,
     doc = "The guess: this share of the time since Last-Modified; 0 is off." },
@@ -46,6 +46,7 @@ Store.__tostring = function(self) return "http cache: " .. self.name end
 local function hit(self, req, key, found, fn)
   local res = origin.answer(req, found.response, found.age,
     ("hit; ttl=%d"):format(found.lifetime - found.age))
+  core.cache_count(self._space, found.verdict == "refresh" and "stale" or "hit")
   if found.verdict == "refresh" then origin.refresh(self, req, key, found.where, fn) end
   return res
 end
@@ -60,8 +61,9 @@ local function ask_once(self, req, key, found, missing, where, fn)
   end
   if not claim then
     local why = missing or "stale"
-    found, missing = origin.find(self, req, key, true)
+    found, missing = origin.find(self, req, key)
     if found and found.verdict ~= "validate" then
+      core.cache_count(self._space, "coalesced")
       return origin.answer(req, found.response, found.age, ("fwd=%s; collapsed"):format(why))
     end
     return origin.ask(self, req, key, found, missing, fn)
@@ -104,7 +106,7 @@ local function change(self, req, key, extra, fn)
     core.http_cache_forget(self._handle, key)
     core.http_cache_forget_named(self._handle, req, res, extra)
   end
-  origin.keep(self, req, key, res, "fwd=method")
+  origin.keep(self, req, key, core.cache_stamp(self._space, key), res, "fwd=method")
   return res
 end
 

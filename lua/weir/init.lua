@@ -1,7 +1,8 @@
 --- weir: what a policy gets from `require "weir"`.
 ---
---- Declarations (`listen`, `upstream`, `route`, `policy`, `cache`, `every`) belong to the top level
---- of a script; everything else is called from handlers and tasks, where any call may wait.
+--- Declarations (`listen`, `upstream`, `route`, `policy`, `overload`, `cache`, `every`) belong to
+--- the top level of a script; everything else is called from handlers and tasks, where any call may
+--- wait.
 --- Mistakes in options raise with file:line; what the world does wrong comes back as `nil, err`.
 local core = require "weir.core"
 
@@ -11,6 +12,7 @@ local layers = require "weir.layers"
 local tasks = require "weir.tasks"
 local routes = require "weir.routes"
 local responses = require "weir.responses"
+local shedder = require "weir.shedder"
 
 ---@type weir
 local weir = {
@@ -23,6 +25,7 @@ local weir = {
   health = require("weir.health").declare,
   flag = require("weir.flag").declare,
   policy = require("weir.policy").new,
+  overload = shedder.overload,
   ladder = require("weir.ladder").run,
   -- Layers of a policy.
   deadline = layers.deadline,
@@ -30,6 +33,7 @@ local weir = {
   retry = layers.retry,
   breaker = layers.breaker,
   bulkhead = layers.bulkhead,
+  shedder = shedder.layer,
   throttle = require("weir.throttle").layer,
   chaos = require("weir.chaos").layer,
   -- Answers.
@@ -45,6 +49,7 @@ local weir = {
   now = core.now,
   time = core.time,
   remaining = tasks.remaining,
+  priority = shedder.priority,
   -- The world.
   http = require "weir.http",
   log = require "weir.log",

@@ -22,6 +22,9 @@ end
 local listen_options = schema.new("listen", {
   trusted_proxies = schema.list(schema.string { min = 1, max = 64 }, { max = 64,
     doc = "Networks whose X-Forwarded-For and its like are believed, on all listeners." }),
+  priority_header = schema.string { min = 1, max = 64, pattern = "^[%w-]+$",
+    what = "a header's name",
+    doc = "Field with which trusted proxies say a request's priority; on all listeners." },
 })
 
 --- Serves on an address: `weir.listen "127.0.0.1:8080"`, `":8080"` for all IPv4 addresses,
@@ -29,7 +32,7 @@ local listen_options = schema.new("listen", {
 --- (X-Forwarded-*) is dropped unless they are in `trusted_proxies`, like `{ "10.0.0.0/8" }`; behind
 --- those, `req.client` is the rightmost address of X-Forwarded-For that is not trusted itself.
 ---@param address string|number
----@param options table?   `trusted_proxies`.
+---@param options table?   `trusted_proxies`, `priority_header`.
 function M.listen(address, options)
   local normal = normal_address(address)
   if not normal then
@@ -40,6 +43,10 @@ function M.listen(address, options)
   for _, network in ipairs(o.trusted_proxies or {}) do
     local ok, message = core.trust(network)
     if not ok then error("listen: trusted_proxies: " .. message, 2) end
+  end
+  if o.priority_header then
+    local ok, message = core.priority_header(o.priority_header)
+    if not ok then error("listen: priority_header: " .. message, 2) end
   end
   core.listen(normal)
 end
@@ -53,6 +60,9 @@ local route_options = schema.new("route", {
   on_error = schema.either { schema.enum { "closed", "open" }, schema.func(),
     doc = "When the handler raises: \"closed\" answers 500, \"open\" forwards the request bare to "
       .. "`upstream`, a function(req, err) answers in its place." },
+  priority = schema.enum { "critical", "high", "normal", "low", "background", default = "normal",
+    doc = "How important its requests are to shedders and `weir.overload`." },
+  exempt = schema.boolean { default = false, doc = "`weir.overload` never sheds it." },
   upstream = schema.any { doc = "Where on_error = \"open\" forwards to." },
 })
 
@@ -84,7 +94,8 @@ function M.route(pattern, options, handler)
   end
   local o = route_options:check(options)
   core.route(pattern, { deadline = o.deadline, host = o.host, body_max = o.body_max,
-    on_error = on_error(pattern, o), place = core.where() }, handler)
+    priority = o.priority, exempt = o.exempt, on_error = on_error(pattern, o),
+    place = core.where() }, handler)
 end
 
 return M

@@ -6,7 +6,9 @@
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/shedder.h"
 #include "resilience/throttle.h"
+#include "script/guard_cache.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -69,6 +71,27 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "queued", b->queued);
 }
 
+static void put_shedder(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  (void)now_ns;
+  const struct wr_shedder *s = entry->state;
+  enum wr_adaptive_rule rule = (enum wr_adaptive_rule)s->config.limit.rule;
+  wr_json_field_cstr(j, "rule", wr_adaptive_rule_name(rule));
+  wr_json_field_uint(j, "in_use", s->in_use);
+  wr_json_field_uint(j, "limit", wr_shedder_limit(s));
+  wr_json_field_uint(j, "queued", s->queued);
+  wr_json_field_num(j, "latency_s", floor(s->adaptive.latency_ns / 1e3) / 1e6);
+  wr_json_field_num(j, "overload", s->overload.level);
+  wr_json_field_bool(j, "shadow", s->config.shadow);
+  wr_json_key(j, "shed");
+  wr_json_object(j);
+  for (int i = 0; i < WR_PRIORITIES; i++) {
+    enum wr_priority priority = (enum wr_priority)i;
+    wr_json_field_uint(j, wr_priority_name(priority), wr_shedder_shed(s, priority));
+  }
+  wr_json_object_end(j);
+}
+
 static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
 {
   struct wr_throttle *t = entry->state;
@@ -76,6 +99,29 @@ static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "admitted", t->counters.admitted);
   wr_json_field_uint(j, "refused", t->counters.refused);
   wr_json_field_bool(j, "shadow", t->config.shadow);
+}
+
+static uint64_t counted(const struct wr_cache_space *s, enum wr_cache_event event)
+{
+  return atomic_load_explicit(&s->events[event], memory_order_relaxed);
+}
+
+static void put_cache(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  (void)now_ns;
+  const struct wr_cache_state *c = entry->state;
+  double served = (double)counted(&c->space, WR_CACHE_HIT) +
+                  (double)counted(&c->space, WR_CACHE_STALE) +
+                  (double)counted(&c->space, WR_CACHE_COALESCED);
+  double asked = served + (double)counted(&c->space, WR_CACHE_MISS) +
+                 (double)counted(&c->space, WR_CACHE_NEGATIVE);
+  wr_json_field_num(j, "hit_rate", asked > 0 ? floor(served / asked * 1e4) / 1e4 : 0);
+  for (int i = 0; i < WR_CACHE_EVENTS; i++) {
+    enum wr_cache_event event = (enum wr_cache_event)i;
+    wr_json_field_uint(j, wr_cache_event_name(event), counted(&c->space, event));
+  }
+  wr_json_field_uint(j, "fetching", c->flight.leaders);
+  wr_json_field_uint(j, "waiting", c->flight.followers);
 }
 
 static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -97,12 +143,10 @@ static const struct {
   const char *plural;
   void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
 } shown[WR_KINDS] = {
-    [WR_KIND_BREAKER] = {"breakers", put_breaker},
-    [WR_KIND_FLAG] = {"flags", put_flag},
-    [WR_KIND_HEALTH] = {"checks", put_health},
-    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
-    [WR_KIND_THROTTLE] = {"throttles", put_throttle},
-    [WR_KIND_CHAOS] = {"chaos", put_chaos},
+    [WR_KIND_BREAKER] = {"breakers", put_breaker}, [WR_KIND_FLAG] = {"flags", put_flag},
+    [WR_KIND_HEALTH] = {"checks", put_health},     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_CACHE] = {"caches", put_cache},       [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_SHEDDER] = {"shedders", put_shedder}, [WR_KIND_CHAOS] = {"chaos", put_chaos},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

@@ -1,235 +1,28 @@
 #include "arena/cache.h"
 
+#include "arena/cache_shard.h"
 #include "base/check.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-// Positions count bytes since the shard was made and only grow; the place is position mod log size.
-// Items never wrap: a filler closes the log's end. 0 is no position: a log starts at START.
-//
-//     ... dead | tail item | ... | newest item | free ... up to tail + log size
+enum { ALIGN = 16 };
 
-enum {
-  ALIGN = 16,
-  START = ALIGN,
-  SHARD_BYTES_MIN = 16 * 1024,
-  BYTES_PER_BUCKET = 256,
-  CHANCES = 16, // most items that one write moves to the head: bounds its time
-};
-
-enum item_flags { ITEM_DEAD = 1, ITEM_READ = 2 };
-
-struct item {
-  uint32_t size; // with header, key, value and padding
-  uint8_t flags;
-  uint8_t tag;
-  uint16_t key_len;
-  uint32_t value_len;
-  uint32_t pad;
-  uint64_t next; // position of the next item of its bucket
-  uint64_t hash;
-  uint64_t space; // packed reference of its registry entry
-  uint64_t stored_ns;
-  uint64_t fresh_until_ns;
-  uint64_t stale_until_ns;
-};
-
-struct shard {
-  struct wr_lock lock;
-  uint64_t head, tail; // positions
-  uint64_t items;
-  uint64_t evictions, second_chances, cleared;
-  uint64_t pad[2];
-};
-
-struct wr_cache_table {
-  uint64_t log_bytes;    // of a shard
-  uint64_t bucket_count; // of a shard, a power of two
-  uint64_t shard_bytes;  // shard, buckets and log
-  uint64_t pad[5];
-};
-
-struct place {
-  const struct wr_cache_table *table;
-  struct shard *shard;
-  uint64_t *buckets; // positions
-  char *log;
-};
-
-// Layout
-
-static struct wr_cache_table shape(size_t cache_bytes)
-{
-  struct wr_cache_table t = {.log_bytes = cache_bytes / WR_CACHE_SHARDS / ALIGN * ALIGN};
-  if (t.log_bytes < SHARD_BYTES_MIN) t.log_bytes = SHARD_BYTES_MIN;
-  t.bucket_count = 64;
-  while (t.bucket_count < t.log_bytes / BYTES_PER_BUCKET) t.bucket_count *= 2;
-  t.shard_bytes = sizeof(struct shard) + t.bucket_count * sizeof(uint64_t) + t.log_bytes;
-  t.shard_bytes = (t.shard_bytes + 63) / 64 * 64;
-  return t;
-}
+_Static_assert(WR_CACHE_TAGS_MAX == (int)WR_CACHE_TAGS, "an item has room for its tags");
 
 size_t wr_cache_size(size_t cache_bytes)
 {
-  return sizeof(struct wr_cache_table) + WR_CACHE_SHARDS * shape(cache_bytes).shard_bytes;
-}
-
-static struct place place_of(const struct wr_arena *a, uint32_t shard)
-{
-  struct wr_cache_table *t = a->header->cache;
-  struct place p = {.table = t};
-  p.shard = (struct shard *)((char *)(t + 1) + shard * t->shard_bytes);
-  p.buckets = (uint64_t *)(p.shard + 1);
-  p.log = (char *)(p.buckets + t->bucket_count);
-  return p;
+  struct wr_cache_table t;
+  wr_cache_shape(&t, cache_bytes);
+  return sizeof(t) + WR_CACHE_SHARDS * t.shard_bytes;
 }
 
 void wr_cache_init(struct wr_arena *a, size_t cache_bytes)
 {
-  *a->header->cache = shape(cache_bytes);
+  wr_cache_shape(a->header->cache, cache_bytes);
   for (uint32_t i = 0; i < WR_CACHE_SHARDS; i++) {
-    struct shard *s = place_of(a, i).shard;
-    wr_lock_init(&s->lock);
-    s->head = START;
-    s->tail = START;
-  }
-}
-
-// Lock
-
-// What a holder left half done is forgotten with the rest: it is a cache.
-static void take(const struct wr_arena *a, const struct place *p)
-{
-  struct shard *s = p->shard;
-  if (!wr_lock_take(a, &s->lock)) return;
-  memset(p->buckets, 0, p->table->bucket_count * sizeof(*p->buckets));
-  s->head = START;
-  s->tail = START;
-  s->items = 0;
-  s->cleared++;
-  wr_lock_mark_repaired(a, &s->lock);
-}
-
-// Items
-
-static struct item *item_at(const struct place *p, uint64_t position)
-{
-  return (struct item *)(p->log + position % p->table->log_bytes);
-}
-
-static char *key_of(struct item *i)
-{
-  return (char *)(i + 1);
-}
-
-static char *value_of(struct item *i)
-{
-  return key_of(i) + i->key_len;
-}
-
-static uint64_t *bucket_of(const struct place *p, uint64_t hash)
-{
-  return &p->buckets[hash & (p->table->bucket_count - 1)];
-}
-
-static uint64_t find(const struct place *p, uint64_t hash, uint64_t space, struct wr_str key)
-{
-  for (uint64_t at = *bucket_of(p, hash); at; at = item_at(p, at)->next) {
-    struct item *i = item_at(p, at);
-    if (i->hash == hash && i->space == space && i->key_len == key.len &&
-        memcmp(key_of(i), key.ptr, key.len) == 0) {
-      return at;
-    }
-  }
-  return 0;
-}
-
-static void link_item(const struct place *p, uint64_t position)
-{
-  struct item *i = item_at(p, position);
-  uint64_t *bucket = bucket_of(p, i->hash);
-  i->next = *bucket;
-  *bucket = position;
-  p->shard->items++;
-}
-
-static void unlink_item(const struct place *p, uint64_t position)
-{
-  struct item *i = item_at(p, position);
-  uint64_t *at = bucket_of(p, i->hash);
-  while (*at != position) at = &item_at(p, *at)->next;
-  *at = i->next;
-  p->shard->items--;
-}
-
-static void drop(const struct place *p, uint64_t position)
-{
-  unlink_item(p, position);
-  item_at(p, position)->flags |= ITEM_DEAD;
-}
-
-// Room
-
-// Bytes from the head to where an item of `size` could start without wrapping.
-static uint64_t gap_for(const struct place *p, uint64_t size)
-{
-  uint64_t left = p->table->log_bytes - p->shard->head % p->table->log_bytes;
-  return size <= left ? 0 : left;
-}
-
-static bool has_room(const struct place *p, uint64_t size)
-{
-  const struct shard *s = p->shard;
-  return s->head + gap_for(p, size) + size - s->tail <= p->table->log_bytes;
-}
-
-// The place of a new item at the head; `has_room` is true.
-static uint64_t advance_head(const struct place *p, uint64_t size)
-{
-  struct shard *s = p->shard;
-  uint64_t gap = gap_for(p, size);
-  if (gap) {
-    struct item *filler = item_at(p, s->head);
-    filler->size = (uint32_t)gap;
-    filler->flags = ITEM_DEAD;
-    s->head += gap;
-  }
-  uint64_t position = s->head;
-  s->head += size;
-  return position;
-}
-
-// Moves the item that has just left the tail to the head, if it fits there.
-static bool give_second_chance(const struct place *p, uint64_t position)
-{
-  struct item *from = item_at(p, position);
-  uint64_t size = from->size;
-  if (!has_room(p, size)) return false;
-  unlink_item(p, position);
-  from->flags = 0;
-  uint64_t to = advance_head(p, size);
-  memmove(item_at(p, to), from, size);
-  link_item(p, to);
-  p->shard->second_chances++;
-  return true;
-}
-
-static void make_room(const struct place *p, uint64_t size, uint64_t now_ns)
-{
-  struct shard *s = p->shard;
-  int chances = CHANCES;
-  while (!has_room(p, size)) {
-    uint64_t position = s->tail;
-    struct item *i = item_at(p, position);
-    s->tail += i->size;
-    if (i->flags & ITEM_DEAD) continue;
-    bool is_useful = now_ns < i->stale_until_ns;
-    if (is_useful && (i->flags & ITEM_READ) && chances-- > 0 && give_second_chance(p, position)) {
-      continue;
-    }
-    unlink_item(p, position);
-    s->evictions += is_useful;
+    struct wr_cache_place p = wr_cache_place(a, i);
+    wr_cache_shard_init(&p);
   }
 }
 
@@ -242,9 +35,10 @@ void wr_cache_space_apply(struct wr_cache_space *s, const struct wr_cache_config
   atomic_store_explicit(&s->entry_bytes, c->entry_bytes, memory_order_relaxed);
 }
 
-static void tick(_Atomic uint64_t *counter)
+void wr_cache_count(struct wr_entry *space, enum wr_cache_event event)
 {
-  atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+  struct wr_cache_space *s = space->state;
+  atomic_fetch_add_explicit(&s->events[event], 1, memory_order_relaxed);
 }
 
 static uint64_t packed(const struct wr_entry *space)
@@ -253,141 +47,255 @@ static uint64_t packed(const struct wr_entry *space)
   return (uint64_t)ref.generation << 32 | ref.index;
 }
 
-static uint64_t hash_of(const struct wr_arena *a, uint64_t space, struct wr_str key)
+static uint64_t mixed(uint64_t hash)
 {
-  uint64_t hash = wr_hash_sip(&a->header->hash_key, key) + space * 0x9e3779b97f4a7c15u;
+  hash *= UINT64_C(0x9e3779b97f4a7c15);
   return hash ^ hash >> 29;
 }
 
-static struct place shard_for(const struct wr_arena *a, uint64_t hash)
+static uint64_t hash_of(const struct wr_arena *a, uint64_t space, struct wr_str key)
 {
-  return place_of(a, (uint32_t)(hash >> 60) % WR_CACHE_SHARDS);
+  return mixed(wr_hash_sip(&a->header->hash_key, key) + mixed(space));
 }
 
-// Items by key
+// Tags and keys: generations in slots by hash. A slot that two share purges both.
+
+static uint16_t slot_of(uint64_t hash)
+{
+  return (uint16_t)(hash >> 40 & (WR_CACHE_TAG_SLOTS - 1));
+}
+
+static uint64_t generation(const _Atomic uint64_t *slots, uint16_t slot)
+{
+  return atomic_load_explicit(&slots[slot], memory_order_acquire);
+}
+
+static uint64_t tag_sum(const struct wr_cache_table *t, const struct wr_cache_head *head)
+{
+  uint64_t sum = generation(t->tags, slot_of(mixed(head->space)));
+  for (int i = 0; i < WR_CACHE_TAGS && head->tags[i] != WR_CACHE_NO_TAG; i++) {
+    sum += generation(t->tags, head->tags[i]);
+  }
+  return sum;
+}
+
+static void set_tags(const struct wr_arena *a, struct wr_cache_head *head,
+                     const struct wr_cache_item *item)
+{
+  for (uint32_t i = 0; i < WR_CACHE_TAGS; i++) {
+    bool is_given = i < item->tag_count;
+    head->tags[i] =
+        is_given ? slot_of(hash_of(a, head->space, item->tags[i])) : (uint16_t)WR_CACHE_NO_TAG;
+  }
+}
+
+uint64_t wr_cache_stamp(struct wr_arena *a, const struct wr_cache_item *item)
+{
+  const struct wr_cache_table *t = a->header->cache;
+  struct wr_cache_head head = {.space = packed(item->at.space)};
+  set_tags(a, &head, item);
+  uint64_t key = generation(t->keys, slot_of(hash_of(a, head.space, item->at.key)));
+  return 1 + key + tag_sum(t, &head);
+}
+
+void wr_cache_purge_tag(struct wr_arena *a, struct wr_entry *space, struct wr_str tag)
+{
+  if (a->is_private) return;
+  uint64_t id = packed(space);
+  uint16_t slot = slot_of(tag.len ? hash_of(a, id, tag) : mixed(id));
+  atomic_fetch_add_explicit(&a->header->cache->tags[slot], 1, memory_order_acq_rel);
+}
+
+// Items
 
 static uint64_t later(uint64_t at_ns, uint64_t after_ns)
 {
   return at_ns > UINT64_MAX - after_ns ? UINT64_MAX : at_ns + after_ns;
 }
 
-// What the item's times are, by itself or by its space.
-static void set_times(struct item *i, struct wr_cache_space *space,
-                      const struct wr_cache_item *item, uint64_t now_ns)
+// What tells an item from others.
+static struct wr_cache_head identity(const struct wr_arena *a, const struct wr_cache_key *at)
 {
+  struct wr_cache_head head = {.space = packed(at->space)};
+  head.hash = hash_of(a, head.space, at->key);
+  head.key_len = (uint16_t)at->key.len;
+  if (at->is_failure) head.flags = WR_CACHE_FAILURE;
+  return head;
+}
+
+static struct wr_cache_place place_for(const struct wr_arena *a, uint64_t hash)
+{
+  return wr_cache_place(a, (uint32_t)(hash >> 56) % WR_CACHE_SHARDS);
+}
+
+static struct wr_cache_head made_from(struct wr_arena *a, const struct wr_cache_item *item,
+                                      uint64_t now_ns)
+{
+  struct wr_cache_space *space = item->at.space->state;
   uint64_t ttl_ns = item->ttl_ns ? item->ttl_ns : atomic_load(&space->ttl_ns);
   uint64_t stale_ns = item->stale_ns != UINT64_MAX ? item->stale_ns : atomic_load(&space->stale_ns);
-  i->stored_ns = now_ns;
-  i->fresh_until_ns = later(now_ns, ttl_ns);
-  i->stale_until_ns = later(i->fresh_until_ns, stale_ns);
+  struct wr_cache_head head = identity(a, &item->at);
+  head.form = item->form;
+  head.value_len = (uint32_t)item->value.len;
+  head.stored_ns = now_ns;
+  head.fresh_until_ns = later(now_ns, ttl_ns);
+  head.stale_until_ns = later(head.fresh_until_ns, stale_ns);
+  set_tags(a, &head, item);
+  head.tag_sum = tag_sum(a->header->cache, &head);
+  return head;
 }
 
-static void put(const struct place *p, struct item *head, const struct wr_cache_item *item,
-                uint64_t now_ns)
+static uint64_t size_of(const struct wr_cache_item *item)
 {
-  make_room(p, head->size, now_ns);
-  uint64_t position = advance_head(p, head->size);
-  struct item *i = item_at(p, position);
-  *i = *head;
-  memcpy(key_of(i), item->key.ptr, item->key.len);
-  if (item->value.len) memcpy(value_of(i), item->value.ptr, item->value.len);
-  link_item(p, position);
+  uint64_t bytes = sizeof(struct wr_cache_head) + item->at.key.len + item->value.len;
+  return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-static bool is_too_large(const struct place *p, struct wr_cache_space *space,
-                         const struct wr_cache_item *item, uint64_t size)
+static bool is_too_large(const struct wr_arena *a, const struct wr_cache_item *item)
 {
+  struct wr_cache_space *space = item->at.space->state;
   uint64_t limit = atomic_load_explicit(&space->entry_bytes, memory_order_relaxed);
-  return item->key.len > WR_CACHE_KEY_MAX || size > p->table->log_bytes / 4 ||
+  return item->value.len > UINT32_MAX || size_of(item) > wr_cache_item_max(a->header->cache) ||
          (limit && item->value.len > limit);
 }
 
-bool wr_cache_set(struct wr_arena *a, struct wr_entry *space, const struct wr_cache_item *item,
-                  uint64_t now_ns)
+static void write_item(struct wr_cache_head *to, const struct wr_cache_item *item)
 {
-  if (a->is_private) return true;
-  struct wr_cache_space *state = space->state;
-  uint64_t id = packed(space);
-  uint64_t hash = hash_of(a, id, item->key);
-  struct place p = shard_for(a, hash);
-  uint64_t size =
-      (sizeof(struct item) + item->key.len + item->value.len + ALIGN - 1) & ~(uint64_t)(ALIGN - 1);
-  bool fits = !is_too_large(&p, state, item, size);
-  take(a, &p);
-  uint64_t old = item->key.len <= WR_CACHE_KEY_MAX ? find(&p, hash, id, item->key) : 0;
-  if (old) drop(&p, old);
-  if (fits) {
-    struct item head = {.size = (uint32_t)size, .tag = item->tag, .hash = hash, .space = id};
-    head.key_len = (uint16_t)item->key.len;
-    head.value_len = (uint32_t)item->value.len;
-    set_times(&head, state, item, now_ns);
-    put(&p, &head, item, now_ns);
+  memcpy(wr_cache_key(to), item->at.key.ptr, item->at.key.len);
+  if (item->value.len) memcpy(wr_cache_value(to), item->value.ptr, item->value.len);
+}
+
+// A value as long as the old one takes its place, without pushing anything out.
+static struct wr_cache_head *replace(const struct wr_cache_place *p, struct wr_cache_head *old,
+                                     const struct wr_cache_head *head, uint64_t now_ns)
+{
+  if (old && old->size == head->size) {
+    uint32_t next = old->next;
+    uint8_t flags = old->flags;
+    *old = *head;
+    old->next = next;
+    old->flags = flags;
+    return old;
+  }
+  if (old) wr_cache_shard_drop(p, old);
+  return wr_cache_shard_add(p, head, now_ns);
+}
+
+static enum wr_cache_event put(struct wr_arena *a, const struct wr_cache_item *item,
+                               uint64_t now_ns)
+{
+  struct wr_cache_head head = made_from(a, item, now_ns);
+  bool fits = !is_too_large(a, item);
+  struct wr_cache_place p = place_for(a, head.hash);
+  wr_cache_shard_take(a, &p);
+  struct wr_cache_head *old = wr_cache_find(&p, &head, item->at.key);
+  enum wr_cache_event event = WR_CACHE_TOO_LARGE;
+  if (item->stamp && item->stamp != wr_cache_stamp(a, item)) {
+    event = WR_CACHE_PURGED;
+  } else if (fits) {
+    head.size = (uint32_t)size_of(item);
+    wr_cache_shard_count(&p, head.hash);
+    struct wr_cache_head *to = replace(&p, old, &head, now_ns);
+    if (to) write_item(to, item);
+    event = to ? WR_CACHE_STORED : WR_CACHE_REJECTED;
+  } else if (old) {
+    wr_cache_shard_drop(&p, old);
   }
   wr_lock_give(a, &p.shard->lock);
-  tick(fits ? &state->stored : &state->refused);
-  return fits;
+  return event;
+}
+
+enum wr_cache_event wr_cache_set(struct wr_arena *a, const struct wr_cache_item *item,
+                                 uint64_t now_ns)
+{
+  if (a->is_private) return WR_CACHE_STORED;
+  enum wr_cache_event event = WR_CACHE_TOO_LARGE;
+  if (item->at.key.len <= WR_CACHE_KEY_MAX) event = put(a, item, now_ns);
+  if (!item->at.is_failure) wr_cache_count(item->at.space, event);
+  return event;
 }
 
 // Under the shard's lock.
-static enum wr_cache_result read_item(struct item *i, uint64_t now_ns, struct wr_cache_found *found)
+static enum wr_cache_result read_item(struct wr_cache_head *i, uint64_t now_ns,
+                                      struct wr_cache_found *found)
 {
   bool is_fresh = now_ns < i->fresh_until_ns;
-  bool is_stale = !is_fresh && now_ns < i->stale_until_ns;
-  if (!is_fresh && !(is_stale && found->allow_stale)) return WR_CACHE_MISS;
-  if (found->value && !wr_buf_append(found->value, value_of(i), i->value_len)) return WR_CACHE_MISS;
-  i->flags |= ITEM_READ;
-  found->tag = i->tag;
+  if (!is_fresh && !found->allow_stale) return WR_CACHE_NONE;
+  if (found->value && !wr_buf_append(found->value, wr_cache_value(i), i->value_len)) {
+    return WR_CACHE_NONE;
+  }
+  i->flags |= WR_CACHE_READ;
+  found->form = i->form;
   found->age_ns = now_ns > i->stored_ns ? now_ns - i->stored_ns : 0;
   found->ttl_left_ns = is_fresh ? i->fresh_until_ns - now_ns : 0;
+  found->stale_for_ns = is_fresh ? 0 : now_ns - i->fresh_until_ns;
   found->stale_left_ns = i->stale_until_ns - now_ns;
-  return is_fresh ? WR_CACHE_FRESH : WR_CACHE_STALE;
+  return is_fresh ? WR_CACHE_IS_FRESH : WR_CACHE_IS_STALE;
 }
 
-enum wr_cache_result wr_cache_get(struct wr_arena *a, struct wr_entry *space, struct wr_str key,
+enum wr_cache_result wr_cache_get(struct wr_arena *a, const struct wr_cache_key *at,
                                   uint64_t now_ns, struct wr_cache_found *found)
 {
-  if (a->is_private) return WR_CACHE_MISS;
-  struct wr_cache_space *state = space->state;
-  enum wr_cache_result result = WR_CACHE_MISS;
-  if (key.len <= WR_CACHE_KEY_MAX) {
-    uint64_t id = packed(space);
-    uint64_t hash = hash_of(a, id, key);
-    struct place p = shard_for(a, hash);
-    take(a, &p);
-    uint64_t at = find(&p, hash, id, key);
-    if (at) result = read_item(item_at(&p, at), now_ns, found);
-    if (at && now_ns >= item_at(&p, at)->stale_until_ns) drop(&p, at);
-    wr_lock_give(a, &p.shard->lock);
+  if (a->is_private || at->key.len > WR_CACHE_KEY_MAX) return WR_CACHE_NONE;
+  struct wr_cache_head like = identity(a, at);
+  struct wr_cache_place p = place_for(a, like.hash);
+  enum wr_cache_result result = WR_CACHE_NONE;
+  wr_cache_shard_take(a, &p);
+  struct wr_cache_head *i = wr_cache_find(&p, &like, at->key);
+  if (i && (now_ns >= i->stale_until_ns || i->tag_sum != tag_sum(p.table, i))) {
+    wr_cache_shard_drop(&p, i);
+  } else if (i) {
+    wr_cache_shard_count(&p, like.hash);
+    result = read_item(i, now_ns, found);
   }
-  _Atomic uint64_t *counters[] = {&state->misses, &state->stale, &state->hits};
-  tick(counters[result]);
+  wr_lock_give(a, &p.shard->lock);
   return result;
 }
 
-bool wr_cache_delete(struct wr_arena *a, struct wr_entry *space, struct wr_str key)
+bool wr_cache_purge(struct wr_arena *a, struct wr_entry *space, struct wr_str key)
 {
   if (a->is_private || key.len > WR_CACHE_KEY_MAX) return false;
-  uint64_t id = packed(space);
-  uint64_t hash = hash_of(a, id, key);
-  struct place p = shard_for(a, hash);
-  take(a, &p);
-  uint64_t at = find(&p, hash, id, key);
-  if (at) drop(&p, at);
+  struct wr_cache_key at = {space, key, false};
+  struct wr_cache_head like = identity(a, &at);
+  struct wr_cache_place p = place_for(a, like.hash);
+  wr_cache_shard_take(a, &p);
+  atomic_fetch_add_explicit(&a->header->cache->keys[slot_of(like.hash)], 1, memory_order_acq_rel);
+  struct wr_cache_head *value = wr_cache_find(&p, &like, key);
+  if (value) wr_cache_shard_drop(&p, value);
+  like.flags = WR_CACHE_FAILURE;
+  struct wr_cache_head *failure = wr_cache_find(&p, &like, key);
+  if (failure) wr_cache_shard_drop(&p, failure);
   wr_lock_give(a, &p.shard->lock);
-  return at != 0;
+  return value != NULL;
 }
 
 void wr_cache_stats(struct wr_arena *a, struct wr_cache_stats *stats)
 {
-  *stats = (struct wr_cache_stats){.bytes_max = a->header->cache->log_bytes * WR_CACHE_SHARDS};
+  const struct wr_cache_table *t = a->header->cache;
+  *stats = (struct wr_cache_stats){
+      .bytes_max = (t->log_bytes[0] + t->log_bytes[1]) * WR_CACHE_SHARDS,
+      .item_bytes_max = wr_cache_item_max(t),
+  };
   for (uint32_t i = 0; i < WR_CACHE_SHARDS; i++) {
-    struct place p = place_of(a, i);
-    take(a, &p);
-    stats->bytes_used += p.shard->head - p.shard->tail;
+    struct wr_cache_place p = wr_cache_place(a, i);
+    wr_cache_shard_take(a, &p);
+    for (int l = 0; l < 2; l++) stats->bytes_used += p.shard->logs[l].head - p.shard->logs[l].tail;
     stats->items += p.shard->items;
     stats->evictions += p.shard->evictions;
+    stats->rejections += p.shard->rejections;
     stats->second_chances += p.shard->second_chances;
     stats->cleared += p.shard->cleared;
     wr_lock_give(a, &p.shard->lock);
   }
+}
+
+static const char *const events[WR_CACHE_EVENTS] = {
+#define WR_CACHE_EVENT(ENUM, name, meaning) [WR_CACHE_##ENUM] = name,
+#include "tables/states.def"
+};
+
+const char *wr_cache_event_name(enum wr_cache_event event)
+{
+  WR_CHECK(event < WR_CACHE_EVENTS);
+  return events[event];
 }

@@ -81,15 +81,19 @@ static uint32_t state_of(const struct wr_row *row)
 void wr_ledger_init(struct wr_ledger *l, struct wr_arena *a, uint32_t slot)
 {
   uint32_t rows = a->header->ledger_rows;
-  *l = (struct wr_ledger){.arena = a, .slot = slot};
+  *l = (struct wr_ledger){
+      .arena = a,
+      .slot = slot,
+      .rows = rows_of(a, slot),
+      .touched = &table_of(a, slot)->touched,
+  };
   l->free_rows = wr_alloc(rows * sizeof(*l->free_rows));
-  struct wr_row *row = rows_of(a, slot);
   uint32_t end = touched(a, slot);
   // Low numbers end on top: they are used first, so few pages are touched and walks stay short.
   for (uint32_t i = rows; i-- > 0;) {
-    if (i >= end || state_of(&row[i]) == WR_ROW_FREE) l->free_rows[l->free_count++] = i;
+    if (i >= end || state_of(&l->rows[i]) == WR_ROW_FREE) l->free_rows[l->free_count++] = i;
   }
-  if (l->free_count == rows) atomic_store(&table_of(a, slot)->touched, 0);
+  if (l->free_count == rows) atomic_store(l->touched, 0);
 }
 
 void wr_ledger_fini(struct wr_ledger *l)
@@ -110,7 +114,7 @@ struct wr_row *wr_ledger_take(struct wr_ledger *l, struct wr_entry_ref entry)
     return NULL;
   }
   uint32_t number = l->free_rows[--l->free_count];
-  struct wr_row *row = &rows_of(l->arena, l->slot)[number];
+  struct wr_row *row = &l->rows[number];
   if (row->number != number) row->number = number; // granters may be reading it
   if (atomic_load_explicit(&row->generation, memory_order_relaxed) == 0) {
     atomic_store_explicit(&row->generation, 1, memory_order_relaxed);
@@ -118,8 +122,8 @@ struct wr_row *wr_ledger_take(struct wr_ledger *l, struct wr_entry_ref entry)
   atomic_store_explicit(&row->is_pending, 0, memory_order_relaxed);
   atomic_store_explicit(&row->entry, pack(entry), memory_order_relaxed);
   memset(row->payload, 0, sizeof(row->payload));
-  if (number >= touched(l->arena, l->slot)) {
-    atomic_store_explicit(&table_of(l->arena, l->slot)->touched, number + 1, memory_order_release);
+  if (number >= atomic_load_explicit(l->touched, memory_order_relaxed)) {
+    atomic_store_explicit(l->touched, number + 1, memory_order_release);
   }
   return row;
 }
@@ -136,7 +140,7 @@ void wr_ledger_give(struct wr_ledger *l, struct wr_row *row)
 struct wr_row *wr_ledger_find(const struct wr_ledger *l, uint32_t number, uint32_t generation)
 {
   if (number >= l->arena->header->ledger_rows) return NULL;
-  struct wr_row *row = &rows_of(l->arena, l->slot)[number];
+  struct wr_row *row = &l->rows[number];
   if (state_of(row) == WR_ROW_FREE) return NULL;
   return atomic_load_explicit(&row->generation, memory_order_relaxed) == generation ? row : NULL;
 }
@@ -144,7 +148,7 @@ struct wr_row *wr_ledger_find(const struct wr_ledger *l, uint32_t number, uint32
 struct wr_row *wr_ledger_row(const struct wr_ledger *l, uint32_t number)
 {
   WR_CHECK(number < l->arena->header->ledger_rows);
-  return &rows_of(l->arena, l->slot)[number];
+  return &l->rows[number];
 }
 
 // Anybody

@@ -32,9 +32,11 @@ struct wr_row {
 struct wr_ledger {
   struct wr_arena *arena;
   uint32_t slot;
-  uint32_t *free_rows; // private: stack of row numbers
-  uint32_t free_count; ///< read-only
-  uint64_t full;       ///< read-only: takes that found no free row
+  struct wr_row *rows;       // private: the slot's
+  _Atomic uint32_t *touched; // private: rows ever used since the table was last empty
+  uint32_t *free_rows;       // private: stack of row numbers
+  uint32_t free_count;       ///< read-only
+  uint64_t full;             ///< read-only: takes that found no free row
 };
 
 /// Opens the slot's table for writing. Rows that are not free stay so (the master's settlement).

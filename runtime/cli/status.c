@@ -116,8 +116,8 @@ static void add_generation(struct wr_columns *c, const json_t *g, const struct w
 }
 
 static const struct wr_column worker_columns[] = {
-    {"slot", true},   {"pid", true},      {"generation", true}, {"connections", true},
-    {"active", true}, {"restarts", true}, {"heartbeat", true}};
+    {"slot", true},   {"pid", true},   {"generation", true}, {"connections", true},
+    {"active", true}, {"sheds", true}, {"restarts", true},   {"heartbeat", true}};
 
 static void add_worker(struct wr_columns *c, const json_t *w, const struct wr_style *style)
 {
@@ -128,6 +128,7 @@ static void add_worker(struct wr_columns *c, const json_t *w, const struct wr_st
   add_count(c, w, "generation");
   add_count(c, w, "connections");
   add_count(c, w, "active");
+  add_number(c, json_object_get(w, "sheds"), 2, "");
   add_count(c, w, "restarts");
   add_number(c, json_object_get(w, "heartbeat_ms"), 0, " ms");
 }
@@ -212,6 +213,26 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
   add_count(c, b, "queued");
 }
 
+static const struct wr_column shedder_columns[] = {{"name", false},  {"rule", false},
+                                                   {"in use", true}, {"limit", true},
+                                                   {"queued", true}, {"shed", true}};
+
+static void add_shedder(struct wr_columns *c, const json_t *s, const struct wr_style *style)
+{
+  double shed = 0;
+  const char *priority;
+  json_t *count;
+  json_object_foreach(json_object_get(s, "shed"), priority, count) shed += json_number_value(count);
+  bool has_queue = json_number_value(json_object_get(s, "queued")) > 0;
+  wr_columns_row(c, has_queue ? style->yellow : "");
+  add_text(c, s, "name");
+  add_text(c, s, "rule");
+  add_count(c, s, "in_use");
+  add_count(c, s, "limit");
+  add_count(c, s, "queued");
+  wr_columns_cell(c, "%.0f", shed);
+}
+
 static const struct wr_column throttle_columns[] = {
     {"name", false}, {"refuses", true}, {"admitted", true}, {"refused", true}};
 
@@ -223,6 +244,19 @@ static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_
   wr_columns_cell(c, "%.1f%%", json_number_value(refuses) * 100);
   add_count(c, t, "admitted");
   add_count(c, t, "refused");
+}
+
+static const struct wr_column cache_columns[] = {
+    {"name", false}, {"served", true},    {"hit", true},    {"stale", true},
+    {"miss", true},  {"coalesced", true}, {"waiting", true}};
+
+static void add_cache(struct wr_columns *c, const json_t *cache, const struct wr_style *style)
+{
+  bool has_queue = json_number_value(json_object_get(cache, "waiting")) > 0;
+  wr_columns_row(c, has_queue ? style->yellow : "");
+  add_text(c, cache, "name");
+  wr_columns_cell(c, "%.1f%%", json_number_value(json_object_get(cache, "hit_rate")) * 100);
+  for (size_t i = 2; i < WR_COUNT(cache_columns); i++) add_count(c, cache, cache_columns[i].head);
 }
 
 static const struct wr_column chaos_columns[] = {
@@ -255,6 +289,8 @@ static const struct section {
     {"flags", flag_columns, WR_COUNT(flag_columns), 1, add_flag},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+    {"caches", cache_columns, WR_COUNT(cache_columns), 1, add_cache},
+    {"shedders", shedder_columns, WR_COUNT(shedder_columns), 1, add_shedder},
     {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
 };

@@ -66,6 +66,8 @@ const struct wr_verb wr_cli_verbs[] = {
      wr_cli_status},
     {"breaker", "ls | open|close|auto NAME", 1, 2, "list the breakers, or overrule one",
      primitive_options, ADMIN_NOTE, wr_cli_primitive},
+    {"cache", "ls | purge NAME [KEY] | purge_tag NAME TAG", 1, 3,
+     "list the caches, or forget what is in one", primitive_options, ADMIN_NOTE, wr_cli_primitive},
     {"chaos", "ls | apply NAME [TIME] | rollback NAME", 1, 3,
      "list the chaos experiments, start or end one", primitive_options, ADMIN_NOTE,
      wr_cli_primitive},

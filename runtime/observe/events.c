@@ -73,12 +73,26 @@ static void tell_flag(struct wr_log *log, struct wr_meter *meter, struct wr_entr
   wr_log_end(log);
 }
 
+static void tell_chaos(struct wr_log *log, struct wr_entry *entry,
+                       const struct wr_chaos_event *event)
+{
+  struct wr_json *j = wr_log_begin(log, WR_LOG_WARN, "chaos.transition");
+  if (j == NULL) return;
+  wr_json_field_cstr(j, "name", entry->name);
+  wr_json_field_bool(j, "armed", event->cause == WR_CHAOS_APPLIED);
+  wr_json_field_cstr(j, "cause", wr_chaos_cause_name((enum wr_chaos_cause)event->cause));
+  wr_json_field_uint(j, "met", event->seen);
+  wr_json_field_uint(j, "injected", event->injected);
+  wr_log_end(log);
+}
+
 void wr_events_primitive(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
                          const union wr_guard_event *event)
 {
   switch (entry->kind) {
   case WR_KIND_BREAKER: tell_breaker(log, meter, entry, &event->breaker); break;
   case WR_KIND_HEALTH: tell_health(log, meter, entry, &event->health); break;
+  case WR_KIND_CHAOS: tell_chaos(log, entry, &event->chaos); break;
   case WR_KIND_FLAG: tell_flag(log, meter, entry, &event->flag); break;
   default: break;
   }

@@ -66,6 +66,7 @@ static bool put_cache(struct wr_buf *out, struct wr_arena *a)
   wr_cache_stats(a, &stats);
   return put_plain(out, WR_METRIC_CACHE_BYTES, stats.bytes_used) &&
          put_plain(out, WR_METRIC_CACHE_ITEMS, stats.items) &&
+         put_plain(out, WR_METRIC_CACHE_REJECTIONS, stats.rejections) &&
          put_plain(out, WR_METRIC_CACHE_EVICTIONS, stats.evictions);
 }
 

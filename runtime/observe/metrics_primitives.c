@@ -9,7 +9,9 @@
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/shedder.h"
 #include "resilience/throttle.h"
+#include "script/guard_cache.h"
 
 #include <stdatomic.h>
 
@@ -20,6 +22,8 @@ union state {
   struct wr_health health;
   struct wr_bulkhead bulkhead;
   struct wr_budget budget;
+  struct wr_cache_state cache;
+  struct wr_shedder shedder;
   struct wr_throttle throttle;
   struct wr_chaos chaos;
 };
@@ -193,6 +197,63 @@ static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row 
   return part == 0;
 }
 
+static bool shedder_limit(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)wr_shedder_limit(&s->shedder)};
+  return part == 0;
+}
+
+static bool shedder_in_flight(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->shedder.in_use};
+  return part == 0;
+}
+
+static bool shedder_queue(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->shedder.queued};
+  return part == 0;
+}
+
+static bool shedder_latency(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, s->shedder.adaptive.latency_ns / 1e9};
+  return part == 0;
+}
+
+static bool put_results(const uint64_t (*calls)[WR_PRIORITIES], int part, struct row *out)
+{
+  if (part >= WR_SHEDDER_RESULTS) return false;
+  *out = (struct row){wr_shedder_result_name((enum wr_shedder_result)part), 0};
+  for (int i = 0; i < WR_PRIORITIES; i++) out->value += (double)calls[part][i];
+  return true;
+}
+
+static bool shedder_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return put_results(s->shedder.calls, part, out);
+}
+
+static bool shedder_shadow(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return put_results(s->shedder.shadow, part, out);
+}
+
+static bool shedder_shed(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part >= WR_PRIORITIES) return false;
+  enum wr_priority priority = (enum wr_priority)part;
+  *out = (struct row){wr_priority_name(priority), (double)wr_shedder_shed(&s->shedder, priority)};
+  return true;
+}
+
 static bool throttle_calls(union state *s, uint64_t now_ns, int part, struct row *out)
 {
   (void)now_ns;
@@ -212,6 +273,41 @@ static bool throttle_calls(union state *s, uint64_t now_ns, int part, struct row
 static bool throttle_probability(union state *s, uint64_t now_ns, int part, struct row *out)
 {
   *out = (struct row){NULL, wr_throttle_probability(&s->throttle, now_ns)};
+  return part == 0;
+}
+
+// Events of a cache from `first` on, under their own names, or as others call them.
+static bool cache_events(const union state *s, int part, enum wr_cache_event first, struct row *out)
+{
+  enum wr_cache_event event = (enum wr_cache_event)((int)first + part);
+  *out = (struct row){wr_cache_event_name(event), (double)s->cache.space.events[event]};
+  return true;
+}
+
+static bool cache_requests(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return part <= WR_CACHE_NEGATIVE - WR_CACHE_HIT && cache_events(s, part, WR_CACHE_HIT, out);
+}
+
+static bool cache_refreshes(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  if (part > 1 || !cache_events(s, part, WR_CACHE_REFRESHED, out)) return false;
+  out->label = part == 0 ? "ok" : "failed";
+  return true;
+}
+
+static bool cache_stores(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  return part <= WR_CACHE_PURGED - WR_CACHE_STORED && cache_events(s, part, WR_CACHE_STORED, out);
+}
+
+static bool cache_waiting(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  *out = (struct row){NULL, (double)s->cache.flight.followers};
   return part == 0;
 }
 
@@ -254,8 +350,19 @@ static const struct {
     {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
     {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
     {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
+    {WR_METRIC_CACHE_REQUESTS, WR_KIND_CACHE, "status", cache_requests},
+    {WR_METRIC_CACHE_REFRESHES, WR_KIND_CACHE, "result", cache_refreshes},
+    {WR_METRIC_CACHE_STORES, WR_KIND_CACHE, "result", cache_stores},
+    {WR_METRIC_CACHE_WAITING, WR_KIND_CACHE, NULL, cache_waiting},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+    {WR_METRIC_SHEDDER_LIMIT, WR_KIND_SHEDDER, NULL, shedder_limit},
+    {WR_METRIC_SHEDDER_IN_FLIGHT, WR_KIND_SHEDDER, NULL, shedder_in_flight},
+    {WR_METRIC_SHEDDER_QUEUE, WR_KIND_SHEDDER, NULL, shedder_queue},
+    {WR_METRIC_SHEDDER_LATENCY, WR_KIND_SHEDDER, NULL, shedder_latency},
+    {WR_METRIC_SHEDDER_CALLS, WR_KIND_SHEDDER, "kind", shedder_calls},
+    {WR_METRIC_SHEDDER_SHADOW, WR_KIND_SHEDDER, "kind", shedder_shadow},
+    {WR_METRIC_SHEDDER_SHED, WR_KIND_SHEDDER, "priority", shedder_shed},
     {WR_METRIC_THROTTLE_CALLS, WR_KIND_THROTTLE, "kind", throttle_calls},
     {WR_METRIC_CHAOS_ARMED, WR_KIND_CHAOS, NULL, chaos_armed},
     {WR_METRIC_CHAOS_CALLS, WR_KIND_CHAOS, "kind", chaos_calls},

@@ -5,6 +5,9 @@
 #include "policy/problem.h"
 #include "script/bind_request.h"
 #include "script/handler.h"
+#include "script/meter.h"
+
+#define SHED_AFTER_NS WR_SECOND // what is overloaded now may not be in as long
 
 // --- answering ----------------------------------------------------------------------------------
 
@@ -228,6 +231,28 @@ static uint64_t deadline_of(const struct wr_serving *s)
   return limit > 0 ? limit : 1;
 }
 
+// Before any handler: of what the process cannot serve well the least important goes first.
+static bool is_shed(struct wr_serving *s)
+{
+  const struct wr_declarations *d = &s->generation->script->declared;
+  enum wr_priority priority = (enum wr_priority)s->request.priority;
+  if (s->route->is_exempt || !wr_overload_is_on(&d->overload)) return false;
+  if (!wr_overload_sheds(&s->serve->overload, priority)) return false;
+  wr_meter_add(s->serve->env->meter, WR_METRIC_OVERLOAD_SHED, 1, "priority",
+               wr_priority_name(priority), "kind", d->overload_shadow ? "shadow" : "shed", NULL);
+  return !d->overload_shadow;
+}
+
+static void shed(struct wr_serving *s)
+{
+  struct wr_error error;
+  wr_error_set(&error, WR_ERROR_SHED, "weir.overload: requests of priority %s are shed",
+               wr_priority_name((enum wr_priority)s->request.priority));
+  error.after_ns = SHED_AFTER_NS;
+  wr_trail_name(s->request.trail.refused_by, WR_STR("overload"));
+  answer_error(s, &error);
+}
+
 static void run_handler(struct wr_serving *s, const struct wr_route_found *found)
 {
   s->route = found->target;
@@ -235,6 +260,12 @@ static void run_handler(struct wr_serving *s, const struct wr_route_found *found
   struct wr_str pattern = wr_region_copy(s->request.info->region, found->pattern);
   s->request.trail.route = pattern.ptr ? pattern.ptr : "";
   copy_params(s, found);
+  wr_request_prioritise(&s->request, (enum wr_priority)s->route->priority,
+                        s->generation->script->declared.priority_header);
+  if (is_shed(s)) {
+    shed(s);
+    return;
+  }
   s->request.body_limit = s->route->body_max;
   const struct wr_head *head = s->request.info->head;
   if (s->request.body_limit > 0 && head->content_length > s->request.body_limit) {
@@ -348,12 +379,7 @@ static void tell_chaos(struct wr_serving *s, const struct wr_exchange_stats *sta
   struct wr_script_env *env = s->serve->env;
   if (trail->chaos.generation == 0 || s->error == WR_ERROR_CANCELLED) return;
   bool is_failure = stats->status >= 500 || s->error != WR_ERROR_NONE;
-  uint64_t now_ns = wr_loop_now(env->loop);
-  if (!wr_guard_chaos_note(env->guard, trail->chaos, is_failure, now_ns)) return;
-  struct wr_entry *entry = wr_registry_get(env->registry, trail->chaos);
-  wr_log_text(env->log, WR_LOG_WARN, "chaos.ended",
-              "chaos '%s' was ended by its guard: too many requests fail",
-              entry ? entry->name : "?");
+  wr_guard_chaos_note(env->guard, trail->chaos, is_failure, wr_loop_now(env->loop));
 }
 
 static void on_end(void *slot, struct wr_exchange *x)
@@ -378,6 +404,16 @@ const struct wr_http_hooks wr_serve_hooks = {on_request,  on_body, on_body_end,
 void wr_serve_swap(struct wr_serve *serve, struct wr_generation *next)
 {
   serve->live = next;
+}
+
+void wr_serve_feed(struct wr_serve *serve)
+{
+  double pressure = 0;
+  if (serve->live) {
+    const struct wr_overload_config *config = &serve->live->script->declared.overload;
+    pressure = wr_overload_pressure(config, &serve->env->signals);
+  }
+  wr_overload_feed(&serve->overload, pressure, wr_loop_now(serve->env->loop));
 }
 
 void wr_serve_cut(struct wr_generation *g)

@@ -29,9 +29,10 @@ struct wr_serving {
 
 struct wr_serve {
   struct wr_script_env *env;
-  struct wr_generation *live; ///< read-only: set by wr_serve_swap
-  uint64_t active;            ///< read-only: requests being served
-  uint64_t body_max;          ///< of a request body that a handler reads whole
+  struct wr_generation *live;  ///< read-only: set by wr_serve_swap
+  uint64_t active;             ///< read-only: requests being served
+  struct wr_overload overload; ///< read-only: what `weir.overload` makes this worker shed
+  uint64_t body_max;           ///< of a request body that a handler reads whole
   /// Told at the end of each request, before its memory goes.
   void (*on_access)(void *ctx, const struct wr_serving *s, const struct wr_exchange_stats *stats);
   void *ctx;
@@ -42,6 +43,9 @@ extern const struct wr_http_hooks wr_serve_hooks;
 
 /// New requests go to `next` (counted, may be NULL) from now on.
 void wr_serve_swap(struct wr_serve *serve, struct wr_generation *next);
+
+/// Once a beat: moves the overload's level by `env->signals` and what the live generation declares.
+void wr_serve_feed(struct wr_serve *serve);
 
 /// Ends the requests that still hold `g` with `generation_retired`, and its background tasks.
 void wr_serve_cut(struct wr_generation *g);

@@ -58,7 +58,7 @@ const char *wr_chaos_config_check(const struct wr_chaos_config *c)
 void wr_chaos_init(struct wr_chaos *c, const struct wr_chaos_config *config)
 {
   WR_CHECK(wr_chaos_config_check(config) == NULL);
-  *c = (struct wr_chaos){.config = *config, .is_told = true};
+  *c = (struct wr_chaos){.config = *config};
   wr_rolling_init(&c->rolling, config->guard_window_ns);
 }
 
@@ -72,6 +72,13 @@ static void set_until(struct wr_chaos *c, uint64_t until_ns)
   atomic_store_explicit(&c->until_ns, until_ns, memory_order_relaxed);
 }
 
+static void change(struct wr_chaos *c, uint64_t until_ns, enum wr_chaos_cause cause)
+{
+  set_until(c, until_ns);
+  c->cause = (uint8_t)cause;
+  c->has_news = true;
+}
+
 void wr_chaos_reconfigure(struct wr_chaos *c, const struct wr_chaos_config *config)
 {
   WR_CHECK(wr_chaos_config_check(config) == NULL);
@@ -80,7 +87,7 @@ void wr_chaos_reconfigure(struct wr_chaos *c, const struct wr_chaos_config *conf
   c->config = *config;
   if (!is_shaped) wr_rolling_init(&c->rolling, config->guard_window_ns);
   if (until_of(c) > last_ns) set_until(c, last_ns);
-  if (!config->is_permitted) set_until(c, 0);
+  if (!config->is_permitted && until_of(c) != 0) change(c, 0, WR_CHAOS_ROLLED_BACK);
 }
 
 bool wr_chaos_apply(struct wr_chaos *c, uint64_t for_ns, uint64_t now_ns, struct wr_error *error)
@@ -99,23 +106,14 @@ bool wr_chaos_apply(struct wr_chaos *c, uint64_t for_ns, uint64_t now_ns, struct
   }
   wr_rolling_clear(&c->rolling);
   c->applied_ns = now_ns;
-  c->cause = WR_CHAOS_APPLIED;
-  c->is_told = false;
-  set_until(c, now_ns + for_ns);
+  change(c, now_ns + for_ns, WR_CHAOS_APPLIED);
   return true;
-}
-
-static void disarm(struct wr_chaos *c, enum wr_chaos_cause cause)
-{
-  set_until(c, 0);
-  c->cause = (uint8_t)cause;
 }
 
 bool wr_chaos_rollback(struct wr_chaos *c, uint64_t now_ns)
 {
   if (!wr_chaos_is_armed(c, now_ns)) return false;
-  disarm(c, WR_CHAOS_ROLLED_BACK);
-  c->is_told = true;
+  change(c, 0, WR_CHAOS_ROLLED_BACK);
   return true;
 }
 
@@ -157,20 +155,25 @@ bool wr_chaos_note(struct wr_chaos *c, bool is_failure, uint64_t now_ns)
   double failures = wr_rolling_sum(&c->rolling, now_ns, FAILURES);
   if (requests < c->config.guard_min_calls) return false;
   if (failures / requests < c->config.guard_rate) return false;
-  disarm(c, WR_CHAOS_GUARD);
+  change(c, 0, WR_CHAOS_GUARD);
   return true;
+}
+
+void wr_chaos_advance(struct wr_chaos *c, uint64_t now_ns)
+{
+  if (until_of(c) != 0 && now_ns >= until_of(c)) change(c, 0, WR_CHAOS_EXPIRED);
 }
 
 uint64_t wr_chaos_next_ns(const struct wr_chaos *c)
 {
-  return c->is_told ? UINT64_MAX : until_of(c);
+  return until_of(c) != 0 ? until_of(c) : UINT64_MAX;
 }
 
-bool wr_chaos_take_end(struct wr_chaos *c, uint64_t now_ns)
+bool wr_chaos_take_event(struct wr_chaos *c, struct wr_chaos_event *out)
 {
-  if (c->is_told || wr_chaos_is_armed(c, now_ns)) return false;
-  if (c->cause == WR_CHAOS_APPLIED) disarm(c, WR_CHAOS_EXPIRED);
-  c->is_told = true;
+  if (!c->has_news) return false;
+  *out = (struct wr_chaos_event){c->cause, c->seen, c->injected};
+  c->has_news = false;
   return true;
 }
 
@@ -180,6 +183,6 @@ void wr_chaos_repair(struct wr_chaos *c, uint64_t now_ns)
   wr_rolling_repair(&c->rolling, now_ns, c->config.guard_window_ns);
   bool is_sane = c->applied_ns <= now_ns && until_of(c) <= c->applied_ns + c->config.expires_ns;
   if (c->cause >= WR_CHAOS_CAUSES) c->cause = WR_CHAOS_NEVER;
-  if (!is_sane || !c->config.is_permitted) disarm(c, WR_CHAOS_REPAIRED);
+  if (!is_sane || !c->config.is_permitted) change(c, 0, WR_CHAOS_REPAIRED);
   if (c->applied_ns > now_ns) c->applied_ns = now_ns;
 }

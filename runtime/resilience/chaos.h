@@ -27,6 +27,12 @@ struct wr_chaos_window {
   uint64_t from_ns, to_ns;
 };
 
+/// What became of an experiment.
+struct wr_chaos_event {
+  uint8_t cause;           ///< enum wr_chaos_cause; applied: it is armed, else it is not
+  uint64_t seen, injected; ///< calls since birth
+};
+
 struct wr_chaos_config {
   double probability;       ///< share of the calls that are hit, 0 to 1
   uint64_t latency_ns;      ///< delay of those that are
@@ -46,7 +52,7 @@ struct wr_chaos {
   _Atomic uint64_t until_ns;     // private: disarmed from then on; 0: is not applied
   uint64_t applied_ns;           ///< read-only: when it was applied last
   uint8_t cause;                 ///< read-only: enum wr_chaos_cause of the last change
-  uint8_t is_told;               // private: the end was told
+  uint8_t has_news;              // private: it changed, and nobody was told
   struct wr_rolling rolling;     // private: the guard's
   uint64_t seen;                 ///< read-only: calls that met it while it was armed
   uint64_t injected;             ///< read-only: of these, hit
@@ -81,11 +87,14 @@ bool wr_chaos_draw(struct wr_chaos *c, uint64_t hash, uint64_t now_ns, uint64_t 
 /// How a request that met the experiment ended. True when that made the guard disarm it.
 bool wr_chaos_note(struct wr_chaos *c, bool is_failure, uint64_t now_ns);
 
-/// When it has to be told that its time is over; UINT64_MAX when there is nothing to tell.
+/// Ends it when its time is over.
+void wr_chaos_advance(struct wr_chaos *c, uint64_t now_ns);
+
+/// When `wr_chaos_advance` has something to do; UINT64_MAX while it is disarmed.
 uint64_t wr_chaos_next_ns(const struct wr_chaos *c);
 
-/// Whether it has ended by itself since it was asked last: `cause` says why.
-bool wr_chaos_take_end(struct wr_chaos *c, uint64_t now_ns);
+/// Whether it changed since it was asked last, and what it is now. Changes in between are skipped.
+bool wr_chaos_take_event(struct wr_chaos *c, struct wr_chaos_event *out);
 
 /// Makes it valid whatever its bytes are, after a lock holder died: in doubt it is disarmed.
 void wr_chaos_repair(struct wr_chaos *c, uint64_t now_ns);

@@ -11,9 +11,16 @@ static uint64_t width_of(uint64_t span_ns)
   return width > 0 ? width : 1;
 }
 
+static void set_turn(struct wr_rolling *r, uint64_t turn)
+{
+  r->turn = turn;
+  r->end_ns = (turn + 1) * r->width_ns;
+}
+
 void wr_rolling_init(struct wr_rolling *r, uint64_t span_ns)
 {
   *r = (struct wr_rolling){.width_ns = width_of(span_ns)};
+  set_turn(r, 0);
 }
 
 void wr_rolling_clear(struct wr_rolling *r)
@@ -31,16 +38,20 @@ static void forget(struct wr_rolling *r, uint64_t turn)
   }
 }
 
-static void roll(struct wr_rolling *r, uint64_t now_ns)
+static void turn_over(struct wr_rolling *r, uint64_t now_ns)
 {
   uint64_t turn = now_ns / r->width_ns;
-  if (turn <= r->turn) return;
   if (turn - r->turn >= WR_ROLLING_SLOTS) {
     wr_rolling_clear(r);
   } else {
     for (uint64_t t = r->turn + 1; t <= turn; t++) forget(r, t);
   }
-  r->turn = turn;
+  set_turn(r, turn);
+}
+
+static void roll(struct wr_rolling *r, uint64_t now_ns)
+{
+  if (now_ns >= r->end_ns) turn_over(r, now_ns);
 }
 
 static void count(struct wr_rolling *r, uint64_t turn, int column, uint32_t n)
@@ -85,7 +96,7 @@ void wr_rolling_reshape(struct wr_rolling *r, uint64_t now_ns, uint64_t span_ns)
   uint64_t head_ns = old.turn * old.width_ns;
   uint64_t present_ns = now_ns > head_ns ? now_ns : head_ns;
   wr_rolling_init(r, span_ns);
-  r->turn = present_ns / r->width_ns;
+  set_turn(r, present_ns / r->width_ns);
   for (uint64_t i = 0; i < WR_ROLLING_SLOTS && i <= old.turn; i++) {
     move_slot(r, &old, old.turn - i, present_ns);
   }
@@ -107,7 +118,7 @@ void wr_rolling_repair(struct wr_rolling *r, uint64_t now_ns, uint64_t span_ns)
   // Torn while being reshaped: which slot means which time is not known any more.
   if (r->width_ns != width_of(span_ns) || !is_plausible(r)) wr_rolling_init(r, span_ns);
   uint64_t turn = now_ns / r->width_ns;
-  if (r->turn > turn) r->turn = turn;
+  set_turn(r, r->turn < turn ? r->turn : turn);
   for (int c = 0; c < WR_ROLLING_COLUMNS; c++) {
     r->sum[c] = 0;
     for (int s = 0; s < WR_ROLLING_SLOTS; s++) r->sum[c] += r->slot[s][c];

@@ -56,6 +56,9 @@ int wr_bind_guard(lua_State *L);
 /// Retry decisions: bind_retry.c.
 int wr_bind_retry(lua_State *L);
 
+/// Shedders, overload and priorities: bind_shedder.c.
+int wr_bind_shedder(lua_State *L);
+
 /// bind_chaos.c: experiments.
 int wr_bind_chaos(lua_State *L);
 

@@ -86,7 +86,22 @@ static char *field_copy(lua_State *L, int index, const char *key)
   return text ? wr_strdup(text) : NULL;
 }
 
-// core.route(pattern, options, handler): options {host, place, deadline, body_max, on_error}
+// core.priority_header(name) -> true | nil, message: the last listener's word may not differ
+static int l_priority_header(lua_State *L)
+{
+  require_loading(L, "weir.listen");
+  struct wr_declarations *d = &wr_script_of(L)->declared;
+  const char *name = luaL_checkstring(L, 1);
+  if (d->priority_header && strcasecmp(d->priority_header, name) != 0) {
+    return wr_bind_refuse(L, "it is the same on all listeners, and another one is declared");
+  }
+  if (d->priority_header == NULL) d->priority_header = wr_strdup(name);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// core.route(pattern, options, handler): options {host, place, deadline, body_max, on_error,
+// priority, exempt}
 static int l_route(lua_State *L)
 {
   require_loading(L, "weir.route");
@@ -98,6 +113,8 @@ static int l_route(lua_State *L)
   d->place = field_copy(L, 2, "place");
   d->deadline_ns = wr_table_u64(L, 2, "deadline", 10 * WR_SECOND);
   d->body_max = wr_table_u64(L, 2, "body_max", 0);
+  d->priority = (uint8_t)wr_priority_of(wr_str_of(wr_table_text(L, 2, "priority", "normal")));
+  d->is_exempt = wr_table_bool(L, 2, "exempt", false);
   d->on_error_ref = WR_ROUTE_NO_ON_ERROR;
   lua_getfield(L, 2, "on_error");
   if (lua_isfunction(L, -1)) {
@@ -150,8 +167,9 @@ static int l_is_loading(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"listen", l_listen},         {"trust", l_trust}, {"route", l_route}, {"job", l_job},
-    {"is_loading", l_is_loading}, {"where", l_where}, {NULL, NULL},
+    {"listen", l_listen}, {"trust", l_trust}, {"priority_header", l_priority_header},
+    {"route", l_route},   {"job", l_job},     {"is_loading", l_is_loading},
+    {"where", l_where},   {NULL, NULL},
 };
 
 int wr_bind_declare(lua_State *L)

@@ -9,7 +9,6 @@
 #include "script/bind_response.h"
 #include "script/guard_cache.h"
 #include "script/http_cache.h"
-#include "script/meter.h"
 #include "script/table.h"
 
 #include <inttypes.h>
@@ -140,23 +139,14 @@ static int l_key(lua_State *L)
   return push_key(L, q, target, optional(L, 3)) ? 1 : 0;
 }
 
-static void count(const struct wr_http_cache *c, const struct wr_script_env *env,
-                  const char *status)
-{
-  wr_meter_add(env->meter, WR_METRIC_CACHE_REQUESTS, 1, "name", c->space->name, "status", status,
-               NULL);
-}
-
 static void push_found(lua_State *L, const struct wr_http_cache *c, const struct wr_request *q,
-                       const struct wr_http_cache_found *found, bool is_quiet)
+                       const struct wr_http_cache_found *found)
 {
   static const char *const words[] = {"serve", "refresh", "validate"};
-  static const char *const counted[] = {"hit", "stale", "validate"};
   struct wr_cache_control room;
   const struct wr_cache_control *asked = wr_http_cache_asked(c, q, &room);
   uint64_t age = wr_freshness_age(&found->freshness, wr_loop_now(q->env->loop));
   enum wr_freshness_verdict verdict = wr_freshness_judge(&found->freshness, age, asked);
-  if (!is_quiet) count(c, q->env, counted[verdict]);
   lua_pushstring(L, words[verdict]);
   lua_pushnumber(L, (double)age / 1e9);
   lua_pushnumber(L, (double)found->freshness.lifetime_s);
@@ -164,7 +154,7 @@ static void push_found(lua_State *L, const struct wr_http_cache *c, const struct
   lua_pushlstring(L, wr_buf_head(&found->where), found->where.len);
 }
 
-// core.http_cache_find(cache, key, request, is_quiet)
+// core.http_cache_find(cache, key, request)
 //   -> response, "serve" | "refresh" | "validate", age, lifetime, seconds usable on error, where
 //    | nil, "uri-miss" | "vary-miss", where it would lie | nil when nobody is to wait for it
 static int l_find(lua_State *L)
@@ -172,19 +162,17 @@ static int l_find(lua_State *L)
   const struct wr_http_cache *c = check_cache(L);
   struct wr_str key = wr_bind_str(L, 2);
   const struct wr_request *q = wr_bind_request_check(L, 3);
-  bool is_quiet = lua_toboolean(L, 4);
   struct wr_task *t = wr_task_require(L, "http_cache:serve");
   struct wr_response *r = wr_response_new(q->env, t, 64 * 1024 * 1024);
   struct wr_http_cache_found found;
   int results = 2;
   if (wr_http_cache_find(c, key, q, r, &found)) {
     wr_bind_response_push(L, r);
-    push_found(L, c, q, &found, is_quiet);
+    push_found(L, c, q, &found);
     results = 6;
   } else {
     wr_list_remove(&r->link);
     wr_response_unref(r);
-    if (!is_quiet) count(c, q->env, "miss");
     lua_pushnil(L);
     lua_pushstring(L, found.has_variants ? "vary-miss" : "uri-miss");
     if (!found.is_passed) {
@@ -216,27 +204,31 @@ static int l_condition(lua_State *L)
 
 // --- after the call -----------------------------------------------------------------------------
 
-// core.http_cache_keep(cache, key, request, response) -> true | nil, reason
+// core.http_cache_keep(cache, key, request, response, stamp) -> true | nil, reason
 static int l_keep(lua_State *L)
 {
   const struct wr_http_cache *c = check_cache(L);
   struct wr_str key = wr_bind_str(L, 2);
   const struct wr_request *q = wr_bind_request_check(L, 3);
-  const char *refusal = wr_http_cache_keep(c, key, q, check_response(L, 4));
+  uint64_t stamp = (uint64_t)luaL_checknumber(L, 5);
+  const char *refusal = wr_http_cache_keep(c, key, stamp, q, check_response(L, 4));
   if (refusal) return wr_bind_refuse(L, refusal);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-// core.http_cache_freshen(cache, where, request, stored, update) -> age, lifetime | nil when it may
-// be kept no longer
+// core.http_cache_freshen(cache, key, where, request, stored, update, stamp) -> age, lifetime | nil
+// when it may be kept no longer
 static int l_freshen(lua_State *L)
 {
   const struct wr_http_cache *c = check_cache(L);
-  struct wr_str where = wr_bind_str(L, 2);
-  const struct wr_request *q = wr_bind_request_check(L, 3);
-  struct wr_http_cache_news news = {.stored = check_response(L, 4), .update = check_response(L, 5)};
-  if (!wr_http_cache_freshen(c, where, q, &news)) return 0;
+  const struct wr_request *q = wr_bind_request_check(L, 4);
+  struct wr_http_cache_news news = {.key = wr_bind_str(L, 2),
+                                    .where = wr_bind_str(L, 3),
+                                    .stored = check_response(L, 5),
+                                    .update = check_response(L, 6),
+                                    .stamp = (uint64_t)luaL_checknumber(L, 7)};
+  if (!wr_http_cache_freshen(c, q, &news)) return 0;
   lua_pushnumber(L, (double)news.freshness.initial_age_ns / 1e9);
   lua_pushnumber(L, (double)news.freshness.lifetime_s);
   return 2;

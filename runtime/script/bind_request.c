@@ -120,7 +120,20 @@ static int push_cached(lua_State *L, struct wr_request *q, const char *key)
   return 1;
 }
 
-enum field { METHOD, PATH, TARGET, HOST, SCHEME, CLIENT, ID, ROUTE, HEADERS, PARAMS, QUERY };
+enum field {
+  METHOD,
+  PATH,
+  TARGET,
+  HOST,
+  SCHEME,
+  CLIENT,
+  ID,
+  ROUTE,
+  PRIORITY,
+  HEADERS,
+  PARAMS,
+  QUERY
+};
 
 static int push_field(lua_State *L, struct wr_request *q, enum field field)
 {
@@ -133,6 +146,7 @@ static int push_field(lua_State *L, struct wr_request *q, enum field field)
   case CLIENT: return push_str(L, q->client);
   case ID: return push_str(L, q->info->request_id);
   case ROUTE: lua_pushstring(L, q->trail.route); return 1;
+  case PRIORITY: lua_pushstring(L, wr_priority_name((enum wr_priority)q->priority)); return 1;
   case HEADERS: return push_cached(L, q, "headers");
   case PARAMS: return push_cached(L, q, "params");
   case QUERY: return push_cached(L, q, "query");
@@ -261,7 +275,7 @@ static const struct {
 } fields[] = {
     {"method", METHOD},   {"path", PATH},     {"target", TARGET}, {"host", HOST},
     {"scheme", SCHEME},   {"client", CLIENT}, {"id", ID},         {"route", ROUTE},
-    {"headers", HEADERS}, {"params", PARAMS}, {"query", QUERY},
+    {"headers", HEADERS}, {"params", PARAMS}, {"query", QUERY},   {"priority", PRIORITY},
 };
 
 int wr_bind_request(lua_State *L)

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "script/bind_error.h"
+#include "script/bind_task.h"
 #include "script/call.h"
 #include "script/handler.h"
 #include "script/task.h"
@@ -66,18 +67,26 @@ static void on_background_end(struct wr_task *t, enum wr_task_end end, int value
   if (--s->background == 0 && s->on_quiet) s->on_quiet(s->on_quiet_ctx);
 }
 
+struct wr_task *wr_bind_task_spawn(lua_State *L, int nargs, struct wr_error *error)
+{
+  struct wr_script *s = wr_script_of(L);
+  struct wr_task *t = wr_task_new(s, L, nargs, NULL, error);
+  if (t == NULL) return NULL;
+  t->on_end = on_background_end;
+  s->background++;
+  wr_task_start_soon(t);
+  return t;
+}
+
 // core.spawn(fn, …): runs fn at the end of this turn as a task of its own, not bound to the
 // caller's end.
 static int l_spawn(lua_State *L)
 {
-  struct wr_script *s = wr_script_of(L);
   luaL_checktype(L, 1, LUA_TFUNCTION);
   struct wr_error error;
-  struct wr_task *t = wr_task_new(s, L, lua_gettop(L) - 1, NULL, &error);
-  if (t == NULL) return wr_bind_error_fail(L, &error);
-  t->on_end = on_background_end;
-  s->background++;
-  wr_task_start_soon(t);
+  if (wr_bind_task_spawn(L, lua_gettop(L) - 1, &error) == NULL) {
+    return wr_bind_error_fail(L, &error);
+  }
   lua_pushboolean(L, 1);
   return 1;
 }

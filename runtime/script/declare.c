@@ -44,6 +44,8 @@ void wr_declare_fini(struct wr_declarations *d)
     wr_free(entry->place);
     wr_free(entry);
   }
+  wr_free(d->priority_header);
+  d->priority_header = NULL;
   free_routes(d);
   free_jobs(d);
   wr_declare_init(d);

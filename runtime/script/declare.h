@@ -7,6 +7,7 @@
 #include "base/duration.h"
 #include "base/list.h"
 #include "base/str.h"
+#include "resilience/overload.h"
 #include "script/trust.h"
 
 #include <stdint.h>
@@ -29,6 +30,8 @@ struct wr_route_declared {
   int on_error_ref;     ///< answers when the handler raised; WR_ROUTE_NO_ON_ERROR: 500
   uint64_t deadline_ns; ///< of the whole request, to its response head
   uint64_t body_max;    ///< request body; 0: the server's default
+  uint8_t priority;     ///< enum wr_priority
+  bool is_exempt;       ///< weir.overload never sheds it
 };
 
 /// A named primitive with the configuration this generation wants for it.
@@ -53,6 +56,9 @@ struct wr_declarations {
   struct wr_trust trust; ///< proxies that are believed, of all listeners
   struct wr_list listens, routes, entries, jobs;
   size_t route_count;
+  struct wr_overload_config overload; ///< `weir.overload`; all zeros: not declared
+  bool overload_shadow;
+  char *priority_header; ///< what trusted proxies say a request's priority with; NULL: nothing
 };
 
 /// Starts empty.

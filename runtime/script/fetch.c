@@ -185,6 +185,15 @@ static void add_deadline(struct wr_headers *out, const struct wr_task *t)
   if (left != UINT64_MAX) add_number(out, "X-Request-Deadline-Ms", left / WR_MS);
 }
 
+// In the word that trusted proxies use, so that the next weir knows it too.
+static void add_priority(struct wr_headers *out, const struct wr_task *t,
+                         const struct wr_request *q)
+{
+  if (q->priority_header == NULL) return;
+  const char *word = wr_priority_name((enum wr_priority)t->priority);
+  add(out, q->priority_header, wr_str_of(word));
+}
+
 static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
                           struct wr_headers *out)
 {
@@ -192,7 +201,10 @@ static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struc
   if (!wr_headers_forwardable(fetch->headers, out)) return false;
   wr_headers_remove(out, WR_STR("Host"));
   wr_headers_remove(out, WR_STR("Expect"));
-  if (fetch->request) add_forwarded(out, fetch->request);
+  if (fetch->request) {
+    add_forwarded(out, fetch->request);
+    add_priority(out, t, fetch->request);
+  }
   add_deadline(out, t);
   return true;
 }

@@ -14,6 +14,7 @@
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
 #include "resilience/bulkhead.h"
+#include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
 
@@ -32,9 +33,10 @@ struct wr_guard_ask {
                      ///< as the primitive lets it
   uint64_t key;      ///< hash of the key of a keyed primitive
   uint32_t cost;     ///< of a limiter; 0 counts as 1
-  uint8_t priority;  ///< of a shedder
-  uint64_t id;       ///< out: the admission, or the place in the queue
-  struct wr_guard_why why; ///< out, when refused
+  uint8_t priority;  ///< of a shedder: enum wr_priority
+  const struct wr_overload_signals *signals; ///< of the process, for a shedder; NULL: not known
+  uint64_t id;                               ///< out: the admission, or the place in the queue
+  struct wr_guard_why why;                   ///< out, when refused
 };
 
 /// A change of state that somebody should hear of; the entry's kind tells which member is set.
@@ -42,6 +44,7 @@ union wr_guard_event {
   struct wr_breaker_event breaker;
   struct wr_health_event health;
   struct wr_flag_event flag;
+  struct wr_chaos_event chaos;
 };
 
 /// What the guard tells. Any of them may be NULL.
@@ -82,6 +85,9 @@ enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entr
                                        struct wr_guard_ask *ask, uint64_t now_ns,
                                        struct wr_error *refusal);
 
+/// Puts into words that a queued call was refused: its time was over, or its place was taken.
+void wr_guard_explain_wait(const struct wr_entry *entry, struct wr_error *refusal);
+
 /// The access log's reason code for a refusal by `entry`, "" when it refuses nobody.
 const char *wr_guard_why(const struct wr_entry *entry);
 
@@ -107,8 +113,8 @@ bool wr_guard_budget_withdraw(struct wr_guard *g, struct wr_entry *entry, uint64
 bool wr_guard_chaos_draw(struct wr_guard *g, struct wr_entry *entry, uint64_t hash, uint64_t now_ns,
                          uint64_t *latency_ns);
 
-/// How a request that met it ended; see `wr_chaos_note`. True when that ended the experiment.
-bool wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_failure,
+/// How a request that met it ended; see `wr_chaos_note`.
+void wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_failure,
                          uint64_t now_ns);
 
 /// Starts and ends an experiment; see `wr_chaos_apply` and `wr_chaos_rollback`. Any process.

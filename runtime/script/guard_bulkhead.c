@@ -119,6 +119,7 @@ const struct wr_guard_kind wr_guard_bulkhead = {
               .repair = repair,
               .can_drop = can_drop},
     .why = "bulkhead_full",
+    .in_vain = WR_ERROR_REFUSED,
     .enter = enter,
     .explain = explain,
     .leave = leave,

@@ -1,5 +1,6 @@
 // Experiments behind the guard: nothing is held, so there is no row.
 
+#include "arena/slot.h"
 #include "base/check.h"
 #include "resilience/chaos.h"
 #include "script/guard_kind.h"
@@ -27,19 +28,46 @@ static bool can_drop(void *state, uint64_t now_ns)
   return !wr_chaos_is_armed(state, now_ns);
 }
 
-const struct wr_kind_ops wr_guard_chaos = {
-    .state_size = sizeof(struct wr_chaos),
-    .config_size = sizeof(struct wr_chaos_config),
-    .init = init,
-    .reconfigure = reconfigure,
-    .repair = repair,
-    .can_drop = can_drop,
+static void advance(struct wr_entry *entry, uint64_t now_ns)
+{
+  wr_chaos_advance(entry->state, now_ns);
+}
+
+static uint64_t next_ns(const struct wr_entry *entry)
+{
+  return wr_chaos_next_ns(entry->state);
+}
+
+static bool take_event(struct wr_entry *entry, union wr_guard_event *out)
+{
+  return wr_chaos_take_event(entry->state, &out->chaos);
+}
+
+const struct wr_guard_kind wr_guard_chaos = {
+    .state = {.state_size = sizeof(struct wr_chaos),
+              .config_size = sizeof(struct wr_chaos_config),
+              .init = init,
+              .reconfigure = reconfigure,
+              .repair = repair,
+              .can_drop = can_drop},
+    .why = "",
+    .advance = advance,
+    .next_ns = next_ns,
+    .take_event = take_event,
 };
 
 static bool lock(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns)
 {
   WR_CHECK(entry->kind == WR_KIND_CHAOS);
   return wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns);
+}
+
+// Gives the lock; the master tells of a change.
+static void unlock_changed(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns)
+{
+  bool is_planned = wr_registry_plan(r, entry, now_ns);
+  wr_registry_unlock(r, entry);
+  if (is_planned) wr_slot_ring(r->arena, wr_slot_master(r->arena));
 }
 
 bool wr_guard_chaos_draw(struct wr_guard *g, struct wr_entry *entry, uint64_t hash, uint64_t now_ns,
@@ -51,14 +79,16 @@ bool wr_guard_chaos_draw(struct wr_guard *g, struct wr_entry *entry, uint64_t ha
   return is_hit;
 }
 
-bool wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_failure,
+void wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_failure,
                          uint64_t now_ns)
 {
   struct wr_entry *entry = wr_registry_get(g->registry, ref);
-  if (entry == NULL || !lock(g->registry, entry, now_ns)) return false;
-  bool has_ended = wr_chaos_note(entry->state, is_failure, now_ns);
-  wr_registry_unlock(g->registry, entry);
-  return has_ended;
+  if (entry == NULL || !lock(g->registry, entry, now_ns)) return;
+  if (wr_chaos_note(entry->state, is_failure, now_ns)) {
+    unlock_changed(g->registry, entry, now_ns);
+  } else {
+    wr_registry_unlock(g->registry, entry);
+  }
 }
 
 bool wr_guard_chaos_apply(struct wr_registry *r, struct wr_entry *entry, uint64_t for_ns,
@@ -69,7 +99,7 @@ bool wr_guard_chaos_apply(struct wr_registry *r, struct wr_entry *entry, uint64_
     return false;
   }
   bool ok = wr_chaos_apply(entry->state, for_ns, now_ns, error);
-  wr_registry_unlock(r, entry);
+  unlock_changed(r, entry, now_ns);
   return ok;
 }
 
@@ -77,6 +107,6 @@ bool wr_guard_chaos_rollback(struct wr_registry *r, struct wr_entry *entry, uint
 {
   if (!lock(r, entry, now_ns)) return false;
   bool was_armed = wr_chaos_rollback(entry->state, now_ns);
-  wr_registry_unlock(r, entry);
+  unlock_changed(r, entry, now_ns);
   return was_armed;
 }

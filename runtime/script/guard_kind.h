@@ -13,6 +13,8 @@ struct wr_guard_kind {
   struct wr_kind_ops state; ///< the registry's part
   /// The access log's reason code of a refusal ("breaker_open").
   const char *why;
+  /// What a call that waited in vain ends with. Of kinds that queue.
+  enum wr_error_kind in_vain;
   /// Asks for `ask`; an admission's ticket or a waiter goes into the row's payload (zeroed before).
   /// A refusal leaves in `ask->why` what `explain` needs. NULL: the kind admits nobody.
   enum wr_guard_admission (*enter)(struct wr_entry *entry, struct wr_row *row,
@@ -43,9 +45,10 @@ extern const struct wr_guard_kind wr_guard_flag;
 extern const struct wr_guard_kind wr_guard_health;
 extern const struct wr_guard_kind wr_guard_bulkhead;
 extern const struct wr_guard_kind wr_guard_cache;
+extern const struct wr_guard_kind wr_guard_shedder;
 extern const struct wr_guard_kind wr_guard_throttle;
 extern const struct wr_kind_ops wr_guard_budget;
-extern const struct wr_kind_ops wr_guard_chaos;
+extern const struct wr_guard_kind wr_guard_chaos;
 
 /// How a kind admits, or NULL for kinds that only keep state (budget).
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry);

@@ -12,14 +12,16 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
     [WR_KIND_BREAKER] = &wr_guard_breaker.state, [WR_KIND_FLAG] = &wr_guard_flag.state,
     [WR_KIND_HEALTH] = &wr_guard_health.state,   [WR_KIND_BULKHEAD] = &wr_guard_bulkhead.state,
     [WR_KIND_BUDGET] = &wr_guard_budget,         [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
-    [WR_KIND_CHAOS] = &wr_guard_chaos,           [WR_KIND_CACHE] = &wr_guard_cache.state,
+    [WR_KIND_CHAOS] = &wr_guard_chaos.state,     [WR_KIND_CACHE] = &wr_guard_cache.state,
+    [WR_KIND_SHEDDER] = &wr_guard_shedder.state,
 };
 
 // Those that admit calls, or that the clock moves.
 static const struct wr_guard_kind *const guarded[WR_KINDS] = {
     [WR_KIND_BREAKER] = &wr_guard_breaker, [WR_KIND_FLAG] = &wr_guard_flag,
     [WR_KIND_HEALTH] = &wr_guard_health,   [WR_KIND_BULKHEAD] = &wr_guard_bulkhead,
-    [WR_KIND_CACHE] = &wr_guard_cache,     [WR_KIND_THROTTLE] = &wr_guard_throttle,
+    [WR_KIND_CHAOS] = &wr_guard_chaos,     [WR_KIND_THROTTLE] = &wr_guard_throttle,
+    [WR_KIND_SHEDDER] = &wr_guard_shedder, [WR_KIND_CACHE] = &wr_guard_cache,
 };
 
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry)
@@ -31,6 +33,13 @@ const char *wr_guard_why(const struct wr_entry *entry)
 {
   const struct wr_guard_kind *kind = wr_guard_kind_of(entry);
   return kind ? kind->why : "";
+}
+
+void wr_guard_explain_wait(const struct wr_entry *entry, struct wr_error *refusal)
+{
+  wr_error_set(refusal, wr_guard_kind_of(entry)->in_vain,
+               "%s '%s': no slot within its wait limit, or its place in the queue was taken",
+               wr_registry_kind_name(entry->kind), entry->name);
 }
 
 void wr_guard_refuse_after(struct wr_error *refusal, uint64_t after_ns)

@@ -60,7 +60,10 @@ struct wr_task *wr_handler_new(struct wr_script *s, const struct wr_handler *han
   t->ctx = wr_alloc(sizeof(*handler));
   *(struct wr_handler *)t->ctx = *handler;
   t->on_end = on_task_end;
-  t->trail = handler->request ? &handler->request->trail : NULL;
+  if (handler->request) {
+    t->trail = &handler->request->trail;
+    t->priority = handler->request->priority;
+  }
   if (handler->deadline_ns > 0) {
     wr_task_push_deadline(t, handler->deadline_ns, WR_ERROR_DEADLINE);
   }

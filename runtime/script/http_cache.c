@@ -87,14 +87,15 @@ bool wr_http_cache_key(const struct wr_request *q, struct wr_str target, struct 
 
 // --- looking ------------------------------------------------------------------------------------
 
-// What lies under `key`: its tag, 0 when there is nothing.
+// What lies under `key`: its form, 0 when there is nothing.
 static uint8_t get(const struct wr_http_cache *c, struct wr_script_env *env, struct wr_str key,
                    struct wr_buf *value)
 {
   struct wr_cache_found found = {.value = value, .allow_stale = true};
   wr_buf_clear(value);
-  wr_cache_get(env->arena, c->space, key, wr_loop_now(env->loop), &found);
-  return found.tag;
+  struct wr_cache_key at = {c->space, key, false};
+  wr_cache_get(env->arena, &at, wr_loop_now(env->loop), &found);
+  return found.form;
 }
 
 static bool unpack(const struct wr_buf *record, struct wr_response *r,
@@ -123,8 +124,8 @@ static bool get_variant(const struct wr_http_cache *c, const struct wr_request *
     if (!wr_http_fill_variant_key(key, epoch, names, &q->info->head->headers, &found->where)) {
       continue;
     }
-    uint8_t tag = get(c, q->env, wr_buf_str(&found->where), &found->record);
-    if (tag == WR_HTTP_FILL_RESPONSE) return true;
+    uint8_t form = get(c, q->env, wr_buf_str(&found->where), &found->record);
+    if (form == WR_HTTP_FILL_RESPONSE) return true;
   }
   return false; // `where` is the oldest kind's key, the same for all who miss the same
 }
@@ -139,14 +140,14 @@ bool wr_http_cache_find(const struct wr_http_cache *c, struct wr_str key,
   wr_buf_init(&index, RECORD_BYTES);
   found->has_variants = false;
   found->is_passed = false;
-  uint8_t tag = get(c, q->env, key, &found->record);
-  bool ok = tag == WR_HTTP_FILL_RESPONSE && wr_buf_append_str(&found->where, key);
-  if (tag == WR_HTTP_FILL_INDEX) {
+  uint8_t form = get(c, q->env, key, &found->record);
+  bool ok = form == WR_HTTP_FILL_RESPONSE && wr_buf_append_str(&found->where, key);
+  if (form == WR_HTTP_FILL_INDEX) {
     found->has_variants = true;
     ok = wr_buf_append_str(&index, wr_buf_str(&found->record)) &&
          get_variant(c, q, key, wr_buf_str(&index), found);
   }
-  found->is_passed = tag == WR_HTTP_FILL_PASS;
+  found->is_passed = form == WR_HTTP_FILL_PASS;
   ok = ok && unpack(&found->record, r, &found->freshness);
   wr_buf_fini(&index);
   return ok;
@@ -218,7 +219,7 @@ static bool is_about_all(const struct wr_request *q, const struct wr_response *r
   return r->status < 500 && wr_str_eq(head->method, WR_STR("GET"));
 }
 
-const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
+const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key, uint64_t stamp,
                                const struct wr_request *q, struct wr_response *r)
 {
   if (r->state != WR_RESPONSE_FLOWING && r->state != WR_RESPONSE_WHOLE) return "incomplete";
@@ -236,23 +237,18 @@ const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
     return refusal;
   }
   struct wr_http_fill_start start = {.key = key,
+                                     .stamp = stamp,
                                      .request = &q->info->head->headers,
                                      .cc = &cc,
-                                     .freshness = &freshness,
-                                     .asked_ns = started(r)};
-  // The answer to an unsafe request comes after what that invalidated.
-  if (!wr_str_eq(q->info->head->method, WR_STR("GET"))) {
-    start.asked_ns = wr_loop_now(q->env->loop) + 1;
-  }
+                                     .freshness = &freshness};
   return wr_http_fill_begin(c, r, &start);
 }
 
-bool wr_http_cache_freshen(const struct wr_http_cache *c, struct wr_str where,
-                           const struct wr_request *q, struct wr_http_cache_news *news)
+bool wr_http_cache_freshen(const struct wr_http_cache *c, const struct wr_request *q,
+                           struct wr_http_cache_news *news)
 {
   struct wr_response *r = news->stored;
   struct wr_cache_control cc;
-  if (wr_http_fill_is_forgotten(c, q->env, where, started(news->update))) return false;
   bool ok = wr_storable_merge(&r->headers, &news->update->headers);
   struct wr_freshness_response told = arrival(r, started(news->update));
   told.cc = &cc;
@@ -261,13 +257,13 @@ bool wr_http_cache_freshen(const struct wr_http_cache *c, struct wr_str where,
   // A HEAD brings news of what a GET stored: its own method is no reason.
   bool is_head = wr_str_eq(q->info->head->method, WR_STR("HEAD"));
   if (refusal && !(is_head && strcmp(refusal, "method") == 0)) ok = false;
-  if (ok && wr_http_fill_store_whole(c, where, r, &cc, &news->freshness)) return true;
-  wr_cache_delete(q->env->arena, c->space, where);
+  if (ok && wr_http_fill_store_whole(c, news, &cc)) return true;
+  wr_cache_purge(q->env->arena, c->space, news->where);
   return false;
 }
 
 void wr_http_cache_forget(const struct wr_http_cache *c, struct wr_script_env *env,
                           struct wr_str key)
 {
-  wr_http_fill_mark(c, env, key);
+  wr_cache_purge(env->arena, c->space, key);
 }

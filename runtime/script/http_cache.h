@@ -4,8 +4,8 @@
 ///
 /// Under a resource's key lies its one response, or, when it has a Vary, an index: which fields
 /// choose, newest first, and an epoch that is part of the variants' own keys, so that forgetting
-/// the index forgets them all. What was invalidated leaves a mark for a while, so that an answer
-/// which was on its way meanwhile is not stored. One worker's loop; the store is every worker's.
+/// the index forgets them all. What was forgotten after the origin was asked is not stored: see
+/// wr_cache_stamp. One worker's loop; the store is every worker's.
 
 #include "http/storable.h"
 #include "script/request.h"
@@ -66,22 +66,25 @@ bool wr_http_cache_find(const struct wr_http_cache *c, struct wr_str key,
 /// Frees what it holds.
 void wr_http_cache_found_fini(struct wr_http_cache_found *found);
 
-/// Stores `r`, whose head has just arrived, once its body is complete. NULL, or a constant word for
-/// why it is not stored; it may still fail to be, when its body is cut short or grows too large.
-const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
+/// Stores `r`, whose head has just arrived, once its body is complete, unless the resource was
+/// forgotten since `stamp`. NULL, or a constant word for why it is not stored; it may still fail to
+/// be, when its body is cut short or grows too large.
+const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key, uint64_t stamp,
                                const struct wr_request *q, struct wr_response *r);
 
 /// What the origin says about what is stored.
 struct wr_http_cache_news {
+  struct wr_str key;                ///< of the resource
+  uint64_t stamp;                   ///< of that key, from before the origin was asked
+  struct wr_str where;              ///< the key that it was found under
   struct wr_response *stored;       ///< as found; gets the new fields
   const struct wr_response *update; ///< a 304, or the answer to a HEAD
   struct wr_freshness freshness;    ///< out
 };
 
-/// Brings what was stored under `where` up to date. False when it may not be kept any more: it is
-/// gone.
-bool wr_http_cache_freshen(const struct wr_http_cache *c, struct wr_str where,
-                           const struct wr_request *q, struct wr_http_cache_news *news);
+/// Brings what is stored up to date. False when it may not be kept any more: it is gone.
+bool wr_http_cache_freshen(const struct wr_http_cache *c, const struct wr_request *q,
+                           struct wr_http_cache_news *news);
 
 /// Forgets the resource under `key` and all its variants, and what is on its way to be stored.
 void wr_http_cache_forget(const struct wr_http_cache *c, struct wr_script_env *env,

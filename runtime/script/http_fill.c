@@ -7,7 +7,6 @@
 #include "http/stored.h"
 #include "http/vary.h"
 
-#define MARK_NS (60 * WR_SECOND) // an answer that is on its way for longer than this is not feared
 #define PASS_NS (10 * WR_SECOND)
 #define INDEX_NS (24 * 3600 * WR_SECOND)
 
@@ -18,7 +17,7 @@ struct fill {
   struct wr_http_cache cache;
   struct wr_script_env *env;
   struct wr_freshness freshness;
-  uint64_t asked_ns;
+  uint64_t stamp;
   bool has_validator;
   bool is_too_large;
   struct wr_buf key;    // of the resource
@@ -30,64 +29,32 @@ struct fill {
 
 // --- the store ----------------------------------------------------------------------------------
 
-static bool put(const struct wr_http_cache *c, struct wr_script_env *env,
-                const struct wr_cache_item *item)
+static bool put(struct wr_script_env *env, const struct wr_cache_item *item)
 {
-  return wr_cache_set(env->arena, c->space, item, wr_loop_now(env->loop));
+  return wr_cache_set(env->arena, item, wr_loop_now(env->loop)) == WR_CACHE_STORED;
 }
 
-static bool put_response(const struct wr_http_cache *c, struct wr_script_env *env,
-                         struct wr_cache_item item, const struct wr_freshness *f)
+static bool put_response(struct wr_script_env *env, struct wr_cache_item item,
+                         const struct wr_freshness *f)
 {
   uint64_t now = wr_loop_now(env->loop);
   uint64_t age = wr_freshness_age(f, now);
   uint64_t lifetime = (uint64_t)f->lifetime_s * WR_SECOND;
   uint64_t useful = wr_freshness_useful(f);
-  item.tag = WR_HTTP_FILL_RESPONSE;
+  item.form = WR_HTTP_FILL_RESPONSE;
   item.ttl_ns = lifetime > age ? lifetime - age : 1; // 0 would be the space's
   item.stale_ns += useful > age ? useful - age : 0;
-  return put(c, env, &item);
-}
-
-void wr_http_fill_mark(const struct wr_http_cache *c, struct wr_script_env *env, struct wr_str key)
-{
-  uint64_t now = wr_loop_now(env->loop);
-  struct wr_cache_item item = {.key = key,
-                               .value = {(const char *)&now, sizeof(now)},
-                               .tag = WR_HTTP_FILL_MARK,
-                               .ttl_ns = MARK_NS};
-  put(c, env, &item);
-}
-
-static bool is_mark_since(uint8_t tag, struct wr_str value, uint64_t since_ns)
-{
-  uint64_t forgotten_ns = 0;
-  if (tag != WR_HTTP_FILL_MARK || value.len != sizeof(forgotten_ns)) return false;
-  memcpy(&forgotten_ns, value.ptr, sizeof(forgotten_ns));
-  return forgotten_ns >= since_ns;
+  return put(env, &item);
 }
 
 void wr_http_fill_pass(const struct wr_http_cache *c, struct wr_script_env *env, struct wr_str key)
 {
   struct wr_cache_found found = {.value = NULL};
-  if (wr_cache_get(env->arena, c->space, key, wr_loop_now(env->loop), &found) != WR_CACHE_MISS) {
-    return;
-  }
+  struct wr_cache_key at = {c->space, key, false};
+  if (wr_cache_get(env->arena, &at, wr_loop_now(env->loop), &found) != WR_CACHE_NONE) return;
   struct wr_cache_item item = {
-      .key = key, .value = WR_STR("-"), .tag = WR_HTTP_FILL_PASS, .ttl_ns = PASS_NS};
-  put(c, env, &item);
-}
-
-bool wr_http_fill_is_forgotten(const struct wr_http_cache *c, struct wr_script_env *env,
-                               struct wr_str key, uint64_t since_ns)
-{
-  struct wr_buf value;
-  wr_buf_init(&value, HEAD_BYTES + c->object_max + 1);
-  struct wr_cache_found found = {.value = &value, .allow_stale = true};
-  wr_cache_get(env->arena, c->space, key, wr_loop_now(env->loop), &found);
-  bool is_forgotten = is_mark_since(found.tag, wr_buf_str(&value), since_ns);
-  wr_buf_fini(&value);
-  return is_forgotten;
+      .at = at, .value = WR_STR("-"), .form = WR_HTTP_FILL_PASS, .ttl_ns = PASS_NS};
+  put(env, &item);
 }
 
 static bool has_validator(const struct wr_headers *headers)
@@ -120,18 +87,21 @@ static bool write_head(const struct wr_response *r, const struct wr_cache_contro
   return ok;
 }
 
-bool wr_http_fill_store_whole(const struct wr_http_cache *c, struct wr_str where,
-                              const struct wr_response *r, const struct wr_cache_control *cc,
-                              const struct wr_freshness *freshness)
+bool wr_http_fill_store_whole(const struct wr_http_cache *c, const struct wr_http_cache_news *news,
+                              const struct wr_cache_control *cc)
 {
+  const struct wr_response *r = news->stored;
   struct wr_buf record;
   wr_buf_init(&record, HEAD_BYTES + r->body.len + 1);
-  struct wr_cache_item item = {.key = where,
+  struct wr_cache_item item = {.at = {c->space, news->where, false},
                                .stale_ns = has_validator(&r->headers) ? c->keep_ns : 0};
-  bool ok =
-      write_head(r, cc, freshness, &record) && wr_buf_append_str(&record, wr_buf_str(&r->body));
+  // A variant is out of reach when its index was forgotten, so only what lies under the resource's
+  // own key needs the stamp.
+  if (wr_str_eq(news->where, news->key)) item.stamp = news->stamp;
+  bool ok = write_head(r, cc, &news->freshness, &record) &&
+            wr_buf_append_str(&record, wr_buf_str(&r->body));
   item.value = wr_buf_str(&record);
-  ok = ok && put_response(c, r->env, item, freshness);
+  ok = ok && put_response(r->env, item, &news->freshness);
   wr_buf_fini(&record);
   return ok;
 }
@@ -186,12 +156,13 @@ static bool enlist(struct fill *f, struct wr_str old, struct wr_buf *where)
   bool ok =
       write_index(f, old, &index, &epoch) &&
       variant_key(wr_buf_str(&f->key), epoch, wr_buf_str(&f->names), wr_buf_str(&f->values), where);
-  struct wr_cache_item item = {.key = wr_buf_str(&f->key),
+  struct wr_cache_item item = {.at = {f->cache.space, wr_buf_str(&f->key), false},
                                .value = wr_buf_str(&index),
-                               .tag = WR_HTTP_FILL_INDEX,
+                               .form = WR_HTTP_FILL_INDEX,
                                .ttl_ns = INDEX_NS + wr_freshness_useful(&f->freshness),
-                               .stale_ns = f->cache.keep_ns};
-  ok = ok && put(&f->cache, f->env, &item);
+                               .stale_ns = f->cache.keep_ns,
+                               .stamp = f->stamp};
+  ok = ok && put(f->env, &item);
   wr_buf_fini(&index);
   return ok;
 }
@@ -207,26 +178,28 @@ static void free_fill(struct fill *f)
   wr_free(f);
 }
 
+// Under the resource's key, or as one of its variants: then the index comes first, which is not
+// written when the resource was forgotten meanwhile.
 static void store(struct fill *f)
 {
   struct wr_buf known;
   struct wr_buf where;
   wr_buf_init(&known, HEAD_BYTES + f->cache.object_max + 1);
   wr_buf_init(&where, 2 * WR_CACHE_KEY_MAX);
-  struct wr_cache_found found = {.value = &known, .allow_stale = true};
-  struct wr_str key = wr_buf_str(&f->key);
-  wr_cache_get(f->env->arena, f->cache.space, key, wr_loop_now(f->env->loop), &found);
-  bool ok = !is_mark_since(found.tag, wr_buf_str(&known), f->asked_ns);
-  if (ok && f->names.len == 0) {
-    ok = wr_buf_append_str(&where, key);
-  } else if (ok) {
-    struct wr_str none = {NULL, 0};
-    ok = enlist(f, found.tag == WR_HTTP_FILL_INDEX ? wr_buf_str(&known) : none, &where);
-  }
-  struct wr_cache_item item = {.key = wr_buf_str(&where),
+  struct wr_cache_item item = {.at = {f->cache.space, wr_buf_str(&f->key), false},
                                .value = wr_buf_str(&f->record),
-                               .stale_ns = f->has_validator ? f->cache.keep_ns : 0};
-  if (ok) put_response(&f->cache, f->env, item, &f->freshness);
+                               .stale_ns = f->has_validator ? f->cache.keep_ns : 0,
+                               .stamp = f->stamp};
+  bool ok = true;
+  if (f->names.len > 0) {
+    struct wr_cache_found found = {.value = &known, .allow_stale = true};
+    wr_cache_get(f->env->arena, &item.at, wr_loop_now(f->env->loop), &found);
+    struct wr_str none = {NULL, 0};
+    ok = enlist(f, found.form == WR_HTTP_FILL_INDEX ? wr_buf_str(&known) : none, &where);
+    item.at.key = wr_buf_str(&where);
+    item.stamp = 0;
+  }
+  if (ok) put_response(f->env, item, &f->freshness);
   wr_buf_fini(&known);
   wr_buf_fini(&where);
 }
@@ -259,7 +232,7 @@ const char *wr_http_fill_begin(const struct wr_http_cache *c, struct wr_response
   *f = (struct fill){.cache = *c,
                      .env = r->env,
                      .freshness = *start->freshness,
-                     .asked_ns = start->asked_ns,
+                     .stamp = start->stamp,
                      .has_validator = has_validator(&r->headers)};
   wr_buf_init(&f->key, WR_CACHE_KEY_MAX);
   wr_buf_init(&f->names, WR_CACHE_KEY_MAX);

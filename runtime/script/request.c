@@ -8,6 +8,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
 {
   *q = (struct wr_request){.x = x, .info = wr_exchange_info(x), .env = env};
   q->client = q->info->client;
+  q->priority = WR_PRIORITY_NORMAL;
   q->trail.route = "";
   q->trail.request_id = q->info->request_id;
   wr_list_init(&q->readers);
@@ -18,6 +19,16 @@ void wr_request_trust(struct wr_request *q, const struct wr_trust *trust)
 {
   q->trust = trust;
   q->client = wr_trust_client(trust, q->info->client, &q->info->head->headers);
+}
+
+void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, const char *header)
+{
+  q->priority = (uint8_t)priority;
+  q->priority_header = header;
+  if (header == NULL || !wr_trust_has(q->trust, q->info->client)) return;
+  struct wr_str word = wr_headers_get(&q->info->head->headers, wr_str_of(header));
+  enum wr_priority asked = wr_priority_of(word);
+  if (asked != WR_PRIORITIES) q->priority = (uint8_t)asked;
 }
 
 void wr_request_fini(struct wr_request *q)

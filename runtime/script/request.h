@@ -6,6 +6,7 @@
 /// or the exchange is over, and says so when it is used afterwards. One worker's loop.
 
 #include "http/exchange.h"
+#include "resilience/priority.h"
 #include "script/response.h"
 #include "script/trail.h"
 
@@ -35,6 +36,8 @@ struct wr_request {
   const struct wr_exchange_info *info;
   struct wr_script_env *env;
   const struct wr_trust *trust; ///< of its generation; NULL once that is let go
+  const char *priority_header;  ///< of its generation: bears `priority` upstream; NULL: none
+  uint8_t priority;             ///< enum wr_priority: what its handler begins with
   struct wr_str client;         ///< whose request it is, see wr_trust_client
   struct wr_request_param params[WR_REQUEST_PARAMS_MAX];
   size_t param_count;
@@ -59,6 +62,10 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
 
 /// Tells whom to believe about the client; `trust` must live until the handler has answered.
 void wr_request_trust(struct wr_request *q, const struct wr_trust *trust);
+
+/// Its priority: what a trusted proxy says in the field `header` (NULL: there is none), else
+/// `priority`, the route's. After `wr_request_trust`.
+void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, const char *header);
 
 /// The exchange is over: frees the body. The Lua handle has been cut off before.
 void wr_request_fini(struct wr_request *q);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "loop/loop.h"
+#include "resilience/overload.h"
 #include "script/call.h"
 #include "script/declare.h"
 #include "script/guard.h"
@@ -34,8 +35,9 @@ struct wr_script_env {
   struct wr_resolver *resolver;
   struct wr_endpoints *endpoints;
   struct wr_meter *meter;
-  bool allow_chaos;             ///< experiments may be applied
-  struct wr_watchdog *watchdog; ///< NULL: nobody interrupts (a trial has limits of its own)
+  bool allow_chaos;                   ///< experiments may be applied
+  struct wr_watchdog *watchdog;       ///< NULL: nobody interrupts (a trial has limits of its own)
+  struct wr_overload_signals signals; ///< what the process knew of itself a tick ago
   uint32_t shard; ///< this worker's slot: its metric column and its holds in the registry
 };
 

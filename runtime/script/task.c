@@ -78,7 +78,7 @@ static void inherit(struct wr_task *t, struct wr_task *parent)
   t->deadline_ns = parent ? parent->deadline_ns : UINT64_MAX;
   t->deadline_expiry = parent ? parent->deadline_expiry : WR_ERROR_DEADLINE;
   t->trail = parent ? parent->trail : NULL;
-  t->priority = parent ? parent->priority : 0;
+  t->priority = parent ? parent->priority : WR_PRIORITY_NORMAL;
   t->parent = parent;
   wr_list_init(&t->sibling);
   if (parent) wr_list_push(&parent->children, &t->sibling);

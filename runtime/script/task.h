@@ -69,7 +69,7 @@ struct wr_task {
   struct wr_list sibling;
   struct wr_deferred starter;
   int start_args;
-  uint8_t priority; ///< how important its calls are; children inherit it
+  uint8_t priority; ///< enum wr_priority: how important its calls are; children inherit it
   bool is_running;
   bool is_cancelled;      // cancelled from inside its own run
   enum wr_vm_stop stop;   ///< RAISED: whether the budget took it off the processor

@@ -46,8 +46,7 @@ describe("chaos", function()
       end)
     ]] }
     g:expect "admin.action"
-    g:expect "script.log"
-    g:expect "chaos.ended"
+    g:expect "chaos.transition"
   end)
   teardown(function()
     g:stop()
@@ -141,7 +140,14 @@ describe("chaos", function()
     end)
     assert.equal(200, g:get("/guarded").status)
     assert.is_true(experiment("guarded").injected >= 10)
-    g:wait_log "chaos.ended"
+    g:wait_log("chaos.transition", { name = "guarded", cause = "guard" })
+  end)
+
+  it("tells when its time is over, asked or not", function()
+    apply("matched", "1s")
+    g:wait_log("chaos.transition", { name = "matched", cause = "expired" })
+    assert.equal("expired", experiment("matched").cause)
+    apply "matched"
   end)
 
   it("is applied and rolled back from Lua", function()

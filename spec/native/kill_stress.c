@@ -1,5 +1,5 @@
 // Eight processes on one arena; the parent kills them at random instructions, settles what they
-// left and starts others: kill_stress [KILLS [SEED]]
+// left and starts others: kill_stress [KILLS [SEED [KIND]]]
 //
 // After each settlement every admission counted by a primitive has a living ledger row, breakers
 // leave half-open in time, and at the end nobody is inside anything.
@@ -141,13 +141,16 @@ int main(int argc, char **argv)
   static struct wr_arena arena;
   uint64_t kills = argc > 1 ? strtoull(argv[1], NULL, 10) : KILLS_DEFAULT;
   struct run run = {.seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL)};
-  printf("kill_stress %llu %llu\n", (unsigned long long)kills, (unsigned long long)run.seed);
+  const char *kind = argc > 3 ? argv[3] : "all";
+  enum wr_kind only = stress_kind_called(kind);
+  printf("kill_stress %llu %llu %s\n", (unsigned long long)kills, (unsigned long long)run.seed,
+         kind);
   wr_rng_init(&run.rng, run.seed);
   run.world =
       mmap(NULL, sizeof(*run.world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   WR_CHECK(run.world != MAP_FAILED);
   run.world->arena = &arena;
-  stress_world_init(run.world, &run.registry, run.seed);
+  stress_world_init(run.world, &run.registry, only, run.seed);
   for (uint32_t i = 0; i < WORKERS; i++) start(&run, i);
   while (run.kills < kills) {
     let_run(&run, wr_rng_below(&run.rng, GAP_MAX));

@@ -1,6 +1,7 @@
-// Eight threads on one arena, each a worker of its own: threads_stress [STEPS [SEED]]
+// Eight threads on one arena, each a worker of its own: threads_stress [STEPS [SEED [KIND]]]
 //
-// Built with the tsan preset it shows data races; with any, that nothing is lost or admitted twice.
+// STEPS are of all threads together; KIND is a primitive to try alone ("all"). Built with the tsan
+// preset it shows data races; with any, that nothing is lost or admitted twice.
 
 #include "stress.h"
 
@@ -41,10 +42,13 @@ int main(int argc, char **argv)
   struct wr_registry registry;
   uint64_t steps = argc > 1 ? strtoull(argv[1], NULL, 10) : STEPS_DEFAULT;
   uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
-  printf("threads_stress %llu %llu\n", (unsigned long long)steps, (unsigned long long)seed);
+  const char *kind = argc > 3 ? argv[3] : "all";
+  enum wr_kind only = stress_kind_called(kind);
+  printf("threads_stress %llu %llu %s\n", (unsigned long long)steps, (unsigned long long)seed,
+         kind);
   fflush(stdout);
   world.arena = &arena;
-  stress_world_init(&world, &registry, seed);
+  stress_world_init(&world, &registry, only, seed);
   for (uint32_t i = 0; i < WORKERS; i++) {
     threads[i].steps = steps / WORKERS;
     stress_worker_init(&threads[i].worker, &world, i, seed + i + 1);

@@ -1,24 +1,51 @@
--- The stress programs, briefly. By hand they take larger counts and a seed
--- (spec/native/*_stress.c).
-local preset = os.getenv("WEIR_PRESET") or "dev"
+-- The stress programs, briefly: all kinds at once, then each alone. `scripts/stress --long` is the
+-- same with larger counts (spec/native/*_stress.c).
+local preset = os.getenv "WEIR_PRESET" or "dev"
 
-local function run(program, count)
+local function run(build, program, ...)
   -- The programs bring their own sanitizer; one preloaded for the specs is not theirs.
-  local command = "LD_PRELOAD= timeout -k 5 120 build/%s/%s %d 2>&1"
-  local pipe = assert(io.popen(command:format(preset, program, count)))
-  local said = pipe:read("*a")
+  local command = "LD_PRELOAD= timeout -k 5 120 build/%s/%s %s 2>&1"
+  local pipe = assert(io.popen(command:format(build, program, table.concat({ ... }, " "))))
+  local said = pipe:read "*a"
   pipe:close()
   return said
 end
 
 describe("the shared arena", function()
   it("loses and doubles nothing under eight threads", function()
-    local said = run("threads_stress", 1000000)
+    local said = run(preset, "threads_stress", 1000000)
     assert.matches("\nok\n$", said)
   end)
 
   it("loses nothing when processes are killed at random instructions", function()
-    local said = run("kill_stress", 1000)
+    local said = run(preset, "kill_stress", 1000)
     assert.matches("\nok: 1000 kills", said)
   end)
+
+  it("has no data race", function()
+    assert.equal(0, os.execute "LD_PRELOAD= scripts/build tsan threads_stress >/dev/null")
+    local said = run("tsan", "threads_stress", 200000)
+    assert.matches("\nok\n$", said)
+  end)
+end)
+
+describe("a primitive tried alone", function()
+  local kinds = run(preset, "threads_stress", 0, 0, "list")
+
+  it("is each that has a state of its own", function()
+    local tried = {}
+    for kind in kinds:gmatch "%S+" do tried[kind] = true end
+    local file = assert(io.open "runtime/tables/kinds.def")
+    for name in file:read("*a"):gmatch 'WR_KIND%(%u+, "([^"]+)"' do
+      assert(tried[name], name .. ": add a row to spec/native/stress_kinds.h")
+    end
+    file:close()
+  end)
+
+  for kind in kinds:gmatch "%S+" do
+    it("keeps its invariants under threads and kills: " .. kind, function()
+      assert.matches("\nok\n$", run(preset, "threads_stress", 100000, os.time(), kind))
+      assert.matches("\nok: 50 kills", run(preset, "kill_stress", 50, os.time(), kind))
+    end)
+  end
 end)

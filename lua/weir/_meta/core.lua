@@ -31,6 +31,10 @@
 ---@field enter async fun(handle: userdata, key?: string, cost?: integer): integer?, weir.Error?
 ---@field cache_claim async fun(handle: userdata, key: string): (integer|false)?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
+-- bind_shedder.c
+---@field shedder fun(name: string, options: table): userdata?, string?
+---@field overload fun(options: table): true?, string?
+---@field priority fun(word?: string): string
 -- bind_throttle.c
 ---@field throttle fun(name: string, options: table): userdata?, string?
 -- bind_chaos.c
@@ -56,6 +60,7 @@
 -- bind_declare.c
 ---@field listen fun(address: string)
 ---@field trust fun(network: string): true?, string?
+---@field priority_header fun(name: string): true?, string?
 ---@field route fun(pattern: string, options: table, handler: function)
 ---@field job fun(name: string, place: string, every_ns: number, fn: async fun())
 ---@field is_loading fun(): boolean
@@ -70,10 +75,10 @@
 ---@field http_cache fun(name: string, options: table): userdata?, userdata|string
 ---@field http_cache_plan fun(cache, req, extra?): string, string, boolean?
 ---@field http_cache_key fun(cache, req, extra?, target?): string?
----@field http_cache_find async fun(cache, key, req, is_quiet?): ...
+---@field http_cache_find async fun(cache, key, req): ...
 ---@field http_cache_condition fun(req: weir.Request, stored: weir.Response)
----@field http_cache_keep fun(cache, key, req, response): true?, string?
----@field http_cache_freshen fun(cache, where, req, stored, update): number?, number?
+---@field http_cache_keep fun(cache, key, req, response, stamp): true?, string?
+---@field http_cache_freshen fun(cache, key, where, req, stored, update, stamp): number?, number?
 ---@field http_cache_same fun(stored: weir.Response, head: weir.Response): boolean
 ---@field http_cache_forget fun(cache: userdata, key: string)
 ---@field http_cache_forget_named fun(cache, req, response, extra?)

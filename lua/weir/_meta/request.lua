@@ -10,6 +10,7 @@
 ---@field scheme string "http".
 ---@field client string Numeric address of the peer.
 ---@field id string The client's X-Request-ID (up to 128 visible characters), else made here.
+---@field priority string "normal": the route's, or what a trusted proxy said.
 ---@field route string Path pattern of the route, without methods.
 ---@field headers weir.Headers Fields of the request; what is changed here is what is forwarded.
 ---@field params table<string, string> Values of the pattern's `:names` and `*name`, decoded.

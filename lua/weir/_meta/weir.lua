@@ -34,6 +34,10 @@
 --- Layers around a call, outermost first. Name of 1 to 127 bytes: the name of their shared state.
 ---@field policy fun(name: string, layers: weir.Layer[]): weir.Policy
 ---
+--- Sheds requests by priority before their handlers while the process is overloaded:
+--- `{ lag = "50ms", memory = "90%", in_flight = 5000 }`. Once, top level only.
+---@field overload fun(options: table)
+---
 --- Tries `{ "name", function, deadline = …, max = … }` in order; the first acceptable answer is
 --- returned.
 ---@field ladder async fun(rungs: table[]): any, weir.Error?
@@ -52,6 +56,9 @@
 ---
 --- Layer: at most `max` (default 64) calls at once.
 ---@field bulkhead fun(options?: integer|table): weir.Layer
+---
+--- Layer: at most `limit` (default 256, or learnt) calls at once; the more important go first.
+---@field shedder fun(options?: integer|string|table): weir.Layer
 ---
 --- Layer: makes about `ratio` (1 to 100, default 2) times the calls that the upstream accepts.
 ---@field throttle fun(options?: number|table): weir.Layer
@@ -89,6 +96,10 @@
 ---
 --- Seconds left until the ambient deadline; nil without one.
 ---@field remaining fun(): number?
+---
+--- The running task's priority; with a word it is set to that: "critical", "high", "normal", "low"
+--- or "background".
+---@field priority fun(word?: string): string
 ---
 --- HTTP calls to any URL.
 ---@field http weir.http
@@ -190,7 +201,7 @@
 
 --- One layer of a policy, made by `weir.retry { … }` and its like.
 ---@class weir.Layer
----@field kind string "deadline", "timeout", "retry", "breaker" or "bulkhead".
+---@field kind string The name of the function that made it: "breaker".
 ---@field options table As checked: durations in nanoseconds, defaults filled in.
 ---@field place string "file:line" of the script that wrote it.
 ---@field wrap fun(name: string, run: function, place: string): function For `weir.policy`.
@@ -205,7 +216,7 @@
 ---@field upstream string? Name of the upstream that was asked.
 ---@field endpoint string? Address that was asked.
 ---@field policy string? Name of the state that refused.
----@field primitive string? Its kind: "breaker" or "bulkhead".
+---@field primitive string? Its kind: "breaker", "bulkhead", "shedder" or "throttle".
 ---@field cause weir.Error? What a policy's own error is about; set by policies only.
 
 --- Shared by all workers, bounded, kept over reloads; not over a restart.

@@ -18,9 +18,10 @@ function M.answer(req, stored, age, what)
   return M.note(stored, what)
 end
 
--- Keeps the answer if it may be kept; says which in any case.
-function M.keep(self, req, key, res, why)
-  local kept, reason = core.http_cache_keep(self._handle, key, req, res)
+-- Keeps the answer if it may be kept and the resource was not forgotten since `stamp`; says which
+-- in any case.
+function M.keep(self, req, key, stamp, res, why)
+  local kept, reason = core.http_cache_keep(self._handle, key, req, res, stamp)
   M.note(res, ("%s; fwd-status=%d; %s"):format(why, res.status,
     kept and "stored" or "detail=" .. reason))
   return kept
@@ -39,9 +40,11 @@ end
 
 -- The answer, and whether it is on its way into the store.
 local function fetch(self, req, key, fn, why)
+  local stamp = core.cache_stamp(self._space, key)
   local res, err = fn()
+  core.cache_count(self._space, "miss")
   if not core.is_response(res) then return res, err end
-  return res, nil, M.keep(self, req, key, res, why)
+  return res, nil, M.keep(self, req, key, stamp, res, why)
 end
 
 local CONDITIONS = { "If-None-Match", "If-Modified-Since" }
@@ -59,16 +62,20 @@ local function call_with(req, stored, fn)
   return res, err
 end
 
-local function on_not_modified(self, req, found, res)
-  local age, lifetime = core.http_cache_freshen(self._handle, found.where, req, found.response, res)
+local function freshen(self, req, key, stamp, found, res)
+  return core.http_cache_freshen(self._handle, key, found.where, req, found.response, res, stamp)
+end
+
+local function on_not_modified(self, req, key, stamp, found, res)
+  local age, lifetime = freshen(self, req, key, stamp, found, res)
   age = age or 0
   return M.answer(req, found.response, age,
     ("fwd=stale; fwd-status=304; ttl=%d"):format((lifetime or 0) - age))
 end
 
-local function on_head(self, req, key, found, res)
+local function on_head(self, req, key, stamp, found, res)
   if core.http_cache_same(found.response, res) then
-    core.http_cache_freshen(self._handle, found.where, req, found.response, res)
+    freshen(self, req, key, stamp, found, res)
   else
     core.http_cache_forget(self._handle, key)
   end
@@ -76,10 +83,12 @@ local function on_head(self, req, key, found, res)
 end
 
 -- The origin's news about what is stored: the answer, and whether it is on its way into the store.
-local function learn(self, req, key, found, res)
-  if res.status == 304 then return on_not_modified(self, req, found, res), nil, false end
-  if req.method == "HEAD" then return on_head(self, req, key, found, res), nil, false end
-  local kept = M.keep(self, req, key, res, "fwd=stale")
+local function learn(self, req, key, stamp, found, res)
+  if res.status == 304 then
+    return on_not_modified(self, req, key, stamp, found, res), nil, false
+  end
+  if req.method == "HEAD" then return on_head(self, req, key, stamp, found, res), nil, false end
+  local kept = M.keep(self, req, key, stamp, res, "fwd=stale")
   if not kept and is_successor(res.status) then core.http_cache_forget(self._handle, key) end
   return res, nil, kept
 end
@@ -87,17 +96,19 @@ end
 -- What is stored is too old: asks whether it is still right, and falls back on it when the origin
 -- cannot tell and the response permits that.
 local function validate(self, req, key, found, fn)
-  local since = core.now()
+  local since, stamp = core.now(), core.cache_stamp(self._space, key)
   local res, err = call_with(req, found.response, fn)
   local failed = res == nil and (not err or err.kind ~= "cancelled")
     or core.is_response(res) and is_failure(res.status)
   if failed and found.on_error > core.now() - since then
     local why = res and "fwd-status=" .. res.status or "detail=" .. (err and err.kind or "error")
     if res then core.response_drop(res) end
+    core.cache_count(self._space, "stale")
     return M.answer(req, found.response, found.age + core.now() - since, "fwd=stale; " .. why)
   end
+  core.cache_count(self._space, "miss")
   if not core.is_response(res) then return res, err end
-  return learn(self, req, key, found, res)
+  return learn(self, req, key, stamp, found, res)
 end
 
 function M.ask(self, req, key, found, missing, fn)
@@ -111,9 +122,9 @@ local OF_ONE_CLIENT = { "Range", "If-Range", "If-None-Match", "If-Modified-Since
   "Pragma" }
 
 -- What is stored for the request; else nil, which kind of miss it is, and what to wait for.
-function M.find(self, req, key, is_quiet)
+function M.find(self, req, key)
   local response, verdict, age, lifetime, on_error, where =
-    core.http_cache_find(self._handle, key, req, is_quiet)
+    core.http_cache_find(self._handle, key, req)
   if not response then return nil, verdict, age end
   return { response = response, verdict = verdict, age = age, lifetime = lifetime,
     on_error = on_error, where = where }, nil, where
@@ -121,13 +132,16 @@ end
 
 local function renew(self, req, key, fn)
   for _, name in ipairs(OF_ONE_CLIENT) do req.headers:del(name) end
-  local found, _, where = M.find(self, req, key, true)
+  local found, _, where = M.find(self, req, key)
   if not found or found.verdict == "serve" then return end
   local claim = core.cache_claim(self._space, where)
   if not claim then return end -- another worker did it meanwhile
+  local stamp = core.cache_stamp(self._space, key)
   local res, err = call_with(req, found.response, fn)
-  if core.is_response(res) and not is_failure(res.status) then
-    learn(self, req, key, found, res)
+  local ok = core.is_response(res) and not is_failure(res.status)
+  core.cache_count(self._space, ok and "refreshed" or "refresh_failed")
+  if ok then
+    learn(self, req, key, stamp, found, res)
     res:text()
   end
   core.leave(claim, res ~= nil, err)

@@ -25,6 +25,13 @@ local function armed(options, for_ns)
   return e
 end
 
+local event = ffi.new("struct wr_chaos_event")
+
+-- The causes that were told since the last time.
+local function told(e)
+  return c.wr_chaos_take_event(e, event) and ffi.string(c.wr_chaos_cause_name(event.cause)) or nil
+end
+
 local function draw(e, hash, now)
   local hit = c.wr_chaos_draw(e, hash, now or 2 * S, latency)
   return hit, tonumber(latency[0])
@@ -54,12 +61,14 @@ describe("chaos", function()
   it("ends by itself, and tells it once", function()
     local e = armed({ probability = 1 }, 10 * S)
     assert.equal(11 * S, tonumber(c.wr_chaos_next_ns(e)))
+    assert.equal("applied", told(e))
     assert.is_true((draw(e, 1, 11 * S - 1)))
-    assert.is_false(c.wr_chaos_take_end(e, 11 * S - 1))
+    c.wr_chaos_advance(e, 11 * S - 1)
+    assert.is_nil(told(e))
     assert.is_false((draw(e, 1, 11 * S)))
-    assert.is_true(c.wr_chaos_take_end(e, 11 * S))
-    assert.is_false(c.wr_chaos_take_end(e, 11 * S))
-    assert.equal("expired", ffi.string(c.wr_chaos_cause_name(e.cause)))
+    c.wr_chaos_advance(e, 11 * S)
+    assert.equal("expired", told(e))
+    assert.is_nil(told(e))
     assert.is_true(c.wr_chaos_next_ns(e) == NEVER)
   end)
 
@@ -68,7 +77,7 @@ describe("chaos", function()
     assert.is_true(c.wr_chaos_rollback(e, 2 * S))
     assert.is_false(c.wr_chaos_rollback(e, 2 * S))
     assert.is_false((draw(e, 1)))
-    assert.is_false(c.wr_chaos_take_end(e, 3 * S))
+    assert.equal("rolled_back", told(e))
   end)
 
   it("hits a share of the calls, the same ones in every process", function()
@@ -123,7 +132,7 @@ describe("chaos", function()
     assert.is_true(c.wr_chaos_note(e, true, 2 * S)) -- 2 of 10
     assert.is_false(c.wr_chaos_is_armed(e, 2 * S))
     assert.equal("guard", ffi.string(c.wr_chaos_cause_name(e.cause)))
-    assert.is_true(c.wr_chaos_take_end(e, 2 * S))
+    assert.equal("guard", told(e))
     assert.is_false(c.wr_chaos_note(e, true, 2 * S))
     assert.is_true(c.wr_chaos_apply(e, 0, 3 * S, err))
     assert.is_false(c.wr_chaos_note(e, true, 3 * S)) -- begins anew

@@ -171,6 +171,38 @@ describe("guard", function()
     assert.same({ "recs closed>open" }, events)
   end)
 
+  it("tells transitions and grants with every lock given back", function()
+    -- A mutex of the C library begins with the word that is 0 while nobody holds it.
+    local seen, entries = {}, {}
+    local function note(what)
+      local held = 0
+      for _, entry in ipairs(entries) do
+        held = held + ffi.cast("uint32_t *", entry.lock.words)[0]
+      end
+      seen[#seen + 1] = what .. " " .. held
+    end
+    local on_any_grant = ffi.cast("void (*)(void *, uint64_t, _Bool)", function() note "grant" end)
+    local on_any_event = ffi.cast(
+      "void (*)(void *, struct wr_entry *, const struct wr_breaker_event *)",
+      function() note "event" end)
+    a.callbacks.on_grant, a.callbacks.on_event = on_any_grant, on_any_event
+    entries = { (breaker { consecutive = 1, failure_rate = 0 }), (bulkhead { max = 1 }) }
+    local _, ticket = enter(a, entries[1], 1)
+    c.wr_guard_leave(a, ticket, c.WR_OUTCOME_FAILURE, 2)
+    local _, first = enter(a, entries[2], 3)
+    assert.equal(c.WR_GUARD_QUEUED, (enter(a, entries[2], 3, NEVER)))
+    c.wr_guard_leave(a, first, c.WR_OUTCOME_SUCCESS, 4)
+    c.wr_guard_collect(a, 5)
+    assert.same({ "event 0", "grant 0" }, seen)
+    c.wr_registry_lock(registry, entries[1], entries[1].generation, 6)
+    note "inside"
+    c.wr_registry_unlock(registry, entries[1])
+    assert.not_equal("inside 0", seen[3])
+    a.callbacks.on_grant, a.callbacks.on_event = nil, nil
+    on_any_grant:free()
+    on_any_event:free()
+  end)
+
   it("makes transitions by the master's timer, planned to the nanosecond", function()
     local entry, state = breaker { consecutive = 1, failure_rate = 0, open_jitter = 0 }
     local master = c.wr_slot_of(arena, 3)

@@ -1,0 +1,141 @@
+// What is measured: one row per primitive, its pure function beside the same through the guard.
+
+#include "arena/lock.h"
+#include "base/check.h"
+#include "bench.h"
+#include "script/guard_cache.h"
+
+#include <pthread.h>
+#include <string.h>
+
+enum { BREAKER, LENIENT, BULKHEAD, BUDGET, CACHE };
+
+static void breaker_config(void *config)
+{
+  wr_breaker_config_init(config);
+}
+
+// Counts failures and never trips.
+static void lenient_config(void *config)
+{
+  struct wr_breaker_config *c = config;
+  wr_breaker_config_init(c);
+  c->failure_rate = 0;
+}
+
+static void bulkhead_config(void *config)
+{
+  wr_bulkhead_config_init(config);
+}
+
+static void budget_config(void *config)
+{
+  wr_budget_config_init(config);
+}
+
+static void cache_config(void *config)
+{
+  struct wr_cache_options *c = config;
+  c->space.ttl_ns = 3600 * UINT64_C(1000000000);
+}
+
+const struct bench_sample bench_samples[] = {
+    [BREAKER] = {"breaker", WR_KIND_BREAKER, breaker_config},
+    [LENIENT] = {"lenient breaker", WR_KIND_BREAKER, lenient_config},
+    [BULKHEAD] = {"bulkhead", WR_KIND_BULKHEAD, bulkhead_config},
+    [BUDGET] = {"retry budget", WR_KIND_BUDGET, budget_config},
+    [CACHE] = {"cache", WR_KIND_CACHE, cache_config},
+    {NULL, WR_KINDS, NULL},
+};
+
+// The floor: an uncontended mutex of the C library, and the arena's that survives its holder.
+
+static void mutex_pure(void *state, uint64_t now_ns)
+{
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  (void)state, (void)now_ns;
+  pthread_mutex_lock(&mutex);
+  pthread_mutex_unlock(&mutex);
+}
+
+static void mutex_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  WR_CHECK(!wr_lock_take(me->registry.arena, &entry->lock));
+  wr_lock_give(me->registry.arena, &entry->lock);
+}
+
+// Every kind that admits calls goes through the guard in the same way.
+
+static void pass(struct bench_worker *me, struct wr_entry *entry, enum wr_outcome outcome)
+{
+  struct wr_guard_ask ask = {0};
+  struct wr_error refusal;
+  enum wr_guard_admission is_in =
+      wr_guard_enter(&me->guard, entry, &ask, me->now_ns, &refusal);
+  WR_CHECK(is_in == WR_GUARD_ADMITTED);
+  wr_guard_leave(&me->guard, ask.id, outcome, me->now_ns);
+}
+
+static void pass_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  pass(me, entry, WR_OUTCOME_SUCCESS);
+}
+
+static void breaker_pure(void *state, uint64_t now_ns)
+{
+  struct wr_ticket ticket;
+  struct wr_breaker_refusal refusal;
+  WR_CHECK(wr_breaker_try(state, now_ns, &ticket, &refusal));
+  wr_breaker_settle(state, &ticket, WR_OUTCOME_SUCCESS, now_ns);
+}
+
+static void failing_pure(void *state, uint64_t now_ns)
+{
+  struct wr_ticket ticket;
+  struct wr_breaker_refusal refusal;
+  WR_CHECK(wr_breaker_try(state, now_ns, &ticket, &refusal));
+  wr_breaker_settle(state, &ticket, WR_OUTCOME_FAILURE, now_ns);
+}
+
+static void failing_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  pass(me, entry, WR_OUTCOME_FAILURE);
+}
+
+static void bulkhead_pure(void *state, uint64_t now_ns)
+{
+  WR_CHECK(wr_bulkhead_try(state, now_ns, NULL) == WR_BULKHEAD_ADMITTED);
+  wr_bulkhead_release(state);
+}
+
+static void budget_pure(void *state, uint64_t now_ns)
+{
+  wr_budget_deposit(state, now_ns);
+  wr_budget_withdraw(state, now_ns);
+}
+
+static void budget_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  wr_guard_budget_deposit(&me->guard, entry, me->now_ns);
+  wr_guard_budget_withdraw(&me->guard, entry, me->now_ns);
+}
+
+// Of the 1 KiB values that bench_init stored.
+static void cache_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  char key[2] = {'k', (char)('a' + me->now_ns / 1000 % 16)};
+  struct wr_cache_found found = {.value = &me->out};
+  wr_buf_clear(&me->out);
+  struct wr_cache_key at = {entry, {key, 2}, false};
+  WR_CHECK(wr_cache_get(me->registry.arena, &at, me->now_ns, &found) == WR_CACHE_IS_FRESH);
+}
+
+const struct bench_operation bench_operations[] = {
+    {"mutex lock + unlock", BREAKER, mutex_pure, mutex_guarded, true},
+    {"breaker admit + report", BREAKER, breaker_pure, pass_guarded, true},
+    {"breaker admit + report a failure", LENIENT, failing_pure, failing_guarded, false},
+    {"bulkhead take + give", BULKHEAD, bulkhead_pure, pass_guarded, true},
+    {"retry budget deposit + withdraw", BUDGET, budget_pure, budget_guarded, false},
+    {"cache get of 1 KiB", CACHE, NULL, cache_guarded, true},
+    {NULL, 0, NULL, NULL, false},
+};

@@ -1,0 +1,16 @@
+#pragma once
+/// The kinds of primitives that a stress run tries: one file and one row for each. A kind of
+/// tables/kinds.def without a row fails spec/stress. Included by stress.h alone.
+
+#include "stress_breaker.h"
+#include "stress_budget.h"
+#include "stress_bulkhead.h"
+#include "stress_cache.h"
+#include "stress_chaos.h"
+#include "stress_throttle.h"
+
+static const struct stress_kind *const stress_kinds[WR_KINDS] = {
+    [WR_KIND_BREAKER] = &stress_breaker, [WR_KIND_BULKHEAD] = &stress_bulkhead,
+    [WR_KIND_BUDGET] = &stress_budget,   [WR_KIND_THROTTLE] = &stress_throttle,
+    [WR_KIND_CACHE] = &stress_cache,     [WR_KIND_CHAOS] = &stress_chaos,
+};
