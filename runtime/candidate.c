@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "loop/mailbox.h"
 #include "policy/generation.h"
+#include "script/composition.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
@@ -43,7 +44,7 @@ static void describe(struct wr_candidate_report *report, const struct wr_generat
 
 static void load(struct wr_services *services, const struct wr_settings *settings,
                  struct wr_candidate_report *report, int *bundle,
-                 void (*inspect)(const struct wr_generation *g))
+                 const struct wr_candidate_inspector *inspector)
 {
   struct wr_error error;
   struct wr_generation_error problem;
@@ -59,13 +60,13 @@ static void load(struct wr_services *services, const struct wr_settings *setting
     return;
   }
   describe(report, g, bundle);
-  if (inspect && report->ok) inspect(g);
+  if (inspector && report->ok) inspector->look(inspector->ctx, g);
   wr_generation_free(g);
 }
 
 void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
                       struct wr_candidate_report *report, int *bundle,
-                      void (*inspect)(const struct wr_generation *g))
+                      const struct wr_candidate_inspector *inspector)
 {
   struct wr_services *services = wr_alloc(sizeof(*services));
   struct wr_services_owner owner = {a, wr_slot_master(a), settings, {0}};
@@ -77,7 +78,7 @@ void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
     return;
   }
   services->log.worker = -1;
-  load(services, settings, report, bundle, inspect);
+  load(services, settings, report, bundle, inspector);
   wr_services_fini(services);
   wr_free(services);
 }
@@ -89,6 +90,20 @@ void wr_candidate_path(const char *main_file, const char *file, char *out, size_
   snprintf(out, size, "%.*s%s", folder, main_file, file);
 }
 
+// What `weir check` would warn of, as log lines: it fails nothing.
+static void log_warnings(void *ctx, const struct wr_generation *g)
+{
+  (void)ctx;
+  struct wr_script_error error;
+  struct wr_buf unused;
+  wr_buf_init(&unused, 1);
+  struct wr_script *s = g->script;
+  if (wr_composition_report(s, "log", WR_STR(""), &unused, &error) < 0) {
+    wr_log_text(s->env->log, WR_LOG_ERROR, "policy.warning", "%s", error.message);
+  }
+  wr_buf_fini(&unused);
+}
+
 int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, int fd)
 {
   // What the clock of the load budget cannot see (a long C function) ends here.
@@ -96,7 +111,8 @@ int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, int
   setrlimit(RLIMIT_CPU, &cpu);
   struct wr_candidate_report *report = wr_alloc(sizeof(*report));
   int bundle = -1;
-  wr_candidate_try(a, settings, report, &bundle, NULL);
+  static const struct wr_candidate_inspector inspector = {log_warnings, NULL};
+  wr_candidate_try(a, settings, report, &bundle, &inspector);
   struct wr_message head = {.size = sizeof(*report)};
   bool sent = wr_mailbox_post(fd, &head, report, bundle);
   wr_free(report);

@@ -34,8 +34,14 @@ void wr_candidate_path(const char *main_file, const char *file, char *out, size_
 /// the exit code.
 int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, int fd);
 
-/// Runs the trial and fills `report` here; `*bundle` is the packed bundle or -1. `inspect` (may be
-/// NULL) sees the loaded generation. For `weir check`.
+/// Somebody who looks at the loaded generation before it goes away.
+struct wr_candidate_inspector {
+  void (*look)(void *ctx, const struct wr_generation *g);
+  void *ctx;
+};
+
+/// Runs the trial and fills `report` here; `*bundle` is the packed bundle or -1. `inspector` may be
+/// NULL. For `weir check`.
 void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
                       struct wr_candidate_report *report, int *bundle,
-                      void (*inspect)(const struct wr_generation *g));
+                      const struct wr_candidate_inspector *inspector);

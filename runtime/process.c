@@ -57,7 +57,7 @@ int wr_process_run(const struct wr_settings *settings, struct wr_error *error)
 }
 
 void wr_process_check(const struct wr_settings *settings, struct wr_candidate_report *report,
-                      void (*inspect)(const struct wr_generation *g))
+                      const struct wr_candidate_inspector *inspector)
 {
   struct wr_arena arena;
   struct wr_error error = {0};
@@ -69,7 +69,7 @@ void wr_process_check(const struct wr_settings *settings, struct wr_candidate_re
     wr_call_error_set(&report->error, "", 0, "%s", error.message);
     return;
   }
-  wr_candidate_try(&arena, settings, report, &bundle, inspect);
+  wr_candidate_try(&arena, settings, report, &bundle, inspector);
   if (bundle >= 0) close(bundle);
   wr_arena_fini(&arena);
 }

@@ -12,6 +12,7 @@ void wr_process_defaults(struct wr_settings *settings);
 /// why.
 int wr_process_run(const struct wr_settings *settings, struct wr_error *error);
 
-/// Loads the bundle in this process and reports; serves nothing. `inspect` (may be NULL) sees it.
+/// Loads the bundle in this process and reports; serves nothing. `inspector` (may be NULL) looks at
+/// it.
 void wr_process_check(const struct wr_settings *settings, struct wr_candidate_report *report,
-                      void (*inspect)(const struct wr_generation *g));
+                      const struct wr_candidate_inspector *inspector);

@@ -1,9 +1,10 @@
-# Writes OUT, a C file with the contents of FILES (paths below ROOT) as arrays.
+# Writes OUT, a C file with the contents of SOURCES as arrays, each under the path in FILES that
+# stands at the same place: "weir/http.lua" is module weir.http.
 set(text "#include \"script/library.h\"\n\n")
 set(table "")
 set(index 0)
-foreach(file ${FILES})
-  file(READ ${ROOT}/${file} hex HEX)
+foreach(file source IN ZIP_LISTS FILES SOURCES)
+  file(READ ${source} hex HEX)
   string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${hex}")
   string(REGEX REPLACE "\\.lua$" "" module "${file}")
   string(REGEX REPLACE "/init$" "" module "${module}")

@@ -8,11 +8,12 @@ local core = require "weir.core"
 
 local M = {}
 
---- A layer. `wrap(name, run, place)` is called when a policy called `name` is declared at `place`
---- and returns a function like `run`: it takes the call and returns `value, err`.
+--- A layer. `wrap(name, run, place, layers)` is called when a policy called `name` is declared at
+--- `place` with the list `layers`, and returns a function like `run`: it takes the call and returns
+--- `value, err`.
 ---@param kind string
 ---@param options table  As validated.
----@param wrap (fun(name: string, run: function, place: string): function)?  May be set later.
+---@param wrap (fun(name: string, run: function, place: string, layers: weir.Layer[]): function)?
 ---@return weir.Layer
 function M.new(kind, options, wrap)
   return { kind = kind, options = options, place = core.where(), wrap = wrap }
@@ -31,11 +32,12 @@ end
 --- Around `run`: enter, call, leave.
 ---@param handle userdata  Of a primitive that admits calls.
 ---@param run function
+---@param policy string    Whose layer it is: refusals say so.
 ---@return function
-function M.guarded(handle, run)
+function M.guarded(handle, run, policy)
   local enter, leave = core.enter, core.leave
   return function(fn)
-    local depth, refusal = enter(handle)
+    local depth, refusal = enter(handle, nil, nil, policy)
     if not depth then return nil, refusal end
     local value, err = run(fn)
     leave(depth, value, err)

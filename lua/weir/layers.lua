@@ -68,6 +68,8 @@ local budget_options = schema.new("retry budget", {
     doc = "What is looked back on." },
 })
 
+M.budget_options = budget_options
+
 local function split_backoff(text, place)
   local from, to = text:match "^([%w.]+)%.%.([%w.]+)$"
   local base, cap = core.duration(from or text), core.duration(to or text)
@@ -79,18 +81,21 @@ local function split_backoff(text, place)
 end
 
 local function retry_loop(handle, run)
-  local decide, sleep = core.retry_decide, core.sleep
+  local decide, sleep, leave = core.retry_decide, core.sleep, core.leave
   return function(fn)
-    core.retry_begin(handle)
+    local depth = core.retry_begin(handle)
     local attempt, backoff = 1, nil
     while true do
       local value, err = run(fn)
       local delay
       delay, backoff = decide(handle, attempt, backoff, value, err)
-      if not delay then return value, err end
-      if delay > 0 then
+      if delay and delay > 0 then
         local ok, expired = sleep(delay)
-        if not ok then return nil, expired end
+        if not ok then delay, value, err = nil, nil, expired end
+      end
+      if not delay then
+        leave(depth)
+        return value, err
       end
       attempt = attempt + 1
     end
@@ -109,6 +114,7 @@ function M.retry(options)
   local budget_given = o.budget
   if budget_given == true or budget_given == nil then budget_given = {} end
   local budget = budget_given and budget_options:check(budget_given)
+  o.shared_budget = budget -- for a hedge inside, which spends from the same
   made.wrap = function(name, run, place)
     local budget_handle = budget and declared("retry budget", place, core.budget(name, budget))
     local handle = declared("retry", place, core.retry(name, o, budget_handle))
@@ -153,7 +159,7 @@ function M.breaker(options)
   local o = breaker_options:check(options or {})
   o.health_handle = o.health and health.find(o.health, "breaker", core.where())
   return layer.new("breaker", o, function(name, run, place)
-    return guarded(declared("breaker", place, core.breaker(name, o)), run)
+    return guarded(declared("breaker", place, core.breaker(name, o)), run, name)
   end)
 end
 
@@ -176,7 +182,7 @@ function M.bulkhead(options)
   local o = bulkhead_options:check(options or {})
   return layer.new("bulkhead", o, function(name, run, place)
     local handle = declared("bulkhead", place, core.bulkhead(o.name or name, o))
-    return guarded(handle, run)
+    return guarded(handle, run, name)
   end)
 end
 

@@ -2,6 +2,9 @@
 ---
 ---     local guarded = weir.policy("recommendations", { weir.deadline "2s", weir.retry(2), … })
 ---     local response, err = guarded(function() return upstream:forward(req) end)
+---
+--- A policy may stand in the list of another one; its layers then run there, with its own state.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 
 local M = {}
@@ -17,6 +20,10 @@ local function check_name(name)
   end
 end
 
+local function is_layer(value)
+  return type(value) == "table" and type(value.wrap) == "function"
+end
+
 local function check_layers(name, layers)
   if type(layers) ~= "table" or #layers == 0 then
     error(("policy '%s': give a list of layers, like { weir.deadline \"2s\", weir.retry(2) }")
@@ -24,11 +31,22 @@ local function check_layers(name, layers)
   end
   for i = 1, #layers do
     local one = layers[i]
-    if type(one) ~= "table" or type(one.wrap) ~= "function" then
-      error(("policy '%s': element %d is a %s; it must be a layer such as weir.breaker{…}")
-        :format(name, i, type(one)), 3)
+    if not composition.policy_of(one) and not is_layer(one) then
+      error(("policy '%s': element %d is a %s; it must be a layer such as weir.breaker{…}, or "
+        .. "a policy"):format(name, i, type(one)), 3)
     end
   end
+end
+
+-- `run` within the layers of a policy. Policies contain only what was declared before them.
+local function wrapped(record, run)
+  for i = #record.elements, 1, -1 do
+    local element = record.elements[i]
+    local inner = composition.policy_of(element)
+    run = inner and wrapped(inner, run)
+      or element.wrap(record.name, run, record.place, record.elements)
+  end
+  return run
 end
 
 ---@overload async fun(fn: async fun(): any, weir.Error?): any, weir.Error?
@@ -37,7 +55,7 @@ end
 --- shared by all workers, and outlives reloads. The result is called with a function that makes one
 --- attempt.
 ---@param name string
----@param layers weir.Layer[]
+---@param layers (weir.Layer|weir.Policy)[]
 ---@return weir.Policy
 function M.new(name, layers)
   if not core.is_loading() then
@@ -45,13 +63,16 @@ function M.new(name, layers)
   end
   check_name(name)
   check_layers(name, layers)
-  local place = core.where()
-  local run = innermost
-  for i = #layers, 1, -1 do run = layers[i].wrap(name, run, place) end
-  return setmetatable({ name = name, layers = layers }, {
+  local elements = {}
+  for i = 1, #layers do elements[i] = layers[i] end
+  local record = { name = name, place = core.where(), elements = elements }
+  local run = wrapped(record, innermost)
+  local policy = setmetatable({ name = name, layers = layers }, {
     __call = function(_, fn) return run(fn) end,
     __tostring = function() return "policy: " .. name end,
   })
+  composition.add_policy(policy, record)
+  return policy
 end
 
 return M

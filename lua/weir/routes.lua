@@ -1,4 +1,5 @@
 --- What is served where.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 local schema = require "weir.schema"
 
@@ -93,9 +94,12 @@ function M.route(pattern, options, handler)
     error(("route '%s': the handler is a %s, not a function"):format(pattern, type(handler)), 2)
   end
   local o = route_options:check(options)
+  local place = core.where()
   core.route(pattern, { deadline = o.deadline, host = o.host, body_max = o.body_max,
-    priority = o.priority, exempt = o.exempt, on_error = on_error(pattern, o),
-    place = core.where() }, handler)
+    priority = o.priority, exempt = o.exempt, on_error = on_error(pattern, o), place = place },
+    handler)
+  composition.add_route { pattern = pattern, host = o.host, place = place, deadline = o.deadline,
+    roots = { handler, o.on_error, o.upstream } }
 end
 
 return M

@@ -82,7 +82,8 @@ function M.layer(options)
   put_limit(o)
   put_memory(o)
   return layer.new("shedder", o, function(name, run, place)
-    return layer.guarded(layer.declared("shedder", place, core.shedder(o.name or name, o)), run)
+    local handle = layer.declared("shedder", place, core.shedder(o.name or name, o))
+    return layer.guarded(handle, run, name)
   end)
 end
 

@@ -28,7 +28,7 @@ function M.layer(options)
   local o = throttle_options:check(options or {})
   return layer.new("throttle", o, function(name, run, place)
     local handle = layer.declared("throttle", place, core.throttle(o.name or name, o))
-    return layer.guarded(handle, run)
+    return layer.guarded(handle, run, name)
   end)
 end
 

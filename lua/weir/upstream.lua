@@ -1,4 +1,5 @@
 --- Named upstreams: groups of endpoints to forward to.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 local schema = require "weir.schema"
 
@@ -11,7 +12,7 @@ local pool_options = schema.new("pool", {
     doc = "A connection idle for longer is not used." },
 })
 
-local health_options = schema.new("health", {
+local health_options = schema.new("upstream health", {
   path = schema.string { min = 1, max = 1024, default = "/", doc = "What is asked for with GET." },
   interval = schema.duration { min = "100ms", max = "1h", default = "5s",
     doc = "Between two checks." },
@@ -142,6 +143,7 @@ function M.declare(name, options)
   o.pool_max, o.pool_idle = pool.max, pool.idle
   local handle, message = core.upstream(name, o)
   if not handle then error(("upstream '%s': %s"):format(name, message), 2) end
+  composition.add_upstream(handle, name)
   for index, url in ipairs(health and o.endpoints or {}) do
     watch(name, handle, index, url, health)
   end

@@ -9,7 +9,7 @@ local upstream = require "depend" "products"
 local known = weir.cache("products", { ttl = "1m", stale = "24h" })
 
 local guarded = weir.policy("products", {
-  weir.deadline "600ms",
+  weir.deadline "1s",
   weir.retry { max = 2, backoff = "20ms..100ms" },
   weir.breaker { failure_rate = 0.5, window = "5s", min_calls = 10, open = "1s", open_max = "5s" },
   weir.bulkhead { max = 32, queue = 32, wait = "50ms" },

@@ -10,7 +10,7 @@ local catalogue = require "catalogue"
 local known = weir.cache("prices", { ttl = "5s", stale = "6h" })
 
 local guarded = weir.policy("prices", {
-  weir.deadline "400ms",
+  weir.deadline "500ms",
   weir.retry { max = 1, backoff = "10ms..50ms" },
   weir.breaker { consecutive = 5, window = "5s", open = "2s", open_max = "10s" },
   weir.bulkhead { max = 32, queue = 16, wait = "30ms" },

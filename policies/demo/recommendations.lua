@@ -4,7 +4,7 @@
 ---                   that service from us: at most 64 calls at once, and none while it is known to
 ---                   fail.
 --- The client sees   always 200. `X-Degraded: cached`: this user's list from up to an hour ago;
----                   `X-Degraded: popular`: what everybody likes. Never later than half a second.
+---                   `X-Degraded: popular`: what everybody likes. Never later than 650 ms.
 local weir = require "weir"
 local upstream = require "depend" "recommendations"
 
@@ -16,7 +16,7 @@ local POPULAR = {
 local seen = weir.cache("recommendations", { ttl = "30s", stale = "1h" })
 
 local guarded = weir.policy("recommendations", {
-  weir.deadline "500ms", -- all attempts and pauses together
+  weir.deadline "650ms", -- all attempts and pauses together
   weir.retry { max = 1, backoff = "10ms..50ms" }, -- one more try, if time and budget allow
   weir.breaker {
     failure_rate = 0.5, window = "5s", min_calls = 10,

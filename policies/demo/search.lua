@@ -13,7 +13,7 @@ local catalogue = require "catalogue"
 local found = weir.cache("search", { ttl = "10m", stale = "24h" })
 
 local guarded = weir.policy("search", {
-  weir.deadline "400ms",
+  weir.deadline "750ms",
   weir.retry { max = 1, backoff = "10ms..50ms" },
   weir.breaker { failure_rate = 0.5, window = "5s", min_calls = 10, open = "2s", open_max = "10s" },
   weir.bulkhead { max = 16, queue = 16, wait = "50ms" },

@@ -5,8 +5,9 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "http/uri.h"
+#include "script/health_page.h"
 
-enum { STATUS_MAX = 1 << 20, METRICS_MAX = 64 << 20, HEALTH_MAX = 4 << 20 };
+enum { STATUS_MAX = 1 << 20, METRICS_MAX = 64 << 20 };
 
 struct wr_admin {
   struct wr_server *server;
@@ -63,7 +64,7 @@ static void get_health(struct wr_admin *a, struct wr_exchange *x)
 {
   struct wr_buf out;
   struct wr_json j;
-  wr_buf_init(&out, HEALTH_MAX);
+  wr_buf_init(&out, WR_HEALTH_PAGE_MAX);
   wr_json_init(&j, &out);
   bool ok = a->ops.write_health(a->ops.ctx, &j);
   if (j.failed) {

@@ -6,6 +6,7 @@
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/hedge.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
 #include "script/guard_cache.h"
@@ -69,6 +70,7 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "in_use", b->in_use);
   wr_json_field_uint(j, "max", b->config.max);
   wr_json_field_uint(j, "queued", b->queued);
+  wr_json_field_bool(j, "shadow", b->config.shadow);
 }
 
 static void put_shedder(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -99,6 +101,19 @@ static void put_throttle(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "admitted", t->counters.admitted);
   wr_json_field_uint(j, "refused", t->counters.refused);
   wr_json_field_bool(j, "shadow", t->config.shadow);
+}
+
+static void put_hedge(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  struct wr_hedge *h = entry->state;
+  const struct wr_hedge_counters *c = &h->counters;
+  uint64_t delay_ns = wr_hedge_delay(h, now_ns);
+  wr_json_field_num(j, "delay_s", delay_ns == WR_HEDGE_NEVER ? 0 : seconds(delay_ns));
+  wr_json_field_num(j, "extra_load", wr_hedge_load(h, now_ns));
+  wr_json_field_uint(j, "calls", c->calls);
+  wr_json_field_uint(j, "hedges", c->slow + c->failed);
+  wr_json_field_uint(j, "won", c->ends[WR_HEDGE_HEDGE]);
+  wr_json_field_uint(j, "denied", c->denied + c->denied_budget);
 }
 
 static uint64_t counted(const struct wr_cache_space *s, enum wr_cache_event event)
@@ -146,7 +161,8 @@ static const struct {
     [WR_KIND_BREAKER] = {"breakers", put_breaker}, [WR_KIND_FLAG] = {"flags", put_flag},
     [WR_KIND_HEALTH] = {"checks", put_health},     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
     [WR_KIND_CACHE] = {"caches", put_cache},       [WR_KIND_THROTTLE] = {"throttles", put_throttle},
-    [WR_KIND_SHEDDER] = {"shedders", put_shedder}, [WR_KIND_CHAOS] = {"chaos", put_chaos},
+    [WR_KIND_HEDGE] = {"hedges", put_hedge},       [WR_KIND_SHEDDER] = {"shedders", put_shedder},
+    [WR_KIND_CHAOS] = {"chaos", put_chaos},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

@@ -146,6 +146,7 @@ void wr_registry_unlock_table(struct wr_arena *a)
 // One entry
 
 // The configuration in force is never torn; a state that died while taking it over gets it again.
+// One that was being moved has left another behind.
 static void repair_entry(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns)
 {
   const struct wr_kind_ops *ops = r->kinds[entry->kind];
@@ -155,6 +156,9 @@ static void repair_entry(struct wr_registry *r, struct wr_entry *entry, uint64_t
     ops->repair(entry->state, 0, 0, now_ns);
   }
   ops->reconfigure(entry->state, entry->config, now_ns);
+  if (ops->state_bytes) {
+    wr_slab_reclaim_of(r->arena, WR_SLAB_ENTRY_STATE, entry->index, entry->state);
+  }
   if (r->changed) r->changed(r, entry, now_ns);
 }
 

@@ -284,6 +284,18 @@ void wr_slab_reclaim(struct wr_arena *a, enum wr_slab_owner kind,
   wr_slab_unlock(a);
 }
 
+void wr_slab_reclaim_of(struct wr_arena *a, enum wr_slab_owner kind, uint32_t number,
+                        const void *kept)
+{
+  struct wr_slab *s = a->header->slab;
+  uint64_t at = 0;
+  wr_slab_lock(a);
+  for (struct object *o = next_object(s, &at); o; o = next_object(s, &at)) {
+    if (o->kind == kind && o->number == number && o + 1 != kept) give(s, o);
+  }
+  wr_slab_unlock(a);
+}
+
 void wr_slab_stats(struct wr_arena *a, struct wr_slab_stats *stats)
 {
   struct wr_slab *s = a->header->slab;

@@ -26,6 +26,11 @@ void wr_slab_give(struct wr_arena *a, void *object);
 void wr_slab_reclaim(struct wr_arena *a, enum wr_slab_owner kind,
                      bool (*is_owned)(struct wr_arena *a, uint32_t number, const void *object));
 
+/// Frees every object of one owner but `kept`; the caller holds what keeps that owner from taking
+/// others meanwhile.
+void wr_slab_reclaim_of(struct wr_arena *a, enum wr_slab_owner kind, uint32_t number,
+                        const void *kept);
+
 struct wr_slab_stats {
   size_t bytes_max;  ///< of the section
   size_t bytes_used; ///< in pages that hold objects

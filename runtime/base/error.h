@@ -19,13 +19,15 @@ enum wr_error_kind {
 /// How much of the request had left when it failed.
 enum wr_sent { WR_SENT_NOTHING, WR_SENT_HEAD, WR_SENT_BODY };
 
-enum { WR_ERROR_MESSAGE_MAX = 192 };
+enum { WR_ERROR_MESSAGE_MAX = 192, WR_ERROR_POLICY_SIZE = 128, WR_ERROR_PRIMITIVE_SIZE = 16 };
 
 struct wr_error {
   enum wr_error_kind kind;
   enum wr_sent sent;
   bool retryable; ///< another attempt cannot do harm: nothing was sent, or the method is idempotent
   uint64_t after_ns; ///< not before this much time (Retry-After, breaker reopening); 0: no hint
+  char policy[WR_ERROR_POLICY_SIZE];       ///< of a refusal: whose layer it was; "" otherwise
+  char primitive[WR_ERROR_PRIMITIVE_SIZE]; ///< and its kind: "breaker"
   char message[WR_ERROR_MESSAGE_MAX];
 };
 

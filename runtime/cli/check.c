@@ -5,39 +5,56 @@
 
 #include "base/json.h"
 #include "policy/generation.h"
+#include "script/composition.h"
 
 #include <limits.h>
 #include <stdio.h>
 
-static void print_json(const struct wr_candidate_report *report)
+enum { REPORT_MAX = 16 * 1024 * 1024 };
+
+// What the composition report is made of and where it goes.
+struct findings {
+  const char *form;
+  const char *main_file;
+  struct wr_buf text;
+  int warnings; // -1: there is no report, `error` says why
+  struct wr_script_error error;
+};
+
+static void look(void *ctx, const struct wr_generation *g)
+{
+  struct findings *f = ctx;
+  char folder[PATH_MAX];
+  // Places are relative to the main file's folder; shown is what can be opened from here.
+  wr_candidate_path(f->main_file, "/", folder, sizeof(folder));
+  struct wr_str prefix = wr_str_of(folder);
+  prefix.len--;
+  f->warnings = wr_composition_report(g->script, f->form, prefix, &f->text, &f->error);
+}
+
+static void print_json_failure(const struct wr_candidate_report *report)
 {
   struct wr_buf out;
   struct wr_json j;
   wr_buf_init(&out, 64 * 1024);
   wr_json_init(&j, &out);
   wr_json_object(&j);
-  wr_json_field_bool(&j, "ok", report->ok);
-  if (report->ok) {
-    wr_json_field_uint(&j, "routes", report->routes);
-    wr_json_field_uint(&j, "files", report->files);
-  } else {
-    wr_json_field_cstr(&j, "stage", report->stage);
-    wr_json_field_cstr(&j, "file", report->error.file);
-    wr_json_field_uint(&j, "line", (uint64_t)report->error.line);
-    wr_json_field_cstr(&j, "message", report->error.message);
-  }
+  wr_json_field_bool(&j, "ok", false);
+  wr_json_field_cstr(&j, "stage", report->stage);
+  wr_json_field_cstr(&j, "file", report->error.file);
+  wr_json_field_uint(&j, "line", (uint64_t)report->error.line);
+  wr_json_field_cstr(&j, "message", report->error.message);
   wr_json_object_end(&j);
   printf("%.*s\n", WR_STR_ARG(wr_buf_str(&out)));
   wr_buf_fini(&out);
 }
 
-static void print_routes(const struct wr_generation *g)
+// The report is an object of its own; its fields go on after ours.
+static void print_json(const struct wr_candidate_report *report, const struct findings *f)
 {
-  struct wr_route_row row;
-  for (size_t i = 0; wr_route_row(g->routes, i, &row); i++) {
-    printf("  %-8s %s%s%s  %s\n", row.methods, row.host ? row.host : "", row.host ? " " : "",
-           row.path, row.place);
-  }
+  struct wr_str fields = wr_buf_str(&f->text);
+  printf("{\"ok\":true,\"routes\":%u,\"files\":%u,%.*s\n", report->routes, report->files,
+         (int)fields.len - 1, fields.ptr + 1);
 }
 
 static void print_problem(const char *main_file, const struct wr_candidate_report *report)
@@ -53,14 +70,15 @@ static void print_problem(const char *main_file, const struct wr_candidate_repor
   wr_excerpt_print(stderr, &excerpt);
 }
 
-static void print_report(const char *file, const struct wr_candidate_report *report)
+static void print_text(const char *file, const struct wr_candidate_report *report,
+                       const struct findings *f)
 {
-  if (!report->ok) {
-    print_problem(file, report);
-    return;
-  }
-  printf("%s: fine (%u routes, %u listeners, %u files)\n", file, report->routes,
-         report->listen_count, report->files);
+  struct wr_str text = wr_buf_str(&f->text);
+  if (text.len > 0) printf("%.*s\n", WR_STR_ARG(text));
+  printf("%s: fine (%u routes, %u listeners, %u files", file, report->routes, report->listen_count,
+         report->files);
+  if (f->warnings > 0) printf(", %d warning%s", f->warnings, f->warnings == 1 ? "" : "s");
+  printf(")\n");
 }
 
 int wr_cli_check(int argc, char **argv)
@@ -68,16 +86,26 @@ int wr_cli_check(int argc, char **argv)
   struct wr_options o;
   if (!wr_options_parse(&o, argc, argv)) return o.exit_code;
   bool is_json = wr_options_get(&o, "json") != NULL;
+  struct findings found = {.form = is_json ? "json" : "text", .main_file = o.operands[0]};
   struct wr_settings settings;
   struct wr_candidate_report report;
+  wr_buf_init(&found.text, REPORT_MAX);
   wr_process_defaults(&settings);
   settings.log_level = WR_LOG_ERROR;
   settings.file = o.operands[0];
-  wr_process_check(&settings, &report, is_json ? NULL : print_routes);
-  if (is_json) {
-    print_json(&report);
-  } else {
-    print_report(settings.file, &report);
+  wr_process_check(&settings, &report, &(struct wr_candidate_inspector){look, &found});
+  if (report.ok && found.warnings < 0) {
+    report.ok = false;
+    snprintf(report.stage, sizeof(report.stage), "check");
+    report.error = found.error;
   }
-  return report.ok ? WR_EXIT_OK : WR_EXIT_INVALID;
+  if (is_json) {
+    report.ok ? print_json(&report, &found) : print_json_failure(&report);
+  } else {
+    report.ok ? print_text(settings.file, &report, &found) : print_problem(settings.file, &report);
+  }
+  wr_buf_fini(&found.text);
+  if (!report.ok) return WR_EXIT_INVALID;
+  bool is_refused = found.warnings > 0 && wr_options_get(&o, "strict");
+  return is_refused ? WR_EXIT_FAILED : WR_EXIT_OK;
 }

@@ -200,6 +200,13 @@ static void add_breaker(struct wr_columns *c, const json_t *b, const struct wr_s
   add_number(c, json_number_value(after) > 0 ? after : NULL, 1, "s");
 }
 
+// "payments", or "payments (shadow)" for one that refuses nothing.
+static void add_name(struct wr_columns *c, const json_t *row)
+{
+  bool is_shadow = json_is_true(json_object_get(row, "shadow"));
+  wr_columns_cell(c, "%s%s", text_of(row, "name"), is_shadow ? " (shadow)" : "");
+}
+
 static const struct wr_column bulkhead_columns[] = {
     {"name", false}, {"in use", true}, {"max", true}, {"queued", true}};
 
@@ -207,7 +214,7 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
 {
   bool has_queue = json_number_value(json_object_get(b, "queued")) > 0;
   wr_columns_row(c, has_queue ? style->yellow : "");
-  add_text(c, b, "name");
+  add_name(c, b);
   add_count(c, b, "in_use");
   add_count(c, b, "max");
   add_count(c, b, "queued");
@@ -225,7 +232,7 @@ static void add_shedder(struct wr_columns *c, const json_t *s, const struct wr_s
   json_object_foreach(json_object_get(s, "shed"), priority, count) shed += json_number_value(count);
   bool has_queue = json_number_value(json_object_get(s, "queued")) > 0;
   wr_columns_row(c, has_queue ? style->yellow : "");
-  add_text(c, s, "name");
+  add_name(c, s);
   add_text(c, s, "rule");
   add_count(c, s, "in_use");
   add_count(c, s, "limit");
@@ -240,10 +247,24 @@ static void add_throttle(struct wr_columns *c, const json_t *t, const struct wr_
 {
   const json_t *refuses = json_object_get(t, "refuses");
   wr_columns_row(c, json_number_value(refuses) > 0 ? style->yellow : "");
-  add_text(c, t, "name");
+  add_name(c, t);
   wr_columns_cell(c, "%.1f%%", json_number_value(refuses) * 100);
   add_count(c, t, "admitted");
   add_count(c, t, "refused");
+}
+
+static const struct wr_column hedge_columns[] = {
+    {"name", false}, {"delay", true}, {"calls", true}, {"hedges", true}, {"won", true}};
+
+static void add_hedge(struct wr_columns *c, const json_t *h, const struct wr_style *style)
+{
+  (void)style;
+  wr_columns_row(c, "");
+  add_text(c, h, "name");
+  wr_columns_cell(c, "%.3f s", json_number_value(json_object_get(h, "delay_s")));
+  add_count(c, h, "calls");
+  add_count(c, h, "hedges");
+  add_count(c, h, "won");
 }
 
 static const struct wr_column cache_columns[] = {
@@ -293,6 +314,7 @@ static const struct section {
     {"shedders", shedder_columns, WR_COUNT(shedder_columns), 1, add_shedder},
     {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
+    {"hedges", hedge_columns, WR_COUNT(hedge_columns), 1, add_hedge},
 };
 
 static void print_section(const json_t *status, const struct section *section,

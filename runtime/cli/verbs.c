@@ -26,6 +26,7 @@ static const struct wr_option run_options[] = {
 
 static const struct wr_option check_options[] = {
     {"json", NULL, "print findings as JSON"},
+    {"strict", NULL, "fail on warnings too"},
     {NULL, NULL, NULL},
 };
 
@@ -57,7 +58,10 @@ const struct wr_verb wr_cli_verbs[] = {
      ADMIN_NOTE "Signals: HUP reloads, TERM and INT drain and stop, a second one stops at once.\n",
      wr_cli_run},
     {"check", "FILE", 1, 1, "load the policy in FILE without serving it, and say what is wrong",
-     check_options, NULL, wr_cli_check},
+     check_options,
+     "Shows what each route calls through, and warns of layers that do not fit.\n"
+     "Exit code: 0 fine, 1 --strict and there are warnings, 78 the policy is invalid.\n",
+     wr_cli_check},
     {"reload", "", 0, 0, "let the running weir load its files again", reload_options,
      "A policy that does not load changes nothing: the old generation stays active.\n" ADMIN_NOTE
      "Exit code: 0 live, 78 the policy is invalid, 3 no weir answers, 1 anything else.\n",

@@ -1,5 +1,6 @@
 #include "observe/log_access.h"
 
+#include "policy/problem.h"
 #include "script/meter.h"
 
 #include <math.h>
@@ -26,10 +27,15 @@ static void put_trail(struct wr_json *j, const struct wr_trail *trail)
     wr_json_field_num(j, "upstream_ms", (double)trail->upstream_ns / 1e6);
   }
   wr_json_field_uint(j, "attempts", trail->attempts);
+  if (trail->hedges > 0) wr_json_field_uint(j, "hedges", trail->hedges);
   if (trail->rung > 0) wr_json_field_cstr(j, "rung", trail->rung_name);
   if (trail->queue_ns > 0) wr_json_field_num(j, "queue_ms", (double)trail->queue_ns / 1e6);
   if (trail->error != WR_ERROR_NONE) wr_json_field_cstr(j, "error", wr_error_name(trail->error));
-  if (trail->refused_by[0]) wr_json_field_cstr(j, "refused_by", trail->refused_by);
+  if (trail->refused_by[0]) {
+    wr_json_field_cstr(j, "refused_by", trail->refused_by);
+    wr_json_field_cstr(j, "policy", trail->refused_policy);
+    wr_json_field_uint(j, "retry_after", wr_problem_retry_after(trail->refused_after_ns));
+  }
 }
 
 static void count(struct wr_script_env *env, const struct wr_serving *s, const char *why,

@@ -9,6 +9,7 @@
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/hedge.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
 #include "script/guard_cache.h"
@@ -25,6 +26,7 @@ union state {
   struct wr_cache_state cache;
   struct wr_shedder shedder;
   struct wr_throttle throttle;
+  struct wr_hedge hedge;
   struct wr_chaos chaos;
 };
 
@@ -276,6 +278,41 @@ static bool throttle_probability(union state *s, uint64_t now_ns, int part, stru
   return part == 0;
 }
 
+static bool hedge_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  (void)now_ns;
+  const struct wr_hedge_counters *c = &s->hedge.counters;
+  const struct row rows[] = {
+      {"calls", (double)c->calls},
+      {"started_slow", (double)c->slow},
+      {"started_failed", (double)c->failed},
+      {"denied", (double)c->denied},
+      {"denied_budget", (double)c->denied_budget},
+      {"unsafe", (double)c->unsafe},
+  };
+  int end = part - (int)WR_COUNT(rows);
+  if (end >= WR_HEDGE_ENDS) return false;
+  if (end < 0) {
+    *out = rows[part];
+  } else {
+    *out = (struct row){wr_hedge_end_name((enum wr_hedge_end)end), (double)c->ends[end]};
+  }
+  return true;
+}
+
+static bool hedge_delay(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  uint64_t delay_ns = wr_hedge_delay(&s->hedge, now_ns);
+  *out = (struct row){NULL, delay_ns == WR_HEDGE_NEVER ? 0 : (double)delay_ns / 1e9};
+  return part == 0;
+}
+
+static bool hedge_load(union state *s, uint64_t now_ns, int part, struct row *out)
+{
+  *out = (struct row){NULL, wr_hedge_load(&s->hedge, now_ns)};
+  return part == 0;
+}
+
 // Events of a cache from `first` on, under their own names, or as others call them.
 static bool cache_events(const union state *s, int part, enum wr_cache_event first, struct row *out)
 {
@@ -367,6 +404,9 @@ static const struct {
     {WR_METRIC_CHAOS_ARMED, WR_KIND_CHAOS, NULL, chaos_armed},
     {WR_METRIC_CHAOS_CALLS, WR_KIND_CHAOS, "kind", chaos_calls},
     {WR_METRIC_THROTTLE_PROBABILITY, WR_KIND_THROTTLE, NULL, throttle_probability},
+    {WR_METRIC_HEDGE_CALLS, WR_KIND_HEDGE, "kind", hedge_calls},
+    {WR_METRIC_HEDGE_DELAY, WR_KIND_HEDGE, NULL, hedge_delay},
+    {WR_METRIC_HEDGE_LOAD, WR_KIND_HEDGE, NULL, hedge_load},
 };
 
 // The name as a label value; names hold no control characters, but may hold quotes.

@@ -25,8 +25,32 @@ static const char *title_of(int status)
   }
 }
 
+uint64_t wr_problem_retry_after(uint64_t after_ns)
+{
+  uint64_t seconds = (after_ns + WR_SECOND - 1) / WR_SECOND;
+  return seconds ? seconds : 1;
+}
+
+static bool is_refusal(int status)
+{
+  return status == 503 || status == 429;
+}
+
+// What only errors of ours have: their kind, and of a refusal who refused and until when.
+static void write_error(struct wr_json *j, int status, const struct wr_error *error)
+{
+  wr_json_field_cstr(j, "kind", wr_error_name(error->kind));
+  if (error->primitive[0]) {
+    wr_json_field_cstr(j, "policy", error->policy);
+    wr_json_field_cstr(j, "primitive", error->primitive);
+  }
+  if (is_refusal(status)) {
+    wr_json_field_uint(j, "retry_after", wr_problem_retry_after(error->after_ns));
+  }
+}
+
 static void write_body(struct wr_buf *out, const struct wr_exchange_info *info, int status,
-                       const char *kind, const char *detail)
+                       const struct wr_error *error, const char *detail)
 {
   struct wr_json j;
   wr_json_init(&j, out);
@@ -34,20 +58,20 @@ static void write_body(struct wr_buf *out, const struct wr_exchange_info *info, 
   wr_json_field_cstr(&j, "type", "about:blank");
   wr_json_field_cstr(&j, "title", title_of(status));
   wr_json_field_uint(&j, "status", (uint64_t)status);
-  if (kind) wr_json_field_cstr(&j, "kind", kind);
+  if (error) write_error(&j, status, error);
   wr_json_field_cstr(&j, "detail", detail);
   wr_json_field_str(&j, "request_id", info->request_id);
   wr_json_object_end(&j);
 }
 
-static void reply(struct wr_exchange *x, int status, const char *kind, const char *detail,
-                  struct wr_header extra)
+static void reply(struct wr_exchange *x, int status, const struct wr_error *error,
+                  const char *detail, struct wr_header extra)
 {
   const struct wr_exchange_info *info = wr_exchange_info(x);
   struct wr_headers headers;
   struct wr_buf body;
   wr_buf_init(&body, BODY_MAX);
-  write_body(&body, info, status, kind, detail);
+  write_body(&body, info, status, error, detail);
   wr_headers_init(&headers, info->region, 4);
   wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("application/problem+json"));
   wr_headers_add(&headers, WR_STR("Cache-Control"), WR_STR("no-store"));
@@ -61,16 +85,15 @@ void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error)
   int status = wr_error_status(error->kind);
   struct wr_header extra = {{NULL, 0}, {NULL, 0}};
   char text[24];
-  if (status == 503 || status == 429) {
-    // Whole seconds, rounded up, at least one: a client that comes earlier comes in vain.
-    uint64_t seconds = (error->after_ns + WR_SECOND - 1) / WR_SECOND;
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)(seconds ? seconds : 1));
+  if (is_refusal(status)) {
+    snprintf(text, sizeof(text), "%llu",
+             (unsigned long long)wr_problem_retry_after(error->after_ns));
     extra = (struct wr_header){WR_STR("Retry-After"), wr_str_of(text)};
   }
   // What a script raised is for its author, not for the world.
   bool is_script = error->kind == WR_ERROR_SCRIPT;
   const char *detail = is_script ? "the policy for this request failed" : error->message;
-  reply(x, status, wr_error_name(error->kind), detail, extra);
+  reply(x, status, error, detail, extra);
 }
 
 void wr_problem_reply_status(struct wr_exchange *x, int status, const char *detail,

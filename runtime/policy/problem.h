@@ -7,6 +7,10 @@
 /// Answers `x` with what `error` means to a client. Once, before any other answer.
 void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error);
 
+/// What a client is told to wait, in whole seconds, rounded up, at least one: who comes earlier
+/// comes in vain.
+uint64_t wr_problem_retry_after(uint64_t after_ns);
+
 /// The same with a status of its own and an extra field (`name` NULL: none).
 void wr_problem_reply_status(struct wr_exchange *x, int status, const char *detail,
                              struct wr_str name, struct wr_str value);

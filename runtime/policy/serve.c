@@ -433,5 +433,6 @@ const char *wr_serving_why(const struct wr_serving *s, const struct wr_exchange_
   if (!stats->is_complete) return wr_error_why(WR_ERROR_CANCELLED);
   if (s->route == NULL) return "no_route";
   if (trail->rung > 1) return "ok_fallback";
+  if (trail->is_hedge) return "ok_hedge";
   return trail->retries > 0 ? "ok_retry" : "ok";
 }

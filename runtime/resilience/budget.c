@@ -66,6 +66,12 @@ double wr_budget_remaining(struct wr_budget *b, uint64_t now_ns)
   return left > 0 ? left / all : 0;
 }
 
+double wr_budget_share(struct wr_budget *b, uint64_t now_ns)
+{
+  uint32_t calls = wr_rolling_sum(&b->rolling, now_ns, DEPOSITS);
+  return calls > 0 ? (double)wr_rolling_sum(&b->rolling, now_ns, WITHDRAWALS) / calls : 0;
+}
+
 void wr_budget_repair(struct wr_budget *b, uint64_t now_ns)
 {
   if (wr_budget_config_check(&b->config) != NULL) wr_budget_config_init(&b->config);

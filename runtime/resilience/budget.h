@@ -48,5 +48,8 @@ bool wr_budget_withdraw(struct wr_budget *b, uint64_t now_ns);
 /// Share of the present allowance that is left, 0 to 1; 0 when there is no allowance at all.
 double wr_budget_remaining(struct wr_budget *b, uint64_t now_ns);
 
+/// Extra attempts per call over the span; 0 without calls.
+double wr_budget_share(struct wr_budget *b, uint64_t now_ns);
+
 /// Makes it valid whatever its bytes are, after a lock holder died.
 void wr_budget_repair(struct wr_budget *b, uint64_t now_ns);

@@ -130,8 +130,10 @@ static enum wr_health_verdict judge(const struct wr_health *h)
 
 static void copy_output(struct wr_health *h, const char *output)
 {
+  size_t len = output ? strlen(output) : 0;
+  if (len > sizeof(h->output) - 1) len = sizeof(h->output) - 1;
   memset(h->output, 0, sizeof(h->output));
-  if (output) strncpy(h->output, output, sizeof(h->output) - 1);
+  if (len > 0) memcpy(h->output, output, len);
 }
 
 bool wr_health_report(struct wr_health *h, uint64_t claim, const struct wr_health_result *result,

@@ -40,11 +40,11 @@ double wr_overload_pressure(const struct wr_overload_config *c, const struct wr_
 
 void wr_overload_feed(struct wr_overload *o, double pressure, uint64_t now_ns)
 {
-  double ticks = (double)(wr_deadline_left(now_ns, o->tick_ns) / TICK_NS);
+  uint64_t ticks = wr_deadline_left(now_ns, o->tick_ns) / TICK_NS;
   o->pressure = fmax(o->pressure, pressure);
   if (ticks < 1) return;
-  if (o->pressure >= 1) o->level += RISE * fmin(ticks, RISE_TICKS);
-  if (o->pressure < CALM) o->level -= FALL * ticks;
+  if (o->pressure >= 1) o->level += RISE * fmin((double)ticks, RISE_TICKS);
+  if (o->pressure < CALM) o->level -= FALL * (double)ticks;
   o->level = fmin(WR_PRIORITIES - 1, fmax(0, o->level));
   o->pressure = 0;
   o->tick_ns = now_ns;

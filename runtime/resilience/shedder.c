@@ -97,6 +97,7 @@ static void admit(struct wr_shedder *s, struct wr_shedder_waiter *w, uint64_t no
 {
   s->in_use++;
   w->since_ns = now_ns;
+  w->answered_ns = 0;
   count(s, w, WR_SHEDDER_ADMITTED);
 }
 
@@ -179,7 +180,8 @@ void wr_shedder_release(struct wr_shedder *s, const struct wr_shedder_waiter *w,
 {
   WR_CHECK(s->in_use > 0);
   if (outcome == WR_OUTCOME_SUCCESS || outcome == WR_OUTCOME_FAILURE) {
-    struct wr_adaptive_call call = {.latency_ns = wr_deadline_left(now_ns, w->since_ns),
+    uint64_t answered_ns = w->answered_ns ? w->answered_ns : now_ns;
+    struct wr_adaptive_call call = {.latency_ns = wr_deadline_left(answered_ns, w->since_ns),
                                     .inflight = s->in_use,
                                     .is_good = outcome == WR_OUTCOME_SUCCESS};
     wr_adaptive_sample(&s->adaptive, &s->config.limit, now_ns, &call);

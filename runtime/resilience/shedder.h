@@ -39,9 +39,13 @@ struct wr_shedder_config {
 struct wr_shedder_waiter {
   struct wr_list link; // private
   uint64_t since_ns;   ///< read-only: when it was queued; once admitted, when that was
-  uint64_t until_ns;   ///< it is refused from then on; its owner's timer leaves at that time
-  uint8_t result;      ///< read-only: enum wr_shedder_result, QUEUED while in the queue
-  uint8_t priority;    ///< enum wr_priority
+  union {
+    uint64_t until_ns;    ///< it is refused from then on; its owner's timer leaves at that time
+    uint64_t answered_ns; ///< once admitted: its owner puts here when the response head came, if
+                          ///< the call goes on after it; 0 before
+  };
+  uint8_t result;   ///< read-only: enum wr_shedder_result, QUEUED while in the queue
+  uint8_t priority; ///< enum wr_priority
 };
 
 struct wr_shedder {
@@ -82,7 +86,8 @@ void wr_shedder_feed(struct wr_shedder *s, const struct wr_overload_signals *sig
 enum wr_shedder_result wr_shedder_try(struct wr_shedder *s, struct wr_shedder_waiter *waiter,
                                       uint64_t now_ns);
 
-/// Ends an admitted call and gives its slot back. Successes and failures teach the limit.
+/// Ends an admitted call and gives its slot back. Successes and failures teach the limit; the
+/// latency is that of the head, for the pace of a body may be that of a slow client.
 void wr_shedder_release(struct wr_shedder *s, const struct wr_shedder_waiter *waiter,
                         enum wr_outcome outcome, uint64_t now_ns);
 

@@ -65,6 +65,9 @@ int wr_bind_chaos(lua_State *L);
 /// bind_throttle.c: the client-side throttle.
 int wr_bind_throttle(lua_State *L);
 
+/// Hedged calls: bind_hedge.c.
+int wr_bind_hedge(lua_State *L);
+
 /// Sleeping, deadlines, background and child tasks: bind_task.c.
 int wr_bind_task(lua_State *L);
 

@@ -159,6 +159,23 @@ static int l_where(lua_State *L)
   return 1;
 }
 
+// core.upvalues(fn) -> { n = count, values }, source ("@file.lua"; "=[C]" for a function of C)
+static int l_upvalues(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_newtable(L);
+  int n = 0;
+  while (lua_getupvalue(L, 1, n + 1) != NULL) lua_rawseti(L, 2, ++n);
+  lua_pushinteger(L, n);
+  lua_setfield(L, 2, "n");
+  lua_Debug at;
+  lua_pushvalue(L, 1);
+  lua_getinfo(L, ">S", &at);
+  lua_pushstring(L, at.source);
+  return 2;
+}
+
 // core.is_loading() -> boolean
 static int l_is_loading(lua_State *L)
 {

@@ -33,6 +33,12 @@ void wr_bind_error_push(lua_State *L, const struct wr_error *error)
     lua_pushnumber(L, (double)error->after_ns / 1e9);
     lua_setfield(L, -2, "after");
   }
+  if (error->primitive[0]) {
+    lua_pushstring(L, error->policy);
+    lua_setfield(L, -2, "policy");
+    lua_pushstring(L, error->primitive);
+    lua_setfield(L, -2, "primitive");
+  }
   luaL_getmetatable(L, TYPE);
   lua_setmetatable(L, -2);
 }
@@ -59,6 +65,13 @@ static void push_raw(lua_State *L, int index, const char *key)
   lua_rawget(L, index);
 }
 
+static void read_text(lua_State *L, int index, const char *key, char *out, size_t size)
+{
+  push_raw(L, index, key);
+  snprintf(out, size, "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "");
+  lua_pop(L, 1);
+}
+
 // A policy may build an error by hand: every field may be missing or of a wrong type.
 static void read_table(lua_State *L, int index, struct wr_error *error)
 {
@@ -76,6 +89,8 @@ static void read_table(lua_State *L, int index, struct wr_error *error)
   double after = lua_tonumber(L, -1);
   if (after > 0 && after < 1e6) error->after_ns = (uint64_t)(after * 1e9);
   lua_pop(L, 5);
+  read_text(L, index, "policy", error->policy, sizeof(error->policy));
+  read_text(L, index, "primitive", error->primitive, sizeof(error->primitive));
 }
 
 bool wr_bind_error_read(lua_State *L, int index, struct wr_error *error)

@@ -1,6 +1,7 @@
 #include "script/bind.h"
 
 #include "base/check.h"
+#include "resilience/shedder.h"
 #include "script/bind_declare.h"
 #include "script/bind_error.h"
 #include "script/bind_guard.h"
@@ -100,32 +101,45 @@ static int l_budget(lua_State *L)
 
 // --- entering -----------------------------------------------------------------------------------
 
-static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
-                        const struct wr_error *refusal)
+static void note_refusal(struct wr_trail *trail, const struct wr_entry *entry,
+                         const struct wr_error *refusal)
 {
-  const char *kind = wr_registry_kind_name(entry->kind);
-  if (t->trail) {
-    wr_trail_error(t->trail, refusal);
-    if (t->trail->refused_by[0] == '\0') {
-      snprintf(t->trail->refused_by, WR_TRAIL_NAME_MAX, "%s %.48s", kind, entry->name);
-      wr_trail_name(t->trail->why, wr_str_of(wr_guard_why(entry)));
-    }
+  wr_trail_error(trail, refusal);
+  if (trail->refused_by[0]) return;
+  snprintf(trail->refused_by, WR_TRAIL_NAME_MAX, "%.14s %.48s", refusal->primitive, entry->name);
+  wr_trail_name(trail->refused_policy, wr_str_of(refusal->policy));
+  trail->refused_after_ns = refusal->after_ns;
+  wr_trail_name(trail->why, wr_str_of(wr_guard_why(entry)));
+}
+
+// `policy` is whose layer asked; NULL: the one that the primitive is named after.
+static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
+                        const char *policy, struct wr_error *refusal)
+{
+  snprintf(refusal->primitive, sizeof(refusal->primitive), "%s",
+           wr_registry_kind_name(entry->kind));
+  snprintf(refusal->policy, sizeof(refusal->policy), "%s", policy ? policy : entry->name);
+  if (t->trail) note_refusal(t->trail, entry, refusal);
+  return wr_bind_error_fail(L, refusal);
+}
+
+// How long a call that the deadline cut off must have run to be held against the upstream; see
+// wr_ticket_outcome. 0: however long, it proves nothing.
+static uint64_t attempt_timeout_of(const struct wr_entry *entry)
+{
+  if (entry->kind == WR_KIND_BREAKER) {
+    return ((const struct wr_breaker_config *)entry->config)->attempt_timeout_ns;
   }
-  lua_pushnil(L);
-  wr_bind_error_push(L, refusal);
-  lua_pushstring(L, entry->name);
-  lua_setfield(L, -2, "policy");
-  lua_pushstring(L, kind);
-  lua_setfield(L, -2, "primitive");
-  return 2;
+  if (entry->kind == WR_KIND_SHEDDER) {
+    return ((const struct wr_shedder_config *)entry->config)->limit.max_healthy_ns;
+  }
+  return 0;
 }
 
 static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
-  const struct wr_breaker_config *breaker = entry->config;
-  uint64_t limit = entry->kind == WR_KIND_BREAKER ? breaker->attempt_timeout_ns : 0;
   lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
-  wr_task_push_ticket(t, id, limit);
+  wr_task_push_ticket(t, id, attempt_timeout_of(entry));
   return 1;
 }
 
@@ -174,14 +188,14 @@ static int enter(lua_State *L, struct wr_task *t, struct wr_guard_ask *ask)
   struct wr_error refusal;
   switch (wr_guard_enter(env->guard, entry, ask, wr_loop_now(env->loop), &refusal)) {
   case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask->id);
-  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, &refusal);
+  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, t->wait_policy, &refusal);
   case WR_GUARD_QUEUED: break;
   }
   return wait_in_queue(L, t, entry, ask->id);
 }
 
-// core.enter(handle, key | nil, cost | nil) -> depth, for core.leave | nil, err; waits in the queue
-// when the primitive has one
+// core.enter(handle, key | nil, cost | nil, policy | nil) -> depth, for core.leave | nil, err;
+// waits in the queue when the primitive has one. `policy` is whose layer asks, for refusals
 static int l_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a policy");
@@ -190,6 +204,7 @@ static int l_enter(lua_State *L)
       .until_ns = t->deadline_ns, .priority = t->priority, .signals = &env->signals};
   if (!lua_isnoneornil(L, 2)) ask.key = hash_of(env, wr_bind_str(L, 2));
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
+  t->wait_policy = luaL_optstring(L, 4, NULL);
   return enter(L, t, &ask);
 }
 
@@ -200,6 +215,7 @@ static int l_cache_claim(lua_State *L)
   struct wr_task *t = wr_task_require(L, "a claim");
   struct wr_guard_ask ask = {.until_ns = t->deadline_ns};
   ask.key = hash_of(t->script->env, wr_bind_str(L, 2));
+  t->wait_policy = NULL;
   return enter(L, t, &ask);
 }
 
@@ -229,7 +245,7 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
   }
   struct wr_error refusal;
   wr_guard_explain_wait(t->wait_entry, &refusal);
-  wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, &refusal));
+  wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, t->wait_policy, &refusal));
 }
 
 // --- leaving ------------------------------------------------------------------------------------
@@ -259,7 +275,7 @@ static int l_leave(lua_State *L)
   if (depth >= t->scope_count) return 0;
   wr_task_unwind(t, depth + 1);
   struct wr_scope scope = t->scopes[depth];
-  if (scope.kind == WR_SCOPE_DEADLINE) {
+  if (scope.kind != WR_SCOPE_TICKET) {
     wr_task_unwind(t, depth);
     return 0;
   }
@@ -267,7 +283,10 @@ static int l_leave(lua_State *L)
   uint64_t now = wr_loop_now(env->loop);
   enum wr_outcome outcome = read_outcome(L, 2, &scope, now);
   struct wr_response *r = wr_bind_response_get(L, 2);
-  if (r && wr_response_hang_ticket(r, scope.ticket, outcome)) return 0;
+  if (r && wr_response_hang_ticket(r, scope.ticket, outcome)) {
+    wr_guard_answered(env->guard, scope.ticket, now);
+    return 0;
+  }
   wr_guard_leave(env->guard, scope.ticket, outcome, now);
   return 0;
 }

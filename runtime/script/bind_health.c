@@ -11,8 +11,6 @@
 
 #include <lauxlib.h>
 
-enum { PAGE_MAX = 4 << 20 };
-
 static struct wr_entry *check_health(lua_State *L, int index)
 {
   luaL_checktype(L, index, LUA_TLIGHTUSERDATA);
@@ -208,7 +206,7 @@ static int l_health_page(lua_State *L)
   struct wr_script_env *env = wr_script_of(L)->env;
   struct wr_buf out;
   struct wr_json j;
-  wr_buf_init(&out, PAGE_MAX);
+  wr_buf_init(&out, WR_HEALTH_PAGE_MAX);
   wr_json_init(&j, &out);
   enum wr_health_page_status status =
       wr_health_page_write(env->registry, wr_loop_now(env->loop), wr_loop_wall(), &j);

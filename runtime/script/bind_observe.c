@@ -131,7 +131,20 @@ static void put_value(lua_State *L, int index, struct wr_json *j)
   }
 }
 
-// core.log(level, message, fields | nil): one line; fields are text, numbers and booleans
+static void put_fields(lua_State *L, int index, struct wr_json *j)
+{
+  lua_pushnil(L);
+  while (lua_next(L, index) != 0) {
+    if (lua_type(L, -2) == LUA_TSTRING) {
+      wr_json_key(j, lua_tostring(L, -2));
+      put_value(L, lua_gettop(L), j);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+// core.log(level, message, fields | nil, event | nil): one line; fields are text, numbers and
+// booleans. An event of the library's own has its fields beside the message.
 static int l_log(lua_State *L)
 {
   struct wr_script *s = wr_script_of(L);
@@ -139,7 +152,7 @@ static int l_log(lua_State *L)
   size_t len = 0;
   wr_log_level_find(wr_str_of(luaL_checkstring(L, 1)), &level);
   const char *message = luaL_checklstring(L, 2, &len);
-  struct wr_json *j = wr_log_begin(s->env->log, level, "script.log");
+  struct wr_json *j = wr_log_begin(s->env->log, level, luaL_optstring(L, 4, "script.log"));
   if (j == NULL) return 0;
   wr_json_field_str(j, "message", (struct wr_str){message, len});
   wr_json_field_uint(j, "generation", s->generation);
@@ -148,17 +161,12 @@ static int l_log(lua_State *L)
     wr_json_field_str(j, "request_id", trail->request_id);
     wr_json_field_cstr(j, "route", trail->route);
   }
-  if (lua_istable(L, 3)) {
+  if (lua_istable(L, 3) && !lua_isnoneornil(L, 4)) {
+    put_fields(L, 3, j);
+  } else if (lua_istable(L, 3)) {
     wr_json_key(j, "fields");
     wr_json_object(j);
-    lua_pushnil(L);
-    while (lua_next(L, 3) != 0) {
-      if (lua_type(L, -2) == LUA_TSTRING) {
-        wr_json_key(j, lua_tostring(L, -2));
-        put_value(L, lua_gettop(L), j);
-      }
-      lua_pop(L, 1);
-    }
+    put_fields(L, 3, j);
     wr_json_object_end(j);
   }
   wr_log_end(s->env->log);

@@ -1,9 +1,9 @@
 #include "script/bind.h"
 
-#include "resilience/retry.h"
 #include "resilience/retry_after.h"
 #include "script/bind_error.h"
 #include "script/bind_response.h"
+#include "script/bind_retry.h"
 #include "script/meter.h"
 #include "script/table.h"
 #include "script/task.h"
@@ -17,6 +17,7 @@ struct retry {
   struct wr_retry_config config;
   struct wr_entry *budget; // NULL: none
   char name[WR_TRAIL_NAME_MAX];
+  bool has_told; // that it was inside another one
 };
 
 static struct retry *check_retry(lua_State *L)
@@ -24,8 +25,7 @@ static struct retry *check_retry(lua_State *L)
   return luaL_checkudata(L, 1, TYPE);
 }
 
-// The `on` list: error kinds by name, statuses by number.
-static const char *read_on(lua_State *L, struct wr_retry_on *on)
+const char *wr_bind_retry_on(lua_State *L, struct wr_retry_on *on)
 {
   lua_getfield(L, 2, "on");
   if (!lua_istable(L, -1)) return NULL;
@@ -72,11 +72,12 @@ static int l_retry(lua_State *L)
   config.backoff.ratio = wr_table_num(L, 2, "ratio", config.backoff.ratio);
   const char *jitter = wr_table_text(L, 2, "jitter", "full");
   if (!find_jitter(jitter, &config.backoff.jitter)) return wr_bind_refuse(L, "no such jitter");
-  const char *problem = read_on(L, &config.on);
+  const char *problem = wr_bind_retry_on(L, &config.on);
   if (problem == NULL) problem = wr_retry_config_check(&config);
   if (problem) return wr_bind_refuse(L, problem);
   struct retry *retry = lua_newuserdata(L, sizeof(*retry));
   retry->config = config;
+  retry->has_told = false;
   retry->budget = lua_islightuserdata(L, 3) ? lua_touserdata(L, 3) : NULL;
   wr_trail_name(retry->name, wr_str_of(luaL_checkstring(L, 1)));
   luaL_getmetatable(L, TYPE);
@@ -84,19 +85,54 @@ static int l_retry(lua_State *L)
   return 1;
 }
 
-// core.retry_begin(handle): a first attempt is about to start
+// The retries around what `t` does, in this task and in those it is a child of: the outermost in
+// `*outer`, and how many attempts they may make of one call together.
+static double amplification(const struct wr_task *t, const struct retry **outer)
+{
+  double product = 1;
+  for (; t != NULL; t = t->parent) {
+    for (size_t i = t->scope_count; i-- > 0;) {
+      if (t->scopes[i].kind != WR_SCOPE_RETRY) continue;
+      *outer = t->scopes[i].retry;
+      product *= (double)(*outer)->config.max + 1;
+    }
+  }
+  return product;
+}
+
+// Retries that multiply: found while they do, wherever the one calls the other. Said once.
+static void warn_of_nesting(struct wr_task *t, struct retry *retry)
+{
+  const struct retry *outer = NULL;
+  double around = retry->has_told || retry->config.max == 0 ? 1 : amplification(t, &outer);
+  if (around < 2) return;
+  retry->has_told = true;
+  struct wr_json *j = wr_log_begin(t->script->env->log, WR_LOG_WARN, "policy.warning");
+  if (j == NULL) return;
+  wr_json_field_cstr(j, "message", "retries inside retries: their attempts multiply");
+  wr_json_field_cstr(j, "id", "nested-retries");
+  wr_json_field_cstr(j, "policy", retry->name);
+  wr_json_field_cstr(j, "outer", outer->name);
+  wr_json_field_num(j, "attempts", around * ((double)retry->config.max + 1));
+  wr_log_end(t->script->env->log);
+}
+
+// core.retry_begin(handle) -> depth, for core.leave: a first attempt is about to start
 static int l_retry_begin(lua_State *L)
 {
   struct retry *retry = check_retry(L);
-  struct wr_script_env *env = wr_script_of(L)->env;
+  struct wr_task *t = wr_task_require(L, "a retry");
+  struct wr_script_env *env = t->script->env;
+  warn_of_nesting(t, retry);
   if (retry->budget) {
     wr_guard_budget_deposit(env->guard, retry->budget, wr_loop_now(env->loop));
   }
-  return 0;
+  lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
+  wr_task_push_retry(t, retry);
+  return 1;
 }
 
-// Fills what the attempt's results (a value at `index`, its error behind it) say; false on success.
-static bool read_result(lua_State *L, int index, struct wr_retry_input *input)
+bool wr_bind_retry_read(lua_State *L, int index, struct wr_retry_input *input)
 {
   struct wr_error error;
   struct wr_response *r = wr_bind_response_get(L, index);
@@ -162,7 +198,7 @@ static int l_retry_decide(lua_State *L)
   struct wr_retry_input input = {.attempt = (uint32_t)luaL_checkinteger(L, 2),
                                  .now_ns = wr_loop_now(env->loop),
                                  .deadline_at_ns = t->deadline_ns};
-  bool failed = read_result(L, 4, &input);
+  bool failed = wr_bind_retry_read(L, 4, &input);
   if (!failed || !wr_retry_on_has(&retry->config.on, input.kind, input.status)) {
     count(env, retry, input.attempt, failed);
     return 0;

@@ -220,6 +220,10 @@ static struct wr_endpoint *pick(struct wr_task *t, const struct wr_fetch *fetch)
     if (fetch->request->tried_upstream != fetch->upstream) fetch->request->tried = 0;
     fetch->request->tried_upstream = fetch->upstream;
     tried = &fetch->request->tried;
+  } else if (t->attempts) {
+    if (t->attempts->upstream != fetch->upstream) t->attempts->tried = 0;
+    t->attempts->upstream = fetch->upstream;
+    tried = &t->attempts->tried;
   }
   return wr_upstream_pick(fetch->upstream, env->rng, wr_loop_now(env->loop), tried);
 }
@@ -293,12 +297,26 @@ static void choose_body(const struct wr_fetch *fetch, struct wr_transfer_request
 }
 
 // A request whose body streams past can be sent once only.
-static void launch(struct wr_response *r, const struct wr_fetch *fetch,
-                   struct wr_transfer_request *request)
+static void judge(struct wr_response *r, const struct wr_fetch *fetch,
+                  const struct wr_transfer_request *request)
 {
   bool is_stream = request->body_kind == WR_TRANSFER_BODY_STREAM;
   r->is_idempotent = !is_stream && wr_fetch_is_idempotent(fetch->method, request->headers);
   r->is_replayable = !is_stream;
+}
+
+// Whether a hedge may send it; else the call it belongs to is not hedged from now on.
+static bool may_send(struct wr_task *t, const struct wr_response *r)
+{
+  if (r->is_idempotent) return true;
+  for (struct wr_attempts *a = t->attempts; a; a = a->outer) a->is_unsafe = true;
+  return !t->is_extra;
+}
+
+static void launch(struct wr_response *r, const struct wr_fetch *fetch,
+                   struct wr_transfer_request *request)
+{
+  bool is_stream = request->body_kind == WR_TRANSFER_BODY_STREAM;
   request->is_idempotent = r->is_idempotent;
   request->ctx = r;
   request->events = &events;
@@ -331,6 +349,13 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
   if (!build_headers(t, fetch, r, &headers) || request.target.ptr == NULL) {
     wr_error_set(error, WR_ERROR_TOO_LARGE, "the request head has more than %d fields or %d bytes",
                  (int)headers.max, WR_RESPONSE_REGION_MAX);
+    wr_response_cancel(r);
+    return NULL;
+  }
+  judge(r, fetch, &request);
+  if (!may_send(t, r)) {
+    wr_error_set(error, WR_ERROR_REFUSED, "a hedge may not repeat a %.*s that can do harm twice",
+                 WR_STR_ARG(fetch->method));
     wr_response_cancel(r);
     return NULL;
   }

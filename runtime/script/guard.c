@@ -175,6 +175,15 @@ uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id)
   return entry ? wr_guard_kind_of(entry)->wait_until(row) : 0;
 }
 
+void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns)
+{
+  struct wr_row *row = row_of(g, id);
+  if (row == NULL || state_of(row) != WR_ROW_LIVE) return;
+  struct wr_entry *entry = wr_registry_get(g->registry, wr_ledger_entry(row));
+  const struct wr_guard_kind *kind = entry ? wr_guard_kind_of(entry) : NULL;
+  if (kind && kind->answered) kind->answered(row, now_ns);
+}
+
 // Leaving
 
 bool wr_guard_leave(struct wr_guard *g, uint64_t id, enum wr_outcome outcome, uint64_t now_ns)

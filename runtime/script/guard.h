@@ -94,6 +94,9 @@ const char *wr_guard_why(const struct wr_entry *entry);
 /// When a queued call's wait is over at the latest; 0 when `id` does not wait.
 uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id);
 
+/// The response head of an admitted call came, and its admission stays to the end of the body.
+void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns);
+
 /// Settles an admission. False, and nothing happens, when the id is over.
 bool wr_guard_leave(struct wr_guard *g, uint64_t id, enum wr_outcome outcome, uint64_t now_ns);
 
@@ -141,8 +144,8 @@ bool wr_guard_flag_order(struct wr_registry *r, struct wr_entry *entry,
                          const struct wr_guard_flag_order *order, uint64_t now_ns);
 
 /// The result of a check whose turn was taken by `wr_guard_enter` (`claim`: its `why.numbers[0]`);
-/// leave the admission afterwards. The breakers that are tied to it follow at once; the master
-/// tells a change of the verdict. False when the entry is gone.
+/// leave the admission afterwards. The breakers that are tied to it follow at once; a change of the
+/// verdict is told by whoever comes to the entry first. False when the entry is gone.
 bool wr_guard_health_report(struct wr_registry *r, struct wr_entry *entry, uint64_t claim,
                             const struct wr_health_result *result, const char *output);
 

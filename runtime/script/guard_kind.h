@@ -22,6 +22,9 @@ struct wr_guard_kind {
   /// Puts a refusal into words. Without the lock: only name and `ask` may be read.
   void (*explain)(const struct wr_entry *entry, const struct wr_guard_ask *ask,
                   struct wr_error *refusal);
+  /// The response head came, and the admission stays to the end of the body. Without the lock, by
+  /// the row's owner. NULL: it makes no difference.
+  void (*answered)(struct wr_row *row, uint64_t now_ns);
   /// Ends an admission or a wait; the row's state tells which.
   void (*leave)(struct wr_entry *entry, struct wr_row *row, enum wr_outcome outcome,
                 uint64_t now_ns);
@@ -48,6 +51,7 @@ extern const struct wr_guard_kind wr_guard_cache;
 extern const struct wr_guard_kind wr_guard_shedder;
 extern const struct wr_guard_kind wr_guard_throttle;
 extern const struct wr_kind_ops wr_guard_budget;
+extern const struct wr_kind_ops wr_guard_hedge;
 extern const struct wr_guard_kind wr_guard_chaos;
 
 /// How a kind admits, or NULL for kinds that only keep state (budget).

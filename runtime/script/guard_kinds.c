@@ -13,7 +13,7 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
     [WR_KIND_HEALTH] = &wr_guard_health.state,   [WR_KIND_BULKHEAD] = &wr_guard_bulkhead.state,
     [WR_KIND_BUDGET] = &wr_guard_budget,         [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
     [WR_KIND_CHAOS] = &wr_guard_chaos.state,     [WR_KIND_CACHE] = &wr_guard_cache.state,
-    [WR_KIND_SHEDDER] = &wr_guard_shedder.state,
+    [WR_KIND_SHEDDER] = &wr_guard_shedder.state, [WR_KIND_HEDGE] = &wr_guard_hedge,
 };
 
 // Those that admit calls, or that the clock moves.

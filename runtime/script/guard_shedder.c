@@ -72,6 +72,11 @@ static void explain(const struct wr_entry *entry, const struct wr_guard_ask *ask
                (unsigned)n[2], (unsigned)n[3]);
 }
 
+static void answered(struct wr_row *row, uint64_t now_ns)
+{
+  waiter_of(row)->answered_ns = now_ns;
+}
+
 static void leave(struct wr_entry *entry, struct wr_row *row, enum wr_outcome outcome,
                   uint64_t now_ns)
 {
@@ -123,6 +128,7 @@ const struct wr_guard_kind wr_guard_shedder = {
     .in_vain = WR_ERROR_SHED,
     .enter = enter,
     .explain = explain,
+    .answered = answered,
     .leave = leave,
     .grant = grant,
     .wait_until = wait_until,

@@ -4,6 +4,8 @@
 #include "arena/registry.h"
 #include "base/json.h"
 
+enum { WR_HEALTH_PAGE_MAX = 4 << 20 }; ///< room for one
+
 /// What is said of all together, worst last: of a critical check that is down, `fail`; of another
 /// one, or of one that nobody makes, `warn`.
 enum wr_health_page_status { WR_HEALTH_PASS, WR_HEALTH_WARN, WR_HEALTH_FAIL };

@@ -34,7 +34,8 @@ static void settle_tickets(struct wr_response *r)
   for (size_t i = r->ticket_count; i > 0; i--) {
     struct wr_response_ticket *ticket = &r->tickets[i - 1];
     enum wr_outcome outcome = ticket->outcome;
-    if (r->state == WR_RESPONSE_BROKEN) {
+    // A status that is a failure stays one, also when nobody reads the rest.
+    if (r->state == WR_RESPONSE_BROKEN && outcome != WR_OUTCOME_FAILURE) {
       bool local = wr_error_is_local(r->error.kind);
       outcome = local ? WR_OUTCOME_CANCELLED : WR_OUTCOME_FAILURE;
     }

@@ -112,7 +112,8 @@ void wr_response_read_along(struct wr_response *r, const struct wr_response_tee 
 /// Lets the sender go on after the sink returned false.
 void wr_response_resume(struct wr_response *r);
 
-/// Stops whatever is under way; tickets settle as cancelled, state becomes BROKEN (cancelled).
+/// Stops whatever is under way; tickets settle as cancelled unless the head told of a failure,
+/// state becomes BROKEN (cancelled).
 void wr_response_cancel(struct wr_response *r);
 
 /// Ends what is under way as a failure of this kind: whoever waits for it is told.

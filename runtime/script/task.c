@@ -78,6 +78,8 @@ static void inherit(struct wr_task *t, struct wr_task *parent)
   t->deadline_ns = parent ? parent->deadline_ns : UINT64_MAX;
   t->deadline_expiry = parent ? parent->deadline_expiry : WR_ERROR_DEADLINE;
   t->trail = parent ? parent->trail : NULL;
+  t->attempts = parent ? parent->attempts : NULL;
+  t->is_extra = parent && parent->is_extra;
   t->priority = parent ? parent->priority : WR_PRIORITY_NORMAL;
   t->parent = parent;
   wr_list_init(&t->sibling);
@@ -254,6 +256,12 @@ int wr_task_suspend(lua_State *L, struct wr_op *op, uint64_t limit_ns)
   return lua_yield(L, 0);
 }
 
+void wr_task_wait_on(struct wr_task *t, uint64_t limit_ns)
+{
+  WR_CHECK(t->op != NULL);
+  arm(t, limit_ns);
+}
+
 static void sleep_cancel(struct wr_op *op)
 {
   (void)op; // the task's own timer is all there was
@@ -357,6 +365,12 @@ void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_ti
                              .attempt_timeout_ns = attempt_timeout_ns};
 }
 
+void wr_task_push_retry(struct wr_task *t, const void *retry)
+{
+  struct wr_scope *scope = push_scope(t);
+  *scope = (struct wr_scope){.kind = WR_SCOPE_RETRY, .retry = retry};
+}
+
 size_t wr_task_mark(const struct wr_task *t)
 {
   return t->scope_count;
@@ -370,7 +384,7 @@ void wr_task_unwind(struct wr_task *t, size_t mark)
     if (scope->kind == WR_SCOPE_DEADLINE) {
       t->deadline_ns = scope->deadline_ns;
       t->deadline_expiry = scope->expiry;
-    } else {
+    } else if (scope->kind == WR_SCOPE_TICKET) {
       wr_guard_leave(env->guard, scope->ticket, WR_OUTCOME_CANCELLED, wr_loop_now(env->loop));
     }
   }

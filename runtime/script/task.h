@@ -16,6 +16,7 @@
 #include "script/script.h"
 
 struct wr_trail;
+struct wr_upstream;
 
 /// A pending operation; embed it in the state of the waiting work.
 struct wr_op {
@@ -30,7 +31,15 @@ struct wr_op {
   void (*fail)(struct wr_op *op, const struct wr_error *error);
 };
 
-enum wr_scope_kind { WR_SCOPE_DEADLINE, WR_SCOPE_TICKET };
+/// What the attempts of one hedged call share. Owned by the call, which outlives its tasks.
+struct wr_attempts {
+  struct wr_attempts *outer;    ///< of the hedged call that this one is a part of; may be NULL
+  struct wr_upstream *upstream; ///< whose endpoints were tried, for calls without a request
+  uint64_t tried;
+  bool is_unsafe; ///< one of them must not be made twice
+};
+
+enum wr_scope_kind { WR_SCOPE_DEADLINE, WR_SCOPE_TICKET, WR_SCOPE_RETRY };
 
 /// One thing opened by a task, undone in reverse order.
 struct wr_scope {
@@ -40,6 +49,7 @@ struct wr_scope {
   uint64_t started_ns;         ///< TICKET: when it was admitted
   uint64_t attempt_timeout_ns; ///< TICKET: limit of the attempts behind it, 0 when it states none
   uint64_t ticket;             ///< TICKET
+  const void *retry;           ///< RETRY: the retry whose attempts run
 };
 
 /// How a task ended. `values` results lie on top of the coroutine's stack.
@@ -56,6 +66,7 @@ struct wr_task {
   struct wr_list waiting; // in script->waiting
   uint64_t wait_id;
   struct wr_entry *wait_entry;
+  const char *wait_policy; // whose layer waits, held by that layer's closure; NULL: not said
   uint64_t wait_since_ns;
   struct wr_timer timer; // the nearer of operation limit and deadline
   uint64_t op_limit_ns;  // the operation's own limit if that is what the timer is for, else 0
@@ -69,6 +80,8 @@ struct wr_task {
   struct wr_list sibling;
   struct wr_deferred starter;
   int start_args;
+  struct wr_attempts *attempts; ///< of the hedged call that it works for; NULL: none
+  bool is_extra;                ///< it is a hedge: it may send only what can be sent twice
   uint8_t priority; ///< enum wr_priority: how important its calls are; children inherit it
   bool is_running;
   bool is_cancelled;      // cancelled from inside its own run
@@ -98,6 +111,10 @@ int wr_task_suspend(lua_State *L, struct wr_op *op, uint64_t limit_ns);
 /// Raises a Lua error unless the caller runs inside a task. Call before starting any work.
 struct wr_task *wr_task_require(lua_State *L, const char *what);
 
+/// From an operation's `expire` that did not resume: waits on, for `limit_ns` (0: only for the
+/// ambient deadline).
+void wr_task_wait_on(struct wr_task *t, uint64_t limit_ns);
+
 /// Suspends the running task for `for_ns`; the coroutine gets true, or nil and the deadline's
 /// error.
 int wr_task_sleep(lua_State *L, uint64_t for_ns);
@@ -122,6 +139,9 @@ void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_k
 
 /// Puts an admission under the task's care. `attempt_timeout_ns`: see wr_ticket_outcome.
 void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns);
+
+/// Notes that attempts of `retry` (bind_retry.c) run from here on. A borrow.
+void wr_task_push_retry(struct wr_task *t, const void *retry);
 
 /// Depth of the scope, to come back to with `wr_task_unwind`.
 size_t wr_task_mark(const struct wr_task *t);

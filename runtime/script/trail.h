@@ -16,18 +16,22 @@ struct wr_trail {
   struct wr_str request_id;
   uint32_t attempts;                  ///< outbound attempts started
   uint32_t retries;                   ///< attempts that a retry layer added
+  uint32_t hedges;                    ///< attempts that a hedge layer added
+  bool is_hedge;                      ///< one of these gave the answer
   uint32_t rung;                      ///< 1-based rung of a ladder that answered, 0 without ladder
   uint32_t rungs;                     ///< rungs of that ladder
   char rung_name[WR_TRAIL_NAME_MAX];  ///< its name
   char upstream[WR_TRAIL_NAME_MAX];   ///< last upstream asked
   char endpoint[WR_TRAIL_NAME_MAX];   ///< last endpoint asked
   char refused_by[WR_TRAIL_NAME_MAX]; ///< first primitive that refused, "breaker recommendations"
-  enum wr_error_kind error;           ///< first error seen on the way
-  char why[WR_TRAIL_NAME_MAX];        ///< reason code when it is more precise than the error's
-  struct wr_entry_ref chaos;          ///< the last experiment it met
-  uint32_t chaos_draws;               ///< how often
-  uint64_t upstream_ns;               ///< time spent waiting for response heads
-  uint64_t queue_ns;                  ///< time spent in queues of ours
+  char refused_policy[WR_TRAIL_NAME_MAX]; ///< the policy whose layer that was
+  uint64_t refused_after_ns;              ///< when it might admit again, from then on; 0: unknown
+  enum wr_error_kind error;               ///< first error seen on the way
+  char why[WR_TRAIL_NAME_MAX];            ///< reason code when it is more precise than the error's
+  struct wr_entry_ref chaos;              ///< the last experiment it met
+  uint32_t chaos_draws;                   ///< how often
+  uint64_t upstream_ns;                   ///< time spent waiting for response heads
+  uint64_t queue_ns;                      ///< time spent in queues of ours
 };
 
 /// Copies `text` into one of the name fields, cut at its size.

@@ -53,22 +53,12 @@ static void fail(struct wr_probe *p, enum wr_error_kind kind, const char *what, 
 
 // --- talking ------------------------------------------------------------------------------------
 
-static void say_goodbye(struct wr_probe *p)
-{
-  struct wr_str bye = wr_probe_goodbye((enum wr_health_type)p->type);
-  // Courtesy: what the socket does not take now is not worth waiting for.
-  if (bye.len > 0 && send(p->fd, bye.ptr, bye.len, MSG_NOSIGNAL) < 0) return;
-}
-
 static void judge(struct wr_probe *p)
 {
   struct wr_error error;
   struct wr_str answer = {p->answer, p->len};
   switch (wr_probe_judge((enum wr_health_type)p->type, answer, &error)) {
-  case WR_PROBE_GOOD:
-    say_goodbye(p);
-    finish(p, NULL);
-    return;
+  case WR_PROBE_GOOD: finish(p, NULL); return;
   case WR_PROBE_BAD: finish(p, &error); return;
   case WR_PROBE_MORE: break;
   }

@@ -7,13 +7,12 @@
 // Redis: one command in RESP, as every version takes it.
 static const char PING[] = "*1\r\n$4\r\nPING\r\n";
 
-// PostgreSQL: StartupMessage of protocol 3.0, length first.
+// PostgreSQL: StartupMessage of protocol 3.0, length first. Whoever leaves while it waits for a
+// password is not logged; a Terminate in its place would be.
 static const char STARTUP[] = "\0\0\0\x42\0\3\0\0"
                               "user\0weir\0"
                               "database\0postgres\0"
                               "application_name\0weir health\0";
-
-static const char TERMINATE[] = "X\0\0\0\4";
 
 _Static_assert(sizeof(STARTUP) == 0x42, "the length counts itself and the last NUL");
 
@@ -24,12 +23,6 @@ struct wr_str wr_probe_hello(enum wr_health_type type)
   case WR_HEALTH_TYPE_POSTGRES: return (struct wr_str){STARTUP, sizeof(STARTUP)};
   default: return (struct wr_str){NULL, 0};
   }
-}
-
-struct wr_str wr_probe_goodbye(enum wr_health_type type)
-{
-  if (type == WR_HEALTH_TYPE_POSTGRES) return WR_STR(TERMINATE);
-  return (struct wr_str){NULL, 0};
 }
 
 static enum wr_probe_judgement refuse(struct wr_error *error, const char *what, struct wr_str said)

@@ -14,9 +14,6 @@ enum wr_probe_judgement {
 /// What is sent when the connection is there; empty when the connection alone is the answer.
 struct wr_str wr_probe_hello(enum wr_health_type type);
 
-/// What is sent before leaving, for servers that would log a connection cut short.
-struct wr_str wr_probe_goodbye(enum wr_health_type type);
-
 /// Judges what has come back so far; `error` is set when it is BAD.
 ///
 /// Redis: PONG is good, and so is an error that only a server at work gives (NOAUTH, NOPERM,

@@ -56,7 +56,7 @@ describe("examples", function()
         local whole = block.kind == "handler" and table.concat(top) or above
         local ok, answer = check(bundle_of(block, whole))
         assert.is_true(ok, place .. ": " .. answer)
-        assert.same({}, unknown_names(block.text:gsub('require "weir[%w.]*"', ""), api), place)
+        assert.same({}, unknown_names(block.text:gsub('require "weir[%w_.]*"', ""), api), place)
       end
     end)
   end

@@ -4,6 +4,7 @@ local gateway = require "spec.support.gateway"
 local json = require "cjson"
 local process = require "spec.support.process"
 local wait = require "spec.support.wait"
+local zone = require "spec.support.zone"
 
 -- The one measurement of a check in a health document.
 local function part(document, name)
@@ -53,7 +54,7 @@ describe("a health check", function()
     { "postgres", "say:+PONG\\r\\n", "down", "protocol", "no PostgreSQL" },
     { "postgres", "hang", "down", "timeout", "time limit" },
     { "http", "say:HTTP/1.1 204 No Content\\r\\n\\r\\n", "up" },
-    { "http", "say:HTTP/1.1 503 Gone\\r\\nContent-Length: 0\\r\\n\\r\\n", "down", "refused", "503" },
+    { "http", "say:HTTP/1.1 503 No\\r\\nContent-Length: 0\\r\\n\\r\\n", "down", "refused", "503" },
     { "http", "hang", "down", "timeout", "time limit" },
     { "http", "say:+PONG\\r\\n", "down", "protocol", "" },
   }
@@ -90,7 +91,8 @@ describe("a health check", function()
           case[3] == "timeout" and "100ms" or "10s")
     end
     script[#script + 1] = 'weir.route("GET /health", function() return weir.health_response() end)'
-    g = gateway.start { workers = 2, table.concat(script, "\n") }
+    -- One of the functions computes for as long as it is let.
+    g = gateway.start { workers = 2, heartbeat = "5s", table.concat(script, "\n") }
     for _, event in ipairs { "health.transition", "script.error" } do g:expect(event) end
   end)
   teardown(function()
@@ -249,6 +251,20 @@ describe("the verdict of a health check", function()
     assert.equal(1, #g:log "health.transition")
   end)
 
+  it("does not matter any more when the check is no longer declared", function()
+    d:set("store", "refuse")
+    wait.for_("readiness to end", function() return g:ask("GET", "/readyz").status == 503 end)
+    assert.equal(200, g:reload({ [[
+      local weir = require "weir"
+      weir.listen "127.0.0.1:$(port)"
+      local guarded = weir.policy("store", { weir.breaker { probes = 1 } })
+      weir.route("GET /guarded", function() return guarded(function() return "fine" end) end)
+    ]] }).status)
+    wait.for_("readiness", function() return g:ask("GET", "/readyz").status == 200 end)
+    wait.for_("the breaker to be let go", function() return g:get("/guarded").status == 200 end)
+    assert.same({}, json.decode(g:ask("GET", "/health").body).checks)
+  end)
+
   it("is made anew for another target", function()
     assert.equal(200, g:reload({ store = d.ports.other, timeout = "9s", script }).status)
     local check = wait_verdict(g, "store", "down")
@@ -266,6 +282,34 @@ describe("the verdict of a health check", function()
     assert.is_true(status.ok)
     assert.is_false(status.stale)
     assert.is_true(status.history[1].age <= status.history[2].age)
+  end)
+end)
+
+describe("a health check of a name", function()
+  it("tries its addresses in turn, and says when there are none", function()
+    local d = dependency.start { "store" }
+    d:set("store", "pong")
+    local z = zone.start {
+      ["store.test"] = { a = { "127.0.0.9", "127.0.0.1" }, ttl = 60 },
+      ["ill.test"] = { a = { "127.0.0.8", "127.0.0.9" }, ttl = 60 },
+    }
+    local g = gateway.start { dns = z.servers, store = d.ports.store, [[
+      local weir = require "weir"
+      weir.listen "127.0.0.1:$(port)"
+      for _, name in ipairs { "store", "ill", "none" } do
+        weir.health(name, { redis = name .. ".test:$(store)", interval = "50ms",
+          critical = false })
+      end
+    ]] }
+    g:expect "health.transition"
+    wait_verdict(g, "store", "up")
+    local check = wait_verdict(g, "ill", "down")
+    assert.equal("connect", check.history[1].error)
+    assert.matches("127.0.0.9 port %d+: Connection refused", check.output)
+    assert.equal("dns", wait_verdict(g, "none", "down").history[1].error)
+    g:stop()
+    z:kill()
+    d:stop()
   end)
 end)
 

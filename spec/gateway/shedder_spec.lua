@@ -20,6 +20,11 @@ describe("a shedder", function()
         busy = weir.policy("busy", { weir.shedder { limit = 4, queue = 8, wait = "20s" } }),
         full = weir.policy("full", { weir.shedder { limit = 1, queue = 0 } }),
         shadow = weir.policy("shadow", { weir.shedder { limit = 1, queue = 0, mode = "shadow" } }),
+        patient = weir.policy("patient", {
+          weir.shedder { limit = { "aimd", initial = 10, window = "10ms" },
+            max_healthy_latency = "20ms" },
+          weir.deadline "50ms",
+        }),
         learnt = weir.policy("learnt", { weir.shedder {
           limit = { "vegas", min = 2, max = 50, initial = 10, window = "20ms" } } }),
       }
@@ -164,6 +169,15 @@ describe("a shedder", function()
     assert.equal(now.limit, g:metric("weir_shedder_limit", 'name="learnt"'))
   end)
 
+  it("learns from calls that the deadline cut off", function()
+    wait.for_("the limit to fall", function()
+      local clients = {}
+      for i = 1, 10 do clients[i] = begin("patient", "normal", { "hang" }) end
+      for _, client in ipairs(clients) do assert.equal(503, client:response().status) end
+      return shedder("patient").limit < 10
+    end, 20)
+  end)
+
   it("takes the priority of the route, of a trusted caller, and of the script", function()
     assert.equal("high high background high", g:get("/mine").body)
     assert.equal("low low background low", g:get("/mine", { ["X-Priority"] = "low" }).body)
@@ -259,7 +273,7 @@ describe("weir.overload", function()
   end)
 
   it("only counts in shadow mode", function()
-    start('memory = "1MiB"', "shadow")
+    start('memory = "0.001%"', "shadow")
     level(4)
     assert.same({ 200, 200, 200, 200, 200 }, statuses())
     assert.equal(4, g:metric("weir_overload_shed_total", 'kind="shadow"'))

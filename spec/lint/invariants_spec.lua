@@ -94,6 +94,7 @@ local WALL = {
   ["runtime/master.c"] = "stamps of the log, the start time of /status",
   ["runtime/services.c"] = "stamps of the log",
   ["runtime/http/server.c"] = "the Date field",
+  ["runtime/script/bind_health.c"] = "stamps of health pages",
   ["runtime/script/bind_retry.c"] = "a Retry-After that is a date",
   ["runtime/script/bind_task.c"] = "weir.time, for stamps",
 }

@@ -34,8 +34,9 @@ static int l_place(lua_State *L)
   return 2;
 }
 
-static void list(const struct wr_generation *g)
+static void list(void *ctx, const struct wr_generation *g)
 {
+  (void)ctx;
   lua_State *L = g->script->vm.L;
   WR_CHECK(luaL_loadfilex(L, "spec/support/api.lua", "t") == 0);
   wr_vm_core(L);
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
   wr_process_defaults(&settings);
   settings.log_level = WR_LOG_ERROR;
   settings.file = argv[1];
-  wr_process_check(&settings, &report, list);
+  wr_process_check(&settings, &report, &(struct wr_candidate_inspector){list, NULL});
   if (!report.ok) fprintf(stderr, "api_list: %s\n", report.error.message);
   return report.ok ? 0 : 1;
 }

@@ -38,10 +38,12 @@ for name, index in pairs(handles) do result[name] = names(index) end
 result["weir.core"] = names(core)
 result["weir.Cache"] = class_of(weir.cache "api_list")
 -- No bundle is being loaded here, and policies are declared in one only.
-local is_loading = core.is_loading
-core.is_loading = function() return true end
+local is_loading, job = core.is_loading, core.job
+core.is_loading, core.job = function() return true end, function() end
 result["weir.Policy"] = class_of(weir.policy("api_list", { weir.deadline "1s" }))
-core.is_loading = is_loading
+result["weir.Health"] = class_of(weir.health("api_list", { tcp = "127.0.0.1:1" }))
+result["weir.Flag"] = class_of(weir.flag "api_list")
+core.is_loading, core.job = is_loading, job
 result["weir.Layer"] = class_of(weir.deadline "1s")
 -- What such a layer can do besides being one.
 result["weir.Chaos"] = names(getmetatable(weir.chaos { expires = "1m", status = 500 }).__index)
@@ -63,6 +65,11 @@ for _, name in ipairs(core.library_modules()) do
   if not name:find "^weir%.core" then core.compile_library(name)(name) end
 end
 schema.new = new
+
+result.rules = core.json_array {}
+for i, rule in ipairs(require "weir.core.rules") do
+  result.rules[i] = { id = rule.id, why = rule.why, example = rule.example }
+end
 
 result.modules = core.json_array(core.library_modules())
 return (core.json_encode(result))

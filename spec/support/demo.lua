@@ -30,14 +30,19 @@ local function free_port()
   error "no free port"
 end
 
-local function request(port, method, path, body)
-  return raw.once(port, ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n"
-    .. "Connection: close\r\n\r\n%s"):format(method, path, #(body or ""), body or ""))
+local function request(port, method, path, body, headers)
+  local fields = {}
+  for name, value in pairs(headers or {}) do
+    fields[#fields + 1] = ("%s: %s\r\n"):format(name, value)
+  end
+  return raw.once(port, ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n%s"
+    .. "Connection: close\r\n\r\n%s"):format(method, path, #(body or ""), table.concat(fields),
+    body or ""))
 end
 
-local function run(file, admin, env)
+local function run(file, admin, env, flag)
   local command = { process.program "weir", "run", file, "--admin", "127.0.0.1:" .. admin,
-    "--workers", 2, "--drain", "1s", env = env }
+    "--workers", 2, "--drain", "1s", flag or nil, env = env }
   if process.preset() == "asan" then -- sanitized code is slow, not stuck
     command[#command + 1] = "--heartbeat"
     command[#command + 1] = "5s"
@@ -53,8 +58,10 @@ local function wait_ready(child, admin)
   end, 20)
 end
 
---- Starts both and waits until both are ready.
-function demo.start()
+--- Starts both and waits until both are ready. `file` is what stands in front of the upstreams
+--- instead of the shop: an example of a shipped policy, say. `allow_chaos`: experiments may be
+--- applied to it.
+function demo.start(file, allow_chaos)
   local d = setmetatable({ shop = free_port(), upstreams = free_port(), admin = free_port(),
     upstreams_admin = free_port() }, Demo)
   local env = {
@@ -63,7 +70,7 @@ function demo.start()
     UPSTREAMS_LISTEN = "127.0.0.1:" .. d.upstreams,
   }
   d.children = {
-    run("policies/demo/shop.lua", d.admin, env),
+    run(file or "policies/demo/shop.lua", d.admin, env, allow_chaos and "--allow-chaos"),
     run("policies/demo/upstreams.lua", d.upstreams_admin, env),
   }
   local ok, message = pcall(function()
@@ -82,15 +89,22 @@ function Demo:tell(service, mode)
 end
 
 --- One request to the shop; `r.value` is its JSON, `r.rung` the X-Degraded.
-function Demo:request(method, path, body)
-  local r = request(self.shop, method, path, body)
+function Demo:request(method, path, body, headers)
+  local r = request(self.shop, method, path, body, headers)
   r.rung = r.headers["x-degraded"]
   if (r.headers["content-type"] or ""):find("json", 1, true) then r.value = json.decode(r.body) end
   return r
 end
 
-function Demo:get(path)
-  return self:request("GET", path)
+function Demo:get(path, headers)
+  return self:request("GET", path, nil, headers)
+end
+
+--- A client with a GET sent to the shop and nothing read.
+function Demo:begin(path)
+  local c = raw.connect(self.shop)
+  c:send(("GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"):format(path))
+  return c
 end
 
 --- One request to the upstreams, past the shop.
@@ -103,6 +117,23 @@ function Demo:status(list, name)
   for _, row in ipairs(json.decode(request(self.admin, "GET", "/status").body)[list]) do
     if row.name == name then return row end
   end
+end
+
+--- The sum of the shop's series of a metric whose labels contain every text given.
+function Demo:metric(name, ...)
+  local sum = 0
+  for line in request(self.admin, "GET", "/metrics").body:gmatch "[^\n]+" do
+    local series, labels, value = line:match "^([%w_:]+)(%b{}) (%S+)$"
+    local fits = series == name
+    for _, text in ipairs { ... } do fits = fits and labels:find(text, 1, true) end
+    if fits then sum = sum + tonumber(value) end
+  end
+  return sum
+end
+
+--- One request to the shop's admin listener.
+function Demo:admin_ask(method, path)
+  return request(self.admin, method, path)
 end
 
 --- Repeats a request until `done(r)`; returns that answer.

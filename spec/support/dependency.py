@@ -7,7 +7,7 @@ Each begins in mode "refuse". The control port takes lines "NAME MODE" and answe
 connections that NAME has had so far, "NAME" alone only asks. Modes:
 
   refuse      nobody listens                       hang        accepts, reads, says nothing
-  close       closes at once                       reset       RST at once
+  close       closes at once                       reset       RST once something was asked
   endless     bytes without end                    drip:TEXT   one byte each 200 ms
   say:TEXT    says TEXT (escapes as in Python) once something was asked
   pong        Redis: "+PONG" to a correct PING, closes otherwise
@@ -90,6 +90,7 @@ class Server:
         word, _, text = mode.partition(":")
         try:
             if word == "reset":
+                sock.recv(1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             elif word == "close":
                 sock.shutdown(socket.SHUT_WR)

@@ -7,7 +7,7 @@ local cjson = require "cjson"
 local docs = {}
 
 --- The READMEs with made parts or examples.
-docs.files = { "README.md", "lua/README.md", "runtime/README.md" }
+docs.files = { "README.md", "lua/README.md", "policies/README.md", "runtime/README.md" }
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -151,10 +151,19 @@ local function limits_table()
   return table_of({ "limit", "value", "of what", "when it bites", "where" }, rows)
 end
 
+local function warnings_table(api)
+  local rows = {}
+  for i, rule in ipairs(api.rules) do
+    rows[i] = { "`" .. rule.id .. "`", rule.why, "`" .. rule.example .. "`" }
+  end
+  return table_of({ "id", "what is wrong with it", "layers that trip it" }, rows)
+end
+
 --- The made parts: name -> text.
 function docs.made()
-  local made = { errors = errors_table(), limits = limits_table() }
-  for name, schema in pairs(docs.api().options) do
+  local api = docs.api()
+  local made = { errors = errors_table(), limits = limits_table(), warnings = warnings_table(api) }
+  for name, schema in pairs(api.options) do
     made["options " .. name] = options_table(schema)
   end
   return made

@@ -28,7 +28,7 @@
 ---@field breaker fun(name: string, options: table): userdata?, string?
 ---@field bulkhead fun(name: string, options: table): userdata?, string?
 ---@field budget fun(name: string, options: table): userdata?, string?
----@field enter async fun(handle: userdata, key?: string, cost?: integer): integer?, weir.Error?
+---@field enter async fun(handle, key?, cost?: integer, policy?: string): integer?, weir.Error?
 ---@field cache_claim async fun(handle: userdata, key: string): (integer|false)?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
 -- bind_shedder.c
@@ -46,8 +46,12 @@
 ---@field chaos_disturb fun(response, cut_after?: number, rate?: number): weir.Response
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
----@field retry_begin fun(handle: userdata)
+---@field retry_begin fun(handle: userdata): integer
 ---@field retry_decide fun(handle, attempt, backoff?, value, err): number?, userdata?
+-- bind_hedge.c
+---@field hedge fun(name: string, options: table): userdata?, string?
+---@field hedge_layer fun(entry, options, budget?, deposits?): userdata?, string?
+---@field hedge_call async fun(handle, run, fn): any, weir.Error?, string?
 -- bind_task.c
 ---@field sleep async fun(ns: number): true?, weir.Error?
 ---@field now fun(): number Seconds.
@@ -65,6 +69,7 @@
 ---@field job fun(name: string, place: string, every_ns: number, fn: async fun())
 ---@field is_loading fun(): boolean
 ---@field where fun(): string
+---@field upvalues fun(fn: function): table, string
 -- bind_cache.c
 ---@field cache fun(name: string, options: table): userdata?, string?
 ---@field cache_set fun(handle, key, text, ttl_ns?, is_json?): boolean
@@ -83,6 +88,19 @@
 ---@field http_cache_forget fun(cache: userdata, key: string)
 ---@field http_cache_forget_named fun(cache, req, response, extra?)
 ---@field http_cache_answer fun(req: weir.Request, response: weir.Response, age: number)
+-- bind_health.c
+---@field health fun(name: string, options: table): userdata?, string?
+---@field health_ok fun(handle: userdata): boolean
+---@field health_claim fun(handle: userdata): integer?, number
+---@field health_report fun(handle, claim: integer, depth: integer, ok?: boolean, err?: any)
+---@field health_status fun(handle: userdata): table
+---@field health_page fun(): integer, string
+---@field probe async fun(kind: string, host: string, port: integer): true?, weir.Error?
+-- bind_flag.c
+---@field flag fun(name: string, options: table): userdata?, string?
+---@field flag_on fun(handle: userdata, key?: string): boolean
+---@field flag_set fun(handle: userdata, share?: integer, why?: string)
+---@field flag_share fun(handle: userdata): integer, boolean
 -- bind_observe.c
 ---@field metric fun(name: string, kind: string, help: string, options: table): integer?, string?
 ---@field metric_series fun(family: integer, labels: string): integer
@@ -91,7 +109,7 @@
 ---@field metric_observe fun(series: integer, value: number)
 ---@field rung fun(ladder: string, name: string, position: integer, count: integer)
 ---@field current_route fun(): string?
----@field log fun(level: string, message: string, fields?: table)
+---@field log fun(level: string, message: string, fields?: table, event?: string)
 ---@field env fun(name: string): string?
 -- bind_json.c, bind_json_encode.c
 ---@field json_encode fun(value: any): string?, string?

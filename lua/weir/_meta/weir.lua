@@ -31,8 +31,18 @@
 --- An HTTP cache (RFC 9111), shared by all workers. Top level only.
 ---@field http_cache fun(name: string, given?: table): weir.HttpCache
 ---
+--- Declares a health check: `{ http|tcp|redis|postgres|check = …, interval = "5s" }`. Top level
+--- only.
+---@field health fun(name: string, options: table): weir.Health
+---
+--- All health checks as `application/health+json`: 200, or 503 while a critical one is down.
+---@field health_response fun(): weir.Response
+---
+--- Declares a feature flag: `{ percent = 10, key = "client", health = "search" }`. Top level only.
+---@field flag fun(name: string, options?: table): weir.Flag
+---
 --- Layers around a call, outermost first. Name of 1 to 127 bytes: the name of their shared state.
----@field policy fun(name: string, layers: weir.Layer[]): weir.Policy
+---@field policy fun(name: string, layers: (weir.Layer|weir.Policy)[]): weir.Policy
 ---
 --- Sheds requests by priority before their handlers while the process is overloaded:
 --- `{ lag = "50ms", memory = "90%", in_flight = 5000 }`. Once, top level only.
@@ -50,6 +60,10 @@
 ---
 --- Layer: repeats failed attempts that may be repeated, at most `max` (0 to 100, default 2) more.
 ---@field retry fun(options?: integer|table): weir.Layer
+---
+--- Layer: a second attempt beside a slow one; at most `max` (1 to 10, default 1). Without options:
+--- at most 0.05 hedges per call.
+---@field hedge fun(options?: table): weir.Layer
 ---
 --- Layer: refuses calls while what is behind keeps failing.
 ---@field breaker fun(options?: table): weir.Layer
@@ -204,7 +218,7 @@
 ---@field kind string The name of the function that made it: "breaker".
 ---@field options table As checked: durations in nanoseconds, defaults filled in.
 ---@field place string "file:line" of the script that wrote it.
----@field wrap fun(name: string, run: function, place: string): function For `weir.policy`.
+---@field wrap fun(name: string, run: function, place: string, elements: table): function
 
 --- What a call returns beside nil when it failed: compare `kind`, show `message`.
 ---@class weir.Error
@@ -244,6 +258,30 @@
 ---
 --- Forgets what is stored for the request's URL, or for another path of its host; all variants.
 ---@field forget fun(self, req: weir.Request, path?: string)
+
+--- A health check, made by `weir.health`; one worker asks, all know.
+---@class weir.Health
+---@field name string
+---
+--- Is it not known to be down?
+---@field ok fun(self: weir.Health): boolean
+---
+--- `state`, `ok`, `stale`, `since` (seconds), `output`, `history` (newest first: up to 64 of `ok`,
+--- `age`, `latency`, `error`).
+---@field status fun(self: weir.Health): table
+
+--- A feature flag, made by `weir.flag`.
+---@class weir.Flag
+---@field name string
+---
+--- Is it on for this key, or for the one that the option `key` tells?
+---@field on fun(self: weir.Flag, key?: string): boolean
+---
+--- Overrides the options in all workers until nil: true, false or a percentage. `why` is logged.
+---@field set fun(self: weir.Flag, value?: boolean|number, why?: string)
+---
+--- The percentage in force, and whether it is an override.
+---@field percent fun(self: weir.Flag): number, boolean
 
 ---@type weir
 local weir = {}

@@ -21,14 +21,12 @@ end
 
 local function live()
   local api = docs.api()
-  api.modules, api.options = nil, nil
+  api.modules, api.options, api.rules = nil, nil, nil
   add(api["weir.Response"], c_names("runtime/script/bind_response.c", 'strcmp%(key, "([%w_]+)"%)',
     "static int l_response_index", "static int l_response_newindex"))
   local set = 'lua_setfield%(L, %-2, "([%w_]+)"%)'
   api["weir.Error"] = c_names("runtime/script/bind_error.c", set, "void wr_bind_error_push",
     "int wr_bind_error_fail")
-  add(api["weir.Error"], c_names("runtime/script/bind_guard.c", set, "static int push_refusal",
-    "static int push_admission"))
   add(api["weir.Error"], c_names("runtime/script/fetch.c", 'setfield%(t%->co, %-2, "([%w_]+)"%)',
     "static void fail"))
   return api
@@ -131,8 +129,9 @@ local BY_POLICIES = { ["weir.Error"] = { cause = { type = "field" } } }
 
 -- Things that a policy's author meets as objects, one stub each.
 local OBJECTS = { "weir", "weir.json", "weir.http", "weir.log", "weir.metrics", "weir.Request",
-  "weir.Response", "weir.Headers", "weir.Upstream", "weir.Cache", "weir.Policy", "weir.Layer",
-  "weir.Chaos", "weir.Error", "weir.Counter", "weir.Gauge", "weir.Histogram", "weir.core" }
+  "weir.Response", "weir.Headers", "weir.Upstream", "weir.Cache", "weir.Health", "weir.Flag",
+  "weir.Chaos", "weir.Policy", "weir.Layer", "weir.Error", "weir.Counter", "weir.Gauge",
+  "weir.Histogram", "weir.core" }
 
 describe("the stubs in lua/weir/_meta", function()
   local api, classes

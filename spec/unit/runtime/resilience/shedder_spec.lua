@@ -193,6 +193,22 @@ describe("shedder", function()
     assert.is_true(turn(3e10, "FAILURE") < 10)
   end)
 
+  it("takes the head's time for the latency, the end of the body for the slot", function()
+    local k = config {}
+    k.limit.rule, k.limit.initial, k.limit.samples = c.WR_ADAPTIVE_VEGAS, 10, 1
+    local s, w = ffi.new "struct wr_shedder", waiter()
+    c.wr_shedder_init(s, k, 1, 0)
+    for i = 1, 2 do
+      try(s, i * 2000 * MS, w)
+      w.answered_ns = (i * 2000 + 30) * MS
+      c.wr_shedder_release(s, w, c.WR_OUTCOME_SUCCESS, (i * 2000 + 900) * MS)
+    end
+    assert.equal(30 * MS, s.adaptive.latency_ns)
+    try(s, 6000 * MS, w)
+    c.wr_shedder_release(s, w, c.WR_OUTCOME_SUCCESS, 6900 * MS)
+    assert.equal(900 * MS, s.adaptive.latency_ns, "it had no head of its own")
+  end)
+
   it("refuses nothing in shadow mode, and counts what it would have", function()
     local s = new { max = 1, queue = 1, shadow = true }
     for _ = 1, 3 do assert.equal("admitted", try(s, 0)) end
@@ -240,7 +256,7 @@ local function live(seed, steps, on_step)
   local below = rng(seed)
   local s = ffi.new "struct wr_shedder"
   c.wr_shedder_init(s, random_config(below), seed, 0)
-  local now, held, waiting = 0, {}, {}
+  local now, held, waiting, untils = 0, {}, {}, {}
   local function check(ok, what)
     if not ok then error(("seed %d: %s"):format(seed, what), 0) end
   end
@@ -251,10 +267,10 @@ local function live(seed, steps, on_step)
       local at
       for i, mine in ipairs(waiting) do if mine == w then at = i end end
       check(at, "granted a waiter that does not wait")
-      table.remove(waiting, at)
+      w = table.remove(waiting, at)
       if w.result == c.WR_SHEDDER_ADMITTED then
         held[#held + 1] = w
-        check(w.until_ns > now, "admitted too late")
+        check(untils[w] > now, "admitted too late")
         for _, other in ipairs(waiting) do
           check(other.priority >= w.priority or other.until_ns <= now, "a higher one waits")
         end
@@ -279,7 +295,7 @@ local function live(seed, steps, on_step)
         held[#held + 1] = w
         check(s.config.shadow or free > 0, "admitted above the limit")
       elseif result == c.WR_SHEDDER_QUEUED then
-        waiting[#waiting + 1] = w
+        waiting[#waiting + 1], untils[w] = w, w.until_ns
         check(w.until_ns - now <= s.config.wait_ns, "a wait above the maximum")
       end
     elseif dice < 7 then
@@ -313,12 +329,13 @@ describe("shedder, whatever happens to it,", function()
 
   it("is repaired from the ledger, however torn", function()
     local first = os.time() * 1000
+    local from = ffi.offsetof("struct wr_shedder", "adaptive")
     local size = ffi.sizeof "struct wr_shedder"
     for seed = first, first + 60 do
       live(seed, 300, function(s, held, waiting, below, now)
         if below(15) > 0 then return end
         local bytes = ffi.cast("uint8_t *", s)
-        for _ = 1, 1 + below(60) do bytes[below(size)] = below(256) end
+        for _ = 1, 1 + below(60) do bytes[from + below(size - from)] = below(256) end
         for _, w in ipairs(waiting) do
           local links = ffi.cast("uint8_t *", w.link)
           for _ = 1, below(16) do links[below(16)] = below(256) end

@@ -86,6 +86,20 @@ describe("guarded shedder", function()
     assert.truthy(ffi.string(err.message):find("overloaded", 1, true))
   end)
 
+  it("learns the latency of the head from who says that it came", function()
+    local entry, state, config = shedder(10, 0)
+    config.limit.rule, config.limit.samples = c.WR_ADAPTIVE_VEGAS, 1
+    c.wr_registry_reconcile(registry, entry, config, 1)
+    for i = 1, 2 do
+      local _, id = enter(a, entry, NORMAL, i * 2 * SECOND)
+      c.wr_guard_answered(b, id, i * 2 * SECOND + 10 * MS)
+      c.wr_guard_answered(a, id, i * 2 * SECOND + 30 * MS)
+      c.wr_guard_leave(a, id, c.WR_OUTCOME_SUCCESS, i * 2 * SECOND + 900 * MS)
+      c.wr_guard_answered(a, id, i * 2 * SECOND + 901 * MS)
+    end
+    assert.equal(30e6, state.adaptive.latency_ns)
+  end)
+
   it("settles what a dead worker left, and grants the next ones by priority", function()
     local entry, state = shedder(1, 8)
     enter(b, entry, NORMAL)

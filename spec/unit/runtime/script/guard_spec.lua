@@ -14,11 +14,12 @@ describe("guard", function()
   local on_grant = ffi.cast("void (*)(void *, uint64_t, _Bool)", function(_, granted_id, granted)
     grants[#grants + 1] = { id = granted_id, granted = granted }
   end)
-  local on_event = ffi.cast("void (*)(void *, struct wr_entry *, const struct wr_breaker_event *)",
+  local on_event = ffi.cast("void (*)(void *, struct wr_entry *, const union wr_guard_event *)",
     function(_, entry, event)
+      if entry.kind ~= c.WR_KIND_BREAKER then return end
       events[#events + 1] = ffi.string(entry.name) .. " "
-        .. ffi.string(c.wr_breaker_state_name(event.from)) .. ">"
-        .. ffi.string(c.wr_breaker_state_name(event.to))
+        .. ffi.string(c.wr_breaker_state_name(event.breaker.from)) .. ">"
+        .. ffi.string(c.wr_breaker_state_name(event.breaker.to))
     end)
 
   before_each(function()
