@@ -184,9 +184,9 @@ static int l_is_loading(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"listen", l_listen}, {"trust", l_trust}, {"priority_header", l_priority_header},
-    {"route", l_route},   {"job", l_job},     {"is_loading", l_is_loading},
-    {"where", l_where},   {NULL, NULL},
+    {"listen", l_listen}, {"trust", l_trust},       {"priority_header", l_priority_header},
+    {"route", l_route},   {"job", l_job},           {"is_loading", l_is_loading},
+    {"where", l_where},   {"upvalues", l_upvalues}, {NULL, NULL},
 };
 
 int wr_bind_declare(lua_State *L)
