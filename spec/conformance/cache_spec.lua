@@ -3,13 +3,6 @@
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
 
-local function slurp(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
 local function date(name, seconds)
   return name .. ": " .. os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds)
 end
@@ -66,12 +59,13 @@ describe("http-cache-tests says of", function()
 
   setup(function()
     o = origin.start()
-    g = gateway.start { origin = o.port, ["http_cache.lua"] = slurp "policies/http_cache.lua", [[
+    g = gateway.start { origin = o.port, [[
       local weir = require "weir"
-      local http_cache = require "http_cache"
+      local http_cache = require "weir.policies.http_cache"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
-      weir.route("/plan/*path", http_cache.handle { upstream = up, retries = 0 })
+      weir.route("/plan/*path", http_cache.handle {
+        name = "http", upstream = up, max = 0 })
     ]] }
     g:expect "breaker.transition"
   end)

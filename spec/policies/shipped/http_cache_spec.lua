@@ -1,26 +1,20 @@
+--- policies/http_cache.lua
+local demo = require "spec.support.demo"
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
-
-local function slurp(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
-local POLICY = slurp "policies/http_cache.lua"
 
 describe("the policy http_cache", function()
   local g, o
 
   setup(function()
     o = origin.start()
-    g = gateway.start { origin = o.port, ["http_cache.lua"] = POLICY, [[
+    g = gateway.start { origin = o.port, [[
       local weir = require "weir"
-      local http_cache = require "http_cache"
+      local http_cache = require "weir.policies.http_cache"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
-      weir.route("/plan/*path", http_cache.handle { upstream = up, options = { ttl = "1m" } })
+      weir.route("/plan/*path", http_cache.handle {
+        name = "plan", upstream = up, cache = { ttl = "1m" } })
       weir.route("/policy", function()
         return weir.json(200, { name = http_cache.name, version = http_cache.version })
       end)
@@ -55,17 +49,28 @@ describe("the policy http_cache", function()
     assert.equal(503, g:get("/plan/c").status)
   end)
 
+  it("serves the example's photos while their service is away", function()
+    local d = demo.start "policies/examples/http_cache.lua"
+    local first = d:get "/photos/ada"
+    d:tell("photos", "down")
+    local second = d:get "/photos/ada"
+    assert.same({ 200, first.body }, { second.status, second.body })
+    assert.truthy(second.headers["cache-status"]:match "^weir; hit")
+    d:stop()
+    d:kill()
+  end)
+
   it("has a name and a version", function()
     assert.truthy(g:get("/policy").body:find('"name":"http_cache"', 1, true))
   end)
 
   it("says what is wrong with its options, and where", function()
-    local code, err = gateway.fail_to_start { ["http_cache.lua"] = POLICY, [[
+    local code, err = gateway.fail_to_start { [[
       local weir = require "weir"
-      local http_cache = require "http_cache"
+      local http_cache = require "weir.policies.http_cache"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:1" } })
-      weir.route("/", http_cache.handle { upsteam = up })
+      weir.route("/", http_cache.handle { name = "x", upsteam = up })
     ]] }
     assert.equal(78, code)
     assert.truthy(err:find("unknown option 'upsteam' (did you mean 'upstream'?)", 1, true), err)
