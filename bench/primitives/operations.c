@@ -2,13 +2,19 @@
 
 #include "arena/lock.h"
 #include "base/check.h"
+#include "base/duration.h"
 #include "bench.h"
+#include "resilience/chaos.h"
+#include "resilience/flag.h"
+#include "resilience/shedder.h"
+#include "resilience/throttle.h"
 #include "script/guard_cache.h"
+#include "script/guard_hedge.h"
 
 #include <pthread.h>
 #include <string.h>
 
-enum { BREAKER, LENIENT, BULKHEAD, BUDGET, CACHE };
+enum { BREAKER, LENIENT, BULKHEAD, SHEDDER, THROTTLE, BUDGET, HEDGE, FLAG, CHAOS, CACHE };
 
 static void breaker_config(void *config)
 {
@@ -33,6 +39,32 @@ static void budget_config(void *config)
   wr_budget_config_init(config);
 }
 
+static void shedder_config(void *config)
+{
+  wr_shedder_config_init(config);
+}
+
+static void throttle_config(void *config)
+{
+  wr_throttle_config_init(config);
+}
+
+static void hedge_config(void *config)
+{
+  wr_hedge_config_init(config);
+}
+
+static void flag_config(void *config)
+{
+  struct wr_flag_config *c = config;
+  c->share = WR_FLAG_WHOLE / 2;
+}
+
+static void chaos_config(void *config)
+{
+  wr_chaos_config_init(config);
+}
+
 static void cache_config(void *config)
 {
   struct wr_cache_options *c = config;
@@ -44,6 +76,11 @@ const struct bench_sample bench_samples[] = {
     [LENIENT] = {"lenient breaker", WR_KIND_BREAKER, lenient_config},
     [BULKHEAD] = {"bulkhead", WR_KIND_BULKHEAD, bulkhead_config},
     [BUDGET] = {"retry budget", WR_KIND_BUDGET, budget_config},
+    [SHEDDER] = {"shedder", WR_KIND_SHEDDER, shedder_config},
+    [THROTTLE] = {"throttle", WR_KIND_THROTTLE, throttle_config},
+    [HEDGE] = {"hedge", WR_KIND_HEDGE, hedge_config},
+    [FLAG] = {"flag", WR_KIND_FLAG, flag_config},
+    [CHAOS] = {"experiment", WR_KIND_CHAOS, chaos_config},
     [CACHE] = {"cache", WR_KIND_CACHE, cache_config},
     {NULL, WR_KINDS, NULL},
 };
@@ -120,6 +157,56 @@ static void budget_guarded(struct bench_worker *me, struct wr_entry *entry)
   wr_guard_budget_withdraw(&me->guard, entry, me->now_ns);
 }
 
+static void shedder_pure(void *state, uint64_t now_ns)
+{
+  struct wr_shedder_waiter waiter = {.priority = WR_PRIORITY_NORMAL};
+  WR_CHECK(wr_shedder_try(state, &waiter, now_ns) == WR_SHEDDER_ADMITTED);
+  wr_shedder_release(state, &waiter, WR_OUTCOME_SUCCESS, now_ns);
+}
+
+static void throttle_pure(void *state, uint64_t now_ns)
+{
+  WR_CHECK(wr_throttle_try(state, now_ns));
+  wr_throttle_settle(state, WR_OUTCOME_SUCCESS, now_ns);
+}
+
+// A call that took a millisecond and was not hedged.
+static void hedge_pure(void *state, uint64_t now_ns)
+{
+  wr_hedge_begin(state, now_ns);
+  wr_hedge_end(state, WR_HEDGE_PRIMARY, WR_MS, now_ns);
+}
+
+static void hedge_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  wr_guard_hedge_begin(&me->guard, entry, me->now_ns);
+  wr_guard_hedge_end(&me->guard, entry, WR_HEDGE_PRIMARY, WR_MS, me->now_ns);
+}
+
+// Asked without a lock.
+static void flag_pure(void *state, uint64_t now_ns)
+{
+  wr_flag_evaluate(state, (uint32_t)(now_ns % WR_FLAG_WHOLE), false);
+}
+
+static void flag_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  flag_pure(entry->state, me->now_ns);
+}
+
+// An experiment that is not applied, as nearly all are.
+static void chaos_pure(void *state, uint64_t now_ns)
+{
+  uint64_t latency_ns;
+  WR_CHECK(!wr_chaos_draw(state, now_ns, now_ns, &latency_ns));
+}
+
+static void chaos_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  uint64_t latency_ns;
+  WR_CHECK(!wr_guard_chaos_draw(&me->guard, entry, me->now_ns, me->now_ns, &latency_ns));
+}
+
 // Of the 1 KiB values that bench_init stored.
 static void cache_guarded(struct bench_worker *me, struct wr_entry *entry)
 {
@@ -136,6 +223,11 @@ const struct bench_operation bench_operations[] = {
     {"breaker admit + report a failure", LENIENT, failing_pure, failing_guarded, false},
     {"bulkhead take + give", BULKHEAD, bulkhead_pure, pass_guarded, true},
     {"retry budget deposit + withdraw", BUDGET, budget_pure, budget_guarded, false},
+    {"shedder admit + report", SHEDDER, shedder_pure, pass_guarded, true},
+    {"throttle admit + report", THROTTLE, throttle_pure, pass_guarded, false},
+    {"hedge decision + report", HEDGE, hedge_pure, hedge_guarded, false},
+    {"flag evaluation", FLAG, flag_pure, flag_guarded, true},
+    {"experiment that rests", CHAOS, chaos_pure, chaos_guarded, false},
     {"cache get of 1 KiB", CACHE, NULL, cache_guarded, true},
     {NULL, 0, NULL, NULL, false},
 };

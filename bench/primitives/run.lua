@@ -18,7 +18,8 @@ local PROGRAMS = {
 -- What a policy of policies.lua is called in the table.
 local FROM_LUA = {
   breaker = "breaker admit + report", bulkhead = "bulkhead take + give",
-  limiter = "limiter try", retry = "retry around a success", timeout = "timeout around a success",
+  shedder = "shedder admit + report", throttle = "throttle admit + report",
+  hedge = "hedge decision + report", limiter = "limiter try", retry = "retry around a success", timeout = "timeout around a success",
   all = "deadline, retry, breaker, bulkhead, timeout",
 }
 

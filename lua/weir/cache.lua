@@ -73,8 +73,8 @@ end
 
 --- Stores a string, number, boolean, table (as JSON) or response (status, a few fields and the
 --- body, which is read to its end first). Returns the value, so that a rung can end in `return
---- cache:set(key, res)`, and an error of kind `too_large` when it was too large to store; `nil, err`
---- when a response's body fails on the way.
+--- cache:set(key, res)`, and an error of kind `too_large` when it was too large to store; `nil,
+--- err` when a response's body fails on the way.
 ---@async
 ---@param key string
 ---@param value any

@@ -31,6 +31,7 @@ local chaos_options = schema.new("chaos", {
   status = schema.integer { min = 400, max = 599, doc = "The call is not made: this status." },
   reset = schema.boolean {
     doc = "The call is made, its response head is lost: kind reset, and it may have happened." },
+  hangup = schema.boolean { doc = "The call is not made: the client's connection is reset." },
   truncate = schema.size { doc = "The body is cut after so many bytes." },
   drip = schema.size { min = 1, doc = "The body comes with so many bytes a second." },
   match = schema.func { doc = "function(req): only requests for which it returns true." },
@@ -39,7 +40,7 @@ local chaos_options = schema.new("chaos", {
     doc = "Ends it when requests fail: {failure_rate, window, min_calls}; false for none." },
 })
 
-local effects = { "latency", "error", "status", "reset", "truncate", "drip" }
+local effects = { "latency", "error", "status", "reset", "hangup", "truncate", "drip" }
 
 local function has_effect(o)
   for _, key in ipairs(effects) do
@@ -56,22 +57,14 @@ local function settings(o)
     guard_window = guard.window, guard_min_calls = guard.min_calls }
 end
 
-local function failed(name, kind, what)
-  return nil, core.error(kind, ("chaos '%s': %s"):format(name, what))
-end
-
 -- The call as the experiment has it.
 local function disturbed(name, o, run, fn)
-  if o.error then return failed(name, o.error, "the call was not made") end
-  if o.status then
-    return core.response(o.status, "chaos\n", nil, "text/plain; charset=utf-8")
-  end
+  if o.error then return core.chaos_error(name, o.error) end
+  if o.hangup then return core.chaos_hangup() end
+  if o.status then return core.chaos_status(name, o.status) end
   local value, err = run(fn)
   if value == nil or not core.is_response(value) then return value, err end
-  if o.reset then
-    core.response_drop(value)
-    return failed(name, "reset", "the response was lost")
-  end
+  if o.reset then return core.chaos_lose(name, value) end
   if o.truncate or o.drip then return core.chaos_disturb(value, o.truncate, o.drip) end
   return value, err
 end
@@ -137,7 +130,7 @@ end
 function M.layer(options)
   local o = chaos_options:check(options)
   if not has_effect(o) then
-    error("chaos: give at least one of latency, error, status, reset, truncate and drip", 2)
+    error("chaos: give at least one of " .. table.concat(effects, ", "), 2)
   end
   local made = setmetatable(layer.new("chaos", o), Chaos)
   made.wrap = function(policy, run, place)

@@ -8,6 +8,9 @@ local NS = 1e9
 -- How long after its end a remembered failure may still be read, by those who waited for it.
 local SHARED = 10 * NS
 
+-- Longest refresh in the background, where no caller's deadline bounds it.
+local REFRESH = 30 * NS
+
 -- Seconds from nanoseconds, as the core's answers are.
 local function window(options, own, name)
   return (options and options[name] or own[name]) / NS
@@ -24,7 +27,7 @@ local function is_failure(value)
   return core.is_response(value) and (value.status >= 500 or value.status == 429)
 end
 
--- Stores text, JSON or a whole response. True when it is stored, and the word for what became of it.
+-- Stores text, JSON or a whole response. Whether it is stored, and the word for what became of it.
 local function write(handle, key, value, ttl, more)
   if core.is_response(value) then
     return core.cache_set_response(handle, key, value, ttl, nil, more)
@@ -63,9 +66,11 @@ local function remember(cache, key, value, err, options, more)
   local keep = { failure = true, stale = SHARED, stamp = more.stamp, tags = more.tags }
   local ttl = math.max(1, options and options.negative or cache._options.negative)
   if value == nil then
-    if err ~= nil and type(err) ~= "table" then err = { kind = "script", message = tostring(err) } end
-    value = err and { kind = err.kind, message = err.message, after = err.after } or {}
-    value = { error = value }
+    if err ~= nil and type(err) ~= "table" then
+      err = { kind = "script", message = tostring(err) }
+    end
+    local fields = err and { kind = err.kind, message = err.message, after = err.after } or {}
+    value = { error = fields }
   end
   write(cache._handle, key, value, ttl, keep)
 end
@@ -117,9 +122,10 @@ local function run(cache, key, fn, options, more)
   return value, err, true
 end
 
-local function leave(handle, depth, is_own)
+-- The lead goes on to the next in line when this caller's time was up.
+local function leave(depth, is_own)
   if is_own then
-    core.scope_unwind(depth) -- the next one in line leads
+    core.scope_unwind(depth)
   else
     core.leave(depth, true)
   end
@@ -130,10 +136,11 @@ local function stamped(cache, key, options)
   return { tags = tags, stamp = core.cache_stamp(cache._handle, key, tags) }
 end
 
--- In the background, as the leader.
+-- In the background, as the leader: its lead is the first thing that its task has open.
 local function refresh(cache, key, fn, options)
+  core.deadline_enter(REFRESH, false)
   local _, _, _, is_own = run(cache, key, fn, options, stamped(cache, key, options))
-  leave(cache._handle, 0, is_own)
+  leave(0, is_own)
 end
 
 local function refresh_soon(cache, key, fn, options)
@@ -152,7 +159,7 @@ local function counted(cache, how, value, err)
   return value, err, how
 end
 
--- What may be served when there is nothing fresh: the old value within its window, else what failed.
+-- What may be served when nothing is fresh: the old value within its window, else what failed.
 local function fall_back(cache, key, options, value, err, how)
   local old, is_json, _, _, stale_for = core.cache_look(cache._handle, key, false)
   if old ~= nil and stale_for <= window(options, cache._options, "stale_error") then
@@ -169,17 +176,20 @@ local function lead(cache, key, fn, options, depth)
     return counted(cache, "hit", decode(value, is_json))
   end
   local made, err, is_good, is_own = run(cache, key, fn, options, stamped(cache, key, options))
-  leave(cache._handle, depth, is_own)
+  leave(depth, is_own)
   if is_good then return counted(cache, "miss", made, err) end
   return fall_back(cache, key, options, made, err, "miss")
 end
 
--- As one that waited. What the leader left is there, unless it could not be stored: then every one
--- of those who waited goes alone, for one after the other would take too long.
+-- As one that waited. What the leader left is there, fresh when it was stored, unless it could not
+-- be: then every one of those who waited goes alone, for one after the other would take too long.
 local function follow(cache, key, fn, options, since)
-  local value, is_json, _, left = core.cache_look(cache._handle, key, false)
-  if value ~= nil and left > 0 then return counted(cache, "coalesced", decode(value, is_json)) end
-  local failed, answer, err = recall(cache, key, core.now() - since)
+  local waited = core.now() - since
+  local value, is_json, age, left = core.cache_look(cache._handle, key, false)
+  if value ~= nil and (left > 0 or age <= waited) then
+    return counted(cache, "coalesced", decode(value, is_json))
+  end
+  local failed, answer, err = recall(cache, key, waited)
   if failed then return fall_back(cache, key, options, answer, err, "coalesced") end
   local made, problem, is_good = run(cache, key, fn, options, stamped(cache, key, options))
   if is_good then return counted(cache, "miss", made, problem) end

@@ -115,6 +115,13 @@ local function watch(handle, check, timeout)
   end
 end
 
+local declared = {} -- name -> check: what flags and breakers refer to
+
+local function check_name(name)
+  if type(name) ~= "string" then error("health: the name must be a string", 3) end
+  if declared[name] then error(("health '%s' is declared twice"):format(name), 3) end
+end
+
 local function kind_of(name, o)
   local found
   for _, kind in ipairs(kinds) do
@@ -128,8 +135,6 @@ local function kind_of(name, o)
   error(("health '%s': say what is checked: %s"):format(name, table.concat(kinds, ", ")), 3)
 end
 
-local declared = {} -- name -> check: what flags and breakers refer to
-
 --- Declares a health check: `weir.health("db", { postgres = "127.0.0.1:5432" })`. Its verdict is
 --- kept by name, shared by all workers, and lives through reloads.
 ---@param name string
@@ -139,7 +144,7 @@ function M.declare(name, options)
   if not core.is_loading() then
     error("health: it declares, and declarations belong to the top level of a script", 2)
   end
-  if type(name) ~= "string" then error("health: the name must be a string", 2) end
+  check_name(name)
   local o = health_options:check(options)
   local kind = kind_of(name, o)
   local check = check_of(kind, o)

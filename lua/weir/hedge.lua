@@ -47,9 +47,9 @@ local function find_budget(o, list)
 end
 
 --- Starts a second attempt when the first is slow, or fails: `weir.hedge { max_extra_load = 0.05
---- }`. The first acceptable answer is returned and the other attempt cancelled. Only what may be sent
---- twice is hedged; the attempts try different endpoints. The function of the call may run several
---- times side by side. Put it inside retry and outside the breaker.
+--- }`. The first acceptable answer is returned and the other attempt cancelled. Only what may be
+--- sent twice is hedged; the attempts try different endpoints. The function of the call may run
+--- several times side by side. Put it inside retry and outside the breaker.
 ---@param options table?
 ---@return weir.Layer
 function M.layer(options)

@@ -148,6 +148,7 @@ local breaker_options = schema.new("breaker", {
   ramp = schema.duration { doc = "Time over which traffic comes back after a recovery." },
   mode = schema.enum { "normal", "forced_open", "forced_closed", "disabled", "shadow",
     default = "normal", doc = "What it does with its verdict." },
+  name = schema.string { min = 1, max = 127, doc = "A breaker shared by several policies." },
 })
 
 --- Stops calling what keeps failing: `weir.breaker { failure_rate = 0.5, window = "10s" }`. State
@@ -159,7 +160,8 @@ function M.breaker(options)
   local o = breaker_options:check(options or {})
   o.health_handle = o.health and health.find(o.health, "breaker", core.where())
   return layer.new("breaker", o, function(name, run, place)
-    return guarded(declared("breaker", place, core.breaker(name, o)), run, name)
+    local handle = declared("breaker", place, core.breaker(o.name or name, o))
+    return guarded(handle, run, name)
   end)
 end
 

@@ -71,6 +71,7 @@ struct wr_cache_place {
 /// The shape for so many bytes in all.
 void wr_cache_shape(struct wr_cache_table *table, size_t cache_bytes);
 
+/// The parts of shard `number`, below WR_CACHE_SHARDS.
 struct wr_cache_place wr_cache_place(const struct wr_arena *a, uint32_t number);
 
 /// Makes a shard of zeroed memory.

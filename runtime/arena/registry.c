@@ -156,9 +156,7 @@ static void repair_entry(struct wr_registry *r, struct wr_entry *entry, uint64_t
     ops->repair(entry->state, 0, 0, now_ns);
   }
   ops->reconfigure(entry->state, entry->config, now_ns);
-  if (ops->state_bytes) {
-    wr_slab_reclaim_of(r->arena, WR_SLAB_ENTRY_STATE, entry->index, entry->state);
-  }
+  wr_slab_reclaim_of(r->arena, WR_SLAB_ENTRY_STATE, entry->index, entry->state);
   if (r->changed) r->changed(r, entry, now_ns);
 }
 

@@ -13,7 +13,7 @@ static uint64_t probe(const struct wr_sketch *s, uint64_t hash, unsigned i)
 
 unsigned wr_sketch_get(const struct wr_sketch *s, uint64_t hash)
 {
-  unsigned least = WR_SKETCH_MAX;
+  unsigned least = WR_SKETCH_TOP;
   for (unsigned i = 0; i < PROBES; i++) {
     unsigned one = s->counters[probe(s, hash, i)];
     if (one < least) least = one;
@@ -25,7 +25,7 @@ unsigned wr_sketch_get(const struct wr_sketch *s, uint64_t hash)
 void wr_sketch_add(const struct wr_sketch *s, uint64_t hash)
 {
   unsigned least = wr_sketch_get(s, hash);
-  if (least == WR_SKETCH_MAX) return;
+  if (least == WR_SKETCH_TOP) return;
   for (unsigned i = 0; i < PROBES; i++) {
     uint8_t *one = &s->counters[probe(s, hash, i)];
     if (*one == least) (*one)++;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WR_SKETCH_MAX = 15 };
+enum { WR_SKETCH_TOP = 15 };
 
 struct wr_sketch {
   uint8_t *counters; ///< the caller's
@@ -19,7 +19,7 @@ struct wr_sketch {
 /// Counts one occurrence.
 void wr_sketch_add(const struct wr_sketch *s, uint64_t hash);
 
-/// The estimate, up to WR_SKETCH_MAX.
+/// The estimate, up to WR_SKETCH_TOP.
 unsigned wr_sketch_get(const struct wr_sketch *s, uint64_t hash);
 
 /// Halves all counters.

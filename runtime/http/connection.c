@@ -249,7 +249,8 @@ static bool step_expired(struct wr_connection *c)
 static bool step(struct wr_connection *c)
 {
   if (c->failure && c->state != WR_CONNECTION_CLOSED) {
-    wr_connection_close(c, c->x.is_live && c->x.is_responded && c->x.framing == WR_FRAMING_CLOSE);
+    bool is_endless = c->x.is_live && c->x.is_responded && c->x.framing == WR_FRAMING_CLOSE;
+    wr_connection_close(c, c->must_reset || is_endless);
   }
   if (c->is_expired && c->state != WR_CONNECTION_CLOSED) return step_expired(c);
   switch (c->state) {

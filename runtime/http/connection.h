@@ -66,6 +66,7 @@ struct wr_connection {
   bool is_blocked;            // the socket takes no more now
   bool is_expired;            // the timer fired
   bool must_close;            // no further request is read
+  bool must_reset;            // it ends with RST
   bool saw_fin;               // the client sends no more
   bool is_scratch;            // `view` lies in the server's scratch memory, not in `in`
   enum wr_error_kind failure; // why the socket is of no use any more

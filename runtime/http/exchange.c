@@ -234,6 +234,14 @@ void wr_exchange_abort(struct wr_exchange *x)
   wr_connection_poke(wr_exchange_connection(x));
 }
 
+void wr_exchange_reset(struct wr_exchange *x)
+{
+  struct wr_connection *c = wr_exchange_connection(x);
+  c->must_reset = true;
+  wr_connection_fail(c, WR_ERROR_CANCELLED, "the connection was reset on purpose");
+  wr_connection_poke(c);
+}
+
 void wr_exchange_reply(struct wr_exchange *x, int status, const struct wr_headers *headers,
                        struct wr_str body)
 {

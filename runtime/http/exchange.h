@@ -86,6 +86,9 @@ void wr_exchange_end(struct wr_exchange *x);
 /// head left, otherwise an incomplete body).
 void wr_exchange_abort(struct wr_exchange *x);
 
+/// Resets the client's connection, as if the client had done it: `on_gone` follows.
+void wr_exchange_reset(struct wr_exchange *x);
+
 /// Head, body and end in one call, for small responses.
 void wr_exchange_reply(struct wr_exchange *x, int status, const struct wr_headers *headers,
                        struct wr_str body);

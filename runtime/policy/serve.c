@@ -377,7 +377,9 @@ static void tell_chaos(struct wr_serving *s, const struct wr_exchange_stats *sta
 {
   const struct wr_trail *trail = &s->request.trail;
   struct wr_script_env *env = s->serve->env;
-  if (trail->chaos.generation == 0 || s->error == WR_ERROR_CANCELLED) return;
+  // A client that left says nothing, unless it was made to.
+  bool has_left = s->error == WR_ERROR_CANCELLED && !trail->is_hung_up;
+  if (trail->chaos.generation == 0 || has_left) return;
   bool is_failure = stats->status >= 500 || s->error != WR_ERROR_NONE;
   wr_guard_chaos_note(env->guard, trail->chaos, is_failure, wr_loop_now(env->loop));
 }

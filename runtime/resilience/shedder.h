@@ -30,7 +30,7 @@ struct wr_shedder_config {
   struct wr_overload_config overload; ///< signals of the process; all 0: none
   uint32_t queue;                     ///< waiters at once, up to WR_SHEDDER_QUEUE_MAX; 0: none
   uint64_t wait_ns;                   ///< longest wait; 0: nobody waits
-  bool shadow;                        ///< admits everything, counts what it would have done
+  uint8_t shadow;                     ///< admits everything, counts what it would have done
 };
 
 /// A call that may wait, or is under way. The caller sets `until_ns` to its own deadline

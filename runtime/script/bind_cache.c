@@ -10,7 +10,7 @@
 
 #include <lauxlib.h>
 
-enum { WAITERS_DEFAULT = 4096, VALUE_MAX = 64 << 20 };
+enum { WAITERS_DEFAULT = 4096, VALUE_ROOM = 64 << 20 };
 
 // What a stored value was, for reading it back.
 enum form { FORM_TEXT = 1, FORM_JSON = 2, FORM_RESPONSE = 3 };
@@ -142,7 +142,7 @@ static int l_cache_set_response(lua_State *L)
   }
   wr_bind_str(L, 2); // raises before there is memory to lose
   struct wr_buf out;
-  wr_buf_init(&out, VALUE_MAX);
+  wr_buf_init(&out, VALUE_ROOM);
   int results = 0;
   if (pack(r, &out)) {
     results = store(L, wr_buf_str(&out), FORM_RESPONSE);
@@ -220,7 +220,7 @@ static int find(lua_State *L, bool is_failure, struct wr_cache_found *found)
   struct wr_script_env *env = wr_script_of(L)->env;
   struct wr_cache_key at = {check_space(L), wr_bind_str(L, 2), is_failure};
   struct wr_buf out;
-  wr_buf_init(&out, VALUE_MAX);
+  wr_buf_init(&out, VALUE_ROOM);
   found->value = &out;
   int results = 0;
   if (wr_cache_get(env->arena, &at, wr_loop_now(env->loop), found) != WR_CACHE_NONE) {

@@ -5,11 +5,14 @@
 #include "script/bind_error.h"
 #include "script/bind_response.h"
 #include "script/disturb.h"
+#include "script/fetch.h"
 #include "script/table.h"
 #include "script/task.h"
 #include "script/trail.h"
 
 #include <lauxlib.h>
+
+enum { BODY_ROOM = 256 }; // of a response that stands for the upstream's
 
 static struct wr_entry *check_entry(lua_State *L)
 {
@@ -108,6 +111,96 @@ static int l_rollback(lua_State *L)
   return 1;
 }
 
+// --- faults: as the real ones would be, so that what is around them repeats the call or does not
+// --
+
+static struct wr_request *request_of(const struct wr_task *t)
+{
+  return t->trail ? WR_CONTAINER(t->trail, struct wr_request, trail) : NULL;
+}
+
+// The call was not made; the request that it is for says what it would have been.
+static bool may_repeat(const struct wr_task *t)
+{
+  const struct wr_request *q = request_of(t);
+  return q == NULL || wr_fetch_is_idempotent(q->info->head->method, &q->info->head->headers);
+}
+
+static int fail(lua_State *L, struct wr_task *t, struct wr_error *error)
+{
+  if (t->trail) wr_trail_error(t->trail, error);
+  return wr_bind_error_fail(L, error);
+}
+
+// core.chaos_error(name, kind) -> nil, err
+static int l_error(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "chaos");
+  struct wr_error error;
+  enum wr_error_kind kind = wr_error_find(luaL_checkstring(L, 2));
+  if (kind == WR_ERROR_NONE) return luaL_error(L, "no error kind");
+  wr_error_set(&error, kind, "chaos '%s': the call was not made", luaL_checkstring(L, 1));
+  bool is_early = kind == WR_ERROR_CONNECT || kind == WR_ERROR_DNS || kind == WR_ERROR_TLS;
+  error.sent = is_early ? WR_SENT_NOTHING : WR_SENT_HEAD;
+  error.retryable = is_early || may_repeat(t);
+  return fail(L, t, &error);
+}
+
+// core.chaos_status(name, status) -> response
+static int l_status(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "chaos");
+  const char *name = luaL_checkstring(L, 1);
+  struct wr_response *r = wr_response_new(t->script->env, t, BODY_ROOM);
+  wr_bind_response_push(L, r);
+  r->status = (int)luaL_checkinteger(L, 2);
+  r->state = WR_RESPONSE_WHOLE;
+  r->is_idempotent = may_repeat(t);
+  wr_buf_printf(&r->body, "chaos '%s': the call was not made\n", name);
+  r->has_length = true;
+  r->length = r->body.len;
+  wr_headers_add_copy(&r->headers, WR_STR("Content-Type"), WR_STR("text/plain; charset=utf-8"));
+  return 1;
+}
+
+// core.chaos_lose(name, response) -> nil, err: it was made, and may have done what it does
+static int l_lose(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "chaos");
+  struct wr_response *r = wr_bind_response_get(L, 2);
+  struct wr_error error;
+  wr_error_set(&error, WR_ERROR_RESET, "chaos '%s': the response was lost", luaL_checkstring(L, 1));
+  error.sent = WR_SENT_HEAD;
+  if (r) {
+    error.retryable = r->is_idempotent;
+    wr_response_cancel(r);
+  }
+  return fail(L, t, &error);
+}
+
+// The end of the connection ends the task.
+static void cancel_hangup(struct wr_op *op)
+{
+  (void)op;
+}
+
+// core.chaos_hangup(): resets the client's connection and does not return; where there is no client
+// nil, err
+static int l_hangup(lua_State *L)
+{
+  struct wr_task *t = wr_task_require(L, "chaos");
+  struct wr_request *q = request_of(t);
+  if (q == NULL || q->x == NULL) {
+    struct wr_error error;
+    wr_error_set(&error, WR_ERROR_RESET, "chaos: there is no client to hang up on");
+    return wr_bind_error_fail(L, &error);
+  }
+  t->trail->is_hung_up = true;
+  wr_exchange_reset(q->x);
+  t->wait = (struct wr_op){.name = "the end of the connection", .cancel = cancel_hangup};
+  return wr_task_suspend(L, &t->wait, 0);
+}
+
 // core.chaos_disturb(response, cut_after | nil, bytes_per_s | nil) -> response
 static int l_disturb(lua_State *L)
 {
@@ -134,6 +227,10 @@ static const luaL_Reg functions[] = {
     {"chaos_draw", l_draw},
     {"chaos_apply", l_apply},
     {"chaos_rollback", l_rollback},
+    {"chaos_error", l_error},
+    {"chaos_status", l_status},
+    {"chaos_lose", l_lose},
+    {"chaos_hangup", l_hangup},
     {"chaos_disturb", l_disturb},
     {NULL, NULL},
 };

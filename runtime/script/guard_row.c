@@ -14,12 +14,15 @@ void wr_guard_row_grant(struct wr_arena *a, struct wr_entry *entry, uint64_t now
     atomic_store_explicit(&row->state, is_in ? WR_ROW_LIVE : WR_ROW_REFUSED, memory_order_release);
     wr_ledger_announce(a, row);
     uint32_t slot = wr_ledger_slot(a, row);
+    bells->is_any = true;
     bells->slots[slot / 64] |= UINT64_C(1) << slot % 64;
   }
 }
 
 void wr_guard_row_ring(const struct wr_arena *a, struct wr_guard_bells *bells)
 {
+  if (!bells->is_any) return;
+  bells->is_any = false;
   for (uint32_t i = 0; i < WR_COUNT(bells->slots); i++) {
     for (; bells->slots[i]; bells->slots[i] &= bells->slots[i] - 1) {
       wr_slot_ring(a, i * 64 + (uint32_t)__builtin_ctzll(bells->slots[i]));

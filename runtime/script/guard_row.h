@@ -6,6 +6,7 @@
 
 /// The bells to ring once the entry's lock is given: a bit per slot.
 struct wr_guard_bells {
+  bool is_any; // most calls ring none
   uint64_t slots[(WR_ARENA_WORKERS_MAX + 64) / 64];
 };
 

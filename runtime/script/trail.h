@@ -29,6 +29,7 @@ struct wr_trail {
   enum wr_error_kind error;               ///< first error seen on the way
   char why[WR_TRAIL_NAME_MAX];            ///< reason code when it is more precise than the error's
   struct wr_entry_ref chaos;              ///< the last experiment it met
+  bool is_hung_up;                        ///< an experiment reset the client's connection
   uint32_t chaos_draws;                   ///< how often
   uint64_t upstream_ns;                   ///< time spent waiting for response heads
   uint64_t queue_ns;                      ///< time spent in queues of ours

@@ -16,11 +16,11 @@ end
 local D, T, R = weir.deadline, weir.timeout, weir.retry
 local SECOND = 1e9
 local function quick(max) return R { max = max, backoff = "10ms" } end
-local function hedge(o) return layer("hedge", o or { delay = 5e7, max = 1 }) end
+local function hedge() return weir.hedge { delay = "50ms" } end
 local function limiter(o) return layer("limiter", o or { rate = "10/s", wait = 0 }) end
 local function cached() return layer("cache", {}) end
-local function chaos() return layer("chaos", { probability = 1 }) end
-local function shedder(o) return layer("shedder", o or { limit = 10, queue = 0, wait = 0 }) end
+local function chaos() return weir.chaos { expires = "1m", error = "reset" } end
+local function shedder(o) return weir.shedder(o or { limit = 10, queue = 0 }) end
 local function direct(pool) return weir.bulkhead { max = 9, queue = 0, name = pool } end
 ]]
 
@@ -43,7 +43,7 @@ local CASES = {
     "D '1s', weir.bulkhead { wait = '900ms' }",
     { "D '1s', limiter { rate = 1, wait = 2 * SECOND }",
       "D '1s', weir.bulkhead { queue = 0, wait = '1s' }" },
-    { "D '1s', shedder { limit = 9, queue = 9, wait = SECOND }", "D '1s', limiter()" } },
+    { "D '1s', shedder { limit = 9, queue = 9, wait = '1s' }", "D '1s', limiter()" } },
   ["retry-outside-breaker"] = {
     "D '9s', R { max = 1, on = { 'connect', 'refused' } }, weir.breaker(), T '1s'",
     "D '9s', R { max = 1, on = { 'connect', 503 } }, weir.breaker(), T '1s'",
@@ -94,6 +94,8 @@ local CASES = {
     "limiter { key = 'client', wait = 0 }, D '9s', R(1), T '1s'" },
   ["limiter-outside-breaker"] = { "D '9s', limiter(), weir.breaker(), T '1s'",
     "D '9s', weir.breaker(), limiter(), T '1s'" },
+  ["throttle-outside-retry"] = { "D '9s', weir.throttle(), R(1), T '1s'",
+    "D '9s', R(1), weir.throttle(), T '1s'" },
   ["timeout-outside-retry"] = { "D '9s', T '5s', R(1)", "D '9s', R(1), T '1s'" },
   ["timeout-outside-hedge"] = { "D '9s', T '5s', hedge()", "D '9s', hedge(), T '1s'" },
   ["timeout-outside-bulkhead"] = { "D '9s', T '1s', weir.bulkhead()", "D '9s', T '1s', direct()" },

@@ -27,6 +27,18 @@ describe("chaos", function()
       drill("status", { status = 418 })
       drill("error", { error = "connect" })
       drill("reset", { reset = true })
+      for kind, options in pairs {
+        error = { error = "timeout" }, status = { status = 503 }, reset = { reset = true } } do
+        options.expires, options.guard = "10m", false
+        options.name = "retried " .. kind
+        options.probability = 0.5
+        local retried = weir.policy("retried " .. kind, {
+          weir.retry { max = 20, backoff = "1ms..1ms", budget = false }, weir.chaos(options) })
+        weir.route("/retried/" .. kind, function(req)
+          return retried(function() return up:forward(req, { path = "/ok" }) end)
+        end)
+      end
+      drill("hangup", { hangup = true, guard = { failure_rate = 0.5, min_calls = 5 } })
       drill("truncate", { truncate = "1000B" })
       drill("nothing", { truncate = 0 })
       drill("drip", { drip = "20KiB" })
@@ -62,6 +74,34 @@ describe("chaos", function()
       if one.name == name then return one end
     end
   end
+
+  it("resets the client's connection, and the guard counts that", function()
+    apply "hangup"
+    local before = o:counts().methods.GET or 0
+    for _ = 1, 5 do
+      local client = g:begin("GET", "/hangup")
+      local bytes, how = client:read_all()
+      assert.equal("", bytes)
+      assert.equal("reset", how)
+    end
+    assert.equal(before, o:counts().methods.GET or 0)
+    g:wait_log("chaos.transition", { name = "hangup", cause = "guard" })
+    assert.equal(200, g:get("/hangup").status)
+  end)
+
+  it("injects faults that are repeated like the real ones", function()
+    for _, kind in ipairs { "error", "status", "reset" } do
+      apply("retried%20" .. kind)
+      local bad = 0
+      for i = 1, 12 do
+        local headers = { ["X-Request-ID"] = "retried-" .. i }
+        assert.equal(200, g:get("/retried/" .. kind, headers).status)
+        local r = g:request("POST", "/retried/" .. kind, headers, "body")
+        if r.status ~= 200 then bad = bad + 1 end
+      end
+      assert.is_true(bad > 0, "a POST is not repeated")
+    end
+  end)
 
   it("does nothing until it is applied, and nothing after it was rolled back", function()
     assert.equal(200, g:get("/status").status)

@@ -52,6 +52,9 @@ describe("composition", function()
       weir.route("GET /full", function(req)
         return pooled(function() return within(function() return "in" end) end)
       end)
+      local shared = weir.policy("shared", { weir.breaker { name = "inner", failure_rate = 0,
+        consecutive = 6, open = "1h", open_max = "1h" } })
+      weir.route("GET /shared/*rest", function(req) return shared(forward(req)) end)
       local wide = weir.policy("wide", { weir.bulkhead { max = 1, queue = 1, wait = "20ms" } })
       weir.route("GET /late", function(req)
         return wide(function() return wide(function() return "in" end) end)
@@ -107,6 +110,13 @@ describe("composition", function()
     local line = g:wait_log("access", { refused_by = "breaker inner" })
     assert.same({ "inner", "breaker_open" }, { line.policy, line.why })
     assert.is_true(line.retry_after > 1000)
+  end)
+
+  it("shares a primitive that has a name of its own", function()
+    while g:breaker("inner").state ~= "open" do asked("alone", { BAD }) end
+    local count, r = asked("shared", { OK })
+    assert.same({ 0, "shared" }, { count, json.decode(r.body).policy })
+    assert.is_nil(g:breaker "shared")
   end)
 
   it("names the policy whose layer asked, not the pool that others share", function()

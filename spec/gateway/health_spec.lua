@@ -137,6 +137,19 @@ describe("a health check", function()
     end
   end)
 
+  it("is shown to operators", function()
+    wait_verdict(g, "s1", "up")
+    wait_verdict(g, "s2", "down")
+    for _, verb in ipairs { { "status" }, { "health", "ls" } } do
+      local child = process.spawn { process.program "weir", verb[1], "--admin", g.admin, verb[2] }
+      assert.equal(0, child:wait(), child:stderr())
+      assert.matches("s1 +up ", child:stdout())
+      assert.matches("s2 +down ", child:stdout())
+      assert.matches("Connection refused", child:stdout())
+      child:kill()
+    end
+  end)
+
   it("that is not critical makes a warning, and the gateway stays ready", function()
     wait_verdict(g, "s2", "down")
     local page, r = document(g)
@@ -348,8 +361,8 @@ describe("a declaration of a health check", function()
     { 'weir.breaker { health = "dv" }', "breaker: there is no health check 'dv'" },
     { 'weir.health("db", { tcp = "a:1" }) weir.flag("f", { health = "dv" })',
       "flag: there is no health check 'dv' %(did you mean 'db'%?%)" },
-    { 'weir.health("db", { tcp = "a:1" }) weir.health("db", { tcp = "a:2" })',
-      "is declared twice with different options" },
+    { 'weir.health("db", { tcp = "a:1" }) weir.health("db", { tcp = "a:1" })',
+      "health 'db' is declared twice" },
   }
   for _, case in ipairs(cases) do
     it("that is wrong is told where: " .. case[1], function()

@@ -42,6 +42,13 @@ describe("policies over several workers", function()
           return up:forward(req, { path = "/" .. req.target:sub(11) }) end)
         end)
 
+      local dropping = weir.policy("dropping", { weir.retry { max = 2, backoff = "1ms..2ms",
+        budget = { min = 10000 } }, weir.breaker {} })
+      weir.route("/dropping/*rest", function(req)
+        return dropping(function()
+          return up:forward(req, { path = "/" .. req.target:sub(11) }) end)
+        end)
+
       local pool = weir.policy("pool", { weir.bulkhead { max = 2, queue = 2, wait = "150ms" } })
       weir.route("/pool/*rest", { deadline = "20s" }, function(req)
         return pool(function()
@@ -260,6 +267,15 @@ describe("policies over several workers", function()
       g:get(good)
       assert.equal("closed", g:breaker "breaking".state)
       g:wait_idle()
+    end)
+
+    it("counts a status that is a failure, also when a retry drops the rest of it", function()
+      local head = "send:HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\n"
+      local client = g:begin("GET", target("/dropping", { head, "hang" }))
+      assert.equal(503, client:head().status)
+      client:close()
+      g:wait_idle()
+      assert.equal(3, (g:metric("weir_breaker_calls_total", 'name="dropping"', 'kind="failed"')))
     end)
 
     it("does not count refusals of others, nor clients' mistakes", function()

@@ -302,3 +302,50 @@ describe("weir.overload", function()
     end
   end)
 end)
+
+describe("a reload", function()
+  local g, o
+
+  after_each(function()
+    g:stop()
+    o:kill()
+  end)
+
+  it("changes limits and signals, and keeps who is in and who waits", function()
+    local script = [[
+      local weir = require "weir"
+      weir.listen "127.0.0.1:$(port)"
+      $(overload)
+      local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
+      local guarded = weir.policy("kept", { weir.shedder { limit = $(limit), wait = "30s" } })
+      weir.route("/run", { priority = "critical" }, function(req)
+        return guarded(function() return up:forward(req) end)
+      end)
+      weir.route("/low", { priority = "low" }, function() return "low" end)
+    ]]
+    o = origin.start()
+    g = gateway.start { workers = 2, origin = o.port, limit = 1,
+      overload = 'weir.overload { memory = "1MiB" }', script }
+    local function kept() return g:status().shedders[1] end
+    local first = g:begin("GET", "/run?hang")
+    wait.for_("the slot to be taken", function() return kept().in_use == 1 end)
+    local second = g:begin("GET", origin.target { origin.answer("200 OK", "second") })
+    wait.for_("the other to wait", function() return kept().queued == 1 end)
+    wait.for_("both workers to shed", function()
+      local workers = g:status().workers
+      return workers[1].sheds == 4 and workers[2].sheds == 4
+    end)
+    assert.equal(503, g:get("/low").status)
+    assert.equal("live", g:reload({ script, limit = 2, overload = "" }).result)
+    assert.equal("second", second:response().body)
+    wait.for_("both workers to let go", function()
+      local workers = g:status().workers
+      return workers[1].sheds == 0 and workers[2].sheds == 0
+    end)
+    assert.equal(200, g:get("/low").status)
+    assert.equal(1, kept().in_use)
+    first:close()
+    g:wait_idle()
+    wait.for_("the slot to be back", function() return kept().in_use == 0 end)
+  end)
+end)

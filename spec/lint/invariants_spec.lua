@@ -7,6 +7,7 @@ local TABLE = "spec/INVARIANTS.md"
 local INVARIANTS = 12
 local VECTORS = {
   "backoff formulae", "smooth jitter", "client throttling", "GCRA", "Vegas", "Gradient2", "CoDel",
+  "hedging delay",
 }
 
 -- Rows of the tables: first cell -> list of { path, name }.

@@ -9,6 +9,7 @@
 #include "stress_chaos.h"
 #include "stress_flag.h"
 #include "stress_health.h"
+#include "stress_hedge.h"
 #include "stress_shedder.h"
 #include "stress_throttle.h"
 
@@ -17,5 +18,5 @@ static const struct stress_kind *const stress_kinds[WR_KINDS] = {
     [WR_KIND_BUDGET] = &stress_budget,     [WR_KIND_SHEDDER] = &stress_shedder,
     [WR_KIND_THROTTLE] = &stress_throttle, [WR_KIND_CHAOS] = &stress_chaos,
     [WR_KIND_CACHE] = &stress_cache,       [WR_KIND_FLAG] = &stress_flag,
-    [WR_KIND_HEALTH] = &stress_health,
+    [WR_KIND_HEALTH] = &stress_health,     [WR_KIND_HEDGE] = &stress_hedge,
 };

@@ -43,6 +43,10 @@
 ---@field chaos_draw fun(handle: userdata): number?
 ---@field chaos_apply fun(handle: userdata, for_ns?: number): true?, weir.Error?
 ---@field chaos_rollback fun(handle: userdata): boolean
+---@field chaos_error fun(name: string, kind: string): nil, weir.Error
+---@field chaos_status fun(name: string, status: integer): weir.Response
+---@field chaos_lose fun(name: string, response: weir.Response): nil, weir.Error
+---@field chaos_hangup async fun(): nil, weir.Error?
 ---@field chaos_disturb fun(response, cut_after?: number, rate?: number): weir.Response
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
@@ -72,9 +76,14 @@
 ---@field upvalues fun(fn: function): table, string
 -- bind_cache.c
 ---@field cache fun(name: string, options: table): userdata?, string?
----@field cache_set fun(handle, key, text, ttl_ns?, is_json?): boolean
----@field cache_set_response fun(handle, key, response, ttl_ns?): boolean
+---@field cache_set fun(handle, key, text, ttl_ns?, is_json?, more?): boolean, string
+---@field cache_set_response fun(handle, key, response, ttl_ns?, unused?, more?): boolean, string
+---@field cache_stamp fun(handle, key, tags?): number
 ---@field cache_get fun(handle, key, allow_stale): any, boolean?, number?, boolean?
+---@field cache_look fun(handle, key, is_failure): any, boolean?, number?, number?, number?
+---@field cache_count fun(handle: userdata, word: string)
+---@field cache_purge_tag fun(handle: userdata, tag: string)
+---@field cache_refresh fun(handle: userdata, key: string, fn: async fun(), ...: any): boolean
 ---@field cache_delete fun(handle: userdata, key: string): boolean
 -- bind_http_cache.c
 ---@field http_cache fun(name: string, options: table): userdata?, userdata|string

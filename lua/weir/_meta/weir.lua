@@ -243,12 +243,22 @@
 --- The value, fresh or stale, its age in seconds, and whether it is stale; or nil.
 ---@field stale fun(self: weir.Cache, key: string): any, number?, boolean?
 ---
---- Stores a string, number, boolean, table or response and returns it; nil and an error when a
---- response's body fails. `ttl` is the cache's own by default. What is too large is not stored.
----@field set async fun(self, key: string, value: any, ttl?: weir.duration): any, weir.Error?
+--- Stores a string, number, boolean, table or response and returns it, with an error when it is too
+--- large; nil and an error when a response's body fails. Options: a ttl, or `{ ttl, tags }`.
+---@field set async fun(self, key: string, value: any, options?: any): any, weir.Error?
 ---
---- Forgets a value; true when there was one.
+--- The value under the key, or what `fn` returns: one call for all who miss it at once. The third
+--- result is "hit", "stale", "miss", "coalesced" or "negative". Options: a ttl, or a table.
+---@field fetch async fun(self, key: string, fn: weir.work, options?: any): any, weir.Error?, string
+---
+--- Forgets a value, and one that is being fetched; true when there was one.
+---@field purge fun(self: weir.Cache, key: string): boolean
+---
+--- The same as purge.
 ---@field delete fun(self: weir.Cache, key: string): boolean
+---
+--- Forgets all values that were stored with this tag.
+---@field purge_tag fun(self: weir.Cache, tag: string)
 
 ---@class weir.HttpCache
 ---@field name string

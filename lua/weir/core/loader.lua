@@ -43,19 +43,20 @@ local function is_private(name)
   return name == "weir.core" or name:sub(1, 10) == "weir.core."
 end
 
+-- The modules that policies may name, for "did you mean".
 local function public_modules()
   local names = {}
   for _, name in ipairs(core.library_modules()) do
-    if not is_private(name) then names[#names + 1] = name end
+    if not is_private(name) then names[name] = true end
   end
-  table.sort(names)
-  return table.concat(names, ", ")
+  return names
 end
 
 local function open_library(name, level)
   local chunk = core.compile_library(name)
   if chunk then return chunk end
-  error(("no library module '%s'; there are: %s"):format(name, public_modules()), level)
+  local hint = core.compile_library "weir.core.words" "weir.core.words".hint(name, public_modules())
+  error(("no library module '%s'%s"):format(name, hint), level)
 end
 
 local require_library = loader(open_library, { ["weir.core"] = core })

@@ -1,4 +1,5 @@
-local c, ffi = require "spec.support.c" ("arena/cache.h", "script/guard_cache.h", "script/guard.h", "base/rng.h",
+local c, ffi = require "spec.support.c" (
+  "arena/cache.h", "script/guard_cache.h", "script/guard.h", "base/rng.h",
   "base/buf.h")
 local open = require "spec.support.arena"
 

@@ -68,6 +68,19 @@ describe("a process that dies holding a lock", function()
     assert.equal(64, state.config.max)
   end)
 
+  it("leaves no half of a state that was being moved", function()
+    local entry = declare "a"
+    declare "b"
+    die(function()
+      c.wr_registry_lock(registry, entry, entry.generation, 1)
+      c.wr_slab_take(arena, 100, c.WR_SLAB_ENTRY_STATE, entry.index)
+    end)
+    assert.equal(5, objects())
+    c.wr_registry_reconcile(registry, entry, config, 2)
+    assert.equal(4, objects())
+    assert.equal(64, ffi.cast("struct wr_bulkhead *", entry.state).config.max)
+  end)
+
   it("leaves a slab that gives and takes", function()
     local kept = c.wr_slab_take(arena, 100, c.WR_SLAB_ENTRY_STATE, 1)
     die(function()
