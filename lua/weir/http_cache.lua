@@ -8,7 +8,7 @@ local schema = require "weir.schema"
 
 local M = {}
 
-local options = schema.new("http_cache", {
+local options = schema.new("http cache", {
   ttl = schema.duration { min = "1s",
     doc = "Fresh for so long when the response says nothing; else a guess from Last-Modified." },
   stale_while_revalidate = schema.duration { default = 0,
@@ -29,12 +29,13 @@ local options = schema.new("http_cache", {
   obey_requests = schema.boolean { default = true,
     doc = "Clients may ask for fresher, staler or stored answers in Cache-Control." },
   targets = schema.list(schema.string { min = 1, max = 63 }, { max = 4,
-    default = { "CDN-Cache-Control", "Surrogate-Control" },
-    doc = "Fields that count instead of Cache-Control, the first that is there." }),
+    doc = "Count instead of Cache-Control; CDN-Cache-Control, Surrogate-Control unless given." }),
   waiters = schema.integer { min = 0, max = 65536, default = 1024,
     doc = "Calls that may wait for another's answer; 0: each asks the origin by itself." },
   key = keys.option,
 })
+
+local TARGETS = { "CDN-Cache-Control", "Surrogate-Control" }
 
 ---@class weir.HttpCache
 local Store = {}
@@ -149,12 +150,13 @@ end
 ---@return weir.HttpCache
 function M.open(name, given)
   if not core.is_loading() then
-    error("http_cache: it declares, and declarations belong to the top level of a script", 2)
+    error("http cache: it declares, and declarations belong to the top level of a script", 2)
   end
-  if type(name) ~= "string" then error("http_cache: the name must be a string", 2) end
+  if type(name) ~= "string" then error("http cache: the name must be a string", 2) end
   local o = options:check(given or {})
+  o.targets = o.targets or TARGETS
   local handle, space = core.http_cache(name, o)
-  if not handle then error(("http_cache '%s': %s"):format(name, space), 2) end
+  if not handle then error(("http cache '%s': %s"):format(name, space), 2) end
   local announces = false
   for _, target in ipairs(o.targets) do
     announces = announces or target:lower() == "surrogate-control"
