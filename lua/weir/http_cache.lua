@@ -17,7 +17,7 @@ local options = schema.new("http cache", {
     doc = "Served stale for so long in place of an error, when the response says nothing." },
   keep = schema.duration { default = "1h",
     doc = "What has a validator is kept so long past its use, to be validated." },
-  max_object = schema.size { min = 1, max = "1MiB", default = "1MiB",
+  max_object = schema.size { min = 1, max = "3MiB", default = "1MiB",
     doc = "Largest body that is stored." },
   heuristic = schema.ratio { default = 0.1,
     doc = "The guess: this share of the time since Last-Modified; 0 is off." },

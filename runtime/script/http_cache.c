@@ -232,6 +232,8 @@ const char *wr_http_cache_keep(const struct wr_http_cache *c, struct wr_str key,
   told.cc = &cc;
   told.is_targeted = read_directives(c, &r->headers, &cc);
   const char *refusal = judge(c, q, &told, &freshness);
+  // Whoever reads it whole, for want of a client, may have as much of it as is stored.
+  if (r->body.max < c->object_max) r->body.max = c->object_max;
   if (refusal) {
     if (is_about_all(q, r)) wr_http_fill_pass(c, q->env, key);
     return refusal;

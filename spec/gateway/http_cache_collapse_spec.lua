@@ -14,7 +14,7 @@ describe("the HTTP cache", function()
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
-      local pages = weir.http_cache "pages"
+      local pages = weir.http_cache("pages", { max_object = "3MiB" })
       weir.route("/pages/:name", { deadline = "30s" }, function(req)
         return pages:serve(req, function()
           return up:forward(req, { path = "/plan/" .. req.params.name })
@@ -84,13 +84,22 @@ describe("the HTTP cache", function()
 
   it("lets nobody wait for the end of what will not be stored", function()
     local private = "HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 3\r\n\r\n"
-    local plan = { { "send:" .. private, "until:private", "send:one" } }
-    for i = 2, CLIENTS do plan[i] = "send:" .. private .. "one" end
+    local plan = { { "until:head", "send:" .. private, "until:body", "send:one" } }
+    for i = 2, 2 * CLIENTS do plan[i] = "send:" .. private .. "one" end
     local name = resource(plan)
-    local first = begin(name)
+    local first, waiting = begin(name), {}
     is_asked(name, 1)
-    for _ = 2, CLIENTS do assert.equal("one", get(name).body) end
-    o:release "private"
+    for i = 2, CLIENTS do waiting[i] = begin(name) end
+    wait.for_("the others to wait", function()
+      return g:metric("weir_cache_waiting_calls", 'name="pages"') == CLIENTS - 1
+    end)
+    o:release "head"
+    for i = 2, CLIENTS do -- the first one's body has not come yet
+      assert.equal("one", waiting[i]:response().body)
+      waiting[i]:close()
+    end
+    for _ = 1, CLIENTS do assert.equal("one", get(name).body) end -- nor does anybody wait anew
+    o:release "body"
     assert.equal("one", first:response().body)
     first:close()
   end)
@@ -109,7 +118,7 @@ describe("the HTTP cache", function()
   end)
 
   it("lets nobody wait for a client that reads slowly", function()
-    local size = 900 * 1024
+    local size = 3 * 1024 * 1024 -- more than a socket takes
     local name = resource { { ("send:HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
       .. "Content-Length: %d\r\n\r\n"):format(size), "zeros:" .. size } }
     local slow = g:connect { receive_buffer = 4096 }
@@ -119,5 +128,21 @@ describe("the HTTP cache", function()
     assert.equal(1, #o:seen(name))
     assert.equal(size, #slow:response().body)
     slow:close()
+  end)
+
+  it("refreshes behind what is large, too", function()
+    local size = 2 * 1024 * 1024
+    local function answer(directives)
+      return { ("send:HTTP/1.1 200 OK\r\nCache-Control: max-age=60, stale-while-revalidate=60\r\n"
+        .. "%sContent-Length: %d\r\n\r\n"):format(directives, size), "zeros:" .. size }
+    end
+    local name = resource { answer "Age: 100\r\n", answer "" }
+    get(name)
+    assert.equal(size, #get(name).body)
+    wait.for_("the fresh one", function()
+      local r = get(name)
+      return r.headers["cache-status"]:match "ttl=[56]%d$" and #r.body == size
+    end)
+    assert.equal(2, #o:seen(name))
   end)
 end)
