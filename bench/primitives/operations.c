@@ -14,7 +14,20 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { BREAKER, LENIENT, BULKHEAD, SHEDDER, THROTTLE, BUDGET, HEDGE, FLAG, CHAOS, CACHE };
+enum {
+  BREAKER,
+  LENIENT,
+  BULKHEAD,
+  LIMITER,
+  TENANTS,
+  SHEDDER,
+  THROTTLE,
+  BUDGET,
+  HEDGE,
+  FLAG,
+  CHAOS,
+  CACHE,
+};
 
 static void breaker_config(void *config)
 {
@@ -37,6 +50,20 @@ static void bulkhead_config(void *config)
 static void budget_config(void *config)
 {
   wr_budget_config_init(config);
+}
+
+// So fast that every call passes.
+static void limiter_config(void *config)
+{
+  struct wr_limiter_config *c = config;
+  wr_limiter_config_init(c);
+  c->limit = c->burst = WR_LIMITER_CALLS_MAX;
+}
+
+static void tenants_config(void *config)
+{
+  limiter_config(config);
+  ((struct wr_limiter_config *)config)->max_keys = WR_LIMITER_KEYS_MAX;
 }
 
 static void shedder_config(void *config)
@@ -75,6 +102,8 @@ const struct bench_sample bench_samples[] = {
     [BREAKER] = {"breaker", WR_KIND_BREAKER, breaker_config},
     [LENIENT] = {"lenient breaker", WR_KIND_BREAKER, lenient_config},
     [BULKHEAD] = {"bulkhead", WR_KIND_BULKHEAD, bulkhead_config},
+    [LIMITER] = {"limiter", WR_KIND_LIMITER, limiter_config},
+    [TENANTS] = {"keyed limiter", WR_KIND_LIMITER, tenants_config},
     [BUDGET] = {"retry budget", WR_KIND_BUDGET, budget_config},
     [SHEDDER] = {"shedder", WR_KIND_SHEDDER, shedder_config},
     [THROTTLE] = {"throttle", WR_KIND_THROTTLE, throttle_config},
@@ -157,6 +186,39 @@ static void budget_guarded(struct bench_worker *me, struct wr_entry *entry)
   wr_guard_budget_withdraw(&me->guard, entry, me->now_ns);
 }
 
+// A refusal costs what an admission does, should the clock be slower than the rate.
+static void limiter_pure(void *state, uint64_t now_ns)
+{
+  uint64_t after_ns;
+  wr_limiter_try(state, 0, 1, now_ns, &after_ns);
+}
+
+static void limiter_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  struct wr_guard_ask ask = {0};
+  struct wr_error refusal;
+  wr_guard_limiter_try(&me->guard, entry, &ask, me->now_ns, &refusal);
+}
+
+// A thousand tenants in turn.
+static uint64_t tenant_of(uint64_t now_ns)
+{
+  return (now_ns / 1000 % 1000 + 1) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static void tenants_pure(void *state, uint64_t now_ns)
+{
+  uint64_t after_ns;
+  wr_limiter_try(state, tenant_of(now_ns), 1, now_ns, &after_ns);
+}
+
+static void tenants_guarded(struct bench_worker *me, struct wr_entry *entry)
+{
+  struct wr_guard_ask ask = {.key = tenant_of(me->now_ns)};
+  struct wr_error refusal;
+  wr_guard_limiter_try(&me->guard, entry, &ask, me->now_ns, &refusal);
+}
+
 static void shedder_pure(void *state, uint64_t now_ns)
 {
   struct wr_shedder_waiter waiter = {.priority = WR_PRIORITY_NORMAL};
@@ -223,6 +285,8 @@ const struct bench_operation bench_operations[] = {
     {"breaker admit + report a failure", LENIENT, failing_pure, failing_guarded, false},
     {"bulkhead take + give", BULKHEAD, bulkhead_pure, pass_guarded, true},
     {"retry budget deposit + withdraw", BUDGET, budget_pure, budget_guarded, false},
+    {"limiter try", LIMITER, limiter_pure, limiter_guarded, true},
+    {"limiter try, 1000 keys", TENANTS, tenants_pure, tenants_guarded, false},
     {"shedder admit + report", SHEDDER, shedder_pure, pass_guarded, true},
     {"throttle admit + report", THROTTLE, throttle_pure, pass_guarded, false},
     {"hedge decision + report", HEDGE, hedge_pure, hedge_guarded, false},

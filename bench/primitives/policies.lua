@@ -11,6 +11,7 @@ local policies = {
   nothing = weir.policy("nothing", { nothing }),
   breaker = weir.policy("breaker", { weir.breaker {} }),
   bulkhead = weir.policy("bulkhead", { weir.bulkhead {} }),
+  limiter = weir.policy("limiter", { weir.limiter { rate = "1000000/s" } }),
   shedder = weir.policy("shedder", { weir.shedder {} }),
   throttle = weir.policy("throttle", { weir.throttle {} }),
   hedge = weir.policy("hedge", { weir.hedge {} }),

@@ -32,7 +32,7 @@ local chaos_options = schema.new("chaos", {
   reset = schema.boolean {
     doc = "The call is made, its response head is lost: kind reset, and it may have happened." },
   hangup = schema.boolean { doc = "The call is not made: the client's connection is reset." },
-  truncate = schema.size { doc = "The body is cut after so many bytes." },
+  truncate = schema.size { doc = "The body is cut after so many bytes, or one before its end." },
   drip = schema.size { min = 1, doc = "The body comes with so many bytes a second." },
   match = schema.func { doc = "function(req): only requests for which it returns true." },
   schedule = schema.list(window, { max = 8, doc = "Only in these windows of its time." }),

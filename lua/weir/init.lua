@@ -35,6 +35,7 @@ local weir = {
   bulkhead = layers.bulkhead,
   shedder = shedder.layer,
   throttle = require("weir.throttle").layer,
+  limiter = require("weir.limiter").layer,
   hedge = require("weir.hedge").layer,
   chaos = require("weir.chaos").layer,
   -- Answers.

@@ -33,11 +33,12 @@ end
 ---@param handle userdata  Of a primitive that admits calls.
 ---@param run function
 ---@param policy string    Whose layer it is: refusals say so.
+---@param key_of (fun(): string?)?  Of a keyed one: whose call it is.
 ---@return function
-function M.guarded(handle, run, policy)
+function M.guarded(handle, run, policy, key_of)
   local enter, leave = core.enter, core.leave
   return function(fn)
-    local depth, refusal = enter(handle, nil, nil, policy)
+    local depth, refusal = enter(handle, key_of and key_of(), nil, policy)
     if not depth then return nil, refusal end
     local value, err = run(fn)
     leave(depth, value, err)

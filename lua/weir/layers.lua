@@ -2,6 +2,7 @@
 --- built: `weir.layer`.
 local core = require "weir.core"
 local health = require "weir.health"
+local keys = require "weir.keys"
 local layer = require "weir.layer"
 local schema = require "weir.schema"
 
@@ -166,8 +167,13 @@ function M.breaker(options)
 end
 
 local bulkhead_options = schema.new("bulkhead", {
-  max = schema.integer { min = 1, max = 1000000, default = 64, doc = "Calls at once." },
-  queue = schema.integer { min = 0, max = 65536, default = 32, doc = "Calls that may wait." },
+  max = schema.integer { min = 1, max = 1000000, default = 64,
+    doc = "Calls at once, for each key." },
+  queue = schema.integer { min = 0, max = 65536, default = 32,
+    doc = "Calls that may wait, for each key." },
+  key = keys.option,
+  max_keys = schema.integer { min = 1, max = 65536, default = 4096,
+    doc = "Keys inside at once; beyond, some share a room." },
   wait = schema.duration { max = "1h", default = "50ms", doc = "Longest wait." },
   order = schema.enum { "fifo", "adaptive", default = "fifo",
     doc = "Who is next: the oldest, or in overload the newest." },
@@ -175,17 +181,22 @@ local bulkhead_options = schema.new("bulkhead", {
   name = schema.string { min = 1, max = 127, doc = "A pool shared by several policies." },
 }, { positional = "max" })
 
---- Bounds the calls in flight, with a bounded queue before them: `weir.bulkhead { max = 64 }`. A
+--- Bounds the calls in flight, with a bounded queue before them: `weir.bulkhead { max = 64 }`, for
+--- all callers together or, with `key`, for each tenant, client or whatever a function says. A
 --- slot is held to the last byte of the response. Refusals are
 --- `nil, {kind = "refused", primitive = "bulkhead"}`.
 ---@param options number|table?
 ---@return weir.Layer
 function M.bulkhead(options)
   local o = bulkhead_options:check(options or {})
-  return layer.new("bulkhead", o, function(name, run, place)
+  if not o.key then o.max_keys = nil end
+  local made = layer.new("bulkhead", o)
+  local key_of = o.key and keys.resolver(o.key, made.place)
+  made.wrap = function(name, run, place)
     local handle = declared("bulkhead", place, core.bulkhead(o.name or name, o))
-    return guarded(handle, run, name)
-  end)
+    return guarded(handle, run, name, key_of)
+  end
+  return made
 end
 
 return M

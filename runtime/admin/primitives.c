@@ -7,6 +7,7 @@
 #include "resilience/flag.h"
 #include "resilience/health.h"
 #include "resilience/hedge.h"
+#include "resilience/limiter.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
 #include "script/guard_cache.h"
@@ -71,6 +72,24 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "max", b->config.max);
   wr_json_field_uint(j, "queued", b->queued);
   wr_json_field_bool(j, "shadow", b->config.shadow);
+  wr_json_field_uint(j, "max_keys", b->config.max_keys);
+  wr_json_field_uint(j, "keys", b->keys);
+}
+
+static void put_limiter(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_limiter *l = entry->state;
+  struct wr_limiter_look look;
+  wr_limiter_look(l, 0, now_ns, &look);
+  wr_json_field_uint(j, "limit", look.limit);
+  wr_json_field_num(j, "per_s", seconds(look.span_ns));
+  wr_json_field_uint(j, "left", look.left);
+  wr_json_field_uint(j, "waiting", l->waiting);
+  wr_json_field_uint(j, "admitted", l->counters.admitted);
+  wr_json_field_uint(j, "refused", l->counters.refused);
+  wr_json_field_uint(j, "max_keys", l->config.max_keys);
+  wr_json_field_uint(j, "keys", l->keys);
+  wr_json_field_bool(j, "shadow", l->config.shadow);
 }
 
 static void put_shedder(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -131,12 +150,12 @@ static void put_cache(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j
   double asked = served + (double)counted(&c->space, WR_CACHE_MISS) +
                  (double)counted(&c->space, WR_CACHE_NEGATIVE);
   wr_json_field_num(j, "hit_rate", asked > 0 ? floor(served / asked * 1e4) / 1e4 : 0);
+  wr_json_field_uint(j, "fetching", c->flight.leaders);
+  wr_json_field_uint(j, "waiting", c->flight.followers);
   for (int i = 0; i < WR_CACHE_EVENTS; i++) {
     enum wr_cache_event event = (enum wr_cache_event)i;
     wr_json_field_uint(j, wr_cache_event_name(event), counted(&c->space, event));
   }
-  wr_json_field_uint(j, "fetching", c->flight.leaders);
-  wr_json_field_uint(j, "waiting", c->flight.followers);
 }
 
 static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -162,7 +181,7 @@ static const struct {
     [WR_KIND_HEALTH] = {"checks", put_health},     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
     [WR_KIND_CACHE] = {"caches", put_cache},       [WR_KIND_THROTTLE] = {"throttles", put_throttle},
     [WR_KIND_HEDGE] = {"hedges", put_hedge},       [WR_KIND_SHEDDER] = {"shedders", put_shedder},
-    [WR_KIND_CHAOS] = {"chaos", put_chaos},
+    [WR_KIND_CHAOS] = {"chaos", put_chaos},        [WR_KIND_LIMITER] = {"limiters", put_limiter},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

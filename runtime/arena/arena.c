@@ -22,6 +22,10 @@ enum { PAGE = 4096 };
 // Room in the slab for each named primitive: a breaker with its configuration.
 enum { ENTRY_BYTES = 4096 };
 
+// And for those that keep a state for each key: eight of the largest. Memory is taken when it is
+// written to.
+#define KEYED_BYTES ((size_t)32 << 20)
+
 // Layout
 
 enum section { SLOTS, LEDGER, REGISTRY, SERIES, CACHE, SLAB, SECTIONS };
@@ -53,7 +57,7 @@ static struct layout plan(const struct wr_arena_options *o)
       [REGISTRY] = wr_registry_size(o->entries_max, slots),
       [SERIES] = wr_series_size(slots, o->series_max),
       [CACHE] = wr_cache_size(o->cache_bytes),
-      [SLAB] = wr_slab_size((size_t)o->entries_max * ENTRY_BYTES),
+      [SLAB] = wr_slab_size((size_t)o->entries_max * ENTRY_BYTES + KEYED_BYTES),
   };
   struct layout l = {.end = round_up(sizeof(struct wr_arena_header), PAGE)};
   for (int i = 0; i < SECTIONS; i++) {

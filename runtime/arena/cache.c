@@ -62,7 +62,12 @@ static uint64_t hash_of(const struct wr_arena *a, uint64_t space, struct wr_str 
 
 static uint16_t slot_of(uint64_t hash)
 {
-  return (uint16_t)(hash >> 40 & (WR_CACHE_TAG_SLOTS - 1));
+  return (uint16_t)((hash >> 40) % WR_CACHE_TAG_SLOTS);
+}
+
+static uint16_t key_slot_of(uint64_t hash)
+{
+  return (uint16_t)((hash >> 40) % WR_CACHE_KEY_SLOTS);
 }
 
 static uint64_t generation(const _Atomic uint64_t *slots, uint16_t slot)
@@ -94,7 +99,7 @@ uint64_t wr_cache_stamp(struct wr_arena *a, const struct wr_cache_item *item)
   const struct wr_cache_table *t = a->header->cache;
   struct wr_cache_head head = {.space = packed(item->at.space)};
   set_tags(a, &head, item);
-  uint64_t key = generation(t->keys, slot_of(hash_of(a, head.space, item->at.key)));
+  uint64_t key = generation(t->keys, key_slot_of(hash_of(a, head.space, item->at.key)));
   return 1 + key + tag_sum(t, &head);
 }
 
@@ -259,7 +264,8 @@ bool wr_cache_purge(struct wr_arena *a, struct wr_entry *space, struct wr_str ke
   struct wr_cache_head like = identity(a, &at);
   struct wr_cache_place p = place_for(a, like.hash);
   wr_cache_shard_take(a, &p);
-  atomic_fetch_add_explicit(&a->header->cache->keys[slot_of(like.hash)], 1, memory_order_acq_rel);
+  atomic_fetch_add_explicit(&a->header->cache->keys[key_slot_of(like.hash)], 1,
+                            memory_order_acq_rel);
   struct wr_cache_head *value = wr_cache_find(&p, &like, key);
   if (value) wr_cache_shard_drop(&p, value);
   like.flags = WR_CACHE_FAILURE;

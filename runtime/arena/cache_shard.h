@@ -19,7 +19,12 @@ enum wr_cache_item_flags {
   WR_CACHE_FAILURE = 4, ///< of the failures, which have keys of their own
 };
 
-enum { WR_CACHE_TAG_SLOTS = 8192, WR_CACHE_TAGS = 8, WR_CACHE_NO_TAG = UINT16_MAX };
+enum {
+  WR_CACHE_TAGS = 8,
+  WR_CACHE_TAG_SLOTS = UINT16_MAX,
+  WR_CACHE_NO_TAG = UINT16_MAX, ///< no slot
+  WR_CACHE_KEY_SLOTS = 8192,
+};
 
 struct wr_cache_head {
   uint32_t size; ///< with head, key, value and padding
@@ -55,9 +60,12 @@ struct wr_cache_table {
   uint64_t log_bytes[2]; ///< of a shard's window and main log
   uint64_t bucket_count; ///< of a shard, a power of two
   uint64_t shard_bytes;  ///< shard, buckets, sketch, logs
+  uint64_t pad[5];
   _Atomic uint64_t tags[WR_CACHE_TAG_SLOTS];
-  _Atomic uint64_t keys[WR_CACHE_TAG_SLOTS];
+  _Atomic uint64_t keys[WR_CACHE_KEY_SLOTS];
 };
+
+_Static_assert(sizeof(struct wr_cache_table) % 64 == 0, "shards follow");
 
 /// Where a shard's parts are, in this process.
 struct wr_cache_place {

@@ -343,18 +343,36 @@ struct wr_entry *wr_registry_find(struct wr_registry *r, enum wr_kind kind, stru
   return e;
 }
 
-// A death in between leaves one of the two states in force; the slab finds the other.
-static void resize(struct wr_registry *r, struct wr_entry *e, const void *config, uint64_t now_ns)
+static void put_state(struct wr_entry *e, void *state)
+{
+  __atomic_store_n(&e->state, state, __ATOMIC_RELEASE);
+}
+
+static void put_config(struct wr_entry *e, const void *config)
+{
+  __atomic_store_n(&e->config, config, __ATOMIC_RELEASE);
+}
+
+// The configuration in force, and a state of its size. A death in between leaves one of the two
+// states in force, never one that is too small for the configuration; the slab finds the other.
+// False, and nothing has changed, without memory for it.
+static bool adopt(struct wr_registry *r, struct wr_entry *e, const void *config, uint64_t now_ns)
 {
   const struct wr_kind_ops *ops = r->kinds[e->kind];
   size_t bytes = bytes_of(ops, config);
-  if (bytes == bytes_of(ops, e->config)) return;
-  void *to = wr_slab_take(r->arena, bytes, WR_SLAB_ENTRY_STATE, e->index);
-  if (to == NULL) return;
+  size_t old_bytes = bytes_of(ops, e->config);
   void *from = e->state;
-  ops->move(to, from, config, now_ns);
-  __atomic_store_n(&e->state, to, __ATOMIC_RELEASE);
-  wr_slab_give(r->arena, from);
+  void *to = from;
+  if (bytes != old_bytes) {
+    to = wr_slab_take(r->arena, bytes, WR_SLAB_ENTRY_STATE, e->index);
+    if (to == NULL) return false;
+    ops->move(to, from, config, now_ns);
+  }
+  if (bytes >= old_bytes) put_state(e, to);
+  put_config(e, config);
+  if (bytes < old_bytes) put_state(e, to);
+  if (to != from) wr_slab_give(r->arena, from);
+  return true;
 }
 
 bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const void *config,
@@ -367,9 +385,10 @@ bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const 
     char *both = entry->configs;
     char *other = entry->config == both ? both + ops->config_size : both;
     memcpy(other, config, ops->config_size);
-    resize(r, entry, other, now_ns);
-    __atomic_store_n(&entry->config, other, __ATOMIC_RELEASE);
-    ops->reconfigure(entry->state, other, now_ns);
+    changes = adopt(r, entry, other, now_ns);
+  }
+  if (changes) {
+    ops->reconfigure(entry->state, entry->config, now_ns);
     if (r->changed) r->changed(r, entry, now_ns);
   }
   wr_registry_unlock(r, entry);

@@ -83,8 +83,8 @@ struct wr_entry *wr_registry_declare(struct wr_registry *r, enum wr_kind kind, s
                                      const void *config, uint64_t now_ns, struct wr_error *error);
 
 /// Applies `config`; nothing happens when it equals what is in force. True when it changed
-/// something. A state whose size depends on it is moved; when there is no memory for that it keeps
-/// the size it has.
+/// something. A state whose size depends on it is moved; when there is no memory for that, nothing
+/// changes.
 bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const void *config,
                            uint64_t now_ns);
 

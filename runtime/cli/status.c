@@ -208,7 +208,7 @@ static void add_name(struct wr_columns *c, const json_t *row)
 }
 
 static const struct wr_column bulkhead_columns[] = {
-    {"name", false}, {"in use", true}, {"max", true}, {"queued", true}};
+    {"name", false}, {"in use", true}, {"max", true}, {"queued", true}, {"keys", true}};
 
 static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_style *style)
 {
@@ -218,6 +218,24 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
   add_count(c, b, "in_use");
   add_count(c, b, "max");
   add_count(c, b, "queued");
+  add_count(c, b, "keys");
+}
+
+static const struct wr_column limiter_columns[] = {
+    {"name", false},    {"rate", false},   {"left", true}, {"waiting", true},
+    {"admitted", true}, {"refused", true}, {"keys", true}};
+
+static void add_limiter(struct wr_columns *c, const json_t *l, const struct wr_style *style)
+{
+  wr_columns_row(c, json_number_value(json_object_get(l, "waiting")) > 0 ? style->yellow : "");
+  add_text(c, l, "name");
+  wr_columns_cell(c, "%.0f in %gs", json_number_value(json_object_get(l, "limit")),
+                  json_number_value(json_object_get(l, "per_s")));
+  add_count(c, l, "left");
+  add_count(c, l, "waiting");
+  add_count(c, l, "admitted");
+  add_count(c, l, "refused");
+  add_count(c, l, "keys");
 }
 
 static const struct wr_column shedder_columns[] = {{"name", false},  {"rule", false},
@@ -310,6 +328,7 @@ static const struct section {
     {"flags", flag_columns, WR_COUNT(flag_columns), 1, add_flag},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},
     {"bulkheads", bulkhead_columns, WR_COUNT(bulkhead_columns), 1, add_bulkhead},
+    {"limiters", limiter_columns, WR_COUNT(limiter_columns), 1, add_limiter},
     {"caches", cache_columns, WR_COUNT(cache_columns), 1, add_cache},
     {"shedders", shedder_columns, WR_COUNT(shedder_columns), 1, add_shedder},
     {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},

@@ -33,7 +33,7 @@ static void put_trail(struct wr_json *j, const struct wr_trail *trail)
   if (trail->error != WR_ERROR_NONE) wr_json_field_cstr(j, "error", wr_error_name(trail->error));
   if (trail->refused_by[0]) {
     wr_json_field_cstr(j, "refused_by", trail->refused_by);
-    wr_json_field_cstr(j, "policy", trail->refused_policy);
+    if (trail->refused_policy[0]) wr_json_field_cstr(j, "policy", trail->refused_policy);
     wr_json_field_uint(j, "retry_after", wr_problem_retry_after(trail->refused_after_ns));
   }
 }

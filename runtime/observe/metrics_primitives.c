@@ -3,35 +3,12 @@
 #include "base/check.h"
 #include "observe/exposition.h"
 #include "observe/metrics.h"
-#include "resilience/breaker.h"
-#include "resilience/budget.h"
-#include "resilience/bulkhead.h"
-#include "resilience/chaos.h"
-#include "resilience/flag.h"
-#include "resilience/health.h"
-#include "resilience/hedge.h"
-#include "resilience/shedder.h"
-#include "resilience/throttle.h"
-#include "script/guard_cache.h"
+#include "observe/metrics_rows.h"
 
 #include <stdatomic.h>
 
-// What is read from a primitive: a copy, taken under its lock.
-union state {
-  struct wr_breaker breaker;
-  struct wr_flag flag;
-  struct wr_health health;
-  struct wr_bulkhead bulkhead;
-  struct wr_budget budget;
-  struct wr_cache_state cache;
-  struct wr_shedder shedder;
-  struct wr_throttle throttle;
-  struct wr_hedge hedge;
-  struct wr_chaos chaos;
-};
-
 static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
-                       union state *out)
+                       union wr_metrics_state *out)
 {
   uint32_t generation = atomic_load(&entry->generation);
   if (!wr_registry_lock(r, entry, generation, now_ns)) return false;
@@ -40,15 +17,11 @@ static bool copy_state(struct wr_registry *r, struct wr_entry *entry, uint64_t n
   return true;
 }
 
-// One value of one primitive. `part` numbers the series of a family; false past its last.
-struct row {
-  const char *label; ///< its second label's value, NULL without one
-  double value;
-};
+typedef bool (*row_fn)(union wr_metrics_state *s, uint64_t now_ns, int part,
+                       struct wr_metrics_row *out);
 
-typedef bool (*row_fn)(union state *s, uint64_t now_ns, int part, struct row *out);
-
-static bool breaker_state(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool breaker_state(union wr_metrics_state *s, uint64_t now_ns, int part,
+                          struct wr_metrics_row *out)
 {
   if (part >= WR_BREAKER_STATES) return false;
   out->label = wr_breaker_state_name((enum wr_breaker_state)part);
@@ -56,11 +29,12 @@ static bool breaker_state(union state *s, uint64_t now_ns, int part, struct row 
   return true;
 }
 
-static bool breaker_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool breaker_calls(union wr_metrics_state *s, uint64_t now_ns, int part,
+                          struct wr_metrics_row *out)
 {
   (void)now_ns;
   const struct wr_breaker_counters *c = &s->breaker.counters;
-  const struct row rows[] = {
+  const struct wr_metrics_row rows[] = {
       {"successful", (double)c->successful},
       {"failed", (double)c->failed},
       {"slow", (double)c->slow},
@@ -75,35 +49,40 @@ static bool breaker_calls(union state *s, uint64_t now_ns, int part, struct row 
   return true;
 }
 
-static bool breaker_failures(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool breaker_failures(union wr_metrics_state *s, uint64_t now_ns, int part,
+                             struct wr_metrics_row *out)
 {
   struct wr_breaker_stats stats;
   wr_breaker_stats(&s->breaker, now_ns, &stats);
-  *out = (struct row){NULL, stats.failure_rate};
+  *out = (struct wr_metrics_row){NULL, stats.failure_rate};
   return part == 0;
 }
 
-static bool breaker_slow(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool breaker_slow(union wr_metrics_state *s, uint64_t now_ns, int part,
+                         struct wr_metrics_row *out)
 {
   struct wr_breaker_stats stats;
   wr_breaker_stats(&s->breaker, now_ns, &stats);
-  *out = (struct row){NULL, stats.slow_rate};
+  *out = (struct wr_metrics_row){NULL, stats.slow_rate};
   return part == 0;
 }
 
-static bool health_state(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool health_state(union wr_metrics_state *s, uint64_t now_ns, int part,
+                         struct wr_metrics_row *out)
 {
   (void)now_ns;
   if (part >= WR_HEALTH_VERDICTS) return false;
   enum wr_health_verdict verdict = (enum wr_health_verdict)part;
-  *out = (struct row){wr_health_verdict_name(verdict), wr_health_verdict(&s->health) == verdict};
+  *out = (struct wr_metrics_row){wr_health_verdict_name(verdict),
+                                 wr_health_verdict(&s->health) == verdict};
   return true;
 }
 
-static bool health_checks(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool health_checks(union wr_metrics_state *s, uint64_t now_ns, int part,
+                          struct wr_metrics_row *out)
 {
   (void)now_ns;
-  const struct row rows[] = {
+  const struct wr_metrics_row rows[] = {
       {"passed", (double)s->health.passed},
       {"failed", (double)s->health.failed},
       {"lost", (double)s->health.lost},
@@ -113,30 +92,34 @@ static bool health_checks(union state *s, uint64_t now_ns, int part, struct row 
   return true;
 }
 
-static bool health_latency(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool health_latency(union wr_metrics_state *s, uint64_t now_ns, int part,
+                           struct wr_metrics_row *out)
 {
   (void)now_ns;
   const struct wr_health_result *newest = wr_health_at(&s->health, 0);
   if (part > 0 || newest == NULL) return false;
-  *out = (struct row){NULL, newest->latency_us / 1e6};
+  *out = (struct wr_metrics_row){NULL, newest->latency_us / 1e6};
   return true;
 }
 
-static bool flag_ratio(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool flag_ratio(union wr_metrics_state *s, uint64_t now_ns, int part,
+                       struct wr_metrics_row *out)
 {
   (void)now_ns;
-  *out = (struct row){NULL, (double)wr_flag_share(&s->flag) / WR_FLAG_WHOLE};
+  *out = (struct wr_metrics_row){NULL, (double)wr_flag_share(&s->flag) / WR_FLAG_WHOLE};
   return part == 0;
 }
 
-static bool flag_overridden(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool flag_overridden(union wr_metrics_state *s, uint64_t now_ns, int part,
+                            struct wr_metrics_row *out)
 {
   (void)now_ns;
-  *out = (struct row){NULL, s->flag.is_overridden};
+  *out = (struct wr_metrics_row){NULL, s->flag.is_overridden};
   return part == 0;
 }
 
-static bool flag_evaluations(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool flag_evaluations(union wr_metrics_state *s, uint64_t now_ns, int part,
+                             struct wr_metrics_row *out)
 {
   (void)now_ns;
   if (part >= WR_FLAG_RESULTS) return false;
@@ -145,122 +128,93 @@ static bool flag_evaluations(union state *s, uint64_t now_ns, int part, struct r
   return true;
 }
 
-static bool bulkhead_available(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool budget_remaining(union wr_metrics_state *s, uint64_t now_ns, int part,
+                             struct wr_metrics_row *out)
 {
-  (void)now_ns;
-  const struct wr_bulkhead *b = &s->bulkhead;
-  double left = (double)b->config.max - (double)b->in_use;
-  *out = (struct row){NULL, left > 0 ? left : 0};
+  *out = (struct wr_metrics_row){NULL, wr_budget_remaining(&s->budget, now_ns)};
   return part == 0;
 }
 
-static bool bulkhead_max(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool budget_denied(union wr_metrics_state *s, uint64_t now_ns, int part,
+                          struct wr_metrics_row *out)
 {
   (void)now_ns;
-  *out = (struct row){NULL, (double)s->bulkhead.config.max};
+  *out = (struct wr_metrics_row){NULL, (double)s->budget.denied};
   return part == 0;
 }
 
-static bool bulkhead_queue(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool shedder_limit(union wr_metrics_state *s, uint64_t now_ns, int part,
+                          struct wr_metrics_row *out)
 {
   (void)now_ns;
-  *out = (struct row){NULL, (double)s->bulkhead.queued};
+  *out = (struct wr_metrics_row){NULL, (double)wr_shedder_limit(&s->shedder)};
   return part == 0;
 }
 
-static bool bulkhead_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool shedder_in_flight(union wr_metrics_state *s, uint64_t now_ns, int part,
+                              struct wr_metrics_row *out)
 {
   (void)now_ns;
-  const struct wr_bulkhead_counters *c = &s->bulkhead.counters;
-  const struct row rows[] = {
-      {"admitted", (double)c->admitted},
-      {"queued", (double)c->queued},
-      {"refused_full", (double)c->refused_full},
-      {"refused_queue_full", (double)c->refused_queue_full},
-      {"expired", (double)c->expired},
-      {"cancelled", (double)c->left},
-      {"shadow_refused", (double)c->shadow_refused},
-  };
-  if (part >= (int)WR_COUNT(rows)) return false;
-  *out = rows[part];
-  return true;
-}
-
-static bool budget_remaining(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  *out = (struct row){NULL, wr_budget_remaining(&s->budget, now_ns)};
+  *out = (struct wr_metrics_row){NULL, (double)s->shedder.in_use};
   return part == 0;
 }
 
-static bool budget_denied(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool shedder_queue(union wr_metrics_state *s, uint64_t now_ns, int part,
+                          struct wr_metrics_row *out)
 {
   (void)now_ns;
-  *out = (struct row){NULL, (double)s->budget.denied};
+  *out = (struct wr_metrics_row){NULL, (double)s->shedder.queued};
   return part == 0;
 }
 
-static bool shedder_limit(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool shedder_latency(union wr_metrics_state *s, uint64_t now_ns, int part,
+                            struct wr_metrics_row *out)
 {
   (void)now_ns;
-  *out = (struct row){NULL, (double)wr_shedder_limit(&s->shedder)};
+  *out = (struct wr_metrics_row){NULL, s->shedder.adaptive.latency_ns / 1e9};
   return part == 0;
 }
 
-static bool shedder_in_flight(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  (void)now_ns;
-  *out = (struct row){NULL, (double)s->shedder.in_use};
-  return part == 0;
-}
-
-static bool shedder_queue(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  (void)now_ns;
-  *out = (struct row){NULL, (double)s->shedder.queued};
-  return part == 0;
-}
-
-static bool shedder_latency(union state *s, uint64_t now_ns, int part, struct row *out)
-{
-  (void)now_ns;
-  *out = (struct row){NULL, s->shedder.adaptive.latency_ns / 1e9};
-  return part == 0;
-}
-
-static bool put_results(const uint64_t (*calls)[WR_PRIORITIES], int part, struct row *out)
+static bool put_results(const uint64_t (*calls)[WR_PRIORITIES], int part,
+                        struct wr_metrics_row *out)
 {
   if (part >= WR_SHEDDER_RESULTS) return false;
-  *out = (struct row){wr_shedder_result_name((enum wr_shedder_result)part), 0};
+  *out = (struct wr_metrics_row){wr_shedder_result_name((enum wr_shedder_result)part), 0};
   for (int i = 0; i < WR_PRIORITIES; i++) out->value += (double)calls[part][i];
   return true;
 }
 
-static bool shedder_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool shedder_calls(union wr_metrics_state *s, uint64_t now_ns, int part,
+                          struct wr_metrics_row *out)
 {
   (void)now_ns;
   return put_results(s->shedder.calls, part, out);
 }
 
-static bool shedder_shadow(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool shedder_shadow(union wr_metrics_state *s, uint64_t now_ns, int part,
+                           struct wr_metrics_row *out)
 {
   (void)now_ns;
   return put_results(s->shedder.shadow, part, out);
 }
 
-static bool shedder_shed(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool shedder_shed(union wr_metrics_state *s, uint64_t now_ns, int part,
+                         struct wr_metrics_row *out)
 {
   (void)now_ns;
   if (part >= WR_PRIORITIES) return false;
   enum wr_priority priority = (enum wr_priority)part;
-  *out = (struct row){wr_priority_name(priority), (double)wr_shedder_shed(&s->shedder, priority)};
+  *out = (struct wr_metrics_row){wr_priority_name(priority),
+                                 (double)wr_shedder_shed(&s->shedder, priority)};
   return true;
 }
 
-static bool throttle_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool throttle_calls(union wr_metrics_state *s, uint64_t now_ns, int part,
+                           struct wr_metrics_row *out)
 {
   (void)now_ns;
   const struct wr_throttle_counters *c = &s->throttle.counters;
-  const struct row rows[] = {
+  const struct wr_metrics_row rows[] = {
       {"admitted", (double)c->admitted},
       {"refused", (double)c->refused},
       {"shadow_refused", (double)c->shadow_refused},
@@ -272,17 +226,19 @@ static bool throttle_calls(union state *s, uint64_t now_ns, int part, struct row
   return true;
 }
 
-static bool throttle_probability(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool throttle_probability(union wr_metrics_state *s, uint64_t now_ns, int part,
+                                 struct wr_metrics_row *out)
 {
-  *out = (struct row){NULL, wr_throttle_probability(&s->throttle, now_ns)};
+  *out = (struct wr_metrics_row){NULL, wr_throttle_probability(&s->throttle, now_ns)};
   return part == 0;
 }
 
-static bool hedge_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool hedge_calls(union wr_metrics_state *s, uint64_t now_ns, int part,
+                        struct wr_metrics_row *out)
 {
   (void)now_ns;
   const struct wr_hedge_counters *c = &s->hedge.counters;
-  const struct row rows[] = {
+  const struct wr_metrics_row rows[] = {
       {"calls", (double)c->calls},
       {"started_slow", (double)c->slow},
       {"started_failed", (double)c->failed},
@@ -295,39 +251,44 @@ static bool hedge_calls(union state *s, uint64_t now_ns, int part, struct row *o
   if (end < 0) {
     *out = rows[part];
   } else {
-    *out = (struct row){wr_hedge_end_name((enum wr_hedge_end)end), (double)c->ends[end]};
+    *out = (struct wr_metrics_row){wr_hedge_end_name((enum wr_hedge_end)end), (double)c->ends[end]};
   }
   return true;
 }
 
-static bool hedge_delay(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool hedge_delay(union wr_metrics_state *s, uint64_t now_ns, int part,
+                        struct wr_metrics_row *out)
 {
   uint64_t delay_ns = wr_hedge_delay(&s->hedge, now_ns);
-  *out = (struct row){NULL, delay_ns == WR_HEDGE_NEVER ? 0 : (double)delay_ns / 1e9};
+  *out = (struct wr_metrics_row){NULL, delay_ns == WR_HEDGE_NEVER ? 0 : (double)delay_ns / 1e9};
   return part == 0;
 }
 
-static bool hedge_load(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool hedge_load(union wr_metrics_state *s, uint64_t now_ns, int part,
+                       struct wr_metrics_row *out)
 {
-  *out = (struct row){NULL, wr_hedge_load(&s->hedge, now_ns)};
+  *out = (struct wr_metrics_row){NULL, wr_hedge_load(&s->hedge, now_ns)};
   return part == 0;
 }
 
 // Events of a cache from `first` on, under their own names, or as others call them.
-static bool cache_events(const union state *s, int part, enum wr_cache_event first, struct row *out)
+static bool cache_events(const union wr_metrics_state *s, int part, enum wr_cache_event first,
+                         struct wr_metrics_row *out)
 {
   enum wr_cache_event event = (enum wr_cache_event)((int)first + part);
-  *out = (struct row){wr_cache_event_name(event), (double)s->cache.space.events[event]};
+  *out = (struct wr_metrics_row){wr_cache_event_name(event), (double)s->cache.space.events[event]};
   return true;
 }
 
-static bool cache_requests(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool cache_requests(union wr_metrics_state *s, uint64_t now_ns, int part,
+                           struct wr_metrics_row *out)
 {
   (void)now_ns;
   return part <= WR_CACHE_NEGATIVE - WR_CACHE_HIT && cache_events(s, part, WR_CACHE_HIT, out);
 }
 
-static bool cache_refreshes(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool cache_refreshes(union wr_metrics_state *s, uint64_t now_ns, int part,
+                            struct wr_metrics_row *out)
 {
   (void)now_ns;
   if (part > 1 || !cache_events(s, part, WR_CACHE_REFRESHED, out)) return false;
@@ -335,29 +296,33 @@ static bool cache_refreshes(union state *s, uint64_t now_ns, int part, struct ro
   return true;
 }
 
-static bool cache_stores(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool cache_stores(union wr_metrics_state *s, uint64_t now_ns, int part,
+                         struct wr_metrics_row *out)
 {
   (void)now_ns;
   return part <= WR_CACHE_PURGED - WR_CACHE_STORED && cache_events(s, part, WR_CACHE_STORED, out);
 }
 
-static bool cache_waiting(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool cache_waiting(union wr_metrics_state *s, uint64_t now_ns, int part,
+                          struct wr_metrics_row *out)
 {
   (void)now_ns;
-  *out = (struct row){NULL, (double)s->cache.flight.followers};
+  *out = (struct wr_metrics_row){NULL, (double)s->cache.flight.followers};
   return part == 0;
 }
 
-static bool chaos_armed(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool chaos_armed(union wr_metrics_state *s, uint64_t now_ns, int part,
+                        struct wr_metrics_row *out)
 {
-  *out = (struct row){NULL, wr_chaos_is_armed(&s->chaos, now_ns)};
+  *out = (struct wr_metrics_row){NULL, wr_chaos_is_armed(&s->chaos, now_ns)};
   return part == 0;
 }
 
-static bool chaos_calls(union state *s, uint64_t now_ns, int part, struct row *out)
+static bool chaos_calls(union wr_metrics_state *s, uint64_t now_ns, int part,
+                        struct wr_metrics_row *out)
 {
   (void)now_ns;
-  const struct row rows[] = {
+  const struct wr_metrics_row rows[] = {
       {"met", (double)s->chaos.seen},
       {"injected", (double)s->chaos.injected},
   };
@@ -383,16 +348,23 @@ static const struct {
     {WR_METRIC_FLAG_RATIO, WR_KIND_FLAG, NULL, flag_ratio},
     {WR_METRIC_FLAG_OVERRIDDEN, WR_KIND_FLAG, NULL, flag_overridden},
     {WR_METRIC_FLAG_EVALUATIONS, WR_KIND_FLAG, "result", flag_evaluations},
-    {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, bulkhead_available},
-    {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, bulkhead_max},
-    {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, bulkhead_queue},
-    {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", bulkhead_calls},
+    {WR_METRIC_BULKHEAD_AVAILABLE, WR_KIND_BULKHEAD, NULL, wr_metrics_rows_bulkhead_available},
+    {WR_METRIC_BULKHEAD_MAX, WR_KIND_BULKHEAD, NULL, wr_metrics_rows_bulkhead_max},
+    {WR_METRIC_BULKHEAD_QUEUE, WR_KIND_BULKHEAD, NULL, wr_metrics_rows_bulkhead_queue},
+    {WR_METRIC_BULKHEAD_KEYS, WR_KIND_BULKHEAD, NULL, wr_metrics_rows_bulkhead_keys},
+    {WR_METRIC_BULKHEAD_SHARED, WR_KIND_BULKHEAD, NULL, wr_metrics_rows_bulkhead_shared},
+    {WR_METRIC_BULKHEAD_CALLS, WR_KIND_BULKHEAD, "kind", wr_metrics_rows_bulkhead_calls},
     {WR_METRIC_CACHE_REQUESTS, WR_KIND_CACHE, "status", cache_requests},
     {WR_METRIC_CACHE_REFRESHES, WR_KIND_CACHE, "result", cache_refreshes},
     {WR_METRIC_CACHE_STORES, WR_KIND_CACHE, "result", cache_stores},
     {WR_METRIC_CACHE_WAITING, WR_KIND_CACHE, NULL, cache_waiting},
     {WR_METRIC_BUDGET_REMAINING, WR_KIND_BUDGET, NULL, budget_remaining},
     {WR_METRIC_BUDGET_DENIED, WR_KIND_BUDGET, NULL, budget_denied},
+    {WR_METRIC_LIMITER_CALLS, WR_KIND_LIMITER, "kind", wr_metrics_rows_limiter_calls},
+    {WR_METRIC_LIMITER_WAITING, WR_KIND_LIMITER, NULL, wr_metrics_rows_limiter_waiting},
+    {WR_METRIC_LIMITER_AVAILABLE, WR_KIND_LIMITER, NULL, wr_metrics_rows_limiter_available},
+    {WR_METRIC_LIMITER_KEYS, WR_KIND_LIMITER, NULL, wr_metrics_rows_limiter_keys},
+    {WR_METRIC_LIMITER_SHARED, WR_KIND_LIMITER, NULL, wr_metrics_rows_limiter_shared},
     {WR_METRIC_SHEDDER_LIMIT, WR_KIND_SHEDDER, NULL, shedder_limit},
     {WR_METRIC_SHEDDER_IN_FLIGHT, WR_KIND_SHEDDER, NULL, shedder_in_flight},
     {WR_METRIC_SHEDDER_QUEUE, WR_KIND_SHEDDER, NULL, shedder_queue},
@@ -421,10 +393,10 @@ static bool put_name(struct wr_buf *out, const char *name)
 }
 
 static bool put_entry(struct wr_buf *out, size_t table, const struct wr_entry *entry,
-                      union state *state, uint64_t now_ns)
+                      union wr_metrics_state *state, uint64_t now_ns)
 {
   const char *name = wr_exposition_name(tables[table].metric);
-  struct row row;
+  struct wr_metrics_row row;
   bool ok = true;
   for (int part = 0; ok && tables[table].read(state, now_ns, part, &row); part++) {
     ok = wr_buf_printf(out, "%s{name=\"", name) && put_name(out, entry->name) &&
@@ -446,7 +418,7 @@ static bool put_table(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out
   bool is_first = true;
   bool ok = true;
   while (ok && (entry = wr_registry_each(r, &at)) != NULL) {
-    union state state;
+    union wr_metrics_state state;
     if (entry->kind != tables[table].kind || !copy_state(r, entry, now_ns, &state)) continue;
     if (is_first) ok = wr_exposition_family(out, metric);
     is_first = false;

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { BODY_MAX = 2048 };
+enum { BODY_MAX = 2048, FIELD_ROOM = 16 };
 
 static const char *title_of(int status)
 {
@@ -41,7 +41,7 @@ static void write_error(struct wr_json *j, int status, const struct wr_error *er
 {
   wr_json_field_cstr(j, "kind", wr_error_name(error->kind));
   if (error->primitive[0]) {
-    wr_json_field_cstr(j, "policy", error->policy);
+    if (error->policy[0]) wr_json_field_cstr(j, "policy", error->policy);
     wr_json_field_cstr(j, "primitive", error->primitive);
   }
   if (is_refusal(status)) {
@@ -65,39 +65,49 @@ static void write_body(struct wr_buf *out, const struct wr_exchange_info *info, 
 }
 
 static void reply(struct wr_exchange *x, int status, const struct wr_error *error,
-                  const char *detail, struct wr_header extra)
+                  const char *detail, const struct wr_headers *extra)
 {
   const struct wr_exchange_info *info = wr_exchange_info(x);
   struct wr_headers headers;
   struct wr_buf body;
   wr_buf_init(&body, BODY_MAX);
   write_body(&body, info, status, error, detail);
-  wr_headers_init(&headers, info->region, 4);
+  wr_headers_init(&headers, info->region, FIELD_ROOM);
   wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("application/problem+json"));
   wr_headers_add(&headers, WR_STR("Cache-Control"), WR_STR("no-store"));
-  if (extra.name.ptr) wr_headers_add_copy(&headers, extra.name, extra.value);
+  for (size_t i = 0; i < extra->count; i++) {
+    wr_headers_add(&headers, extra->items[i].name, extra->items[i].value);
+  }
   wr_exchange_reply(x, status, &headers, wr_buf_str(&body));
   wr_buf_fini(&body);
 }
 
-void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error)
+void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error,
+                      const struct wr_headers *told)
 {
   int status = wr_error_status(error->kind);
-  struct wr_header extra = {{NULL, 0}, {NULL, 0}};
+  struct wr_headers extra;
+  wr_headers_init(&extra, wr_exchange_info(x)->region, FIELD_ROOM);
+  for (size_t i = 0; told && i < told->count; i++) {
+    wr_headers_add(&extra, told->items[i].name, told->items[i].value);
+  }
   char text[24];
   if (is_refusal(status)) {
     snprintf(text, sizeof(text), "%llu",
              (unsigned long long)wr_problem_retry_after(error->after_ns));
-    extra = (struct wr_header){WR_STR("Retry-After"), wr_str_of(text)};
+    wr_headers_add_copy(&extra, WR_STR("Retry-After"), wr_str_of(text));
   }
   // What a script raised is for its author, not for the world.
   bool is_script = error->kind == WR_ERROR_SCRIPT;
   const char *detail = is_script ? "the policy for this request failed" : error->message;
-  reply(x, status, error, detail, extra);
+  reply(x, status, error, detail, &extra);
 }
 
 void wr_problem_reply_status(struct wr_exchange *x, int status, const char *detail,
                              struct wr_str name, struct wr_str value)
 {
-  reply(x, status, NULL, detail, (struct wr_header){name, value});
+  struct wr_headers extra;
+  wr_headers_init(&extra, wr_exchange_info(x)->region, FIELD_ROOM);
+  if (name.ptr) wr_headers_add(&extra, name, value);
+  reply(x, status, NULL, detail, &extra);
 }

@@ -4,8 +4,10 @@
 #include "base/error.h"
 #include "http/exchange.h"
 
-/// Answers `x` with what `error` means to a client. Once, before any other answer.
-void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error);
+/// Answers `x` with what `error` means to a client, and the fields of `told` (NULL: none). Once,
+/// before any other answer.
+void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error,
+                      const struct wr_headers *told);
 
 /// What a client is told to wait, in whole seconds, rounded up, at least one: who comes earlier
 /// comes in vain.

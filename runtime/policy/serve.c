@@ -5,7 +5,9 @@
 #include "policy/problem.h"
 #include "script/bind_request.h"
 #include "script/handler.h"
+
 #include "script/meter.h"
+#include <stdio.h>
 
 #define SHED_AFTER_NS WR_SECOND // what is overloaded now may not be in as long
 
@@ -30,7 +32,7 @@ static void answer_error(struct wr_serving *s, const struct wr_error *error)
   if (error->kind == WR_ERROR_CANCELLED) {
     wr_exchange_abort(s->request.x);
   } else {
-    wr_problem_reply(s->request.x, error);
+    wr_problem_reply(s->request.x, error, &s->request.told);
   }
 }
 
@@ -73,6 +75,13 @@ static void add_degraded(struct wr_response *r)
   wr_headers_set_copy(&r->headers, WR_STR("X-Degraded"), wr_str_of(r->rung));
 }
 
+static void add_told(struct wr_headers *headers, const struct wr_headers *told)
+{
+  for (size_t i = 0; i < told->count; i++) {
+    wr_headers_set_copy(headers, told->items[i].name, told->items[i].value);
+  }
+}
+
 // At the end of the turn: a small response has arrived whole by then and leaves in one piece.
 static void on_send(struct wr_deferred *d)
 {
@@ -84,6 +93,7 @@ static void on_send(struct wr_deferred *d)
     return;
   }
   add_degraded(r);
+  add_told(&r->headers, &s->request.told);
   let_go(s);
   // A body-less answer to HEAD keeps the length of the body that GET would have had.
   bool is_head = wr_str_eq(s->request.info->head->method, WR_STR("HEAD"));
@@ -105,8 +115,9 @@ static void send_response(struct wr_serving *s, struct wr_response *r)
 static void send_text(struct wr_serving *s, struct wr_str text)
 {
   struct wr_headers headers;
-  wr_headers_init(&headers, s->request.info->region, 2);
+  wr_headers_init(&headers, s->request.info->region, 16);
   wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("text/plain; charset=utf-8"));
+  add_told(&headers, &s->request.told);
   wr_exchange_reply(s->request.x, 200, &headers, text);
   let_go(s);
 }
@@ -249,6 +260,8 @@ static void shed(struct wr_serving *s)
   wr_error_set(&error, WR_ERROR_SHED, "weir.overload: requests of priority %s are shed",
                wr_priority_name((enum wr_priority)s->request.priority));
   error.after_ns = SHED_AFTER_NS;
+  snprintf(error.primitive, sizeof(error.primitive), "overload");
+  s->request.trail.refused_after_ns = SHED_AFTER_NS;
   wr_trail_name(s->request.trail.refused_by, WR_STR("overload"));
   answer_error(s, &error);
 }
@@ -317,7 +330,7 @@ static void on_request(void *ctx, struct wr_exchange *x, void **slot)
   if (s == NULL || serve->live == NULL) {
     struct wr_error error;
     wr_error_set(&error, WR_ERROR_SHED, "no scripts are loaded");
-    wr_problem_reply(x, &error);
+    wr_problem_reply(x, &error, NULL);
     return;
   }
   memset(s, 0, sizeof(*s));

@@ -53,6 +53,9 @@ int wr_bind_upstream(lua_State *L);
 /// Breakers, bulkheads and budgets: bind_guard.c.
 int wr_bind_guard(lua_State *L);
 
+/// Rate limiters: bind_limiter.c.
+int wr_bind_limiter(lua_State *L);
+
 /// Retry decisions: bind_retry.c.
 int wr_bind_retry(lua_State *L);
 

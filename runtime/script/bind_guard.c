@@ -77,6 +77,7 @@ static int l_bulkhead(lua_State *L)
   config.max = wr_table_u32(L, 2, "max", config.max);
   config.queue = wr_table_u32(L, 2, "queue", config.queue);
   config.wait_ns = wr_table_u64(L, 2, "wait", config.wait_ns);
+  config.max_keys = wr_table_u32(L, 2, "max_keys", config.max_keys);
   const char *order = wr_table_text(L, 2, "order", "fifo");
   config.order = strcmp(order, "adaptive") == 0 ? WR_BULKHEAD_ADAPTIVE : WR_BULKHEAD_FIFO;
   config.shadow = strcmp(wr_table_text(L, 2, "mode", "normal"), "shadow") == 0;
@@ -113,13 +114,13 @@ static void note_refusal(struct wr_trail *trail, const struct wr_entry *entry,
 }
 
 // `policy` is whose layer asked; NULL: the one that the primitive is named after.
-static int push_refusal(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
-                        const char *policy, struct wr_error *refusal)
+int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
+                         const char *policy, struct wr_error *refusal)
 {
   snprintf(refusal->primitive, sizeof(refusal->primitive), "%s",
            wr_registry_kind_name(entry->kind));
   snprintf(refusal->policy, sizeof(refusal->policy), "%s", policy ? policy : entry->name);
-  if (t->trail) note_refusal(t->trail, entry, refusal);
+  if (t && t->trail) note_refusal(t->trail, entry, refusal);
   return wr_bind_error_fail(L, refusal);
 }
 
@@ -138,6 +139,12 @@ static uint64_t attempt_timeout_of(const struct wr_entry *entry)
 
 static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
+  if (!wr_guard_holds(entry)) {
+    wr_guard_leave(t->script->env->guard, id, WR_OUTCOME_IGNORED,
+                   wr_loop_now(t->script->env->loop));
+    lua_pushboolean(L, 1);
+    return 1;
+  }
   lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
   wr_task_push_ticket(t, id, attempt_timeout_of(entry));
   return 1;
@@ -166,32 +173,36 @@ static uint64_t wait_limit(struct wr_task *t, uint64_t id)
   return until > now ? until - now : 1;
 }
 
-static int wait_in_queue(lua_State *L, struct wr_task *t, struct wr_entry *entry, uint64_t id)
+static int wait_in_queue(lua_State *L, struct wr_task *t, struct wr_entry *entry,
+                         const struct wr_guard_ask *ask)
 {
-  t->wait_id = id;
+  t->wait_id = ask->id;
+  t->wait_ask = *ask;
   t->wait_entry = entry;
   t->wait_since_ns = wr_loop_now(t->script->env->loop);
   wr_list_push(&t->script->waiting, &t->waiting);
   t->wait = (struct wr_op){.name = "queue", .cancel = cancel_wait, .expire = expire_wait};
-  return wr_task_suspend(L, &t->wait, wait_limit(t, id));
+  return wr_task_suspend(L, &t->wait, wait_limit(t, ask->id));
 }
 
-static uint64_t hash_of(const struct wr_script_env *env, struct wr_str key)
+uint64_t wr_bind_guard_key(lua_State *L, int index)
 {
-  return wr_hash_sip(&env->arena->header->hash_key, key);
+  if (lua_isnoneornil(L, index)) return 0;
+  const struct wr_script_env *env = wr_script_of(L)->env;
+  return wr_hash_sip(&env->arena->header->hash_key, wr_bind_str(L, index));
 }
 
-static int enter(lua_State *L, struct wr_task *t, struct wr_guard_ask *ask)
+int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
+                        struct wr_guard_ask *ask)
 {
-  struct wr_entry *entry = check_entry(L, 1);
   struct wr_script_env *env = t->script->env;
   struct wr_error refusal;
   switch (wr_guard_enter(env->guard, entry, ask, wr_loop_now(env->loop), &refusal)) {
   case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask->id);
-  case WR_GUARD_REFUSED: return push_refusal(L, t, entry, t->wait_policy, &refusal);
+  case WR_GUARD_REFUSED: return wr_bind_guard_refuse(L, t, entry, t->wait_policy, &refusal);
   case WR_GUARD_QUEUED: break;
   }
-  return wait_in_queue(L, t, entry, ask->id);
+  return wait_in_queue(L, t, entry, ask);
 }
 
 // core.enter(handle, key | nil, cost | nil, policy | nil) -> depth, for core.leave | nil, err;
@@ -202,10 +213,10 @@ static int l_enter(lua_State *L)
   struct wr_script_env *env = t->script->env;
   struct wr_guard_ask ask = {
       .until_ns = t->deadline_ns, .priority = t->priority, .signals = &env->signals};
-  if (!lua_isnoneornil(L, 2)) ask.key = hash_of(env, wr_bind_str(L, 2));
+  ask.key = wr_bind_guard_key(L, 2);
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
   t->wait_policy = luaL_optstring(L, 4, NULL);
-  return enter(L, t, &ask);
+  return wr_bind_guard_enter(L, t, check_entry(L, 1), &ask);
 }
 
 // core.cache_claim(handle, key) -> depth, for core.leave: nobody else fetches that key, fill the
@@ -214,16 +225,18 @@ static int l_cache_claim(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a claim");
   struct wr_guard_ask ask = {.until_ns = t->deadline_ns};
-  ask.key = hash_of(t->script->env, wr_bind_str(L, 2));
+  luaL_checkstring(L, 2);
+  ask.key = wr_bind_guard_key(L, 2);
   t->wait_policy = NULL;
-  return enter(L, t, &ask);
+  return wr_bind_guard_enter(L, t, check_entry(L, 1), &ask);
 }
 
 static void observe_wait(struct wr_script_env *env, const struct wr_entry *entry, uint64_t waited)
 {
   if (entry->kind == WR_KIND_CACHE) return;
-  bool is_shedder = entry->kind == WR_KIND_SHEDDER;
-  enum wr_metric metric = is_shedder ? WR_METRIC_SHEDDER_WAIT : WR_METRIC_BULKHEAD_WAIT;
+  enum wr_metric metric = WR_METRIC_BULKHEAD_WAIT;
+  if (entry->kind == WR_KIND_SHEDDER) metric = WR_METRIC_SHEDDER_WAIT;
+  if (entry->kind == WR_KIND_LIMITER) metric = WR_METRIC_LIMITER_WAIT;
   wr_meter_observe(env->meter, metric, (double)waited / 1e9, "name", entry->name, NULL);
 }
 
@@ -245,7 +258,8 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
   }
   struct wr_error refusal;
   wr_guard_explain_wait(t->wait_entry, &refusal);
-  wr_task_resume(t, push_refusal(t->co, t, t->wait_entry, t->wait_policy, &refusal));
+  wr_guard_explain_after(env->guard, t->wait_entry, &t->wait_ask, wr_loop_now(env->loop), &refusal);
+  wr_task_resume(t, wr_bind_guard_refuse(t->co, t, t->wait_entry, t->wait_policy, &refusal));
 }
 
 // --- leaving ------------------------------------------------------------------------------------

@@ -1,7 +1,23 @@
 #pragma once
-/// Breakers, bulkheads and budgets in scripts: what C calls back.
+/// Primitives that admit calls in scripts: what C calls back, and what the bindings of single kinds
+/// share.
 
 #include "script/task.h"
 
-/// The task waiting in a bulkhead's queue got its slot, or was refused.
+/// The task waiting in a queue was admitted, or refused.
 void wr_bind_guard_granted(struct wr_task *t, bool granted);
+
+/// Asks a primitive for the running task and waits in its queue when it has one. Returns what the
+/// binding must return (t->wait_policy is set: whose layer asks): the admission's depth for
+/// core.leave, or true when nothing is held; or nil and an error.
+int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
+                        struct wr_guard_ask *ask);
+
+/// Pushes nil and the error of a refusal by `entry`, and notes it on the request's trail. `t` may
+/// be NULL; `policy` is whose layer asked, NULL: the one that the primitive is named after. Returns
+/// 2.
+int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
+                         const char *policy, struct wr_error *refusal);
+
+/// The hash of the key at `index`; 0 when there is none.
+uint64_t wr_bind_guard_key(lua_State *L, int index);

@@ -81,6 +81,23 @@ static void end_cut(struct disturb *d)
   end(d, &error);
 }
 
+// A body shorter than the cut, of a length that nobody told, must not look complete either.
+static void end_of_source(struct disturb *d)
+{
+  if (d->options.cuts && d->from->state == WR_RESPONSE_WHOLE) {
+    end_cut(d);
+  } else {
+    end(d, &d->from->error);
+  }
+}
+
+// One byte of a length that was told stays behind at least.
+static void limit_cut(struct disturb *d, const struct wr_response *r)
+{
+  uint64_t length = r->state == WR_RESPONSE_WHOLE ? r->body.len : r->length;
+  if (length > 0 && d->options.cut_after >= length) d->options.cut_after = length - 1;
+}
+
 static void pump(struct wr_timer *timer)
 {
   struct disturb *d = WR_CONTAINER(timer, struct disturb, timer);
@@ -89,7 +106,7 @@ static void pump(struct wr_timer *timer)
   if (d->options.cuts && d->gone == d->options.cut_after && !d->is_held_back) {
     end_cut(d);
   } else if (d->has_ended && d->held.len == 0) {
-    end(d, &d->from->error);
+    end_of_source(d);
   } else {
     if (d->held.len < HELD_HIGH) wr_response_resume(d->from);
     uint64_t pause_ns = d->options.bytes_per_s ? PIECE_NS : 0;
@@ -156,6 +173,7 @@ struct wr_response *wr_disturb(struct wr_response *r, struct wr_task *t,
   wr_response_take(r); // the end of its task is not its end
   d->from = r;
   d->since_ns = wr_loop_now(r->env->loop);
+  if (r->has_length || r->state == WR_RESPONSE_WHOLE) limit_cut(d, r);
   wr_timer_init(&d->timer, r->env->loop, pump);
   wr_buf_init(&d->held, r->body.max + HELD_HIGH);
   d->to = wr_response_new(r->env, t, r->body.max);

@@ -9,7 +9,7 @@
 
 struct wr_disturb_options {
   bool cuts;
-  uint64_t cut_after;   ///< bytes of body that arrive; the rest is a reset. When `cuts`
+  uint64_t cut_after; ///< bytes of body that arrive, all but one at most; then a reset. When `cuts`
   uint64_t bytes_per_s; ///< 0: as they come
 };
 

@@ -59,8 +59,8 @@ static void gather(struct wr_registry *r, struct wr_entry *entry, struct news *n
       n->event_count++;
     }
   }
-  if (kind->next_ns) n->is_planned = wr_registry_plan(r, entry, kind->next_ns(entry));
   if (kind->grant) wr_guard_row_grant(r->arena, entry, now_ns, &n->bells);
+  if (kind->next_ns) n->is_planned = wr_registry_plan(r, entry, kind->next_ns(entry));
 }
 
 static void tell(struct wr_registry *r, struct wr_entry *entry, struct news *n,
@@ -173,6 +173,18 @@ uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id)
   if (row == NULL || state_of(row) != WR_ROW_WAITING) return 0;
   struct wr_entry *entry = wr_registry_get(g->registry, wr_ledger_entry(row));
   return entry ? wr_guard_kind_of(entry)->wait_until(row) : 0;
+}
+
+void wr_guard_explain_after(struct wr_guard *g, struct wr_entry *entry,
+                            const struct wr_guard_ask *ask, uint64_t now_ns,
+                            struct wr_error *refusal)
+{
+  const struct wr_guard_kind *kind = wr_guard_kind_of(entry);
+  if (kind->after == NULL) return;
+  if (!wr_registry_lock(g->registry, entry, wr_registry_ref(entry).generation, now_ns)) return;
+  uint64_t after_ns = kind->after(entry, ask, now_ns);
+  wr_registry_unlock(g->registry, entry);
+  wr_guard_refuse_after(refusal, after_ns);
 }
 
 void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns)

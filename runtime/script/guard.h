@@ -17,6 +17,7 @@
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
 #include "resilience/health.h"
+#include "resilience/limiter.h"
 
 enum wr_guard_admission { WR_GUARD_REFUSED, WR_GUARD_ADMITTED, WR_GUARD_QUEUED };
 
@@ -85,6 +86,13 @@ enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entr
                                        struct wr_guard_ask *ask, uint64_t now_ns,
                                        struct wr_error *refusal);
 
+/// Adds to such a refusal when to ask again, if the kind knows; `ask` is what the call asked for.
+void wr_guard_explain_after(struct wr_guard *g, struct wr_entry *entry,
+                            const struct wr_guard_ask *ask, uint64_t now_ns,
+                            struct wr_error *refusal);
+
+/// Whether an admission lasts until it is settled. False: settle it at once.
+bool wr_guard_holds(const struct wr_entry *entry);
 /// Puts into words that a queued call was refused: its time was over, or its place was taken.
 void wr_guard_explain_wait(const struct wr_entry *entry, struct wr_error *refusal);
 
@@ -112,6 +120,17 @@ void wr_guard_budget_deposit(struct wr_guard *g, struct wr_entry *entry, uint64_
 /// Pays for an extra attempt; false when the budget is spent.
 bool wr_guard_budget_withdraw(struct wr_guard *g, struct wr_entry *entry, uint64_t now_ns);
 
+/// Asks a limiter without waiting; nothing is to be settled. False: `*refusal` is set.
+bool wr_guard_limiter_try(struct wr_guard *g, struct wr_entry *entry, struct wr_guard_ask *ask,
+                          uint64_t now_ns, struct wr_error *refusal);
+
+/// Nothing of `key` passes a limiter before `until_ns`; see `wr_limiter_drain`.
+void wr_guard_limiter_drain(struct wr_registry *r, struct wr_entry *entry, uint64_t key,
+                            uint64_t until_ns, uint64_t now_ns);
+
+/// What to tell a client about `key`. False when the entry is gone.
+bool wr_guard_limiter_look(struct wr_registry *r, struct wr_entry *entry, uint64_t key,
+                           uint64_t now_ns, struct wr_limiter_look *out);
 /// Whether a call meets an experiment's faults; see `wr_chaos_draw`.
 bool wr_guard_chaos_draw(struct wr_guard *g, struct wr_entry *entry, uint64_t hash, uint64_t now_ns,
                          uint64_t *latency_ns);

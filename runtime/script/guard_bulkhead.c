@@ -36,6 +36,16 @@ static void repair(void *state, uint32_t live_normal, uint32_t live_probes, uint
   wr_bulkhead_repair(state, live_normal, now_ns);
 }
 
+static size_t state_bytes(const void *config)
+{
+  return wr_bulkhead_bytes(config);
+}
+
+static void move(void *to, const void *from, const void *config, uint64_t now_ns)
+{
+  wr_bulkhead_move(to, from, config, now_ns);
+}
+
 static bool can_drop(void *state, uint64_t now_ns)
 {
   (void)now_ns;
@@ -49,12 +59,13 @@ static enum wr_guard_admission enter(struct wr_entry *entry, struct wr_row *row,
   struct wr_bulkhead *b = entry->state;
   struct wr_bulkhead_waiter *waiter = waiter_of(row);
   waiter->until_ns = ask->until_ns;
-  enum wr_bulkhead_result result = wr_bulkhead_try(b, now_ns, ask->until_ns ? waiter : NULL);
+  enum wr_bulkhead_result result = wr_bulkhead_try_key(b, now_ns, ask->key, waiter);
   if (result == WR_BULKHEAD_ADMITTED) return WR_GUARD_ADMITTED;
   if (result == WR_BULKHEAD_QUEUED) return WR_GUARD_QUEUED;
+  const struct wr_bulkhead_room *room = wr_bulkhead_room_of(b, waiter);
   ask->why = (struct wr_guard_why){
       .result = (uint8_t)result,
-      .numbers = {b->in_use, b->config.max, b->queued, b->config.queue},
+      .numbers = {room->in_use, b->config.max, room->queued, b->config.queue},
   };
   return WR_GUARD_REFUSED;
 }
@@ -74,7 +85,7 @@ static void leave(struct wr_entry *entry, struct wr_row *row, enum wr_outcome ou
 {
   (void)outcome;
   uint32_t state = state_of(row);
-  if (state == WR_ROW_LIVE) wr_bulkhead_release(entry->state);
+  if (state == WR_ROW_LIVE) wr_bulkhead_release_of(entry->state, waiter_of(row));
   if (state == WR_ROW_WAITING) wr_bulkhead_leave(entry->state, waiter_of(row), now_ns);
 }
 
@@ -93,15 +104,13 @@ static uint64_t wait_until(const struct wr_row *row)
 
 static void recount(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns)
 {
-  uint32_t live = 0;
+  struct wr_bulkhead *b = entry->state;
   uint64_t at = 0;
   struct wr_row *row;
+  memcpy(&b->config, entry->config, sizeof(b->config)); // never torn, and it tells the size
+  wr_bulkhead_repair(b, 0, now_ns);
   while ((row = wr_ledger_each(r->arena, wr_registry_ref(entry), &at, NULL))) {
-    live += state_of(row) == WR_ROW_LIVE;
-  }
-  wr_bulkhead_repair(entry->state, live, now_ns);
-  at = 0;
-  while ((row = wr_ledger_each(r->arena, wr_registry_ref(entry), &at, NULL))) {
+    if (state_of(row) == WR_ROW_LIVE) wr_bulkhead_recount(b, waiter_of(row));
     if (state_of(row) == WR_ROW_WAITING) {
       waiter_of(row)->result = WR_BULKHEAD_QUEUED;
       wr_bulkhead_requeue(entry->state, waiter_of(row));
@@ -117,6 +126,8 @@ const struct wr_guard_kind wr_guard_bulkhead = {
               .init = init,
               .reconfigure = reconfigure,
               .repair = repair,
+              .state_bytes = state_bytes,
+              .move = move,
               .can_drop = can_drop},
     .why = "bulkhead_full",
     .in_vain = WR_ERROR_REFUSED,

@@ -13,6 +13,7 @@ struct wr_guard_kind {
   struct wr_kind_ops state; ///< the registry's part
   /// The access log's reason code of a refusal ("breaker_open").
   const char *why;
+  bool holds_nothing; ///< an admission is over as soon as it is given
   /// What a call that waited in vain ends with. Of kinds that queue.
   enum wr_error_kind in_vain;
   /// Asks for `ask`; an admission's ticket or a waiter goes into the row's payload (zeroed before).
@@ -22,6 +23,8 @@ struct wr_guard_kind {
   /// Puts a refusal into words. Without the lock: only name and `ask` may be read.
   void (*explain)(const struct wr_entry *entry, const struct wr_guard_ask *ask,
                   struct wr_error *refusal);
+  /// In how long the call that waited in vain may pass; 0: nobody knows. NULL: nobody ever does.
+  uint64_t (*after)(const struct wr_entry *entry, const struct wr_guard_ask *ask, uint64_t now_ns);
   /// The response head came, and the admission stays to the end of the body. Without the lock, by
   /// the row's owner. NULL: it makes no difference.
   void (*answered)(struct wr_row *row, uint64_t now_ns);
@@ -47,6 +50,7 @@ extern const struct wr_guard_kind wr_guard_breaker;
 extern const struct wr_guard_kind wr_guard_flag;
 extern const struct wr_guard_kind wr_guard_health;
 extern const struct wr_guard_kind wr_guard_bulkhead;
+extern const struct wr_guard_kind wr_guard_limiter;
 extern const struct wr_guard_kind wr_guard_cache;
 extern const struct wr_guard_kind wr_guard_shedder;
 extern const struct wr_guard_kind wr_guard_throttle;

@@ -14,6 +14,7 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
     [WR_KIND_BUDGET] = &wr_guard_budget,         [WR_KIND_THROTTLE] = &wr_guard_throttle.state,
     [WR_KIND_CHAOS] = &wr_guard_chaos.state,     [WR_KIND_CACHE] = &wr_guard_cache.state,
     [WR_KIND_SHEDDER] = &wr_guard_shedder.state, [WR_KIND_HEDGE] = &wr_guard_hedge,
+    [WR_KIND_LIMITER] = &wr_guard_limiter.state,
 };
 
 // Those that admit calls, or that the clock moves.
@@ -22,11 +23,17 @@ static const struct wr_guard_kind *const guarded[WR_KINDS] = {
     [WR_KIND_HEALTH] = &wr_guard_health,   [WR_KIND_BULKHEAD] = &wr_guard_bulkhead,
     [WR_KIND_CHAOS] = &wr_guard_chaos,     [WR_KIND_THROTTLE] = &wr_guard_throttle,
     [WR_KIND_SHEDDER] = &wr_guard_shedder, [WR_KIND_CACHE] = &wr_guard_cache,
+    [WR_KIND_LIMITER] = &wr_guard_limiter,
 };
 
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry)
 {
   return guarded[entry->kind];
+}
+
+bool wr_guard_holds(const struct wr_entry *entry)
+{
+  return !wr_guard_kind_of(entry)->holds_nothing;
 }
 
 const char *wr_guard_why(const struct wr_entry *entry)

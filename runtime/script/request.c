@@ -11,6 +11,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
   q->priority = WR_PRIORITY_NORMAL;
   q->trail.route = "";
   q->trail.request_id = q->info->request_id;
+  wr_headers_init(&q->told, q->info->region, 16);
   wr_list_init(&q->readers);
   wr_buf_init(&q->body, body_max);
 }
@@ -94,6 +95,11 @@ struct wr_request *wr_request_copy(const struct wr_request *q)
   copy->request.trust = q->trust;
   copy->request.client = wr_region_copy(&copy->region, q->client);
   copy->request.trail.route = wr_region_copy(&copy->region, wr_str_of(q->trail.route)).ptr;
+  for (size_t i = 0; i < q->param_count; i++) {
+    copy->request.params[i].name = wr_region_copy(&copy->region, q->params[i].name);
+    copy->request.params[i].value = wr_region_copy(&copy->region, q->params[i].value);
+  }
+  copy->request.param_count = q->param_count;
   copy->request.is_copy = true;
   wr_list_init(&copy->request.readers);
   wr_buf_init(&copy->request.body, 1);

@@ -42,7 +42,8 @@ struct wr_request {
   struct wr_request_param params[WR_REQUEST_PARAMS_MAX];
   size_t param_count;
   struct wr_trail trail;
-  int handle_ref; ///< of the Lua handle in the VM's registry, 0 without one
+  struct wr_headers told; ///< what policies tell the client beside any answer
+  int handle_ref;         ///< of the Lua handle in the VM's registry, 0 without one
   enum wr_request_body body_state;
   struct wr_buf body;
   uint64_t body_limit;        ///< of the route, in bytes however the body is used; 0: none
@@ -74,7 +75,7 @@ void wr_request_fini(struct wr_request *q);
 struct wr_str wr_request_target(const struct wr_request *q);
 
 /// A GET of the same resource with the same fields that does not end with the exchange, for what is
-/// done behind the client's back. It has no body, no parameters and no trail of its own. Owned by
+/// done behind the client's back. It has no body, and no trail of decisions. Owned by
 /// the caller, who ends it with wr_request_free_copy.
 struct wr_request *wr_request_copy(const struct wr_request *q);
 

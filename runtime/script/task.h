@@ -66,6 +66,7 @@ struct wr_task {
   struct wr_list waiting; // in script->waiting
   uint64_t wait_id;
   struct wr_entry *wait_entry;
+  struct wr_guard_ask wait_ask;
   const char *wait_policy; // whose layer waits, held by that layer's closure; NULL: not said
   uint64_t wait_since_ns;
   struct wr_timer timer; // the nearer of operation limit and deadline

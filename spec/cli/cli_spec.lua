@@ -324,8 +324,8 @@ breakers
   new      open (shadow)    100.0%     20         -
 
 bulkheads
-  name  in use  max  queued
-  recs       3   64       0
+  name  in use  max  queued  keys
+  recs       3   64       0     -
 
 shedders
   name  rule   in use  limit  queued  shed

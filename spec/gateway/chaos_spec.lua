@@ -38,6 +38,11 @@ describe("chaos", function()
           return retried(function() return up:forward(req, { path = "/ok" }) end)
         end)
       end
+      local beyond = weir.policy("beyond", { weir.chaos { expires = "10m", probability = 1,
+        truncate = "1MB", guard = false } })
+      weir.route("/beyond", function(req)
+        return beyond(function() return up:forward(req, { path = req.headers["X-Body"] }) end)
+      end)
       drill("hangup", { hangup = true, guard = { failure_rate = 0.5, min_calls = 5 } })
       drill("truncate", { truncate = "1000B" })
       drill("nothing", { truncate = 0 })
@@ -74,6 +79,23 @@ describe("chaos", function()
       if one.name == name then return one end
     end
   end
+
+  it("never lets a cut body look complete, however short it is", function()
+    apply "beyond"
+    local bodies = { origin.answer("200 OK", "0123456789"),
+      "send:HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" }
+    for _, body in ipairs(bodies) do
+      local client = g:begin("GET", "/beyond", { ["X-Body"] = origin.target { body } })
+      local head = client:head()
+      assert.equal(200, head.status)
+      local rest = client:read_all()
+      if head.headers["content-length"] then
+        assert.is_true(#rest < tonumber(head.headers["content-length"]))
+      else
+        assert.is_nil(rest:find("0\r\n\r\n", 1, true))
+      end
+    end
+  end)
 
   it("resets the client's connection, and the guard counts that", function()
     apply "hangup"

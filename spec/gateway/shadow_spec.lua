@@ -9,6 +9,11 @@ local BAD = origin.answer("500 Internal Server Error", "bad")
 
 -- kind -> its layer, how often it is driven into refusing, and where that is counted.
 local CASES = {
+  limiter = {
+    layer = [[weir.limiter { rate = "1/h", burst = 1, mode = "shadow" }]],
+    drive = { BAD, BAD, BAD }, refused = 2,
+    metric = { "weir_limiter_calls_total", 'kind="shadow_refused"' },
+  },
   breaker = {
     layer = [[weir.breaker { consecutive = 2, open = "1h", open_max = "1h", mode = "shadow" }]],
     drive = { BAD, BAD, BAD, BAD }, refused = 2,

@@ -99,6 +99,7 @@ local WALL = {
   ["runtime/script/http_cache.c"] = "a response's Date, compared with when it came",
   ["runtime/script/http_fill.c"] = "the Date of what is stored without one",
   ["runtime/script/bind_health.c"] = "stamps of health pages",
+  ["runtime/script/bind_limiter.c"] = "a Retry-After that is a date",
   ["runtime/script/bind_retry.c"] = "a Retry-After that is a date",
   ["runtime/script/bind_task.c"] = "weir.time, for stamps",
 }

@@ -2,6 +2,8 @@
 /// The kinds of primitives that a stress run tries: one file and one row for each. A kind of
 /// tables/kinds.def without a row fails spec/stress. Included by stress.h alone.
 
+#include "stress_limiter.h"
+
 #include "stress_breaker.h"
 #include "stress_budget.h"
 #include "stress_bulkhead.h"
@@ -19,4 +21,5 @@ static const struct stress_kind *const stress_kinds[WR_KINDS] = {
     [WR_KIND_THROTTLE] = &stress_throttle, [WR_KIND_CHAOS] = &stress_chaos,
     [WR_KIND_CACHE] = &stress_cache,       [WR_KIND_FLAG] = &stress_flag,
     [WR_KIND_HEALTH] = &stress_health,     [WR_KIND_HEDGE] = &stress_hedge,
+    [WR_KIND_LIMITER] = &stress_limiter,
 };

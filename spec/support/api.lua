@@ -46,6 +46,8 @@ result["weir.Flag"] = class_of(weir.flag "api_list")
 result["weir.HttpCache"] = class_of(weir.http_cache "api_list_http")
 core.is_loading, core.job = is_loading, job
 result["weir.Layer"] = class_of(weir.deadline "1s")
+result["weir.Limiter"] = class_of(weir.limiter "1/s")
+for name in pairs(result["weir.Layer"]) do result["weir.Limiter"][name] = nil end
 -- What such a layer can do besides being one.
 result["weir.Chaos"] = names(getmetatable(weir.chaos { expires = "1m", status = 500 }).__index)
 result["weir.Counter"] = class_of(weir.metrics.counter("api_list_total", "For api_list."))

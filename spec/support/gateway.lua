@@ -183,6 +183,13 @@ function Gateway:bulkhead(name)
   end
 end
 
+--- The named limiter of /status.
+function Gateway:limiter(name)
+  for _, l in ipairs(self:status().limiters) do
+    if l.name == name then return l end
+  end
+end
+
 --- The text of /metrics.
 function Gateway:metrics()
   local r = self:ask("GET", "/metrics")

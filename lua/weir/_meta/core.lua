@@ -31,6 +31,12 @@
 ---@field enter async fun(handle, key?, cost?: integer, policy?: string): integer?, weir.Error?
 ---@field cache_claim async fun(handle: userdata, key: string): (integer|false)?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
+-- bind_limiter.c
+---@field limiter fun(name: string, options: table): userdata?, string?
+---@field limiter_take async fun(h: userdata, key?: string, cost?: number, ns?, policy?): true?
+---@field limiter_drain fun(handle: userdata, key: string?, ns: number)
+---@field limiter_heed fun(handle: userdata, key: string?, value: any)
+---@field limiter_tell fun(handle: userdata, key?: string)
 -- bind_shedder.c
 ---@field shedder fun(name: string, options: table): userdata?, string?
 ---@field overload fun(options: table): true?, string?

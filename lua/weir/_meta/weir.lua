@@ -68,9 +68,11 @@
 --- Layer: refuses calls while what is behind keeps failing.
 ---@field breaker fun(options?: table): weir.Layer
 ---
---- Layer: at most `max` (default 64) calls at once.
+--- Layer: at most `max` (default 64) calls at once, with `key` for each key.
 ---@field bulkhead fun(options?: integer|table): weir.Layer
 ---
+--- Layer: so many calls in a time ("100/s", "30/10s"), for all or for each key.
+---@field limiter fun(options: string|number|table): weir.Limiter
 --- Layer: at most `limit` (default 256, or learnt) calls at once; the more important go first.
 ---@field shedder fun(options?: integer|string|table): weir.Layer
 ---
@@ -219,6 +221,18 @@
 ---@field options table As checked: durations in nanoseconds, defaults filled in.
 ---@field place string "file:line" of the script that wrote it.
 ---@field wrap fun(name: string, run: function, place: string, elements: table): function
+
+--- Methods need a `name`. A `key` left out is that of the current request.
+---@class weir.Limiter: weir.Layer
+---
+--- Passes now, or nil and an error with `after`.
+---@field try fun(self: weir.Limiter, key?: string, cost?: integer): true?, weir.Error?
+---
+--- The same after at most `max` of waiting (up to 1h); refuses at once when that is not enough.
+---@field wait async fun(self, max: weir.duration, key?: string, cost?: integer): true?, weir.Error?
+---
+--- Nothing passes for so long (up to 1h); never shortens what was said before.
+---@field drain fun(self: weir.Limiter, time: weir.duration, key?: string)
 
 --- What a call returns beside nil when it failed: compare `kind`, show `message`.
 ---@class weir.Error

@@ -80,7 +80,7 @@ local is_duration = { total = true, limit = true, window = true, open = true, sl
 
 -- Said only when they differ from the usual.
 local usual = { jitter = "full", mode = "normal", order = "fifo", consecutive = 0, slow_call = 0,
-  slow_rate = 0, algorithm = "gcra", budget = true, reset = false }
+  slow_rate = 0, wait = 0, algorithm = "gcra", budget = true, reset = false }
 
 local function value_text(key, value)
   if type(value) == "number" and is_duration[key] then

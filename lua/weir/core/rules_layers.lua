@@ -105,15 +105,17 @@ rule("no-retry-budget",
     end
   end)
 
+local default_keys = { limiter = 65536, bulkhead = 4096 }
+
 rule("unbounded-keys",
-  "whoever sends the header chooses the keys: enough of them push out those of others",
+  "whoever sends the header chooses the keys, and invented ones take the room of real ones",
   "{ limiter { rate = \"10/s\", key = \"header:X-Tenant\" } }",
   function(s)
     for _, step in ipairs(s.steps) do
       local o = step.options
       local is_open = type(o.key) == "function"
         or (type(o.key) == "string" and o.key:sub(1, 7) == "header:")
-      if is_open and o.max_keys == 65536 then
+      if is_open and o.max_keys == default_keys[step.kind] then
         s.warn(step, ("%s is keyed by %s, and max_keys is at its default of %d"):format(step.kind,
           type(o.key) == "string" and o.key or "a function", o.max_keys),
           "say with max_keys how many you expect")

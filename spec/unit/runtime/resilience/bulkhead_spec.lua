@@ -359,7 +359,7 @@ describe("bulkhead, whatever happens to it,", function()
           order[i], order[j] = order[j], order[i]
         end
         for _, w in ipairs(order) do c.wr_bulkhead_requeue(b, w) end
-        local node, last = b.waiters.next, 0
+        local node, last = b.all.waiters.next, 0
         for _ = 1, #waiting do
           local w = ffi.cast("struct wr_bulkhead_waiter *", node)
           if w.since_ns < last then error("seed " .. seed .. ": out of order", 0) end

@@ -1,0 +1,53 @@
+#pragma once
+/// What a stress run tries on limiters. Included by stress_kinds.h alone.
+
+#include "stress.h"
+#include "stress_list.h"
+
+#define STRESS_KEY UINT64_C(0x9e3779b97f4a7c15)
+
+static inline void stress_limiter_config(void *config, uint32_t variant)
+{
+  struct wr_limiter_config *c = config;
+  c->period_ns = WR_SECOND;
+  c->limit = 2000;
+  c->burst = 5;
+  c->max_keys = variant > 0 ? 40 : 0;
+  c->algorithm = variant == 2 ? WR_LIMITER_SLIDING : WR_LIMITER_GCRA;
+}
+
+static inline void stress_limiter_vary(void *config, struct wr_rng *rng)
+{
+  struct wr_limiter_config *c = config;
+  c->limit = 1000 + (uint32_t)wr_rng_below(rng, 4000);
+  if (wr_rng_below(rng, 8) == 0) c->algorithm = !c->algorithm;
+  if (wr_rng_below(rng, 8) == 0) c->max_keys = 40 * (uint32_t)wr_rng_below(rng, 3);
+}
+
+static inline void stress_keyed_ask(struct wr_guard_ask *ask, struct wr_rng *rng)
+{
+  ask->key = wr_rng_below(rng, 60) * STRESS_KEY; // 0: none
+  ask->cost = 1 + (uint32_t)wr_rng_below(rng, 3);
+}
+
+static inline void stress_limiter_check(struct wr_registry *r, struct wr_entry *entry,
+                                        const struct stress_rows *rows, uint64_t now_ns)
+{
+  (void)r, (void)now_ns;
+  const struct wr_limiter *l = entry->state;
+  WR_CHECK(l->waiting == rows->waiting);
+  stress_list_check(&l->waiters, rows->waiting);
+}
+
+static inline void stress_limiter_empty(struct wr_entry *entry, uint64_t now_ns)
+{
+  WR_CHECK(wr_limiter_is_idle(entry->state, now_ns + 10 * WR_SECOND));
+}
+
+static const struct stress_kind stress_limiter = {
+    .configure = stress_limiter_config,
+    .vary = stress_limiter_vary,
+    .ask = stress_keyed_ask,
+    .check = stress_limiter_check,
+    .check_empty = stress_limiter_empty,
+};
