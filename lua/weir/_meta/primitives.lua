@@ -1,0 +1,87 @@
+---@meta
+-- What some functions of weir return: primitives with methods of their own.
+
+--- An experiment of `weir.chaos`, once it is in a policy.
+---@class weir.Chaos : weir.Layer
+---
+--- Starts it for `time` (1s to its `expires`, which is the default). Refused unless weir was
+--- started with --allow-chaos.
+---@field apply fun(self: weir.Chaos, time?: weir.duration): true?, weir.Error?
+---
+--- Ends it. False when it was not applied.
+---@field rollback fun(self: weir.Chaos): boolean
+---
+--- Whether it is applied now.
+---@field is_armed fun(self: weir.Chaos): boolean
+
+--- Methods need a `name`. A `key` left out is that of the current request.
+---@class weir.Limiter: weir.Layer
+---
+--- Passes now, or nil and an error with `after`.
+---@field try fun(self: weir.Limiter, key?: string, cost?: integer): true?, weir.Error?
+---
+--- The same after at most `max` of waiting (up to 1h); refuses at once when that is not enough.
+---@field wait async fun(self, max: weir.duration, key?: string, cost?: integer): true?, weir.Error?
+---
+--- Nothing passes for so long (up to 1h); never shortens what was said before.
+---@field drain fun(self: weir.Limiter, time: weir.duration, key?: string)
+
+--- Shared by all workers, bounded, kept over reloads; not over a restart.
+---@class weir.Cache
+---@field name string
+---
+--- The fresh value and its age in seconds, or nil.
+---@field get fun(self: weir.Cache, key: string): any, number?
+---
+--- The value, fresh or stale, its age in seconds, and whether it is stale; or nil.
+---@field stale fun(self: weir.Cache, key: string): any, number?, boolean?
+---
+--- Stores a string, number, boolean, table or response and returns it, with an error when it is too
+--- large; nil and an error when a response's body fails. Options: a ttl, or `{ ttl, tags }`.
+---@field set async fun(self, key: string, value: any, options?: any): any, weir.Error?
+---
+--- The value under the key, or what `fn` returns: one call for all who miss it at once. The third
+--- result is "hit", "stale", "miss", "coalesced" or "negative". Options: a ttl, or a table.
+---@field fetch async fun(self, key: string, fn: weir.work, options?: any): any, weir.Error?, string
+---
+--- Forgets a value, and one that is being fetched; true when there was one.
+---@field purge fun(self: weir.Cache, key: string): boolean
+---
+--- The same as purge.
+---@field delete fun(self: weir.Cache, key: string): boolean
+---
+--- Forgets all values that were stored with this tag.
+---@field purge_tag fun(self: weir.Cache, tag: string)
+
+---@class weir.HttpCache
+---@field name string
+---
+--- Answers from the store, or by `fn`, which forwards `req`; what may be stored is, while it flows.
+---@field serve async fun(self, req, fn): weir.Response?, weir.Error?
+---
+--- Forgets what is stored for the request's URL, or for another path of its host; all variants.
+---@field forget fun(self, req: weir.Request, path?: string)
+
+--- A health check, made by `weir.health`; one worker asks, all know.
+---@class weir.Health
+---@field name string
+---
+--- Is it not known to be down?
+---@field ok fun(self: weir.Health): boolean
+---
+--- `state`, `ok`, `stale`, `since` (seconds), `output`, `history` (newest first: up to 64 of `ok`,
+--- `age`, `latency`, `error`).
+---@field status fun(self: weir.Health): table
+
+--- A feature flag, made by `weir.flag`.
+---@class weir.Flag
+---@field name string
+---
+--- Is it on for this key, or for the one that the option `key` tells?
+---@field on fun(self: weir.Flag, key?: string): boolean
+---
+--- Overrides the options in all workers until nil: true, false or a percentage. `why` is logged.
+---@field set fun(self: weir.Flag, value?: boolean|number, why?: string)
+---
+--- The percentage in force, and whether it is an override.
+---@field percent fun(self: weir.Flag): number, boolean
