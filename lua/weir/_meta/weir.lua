@@ -222,18 +222,6 @@
 ---@field place string "file:line" of the script that wrote it.
 ---@field wrap fun(name: string, run: function, place: string, elements: table): function
 
---- Methods need a `name`. A `key` left out is that of the current request.
----@class weir.Limiter: weir.Layer
----
---- Passes now, or nil and an error with `after`.
----@field try fun(self: weir.Limiter, key?: string, cost?: integer): true?, weir.Error?
----
---- The same after at most `max` of waiting (up to 1h); refuses at once when that is not enough.
----@field wait async fun(self, max: weir.duration, key?: string, cost?: integer): true?, weir.Error?
----
---- Nothing passes for so long (up to 1h); never shortens what was said before.
----@field drain fun(self: weir.Limiter, time: weir.duration, key?: string)
-
 --- What a call returns beside nil when it failed: compare `kind`, show `message`.
 ---@class weir.Error
 ---@field kind string One of the kinds in lua/README.md.
