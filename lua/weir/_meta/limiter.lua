@@ -1,0 +1,14 @@
+---@meta
+-- What `weir.limiter` makes.
+
+--- Methods need a `name`. A `key` left out is that of the current request.
+---@class weir.Limiter: weir.Layer
+---
+--- Passes now, or nil and an error with `after`.
+---@field try fun(self: weir.Limiter, key?: string, cost?: integer): true?, weir.Error?
+---
+--- The same after at most `max` of waiting (up to 1h); refuses at once when that is not enough.
+---@field wait async fun(self, max: weir.duration, key?: string, cost?: integer): true?, weir.Error?
+---
+--- Nothing passes for so long (up to 1h); never shortens what was said before.
+---@field drain fun(self: weir.Limiter, time: weir.duration, key?: string)
