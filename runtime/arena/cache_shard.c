@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+_Static_assert(sizeof(struct wr_cache_table) % 64 == 0, "shards follow");
+
 // A log, from 0 to its size and around:
 //
 //     ... dead | tail item | ... | newest item | free ... up to tail + size
@@ -24,6 +26,7 @@ enum {
   SAMPLE_MIN = 1024,
 };
 
+_Static_assert(sizeof(struct wr_cache_table) % 64 == 0, "shards follow");
 _Static_assert(sizeof(struct wr_cache_head) % ALIGN == 0, "keys follow, fillers have room");
 
 // Layout

@@ -65,8 +65,6 @@ struct wr_cache_table {
   _Atomic uint64_t keys[WR_CACHE_KEY_SLOTS];
 };
 
-_Static_assert(sizeof(struct wr_cache_table) % 64 == 0, "shards follow");
-
 /// Where a shard's parts are, in this process.
 struct wr_cache_place {
   const struct wr_cache_table *table;
