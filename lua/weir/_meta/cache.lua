@@ -1,0 +1,39 @@
+---@meta
+-- Caches, as `weir.cache` and `weir.http_cache` give them.
+
+--- Shared by all workers, bounded, kept over reloads; not over a restart.
+---@class weir.Cache
+---@field name string
+---
+--- The fresh value and its age in seconds, or nil.
+---@field get fun(self: weir.Cache, key: string): any, number?
+---
+--- The value, fresh or stale, its age in seconds, and whether it is stale; or nil.
+---@field stale fun(self: weir.Cache, key: string): any, number?, boolean?
+---
+--- Stores a string, number, boolean, table or response and returns it, with an error when it is too
+--- large; nil and an error when a response's body fails. Options: a ttl, or `{ ttl, tags }`.
+---@field set async fun(self, key: string, value: any, options?: any): any, weir.Error?
+---
+--- The value under the key, or what `fn` returns: one call for all who miss it at once. The third
+--- result is "hit", "stale", "miss", "coalesced" or "negative". Options: a ttl, or a table.
+---@field fetch async fun(self, key: string, fn: weir.work, options?: any): any, weir.Error?, string
+---
+--- Forgets a value, and one that is being fetched; true when there was one.
+---@field purge fun(self: weir.Cache, key: string): boolean
+---
+--- The same as purge.
+---@field delete fun(self: weir.Cache, key: string): boolean
+---
+--- Forgets all values that were stored with this tag.
+---@field purge_tag fun(self: weir.Cache, tag: string)
+
+--- Made by `weir.http_cache`.
+---@class weir.HttpCache
+---@field name string
+---
+--- Answers from the store, or by `fn`, which forwards `req`; what may be stored is, while it flows.
+---@field serve async fun(self, req, fn): weir.Response?, weir.Error?
+---
+--- Forgets what is stored for the request's URL, or for another path of its host; all variants.
+---@field forget fun(self, req: weir.Request, path?: string)
