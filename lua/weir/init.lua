@@ -21,6 +21,7 @@ local weir = {
   route = routes.route,
   upstream = require("weir.upstream").declare,
   cache = require("weir.cache").open,
+  http_cache = require("weir.http_cache").open,
   health = require("weir.health").declare,
   flag = require("weir.flag").declare,
   policy = require("weir.policy").new,

@@ -127,7 +127,8 @@ static void put_hedge(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j
   struct wr_hedge *h = entry->state;
   const struct wr_hedge_counters *c = &h->counters;
   uint64_t delay_ns = wr_hedge_delay(h, now_ns);
-  wr_json_field_num(j, "delay_s", delay_ns == WR_HEDGE_NEVER ? 0 : seconds(delay_ns));
+  // null: it does not know yet what slow is
+  wr_json_field_num(j, "delay_s", delay_ns == WR_HEDGE_NEVER ? NAN : seconds(delay_ns));
   wr_json_field_num(j, "extra_load", wr_hedge_load(h, now_ns));
   wr_json_field_uint(j, "calls", c->calls);
   wr_json_field_uint(j, "hedges", c->slow + c->failed);

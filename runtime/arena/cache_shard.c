@@ -26,6 +26,7 @@ enum {
   SAMPLE_MIN = 1024,
 };
 
+_Static_assert(sizeof(struct wr_cache_table) % 64 == 0, "shards follow");
 _Static_assert(sizeof(struct wr_cache_head) % ALIGN == 0, "keys follow, fillers have room");
 
 // Layout

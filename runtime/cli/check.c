@@ -70,14 +70,26 @@ static void print_problem(const char *main_file, const struct wr_candidate_repor
   wr_excerpt_print(stderr, &excerpt);
 }
 
+static void print_count(unsigned count, const char *noun)
+{
+  printf("%u %s%s", count, noun, count == 1 ? "" : "s");
+}
+
 static void print_text(const char *file, const struct wr_candidate_report *report,
                        const struct findings *f)
 {
   struct wr_str text = wr_buf_str(&f->text);
   if (text.len > 0) printf("%.*s\n", WR_STR_ARG(text));
-  printf("%s: fine (%u routes, %u listeners, %u files", file, report->routes, report->listen_count,
-         report->files);
-  if (f->warnings > 0) printf(", %d warning%s", f->warnings, f->warnings == 1 ? "" : "s");
+  printf("%s: fine (", file);
+  print_count(report->routes, "route");
+  printf(", ");
+  print_count(report->listen_count, "listener");
+  printf(", ");
+  print_count(report->files, "file");
+  if (f->warnings > 0) {
+    printf(", ");
+    print_count((unsigned)f->warnings, "warning");
+  }
   printf(")\n");
 }
 

@@ -279,7 +279,7 @@ static void add_hedge(struct wr_columns *c, const json_t *h, const struct wr_sty
   (void)style;
   wr_columns_row(c, "");
   add_text(c, h, "name");
-  wr_columns_cell(c, "%.3f s", json_number_value(json_object_get(h, "delay_s")));
+  add_number(c, json_object_get(h, "delay_s"), 3, " s");
   add_count(c, h, "calls");
   add_count(c, h, "hedges");
   add_count(c, h, "won");

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/duration.h"
 #include "http/connection.h"
+#include "http/date.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { ACCEPT_BATCH = 64 };
@@ -41,14 +41,10 @@ struct wr_str wr_server_date(struct wr_server *s)
   uint64_t now = wr_loop_now(s->loop);
   if (now >= s->date_until_ns) {
     uint64_t wall = wr_loop_wall();
-    time_t seconds = (time_t)(wall / WR_SECOND);
-    struct tm parts;
-    gmtime_r(&seconds, &parts);
-    size_t len = strftime(s->date, sizeof(s->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    WR_CHECK(len == WR_SERVER_DATE_LEN);
+    wr_date_write(s->date, (int64_t)(wall / WR_SECOND));
     s->date_until_ns = now + WR_SECOND - wall % WR_SECOND;
   }
-  return (struct wr_str){s->date, WR_SERVER_DATE_LEN};
+  return (struct wr_str){s->date, WR_DATE_LEN};
 }
 
 // Accepting

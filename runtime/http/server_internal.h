@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/rng.h"
+#include "http/date.h"
 #include "http/server.h"
 #include "loop/io.h"
 #include "loop/timer.h"
@@ -11,7 +12,6 @@
 enum {
   /// One read from a socket takes at most this much; leftovers are copied to the connection.
   WR_SERVER_READ_MAX = 64 * 1024,
-  WR_SERVER_DATE_LEN = 29,
 };
 
 struct wr_server {
@@ -27,7 +27,7 @@ struct wr_server {
   char *scratch;            ///< WR_SERVER_READ_MAX bytes that every read goes through
   struct wr_str via;        ///< "1.1 pseudonym"; absent without one
   struct wr_str server_name;
-  char date[WR_SERVER_DATE_LEN + 1];
+  char date[WR_DATE_LEN + 1];
   uint64_t date_until_ns;
   int reserve_fd; ///< given up to be able to refuse when descriptors run out
   bool is_accepting;

@@ -55,13 +55,22 @@ void wr_limiter_init(struct wr_limiter *l, const struct wr_limiter_config *confi
   wr_list_init(&l->waiters);
 }
 
+// Whether debts mean the same under both.
+static bool is_same_rate(const struct wr_limiter_config *a, const struct wr_limiter_config *b)
+{
+  return a->period_ns == b->period_ns && a->limit == b->limit && a->algorithm == b->algorithm;
+}
+
 void wr_limiter_reconfigure(struct wr_limiter *l, const struct wr_limiter_config *config,
                             uint64_t now_ns)
 {
-  if (memcmp(&l->config, config, sizeof(*config)) == 0) return;
   WR_CHECK(wr_limiter_bytes(config) <= wr_limiter_bytes(&l->config));
   struct wr_limiter old = *l;
   adopt(l, config);
+  if (is_same_rate(&old.config, config)) {
+    wr_limiter_queue_plan_all(l, now_ns);
+    return;
+  }
   wr_limiter_cell_convert(l, &l->all, &old, &old.all, now_ns);
   struct wr_keyed table = wr_limiter_table(l);
   uint32_t at = 0;

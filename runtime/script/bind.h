@@ -80,6 +80,9 @@ int wr_bind_declare(lua_State *L);
 /// The shared cache: bind_cache.c.
 int wr_bind_cache(lua_State *L);
 
+/// The HTTP cache: bind_http_cache.c.
+int wr_bind_http_cache(lua_State *L);
+
 /// Health checks: bind_health.c.
 int wr_bind_health(lua_State *L);
 

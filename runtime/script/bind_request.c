@@ -222,6 +222,27 @@ static int l_request_text(lua_State *L)
   return read_whole(L, q);
 }
 
+// core.request_copy(request): the handle goes on beyond the exchange, as a GET of its own.
+static int l_request_copy(lua_State *L)
+{
+  struct wr_request **handle = luaL_checkudata(L, 1, TYPE);
+  struct wr_request *q = wr_bind_request_check(L, 1);
+  if (q->is_copy) return 0;
+  struct wr_request *copy = wr_request_copy(q);
+  luaL_unref(L, LUA_REGISTRYINDEX, q->handle_ref);
+  q->handle_ref = 0;
+  *handle = copy;
+  return 0;
+}
+
+static int l_request_gc(lua_State *L)
+{
+  struct wr_request **handle = lua_touserdata(L, 1);
+  if (*handle && (*handle)->is_copy) wr_request_free_copy(*handle);
+  *handle = NULL;
+  return 0;
+}
+
 static int l_request_tostring(lua_State *L)
 {
   struct wr_request **handle = luaL_checkudata(L, 1, TYPE);
@@ -275,5 +296,9 @@ int wr_bind_request(lua_State *L)
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, l_request_tostring);
   lua_setfield(L, -2, "__tostring");
+  lua_pushcfunction(L, l_request_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, l_request_copy);
+  lua_setfield(L, 1, "request_copy");
   return 0;
 }

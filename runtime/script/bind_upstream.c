@@ -127,15 +127,6 @@ static struct wr_str check_target(lua_State *L, int index, struct wr_str otherwi
   return target;
 }
 
-// What the client's target is for an upstream: path and query, never scheme and host.
-static struct wr_str origin_form(const struct wr_head *head)
-{
-  if (head->target.len > 0 && head->target.ptr[0] == '/') return head->target;
-  size_t len = head->path.len;
-  if (head->query.ptr) len = (size_t)(head->query.ptr + head->query.len - head->path.ptr);
-  return len > 0 ? (struct wr_str){head->path.ptr, len} : WR_STR("/");
-}
-
 // core.upstream_forward(upstream, request, options) -> response | nil, err. The body must have been
 // read when core.request_replayable says that it can be.
 static int l_upstream_forward(lua_State *L)
@@ -146,7 +137,7 @@ static int l_upstream_forward(lua_State *L)
   const struct wr_head *head = q->info->head;
   struct wr_fetch fetch = {.upstream = u,
                            .method = head->method,
-                           .target = check_target(L, 3, origin_form(head)),
+                           .target = check_target(L, 3, wr_request_target(q)),
                            .headers = &head->headers,
                            .request = q,
                            .body_max = STREAM_HELD_MAX};

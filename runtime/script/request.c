@@ -1,5 +1,6 @@
 #include "script/request.h"
 
+#include "base/alloc.h"
 #include "base/check.h"
 
 void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
@@ -37,6 +38,84 @@ void wr_request_fini(struct wr_request *q)
   q->x = NULL;
   wr_buf_fini(&q->body);
 }
+
+struct wr_str wr_request_target(const struct wr_request *q)
+{
+  const struct wr_head *head = q->info->head;
+  if (head->target.len > 0 && head->target.ptr[0] == '/') return head->target;
+  size_t len = head->path.len;
+  if (head->query.ptr) len = (size_t)(head->query.ptr + head->query.len - head->path.ptr);
+  return len > 0 ? (struct wr_str){head->path.ptr, len} : WR_STR("/");
+}
+
+// --- copies -------------------------------------------------------------------------------------
+
+struct copy {
+  struct wr_request request;
+  struct wr_exchange_info info;
+  struct wr_head head;
+  struct wr_region region;
+};
+
+enum { COPY_BYTES = 512 * 1024, COPY_FIELDS = 256 }; // no head that was taken is larger
+
+static void copy_head(struct copy *copy, const struct wr_request *q)
+{
+  struct wr_region *region = &copy->region;
+  const struct wr_head *head = q->info->head;
+  copy->head.method = WR_STR("GET");
+  copy->head.target = wr_region_copy(region, wr_request_target(q));
+  copy->head.host = wr_region_copy(region, head->host);
+  copy->head.minor = head->minor;
+  copy->head.query = copy->head.target;
+  copy->head.path = wr_str_split(&copy->head.query, '?');
+  wr_headers_init(&copy->head.headers, region, COPY_FIELDS);
+  for (size_t i = 0; i < head->headers.count; i++) {
+    const struct wr_header *field = &head->headers.items[i];
+    if (wr_headers_is_hop(field->name)) continue;
+    wr_headers_add_copy(&copy->head.headers, field->name, field->value);
+  }
+}
+
+struct wr_request *wr_request_copy(const struct wr_request *q)
+{
+  struct copy *copy = wr_alloc(sizeof(*copy));
+  memset(copy, 0, sizeof(*copy));
+  wr_region_init(&copy->region, COPY_BYTES);
+  copy_head(copy, q);
+  copy->info = *q->info;
+  copy->info.head = &copy->head;
+  copy->info.region = &copy->region;
+  copy->info.path = wr_region_copy(&copy->region, q->info->path);
+  copy->info.client = wr_region_copy(&copy->region, q->info->client);
+  copy->info.scheme = wr_region_copy(&copy->region, q->info->scheme);
+  copy->info.request_id = wr_region_copy(&copy->region, q->info->request_id);
+  copy->request.info = &copy->info;
+  copy->request.env = q->env;
+  copy->request.trust = q->trust;
+  copy->request.client = wr_region_copy(&copy->region, q->client);
+  copy->request.trail.route = wr_region_copy(&copy->region, wr_str_of(q->trail.route)).ptr;
+  for (size_t i = 0; i < q->param_count; i++) {
+    copy->request.params[i].name = wr_region_copy(&copy->region, q->params[i].name);
+    copy->request.params[i].value = wr_region_copy(&copy->region, q->params[i].value);
+  }
+  copy->request.param_count = q->param_count;
+  copy->request.is_copy = true;
+  wr_list_init(&copy->request.readers);
+  wr_buf_init(&copy->request.body, 1);
+  return &copy->request;
+}
+
+void wr_request_free_copy(struct wr_request *q)
+{
+  WR_CHECK(q->is_copy);
+  struct copy *copy = WR_CONTAINER(q, struct copy, request);
+  wr_buf_fini(&q->body);
+  wr_region_fini(&copy->region);
+  wr_free(copy);
+}
+
+// --- the body -----------------------------------------------------------------------------------
 
 bool wr_request_has_body(const struct wr_request *q)
 {

@@ -52,6 +52,7 @@ struct wr_request {
   struct wr_list readers;     // struct wr_request_reader: who waits for the whole body
   struct wr_response *upload; // whose transfer gets the body
   bool upload_ended;
+  bool is_copy;                       ///< made by wr_request_copy
   struct wr_upstream *tried_upstream; // endpoints tried so far, of this upstream
   uint64_t tried;
 };
@@ -69,6 +70,17 @@ void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, cons
 
 /// The exchange is over: frees the body. The Lua handle has been cut off before.
 void wr_request_fini(struct wr_request *q);
+
+/// What its target is for an upstream: path and query, never scheme and host.
+struct wr_str wr_request_target(const struct wr_request *q);
+
+/// A GET of the same resource with the same fields that does not end with the exchange, for what is
+/// done behind the client's back. It has no body, and no trail of decisions. Owned by
+/// the caller, who ends it with wr_request_free_copy.
+struct wr_request *wr_request_copy(const struct wr_request *q);
+
+/// Ends a copy.
+void wr_request_free_copy(struct wr_request *q);
 
 /// Does the request have a body at all?
 bool wr_request_has_body(const struct wr_request *q);

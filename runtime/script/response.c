@@ -72,6 +72,14 @@ static void observe(struct wr_response *r)
                    "error_type", error, NULL);
 }
 
+static void end_tee(struct wr_response *r)
+{
+  const struct wr_response_tee *tee = r->tee;
+  if (tee == NULL) return;
+  r->tee = NULL;
+  tee->on_end(r->tee_ctx, r);
+}
+
 // The attempt is over, well or not: the endpoint's load goes down, held permits go back.
 static void close_books(struct wr_response *r)
 {
@@ -87,6 +95,7 @@ static void close_books(struct wr_response *r)
     }
     r->endpoint = NULL;
   }
+  end_tee(r); // before the tickets: who waits for one finds what was stored
   settle_tickets(r);
 }
 
@@ -146,9 +155,18 @@ void wr_response_attach(struct wr_response *r, const struct wr_response_sink *si
   }
   if (r->state != WR_RESPONSE_FLOWING) {
     sink->on_end(ctx, r);
-  } else if (more) {
+  } else if (more || r->tee) {
     wr_response_resume(r);
   }
+}
+
+void wr_response_read_along(struct wr_response *r, const struct wr_response_tee *tee, void *ctx)
+{
+  WR_CHECK(r->tee == NULL && r->sink == NULL && r->state != WR_RESPONSE_WAITING);
+  r->tee = tee;
+  r->tee_ctx = ctx;
+  if (r->body.len > 0) tee->on_data(ctx, wr_buf_str(&r->body));
+  if (r->state != WR_RESPONSE_FLOWING) end_tee(r);
 }
 
 void wr_response_resume(struct wr_response *r)
@@ -200,8 +218,9 @@ void wr_response_fail(struct wr_response *r, const struct wr_error *error)
 bool wr_response_on_data(struct wr_response *r, struct wr_str data)
 {
   bool more = false;
+  bool is_wanted = r->tee && r->tee->on_data(r->tee_ctx, data);
   if (r->sink) {
-    more = r->sink->on_data(r->sink_ctx, r, data);
+    more = r->sink->on_data(r->sink_ctx, r, data) || is_wanted;
   } else if (!wr_buf_append_str(&r->body, data)) {
     struct wr_error error;
     wr_error_set(&error, WR_ERROR_TOO_LARGE, "the response body is larger than %zu bytes",

@@ -39,6 +39,14 @@ struct wr_response_sink {
   void (*on_end)(void *ctx, struct wr_response *r);
 };
 
+/// Who reads along while a body flows to somebody else.
+struct wr_response_tee {
+  /// A piece. True: let the sender go on even if the sink is full.
+  bool (*on_data)(void *ctx, struct wr_str data);
+  /// Last call: r->state is WHOLE or BROKEN.
+  void (*on_end)(void *ctx, struct wr_response *r);
+};
+
 struct wr_response_ticket {
   uint64_t id;
   enum wr_outcome outcome; ///< if the body arrives whole
@@ -70,6 +78,8 @@ struct wr_response {
   bool is_paused;
   const struct wr_response_sink *sink;
   void *sink_ctx;
+  const struct wr_response_tee *tee;
+  void *tee_ctx;
   struct wr_response_ticket tickets[WR_RESPONSE_TICKETS_MAX];
   size_t ticket_count;
   uint64_t started_ns;
@@ -94,6 +104,10 @@ void wr_response_drop_all(struct wr_task *t);
 /// Gives the body away: what waits goes to the sink at once, the rest as it comes. The sink's
 /// `on_end` may be called from inside.
 void wr_response_attach(struct wr_response *r, const struct wr_response_sink *sink, void *ctx);
+
+/// Lets `tee` read along, from the body's first byte: nobody may have taken any of it. At most one.
+/// For a body that is whole, or broken, both of its functions are called from inside.
+void wr_response_read_along(struct wr_response *r, const struct wr_response_tee *tee, void *ctx);
 
 /// Lets the sender go on after the sink returned false.
 void wr_response_resume(struct wr_response *r);

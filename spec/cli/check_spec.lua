@@ -223,7 +223,7 @@ describe("weir check", function()
       .. "backoff=50ms..1s jitter=none\n      > timeout 500ms\n    upstreams origin\n", out)
     assert.matches(path .. ":%d+: warning: policy 'p': the pauses of retry %(50ms..1s%) have no "
       .. "jitter %[no%-jitter%]\n", out)
-    assert.matches("fine %(1 routes, 0 listeners, 1 files, 1 warning%)\n$", out)
+    assert.matches("fine %(1 route, 0 listeners, 1 file, 1 warning%)\n$", out)
   end)
 
   it("fails on warnings when told to be strict, and only then", function()

@@ -42,6 +42,36 @@ function Origin:counts()
     "GET /counts HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n").body)
 end
 
+local function put(self, path, body)
+  local r = raw.once(self.port, ("PUT %s HTTP/1.1\r\nHost: o\r\nConnection: close\r\n"
+    .. "Content-Length: %d\r\n\r\n%s"):format(path, #body, body))
+  assert(r.status == 200, r.body)
+end
+
+--- What the requests for `/plan/NAME` get, in turn: a list of steps each, or of whole responses
+--- (strings).
+function Origin:plan(name, responses)
+  local lines = {}
+  for i, steps in ipairs(responses) do
+    if type(steps) == "string" then steps = { steps } end
+    local parts = {}
+    for j, step in ipairs(steps) do parts[j] = encode(step) end
+    lines[i] = table.concat(parts, ";")
+  end
+  put(self, "/planning/" .. name, table.concat(lines, "\n"))
+end
+
+--- The heads of the requests for `/plan/NAME` so far.
+function Origin:seen(name)
+  return json.decode(raw.once(self.port,
+    ("GET /seen/%s HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n"):format(name)).body)
+end
+
+--- Lets the steps `until:NAME` go on.
+function Origin:release(name)
+  put(self, "/release/" .. name, "")
+end
+
 function Origin:kill()
   self.process:kill()
 end

@@ -12,11 +12,17 @@ What a request's target says is done after its body was read, then the next requ
       zeros:N           sends N zero bytes
       repeat:N:BYTES    sends the same N times
       wait:MS           lets time pass
+      until:NAME        waits until NAME was released
       hang              waits until the peer goes away
       close / reset     FIN, or RST (SO_LINGER 0)
   /ok              200 with a JSON account of the request: raw head, body size, connection, place on it
   /flaky           at random: closes without an answer when the connection was used before, or answers
                    and then closes, or answers and closes a moment later, or just answers
+  /plan/X          each request in turn does the steps of one line that was put into /planning/X; past the
+                   last line: 599
+  PUT /planning/X  lines of steps for /plan/X; forgets what it saw before
+  /seen/X          JSON: the heads that /plan/X got, in order
+  PUT /release/N   lets the steps `until:N` go on, those to come too
   /counts          JSON: requests by method, connections, and how many X-Id values came twice
 """
 import argparse
@@ -34,6 +40,10 @@ from urllib.parse import unquote_to_bytes
 LOCK = threading.Lock()
 STATE = {"connections": 0, "methods": {}, "ids": {}, "open": 0, "hanging": 0}
 RNG = random.Random()
+PLANS = {}
+SEEN = {}
+RELEASED = set()
+RELEASE = threading.Condition()
 
 
 class Gone(Exception):
@@ -129,6 +139,9 @@ def step(conn, text):
             conn.sock.sendall(unquote_to_bytes(data))
     elif verb == "wait":
         time.sleep(int(rest) / 1000)
+    elif verb == "until":
+        with RELEASE:
+            RELEASE.wait_for(lambda: rest in RELEASED, 30)
     elif verb == "hang":
         with LOCK:
             STATE["hanging"] += 1
@@ -174,6 +187,32 @@ def account():
                            "twice": sum(1 for n in ids.values() if n > 1)}).encode()
 
 
+def planned(conn, name, head):
+    with LOCK:
+        SEEN.setdefault(name, []).append(head.decode("latin-1"))
+        plan = PLANS.get(name, [])
+        steps = plan.pop(0).split(";") if plan else ["send:HTTP/1.1 599 Unplanned%0D%0AContent-Length: 0%0D%0A%0D%0A"]
+    for text in steps:
+        step(conn, text)
+
+
+def direct(conn, method, path, body):
+    what, _, name = path[1:].partition("/")
+    if method == "PUT" and what == "planning":
+        with LOCK:
+            PLANS[name], SEEN[name] = body.decode("latin-1").split("\n"), []
+    elif method == "PUT" and what == "release":
+        with RELEASE:
+            RELEASED.add(name)
+            RELEASE.notify_all()
+    elif what != "seen":
+        return False
+    with LOCK:
+        answer = json.dumps(SEEN.get(name, [])).encode()
+    conn.answer(answer)
+    return True
+
+
 def serve_one(conn):
     head = conn.read_head()
     lines = head.decode("latin-1").split("\r\n")
@@ -189,6 +228,11 @@ def serve_one(conn):
     if not steps or steps[0] != "early":
         conn.body_size = None
         body = conn.read_body(fields)
+        if direct(conn, method, path, body):
+            return
+    if path.startswith("/plan/"):
+        planned(conn, path[len("/plan/"):], head)
+        return
     for text in steps:
         if text != "early":
             step(conn, text)

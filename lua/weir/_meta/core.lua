@@ -14,6 +14,7 @@
 -- bind_request.c
 ---@field request_methods table
 ---@field request_replayable fun(req: weir.Request): boolean
+---@field request_copy fun(req: weir.Request)
 ---@field current_request fun(): weir.Request?
 -- bind_upstream.c
 ---@field upstream fun(name: string, options: table): weir.Upstream?, string?
@@ -90,6 +91,18 @@
 ---@field cache_purge_tag fun(handle: userdata, tag: string)
 ---@field cache_refresh fun(handle: userdata, key: string, fn: async fun(), ...: any): boolean
 ---@field cache_delete fun(handle: userdata, key: string): boolean
+-- bind_http_cache.c
+---@field http_cache fun(name: string, options: table): userdata?, userdata|string
+---@field http_cache_plan fun(cache, req, extra?): string, string, boolean?
+---@field http_cache_key fun(cache, req, extra?, target?): string?
+---@field http_cache_find async fun(cache, key, req): ...
+---@field http_cache_condition fun(req: weir.Request, stored: weir.Response)
+---@field http_cache_keep fun(cache, key, req, response, stamp): true?, string?
+---@field http_cache_freshen fun(cache, key, where, req, stored, update, stamp): number?, number?
+---@field http_cache_same fun(stored: weir.Response, head: weir.Response): boolean
+---@field http_cache_forget fun(cache: userdata, key: string)
+---@field http_cache_forget_named fun(cache, req, response, extra?)
+---@field http_cache_answer fun(req: weir.Request, response: weir.Response, age: number)
 -- bind_health.c
 ---@field health fun(name: string, options: table): userdata?, string?
 ---@field health_ok fun(handle: userdata): boolean

@@ -28,6 +28,9 @@
 --- The cache of that name; options where it is declared, none where it is used.
 ---@field cache fun(name: string, options?: table): weir.Cache
 ---
+--- An HTTP cache (RFC 9111), shared by all workers. Top level only.
+---@field http_cache fun(name: string, given?: table): weir.HttpCache
+---
 --- Declares a health check: `{ http|tcp|redis|postgres|check = …, interval = "5s" }`. Top level
 --- only.
 ---@field health fun(name: string, options: table): weir.Health
@@ -270,6 +273,15 @@
 ---
 --- Forgets all values that were stored with this tag.
 ---@field purge_tag fun(self: weir.Cache, tag: string)
+
+---@class weir.HttpCache
+---@field name string
+---
+--- Answers from the store, or by `fn`, which forwards `req`; what may be stored is, while it flows.
+---@field serve async fun(self, req, fn): weir.Response?, weir.Error?
+---
+--- Forgets what is stored for the request's URL, or for another path of its host; all variants.
+---@field forget fun(self, req: weir.Request, path?: string)
 
 --- A health check, made by `weir.health`; one worker asks, all know.
 ---@class weir.Health

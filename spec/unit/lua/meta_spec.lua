@@ -129,9 +129,9 @@ local BY_POLICIES = { ["weir.Error"] = { cause = { type = "field" } } }
 
 -- Things that a policy's author meets as objects, one stub each.
 local OBJECTS = { "weir", "weir.json", "weir.http", "weir.log", "weir.metrics", "weir.Request",
-  "weir.Response", "weir.Headers", "weir.Upstream", "weir.Cache", "weir.Health", "weir.Flag",
-  "weir.Chaos", "weir.Policy", "weir.Layer", "weir.Error", "weir.Counter", "weir.Gauge",
-  "weir.Histogram", "weir.core" }
+  "weir.Response", "weir.Headers", "weir.Upstream", "weir.Cache", "weir.HttpCache", "weir.Health",
+  "weir.Flag", "weir.Chaos", "weir.Policy", "weir.Layer", "weir.Error", "weir.Counter",
+  "weir.Gauge", "weir.Histogram", "weir.core" }
 
 describe("the stubs in lua/weir/_meta", function()
   local api, classes
