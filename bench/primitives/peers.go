@@ -77,6 +77,7 @@ func two(length time.Duration, once func()) float64 {
 
 func bytesOf(count int, make func(i int)) float64 {
 	var before, after runtime.MemStats
+	runtime.GC() // twice: what the first one finds is freed by the second
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i := 0; i < count; i++ {
@@ -84,7 +85,7 @@ func bytesOf(count int, make func(i int)) float64 {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	return float64(after.HeapAlloc-before.HeapAlloc) / float64(count)
+	return float64(int64(after.HeapAlloc)-int64(before.HeapAlloc)) / float64(count)
 }
 
 func main() {
