@@ -228,7 +228,7 @@ static const struct wr_column limiter_columns[] = {
 static void add_limiter(struct wr_columns *c, const json_t *l, const struct wr_style *style)
 {
   wr_columns_row(c, json_number_value(json_object_get(l, "waiting")) > 0 ? style->yellow : "");
-  add_text(c, l, "name");
+  add_name(c, l);
   wr_columns_cell(c, "%.0f in %gs", json_number_value(json_object_get(l, "limit")),
                   json_number_value(json_object_get(l, "per_s")));
   add_count(c, l, "left");

@@ -60,6 +60,8 @@ local STATUS = [[{"version":"0.1.0","pid":4242,"uptime_s":11530.2,"ready":true,
   "breakers":[{"name":"recs","state":"open","failure_rate":0.625,"calls":40,"retry_after_s":4.25},
     {"name":"ünïcode","state":"closed","mode":"normal","failure_rate":0,"calls":100},
     {"name":"new","state":"open","mode":"shadow","failure_rate":1,"calls":20}],
+  "limiters":[{"name":"recs","limit":5,"per_s":1,"left":3,"waiting":0,"admitted":2,"refused":0,
+    "keys":0,"shadow":true}],
   "bulkheads":[{"name":"recs","in_use":3,"max":64,"queued":0}],
   "shedders":[{"name":"recs","rule":"vegas","in_use":19,"limit":20,"queued":4,
     "shed":{"critical":0,"low":2,"background":40}}],
@@ -326,6 +328,10 @@ breakers
 bulkheads
   name  in use  max  queued  keys
   recs       3   64       0     -
+
+limiters
+  name           rate     left  waiting  admitted  refused  keys
+  recs (shadow)  5 in 1s     3        0         2        0     0
 
 shedders
   name  rule   in use  limit  queued  shed
