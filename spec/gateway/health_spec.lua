@@ -358,7 +358,7 @@ describe("a declaration of a health check", function()
     { 'weir.health("x", { tcp = "a:99999" })', 'it must be "host:port"' },
     { 'weir.health("x", { http = "a:99999/" })', "it must be a URL" },
     { 'weir.health("x", { redis = "a:1", timout = 1 })', "did you mean 'timeout'" },
-    { 'weir.breaker { health = "dv" }', "breaker: there is no health check 'dv'" },
+    { 'weir.breaker { health = "dv" }', "breaker: there is no health check 'dv' %(there are none%)" },
     { 'weir.health("db", { tcp = "a:1" }) weir.flag("f", { health = "dv" })',
       "flag: there is no health check 'dv' %(did you mean 'db'%?%)" },
     { 'weir.health("db", { tcp = "a:1" }) weir.health("db", { tcp = "a:1" })',
