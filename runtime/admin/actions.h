@@ -16,7 +16,7 @@ struct wr_action {
   enum wr_kind kind;
   const char *verb;
   const char *argument; ///< "" for none, in brackets when it may be left out
-  const char *told; ///< what is so once it was done
+  const char *told;     ///< what is so once it was done
   /// Does it. False with a set error (invalid: the value; closed: the primitive is gone).
   bool (*run)(const struct wr_action_call *call, struct wr_error *error);
 };
