@@ -78,9 +78,16 @@ local function to_config(o, place)
 end
 
 -- What a call costs, as the policy says.
-local function cost_reader(cost)
+local function cost_reader(cost, place)
   if type(cost) ~= "function" then return function() return cost end end
-  return function() return cost(core.current_request()) end
+  return function()
+    local told = cost(core.current_request())
+    if type(told) == "number" and told >= 1 and told <= COST_MAX and told % 1 == 0 then
+      return told
+    end
+    error(("%s: limiter: the function `cost` returned %s; it must be an integer from 1 to %d")
+      :format(place, type(told) == "number" and tostring(told) or "a " .. type(told), COST_MAX), 0)
+  end
 end
 
 local function no_key() return nil end
@@ -151,7 +158,7 @@ function M.layer(options)
   local made = layer.new("limiter", o)
   local config = to_config(o, made.place)
   made._key = o.key and keys.resolver(o.key, made.place) or no_key
-  made._cost = cost_reader(o.cost)
+  made._cost = cost_reader(o.cost, made.place)
   local function declare(name, place)
     return layer.declared("limiter", place, core.limiter(name, config))
   end

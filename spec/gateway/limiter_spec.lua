@@ -116,6 +116,8 @@ describe("a limiter", function()
     assert.equal(429, r.status)
     assert.matches("too_costly", r.body)
     assert.equal(500, g:get("/cost", { ["X-Cost"] = "0" }).status)
+    local said = g:wait_log("script.error", { route = "/cost" }).message
+    assert.matches("^main.lua:%d+: limiter: the function `cost` returned 0; it must be", said)
   end)
 
   it("with a name is one for all policies that say it", function()
