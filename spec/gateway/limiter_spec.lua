@@ -114,7 +114,7 @@ describe("a limiter", function()
     assert.equal(1, (count("/cost", { ["X-Cost"] = "1" }, 5)))
     local r = g:get("/cost", { ["X-Cost"] = "11" })
     assert.equal(429, r.status)
-    assert.matches("too_costly", r.body)
+    assert.matches("too_costly%): the call costs 11, more than ever passes at once", r.body)
     assert.equal(500, g:get("/cost", { ["X-Cost"] = "0" }).status)
     local said = g:wait_log("script.error", { route = "/cost" }).message
     assert.matches("^main.lua:%d+: limiter: the function `cost` returned 0; it must be", said)
