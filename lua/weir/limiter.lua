@@ -26,7 +26,7 @@ local limiter_options = schema.new("limiter", {
     doc = "An upstream's 429 with Retry-After stops the key for so long." },
   headers = schema.boolean { default = false,
     doc = "Responses bear RateLimit and RateLimit-Policy." },
-  mode = schema.enum { "normal", "shadow", default = "normal", doc = "shadow refuses nothing." },
+  mode = layer.mode,
   name = schema.string { min = 1, max = 127,
     doc = "A limiter shared by several policies, and called by its methods." },
 }, { positional = "rate" })
