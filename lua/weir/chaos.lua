@@ -146,6 +146,9 @@ function M.layer(options)
   check_ends(o)
   local made = setmetatable(layer.new("chaos", o), Chaos)
   made.wrap = function(policy, run, place)
+    if made.handle and not o.name then
+      error(("%s: chaos: this experiment is in two policies: give it a name"):format(place), 0)
+    end
     local name = o.name or policy
     made.handle = layer.declared("chaos", place, core.chaos(name, settings(o)))
     return around(name, made.handle, o, run)
