@@ -375,8 +375,8 @@ static bool adopt(struct wr_registry *r, struct wr_entry *e, const void *config,
   return true;
 }
 
-bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const void *config,
-                           uint64_t now_ns)
+static bool reconcile(struct wr_registry *r, struct wr_entry *entry, const void *config,
+                      uint64_t now_ns)
 {
   const struct wr_kind_ops *ops = r->kinds[entry->kind];
   if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) return false;
@@ -392,6 +392,17 @@ bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const 
     if (r->changed) r->changed(r, entry, now_ns);
   }
   wr_registry_unlock(r, entry);
+  return changes;
+}
+
+// Under the table's lock: its repair frees what no entry owns, and a state that is being moved has
+// two of which the entry owns one.
+bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const void *config,
+                           uint64_t now_ns)
+{
+  wr_registry_lock_table(r->arena);
+  bool changes = reconcile(r, entry, config, now_ns);
+  wr_registry_unlock_table(r->arena);
   return changes;
 }
 
