@@ -144,9 +144,9 @@ describe("what can be seen from outside", function()
       fields.Host, fields.Connection = "127.0.0.1", "close"
       return raw.once(g.admin_port, gateway.head("POST", path, fields, ""))
     end
-    for _, origin in ipairs { "https://evil.example", "null" } do
-      assert.equal(403, post("/reload", { Origin = origin }).status)
-      assert.equal(403, post("/breakers/open?name=x", { Origin = origin }).status)
+    for _, page in ipairs { "https://evil.example", "null" } do
+      assert.equal(403, post("/reload", { Origin = page }).status)
+      assert.equal(403, post("/breakers/open?name=x", { Origin = page }).status)
     end
     assert.equal(404, post("/breakers/open?name=x", {}).status)
   end)
