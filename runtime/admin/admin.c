@@ -162,6 +162,14 @@ static struct wr_str query_of(const struct wr_exchange_info *info, struct wr_str
   return (struct wr_str){NULL, 0};
 }
 
+static void reply_done(struct wr_exchange *x, const struct wr_action *action, struct wr_str name)
+{
+  char text[WR_ENTRY_NAME_MAX + 128];
+  snprintf(text, sizeof(text), "%s '%.*s': %s", wr_registry_kind_name(action->kind),
+           WR_STR_ARG(name), action->told);
+  reply_message(x, 200, text);
+}
+
 // POST /<plural>/VERB?name=…&value=…
 static void post_action(struct wr_admin *a, struct wr_exchange *x, const struct wr_action *action)
 {
@@ -177,7 +185,7 @@ static void post_action(struct wr_admin *a, struct wr_exchange *x, const struct 
     reply_message(x, status_of(&error), error.message);
   } else {
     tell_log(a, action, name, call.value);
-    reply_message(x, 200, action->doc);
+    reply_done(x, action, name);
   }
 }
 
