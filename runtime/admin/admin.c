@@ -259,11 +259,23 @@ static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
   }
 }
 
+// A browser says with every POST which page made it send that; nobody else has such a field.
+static bool is_of_a_page(const struct wr_head *head)
+{
+  return wr_str_eq(head->method, WR_STR("POST")) &&
+         wr_headers_get(&head->headers, WR_STR("Origin")).ptr != NULL;
+}
+
 static void on_request(void *ctx, struct wr_exchange *x, void **slot)
 {
   struct wr_admin *a = ctx;
-  if (a->is_tcp && !is_loopback_host(wr_exchange_info(x)->head->host)) {
+  const struct wr_head *head = wr_exchange_info(x)->head;
+  if (a->is_tcp && !is_loopback_host(head->host)) {
     reply_text(x, 403, "the admin listener answers to loopback hosts only\n");
+    return;
+  }
+  if (a->is_tcp && is_of_a_page(head)) {
+    reply_text(x, 403, "the admin listener takes no orders from web pages\n");
     return;
   }
   serve(a, x, slot);
