@@ -363,7 +363,7 @@ static bool adopt(struct wr_registry *r, struct wr_entry *e, const void *config,
     if (to == NULL) return false;
     ops->move(to, from, config, now_ns);
   }
-  if (bytes >= old_bytes) put_state(e, to);
+  if (bytes > old_bytes) put_state(e, to);
   __atomic_store_n(&e->config, config, __ATOMIC_RELEASE);
   if (bytes < old_bytes) put_state(e, to);
   if (to != from) wr_slab_give(r->arena, from);

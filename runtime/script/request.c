@@ -103,6 +103,7 @@ struct wr_request *wr_request_copy(const struct wr_request *q)
   }
   copy->request.param_count = q->param_count;
   copy->request.is_copy = true;
+  wr_headers_init(&copy->request.told, &copy->region, 16);
   wr_list_init(&copy->request.readers);
   wr_buf_init(&copy->request.body, 1);
   return &copy->request;
