@@ -76,7 +76,11 @@ end
 -- What a call costs, as the policy says.
 local function cost_reader(cost)
   if type(cost) ~= "function" then return function() return cost end end
-  return function() return cost(core.current_request()) end
+  return function()
+    local req = core.current_request()
+    if not req then return 1 end -- a refresh in the background, say
+    return cost(req)
+  end
 end
 
 local function no_key() return nil end
