@@ -94,8 +94,8 @@ describe("everything at once", function()
   -- Clients that go away in the middle: before the answer, or in its body.
   local function leave()
     if #kept > 30 then table.remove(kept, dice(#kept)).sock:close() end
-    local ok, c = pcall(g.begin, g, dice(8) == 1 and "POST" or "GET", PATHS[dice(#PATHS)] .. dice(16),
-      { ["X-Tenant"] = "t" .. dice(40) })
+    local ok, c = pcall(g.begin, g, dice(8) == 1 and "POST" or "GET",
+      PATHS[dice(#PATHS)] .. dice(16), { ["X-Tenant"] = "t" .. dice(40) })
     if not ok then return end
     if dice(2) == 1 then c.sock:settimeout(0.005) c.sock:receive(dice(300)) end
     kept[#kept + 1] = c
