@@ -17,7 +17,7 @@ local limiter_options = schema.new("limiter", {
   algorithm = schema.enum { "gcra", "sliding_window", default = "gcra",
     doc = "sliding_window: never more than the rate in any such time." },
   key = keys.option,
-  max_keys = schema.integer { min = 1, max = 65536, default = 65536,
+  max_keys = schema.integer { min = 1, max = 1048576, default = 65536,
     doc = "Keys in debt at once; beyond, some share a debt." },
   wait = schema.duration { max = "1h", default = 0, doc = "Longest wait for a call's turn." },
   cost = schema.either { schema.integer { min = 1, max = COST_MAX }, schema.func(), default = 1,

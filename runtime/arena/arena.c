@@ -16,7 +16,6 @@
 
 enum { PAGE = 4096 };
 
-#define SIZE_MIN_DEFAULT ((size_t)64 << 20)
 #define CACHE_BYTES_DEFAULT ((size_t)64 << 20)
 
 // Room in the slab for each named primitive: a breaker with its configuration.
@@ -24,7 +23,7 @@ enum { ENTRY_BYTES = 4096 };
 
 // And for those that keep a state for each key: eight of the largest. Memory is taken when it is
 // written to.
-#define KEYED_BYTES ((size_t)32 << 20)
+#define KEYED_BYTES ((size_t)512 << 20)
 
 // Layout
 
@@ -140,7 +139,7 @@ bool wr_arena_open(struct wr_arena *a, const struct wr_arena_options *options,
   with_defaults(&o);
   if (!check_options(&o, error)) return false;
   struct layout l = plan(&o);
-  a->size = o.size ? o.size / PAGE * PAGE : l.end > SIZE_MIN_DEFAULT ? l.end : SIZE_MIN_DEFAULT;
+  a->size = o.size ? o.size / PAGE * PAGE : l.end;
   if (a->size < l.end) {
     wr_error_set(error, WR_ERROR_INVALID,
                  "arena: size is %zu bytes, but %u workers, %u ledger rows, %u series, %u entries "

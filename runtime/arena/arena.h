@@ -29,7 +29,7 @@ enum {
 
 /// What the arena must hold; 0 takes the default.
 struct wr_arena_options {
-  size_t size;           ///< bytes; default: what the sections need, at least 64 MiB
+  size_t size; ///< bytes; default: what the sections need; memory is taken as it is written to
   uint32_t worker_count; ///< 1 to WR_ARENA_WORKERS_MAX
   uint32_t ledger_rows;  ///< live tickets per worker, default 32768
   uint32_t series_max;   ///< metric series, default 8192

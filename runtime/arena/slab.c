@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 
 // Sizes with their header. Steps of at most one half keep the waste below a third.
 static const uint32_t CLASSES[] = {64,   96,   128,  192,  256,  384,  512,   768,   1024,
@@ -16,6 +17,8 @@ enum {
   PAGE_RUN_HEAD = 254, // first page of a large object
   PAGE_RUN_TAIL = 255, // another page of it
   NO_OBJECT = 0,
+  OS_PAGE = 4096,
+  HOLE_MIN = 256 * 1024, // smaller objects are cheaper to zero than to unmap
 };
 
 // Before each object. `kind` is the commit point: 0 is free, whatever the rest says.
@@ -207,6 +210,20 @@ static struct object *take_run(struct wr_slab *s, size_t bytes)
   return o;
 }
 
+// Large objects get holes instead of zeros: the kernel gives pages where something is written, so a
+// table that is never filled is never paid for. Where it cannot (a private copy) zeros are written.
+static void clear(void *object, size_t size)
+{
+  uintptr_t from = ((uintptr_t)object + OS_PAGE - 1) / OS_PAGE * OS_PAGE;
+  uintptr_t to = ((uintptr_t)object + size) / OS_PAGE * OS_PAGE;
+  if (size < HOLE_MIN || madvise((void *)from, to - from, MADV_REMOVE) != 0) {
+    memset(object, 0, size);
+    return;
+  }
+  memset(object, 0, from - (uintptr_t)object);
+  memset((void *)to, 0, (uintptr_t)object + size - to);
+}
+
 void *wr_slab_take(struct wr_arena *a, size_t size, enum wr_slab_owner kind, uint32_t number)
 {
   struct wr_slab *s = a->header->slab;
@@ -216,7 +233,7 @@ void *wr_slab_take(struct wr_arena *a, size_t size, enum wr_slab_owner kind, uin
   struct object *o = NULL;
   if (size <= WR_SLAB_OBJECT_MAX) o = class >= 0 ? take_small(s, class) : take_run(s, bytes);
   if (o) {
-    memset(o + 1, 0, size);
+    clear(o + 1, size);
     o->number = number;
     atomic_store(&o->kind, kind);
   } else {

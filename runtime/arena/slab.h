@@ -9,7 +9,7 @@
 
 enum {
   WR_SLAB_PAGE = 64 * 1024,
-  WR_SLAB_OBJECT_MAX = 4 * 1024 * 1024, ///< bytes of one object
+  WR_SLAB_OBJECT_MAX = 64 * 1024 * 1024, ///< bytes of one object
 };
 
 /// Who an object belongs to: a kind of owner and its number. Never 0.

@@ -163,8 +163,15 @@ static bool step(struct wr_breaker *b, uint64_t now_ns)
   }
 }
 
+// Whether the clock demands nothing of it, whatever the time is.
+static inline bool is_timeless(const struct wr_breaker *b)
+{
+  return b->state == WR_BREAKER_CLOSED && b->config.slow_rate <= 0;
+}
+
 void wr_breaker_advance(struct wr_breaker *b, uint64_t now_ns)
 {
+  if (is_timeless(b)) return;
   while (step(b, now_ns)) {
   }
 }
@@ -297,9 +304,10 @@ static bool permits(struct wr_breaker *b, uint64_t now_ns, struct wr_breaker_ref
     why->retry_after_ns = UINT64_MAX;
     return false;
   case WR_BREAKER_CLOSED:
+    if (passes_ramp(b, now_ns)) return true;
     why->kind = WR_BREAKER_REFUSAL_RAMP;
     why->retry_after_ns = wr_deadline_left(b->until_ns, now_ns);
-    return passes_ramp(b, now_ns);
+    return false;
   default: return true;
   }
 }
@@ -358,7 +366,9 @@ static void learn(struct wr_breaker *b, bool failed, bool slow, uint64_t now_ns)
   } else if (b->failures_in_row < UINT32_MAX) {
     b->failures_in_row++;
   }
-  trip_if_due(b, now_ns);
+  // Most calls are well; where no other was ill either, there is nothing to judge.
+  bool is_calm = !failed && !slow && b->config.slow_rate <= 0 && wr_window_is_clean(&b->window);
+  if (!is_calm) trip_if_due(b, now_ns);
 }
 
 static bool settle_probe(struct wr_breaker *b, uint16_t lease, enum wr_outcome outcome, bool slow,

@@ -26,7 +26,7 @@ const char *wr_limiter_config_check(const struct wr_limiter_config *c)
   if (c->period_ns / c->limit < 1000) return "rate must be at most 1000000/s";
   uint64_t gap_ns = c->period_ns / c->limit + 1;
   if (gap_ns * c->burst > WR_DURATION_MAX) return "burst must be worth at most 10 years of rate";
-  if (c->max_keys > WR_LIMITER_KEYS_MAX) return "max_keys must be at most 65536";
+  if (c->max_keys > WR_LIMITER_KEYS_MAX) return "max_keys must be at most 1048576";
   if (c->algorithm > WR_LIMITER_SLIDING) return "algorithm must be gcra or sliding_window";
   if (c->algorithm == WR_LIMITER_SLIDING && c->period_ns < WR_SECOND) {
     return "the time of rate must be at least 1 s for sliding_window";
@@ -49,7 +49,7 @@ static void adopt(struct wr_limiter *l, const struct wr_limiter_config *config)
 
 void wr_limiter_init(struct wr_limiter *l, const struct wr_limiter_config *config)
 {
-  memset(l, 0, wr_limiter_bytes(config));
+  *l = (struct wr_limiter){0};
   adopt(l, config);
   l->next_ns = UINT64_MAX;
   wr_list_init(&l->waiters);

@@ -26,7 +26,7 @@ enum wr_limiter_algorithm { WR_LIMITER_GCRA, WR_LIMITER_SLIDING };
 enum {
   WR_LIMITER_CALLS_MAX = 1000000, ///< of limit and burst
   WR_LIMITER_COST_MAX = 65535,    ///< of one call
-  WR_LIMITER_KEYS_MAX = 65536,
+  WR_LIMITER_KEYS_MAX = 1048576,
   WR_LIMITER_WAITING_MAX = 1024, ///< all keys together
 };
 
@@ -101,7 +101,8 @@ const char *wr_limiter_config_check(const struct wr_limiter_config *config);
 /// Bytes of a limiter with its cells, with padding behind every cell to whole words.
 size_t wr_limiter_bytes(const struct wr_limiter_config *config);
 
-/// Begins without debts. Must stay put from then on: its queue links to it.
+/// Begins without debts; the cells behind it are zeroed memory. Must stay put from then on: its
+/// queue links to it.
 void wr_limiter_init(struct wr_limiter *l, const struct wr_limiter_config *config);
 
 /// Applies another configuration of the same size. What was used stays used: a debt is a number of

@@ -15,6 +15,7 @@ static void set_turn(struct wr_rolling *r, uint64_t turn)
 {
   r->turn = turn;
   r->end_ns = (turn + 1) * r->width_ns;
+  r->newest = (uint32_t)(turn % WR_ROLLING_SLOTS);
 }
 
 void wr_rolling_init(struct wr_rolling *r, uint64_t span_ns)
@@ -54,19 +55,19 @@ static void roll(struct wr_rolling *r, uint64_t now_ns)
   if (now_ns >= r->end_ns) turn_over(r, now_ns);
 }
 
-static void count(struct wr_rolling *r, uint64_t turn, int column, uint32_t n)
+static void count(struct wr_rolling *r, uint32_t slot, int column, uint32_t n)
 {
   // The sum bounds every slot, so one check keeps both from wrapping.
   uint32_t room = UINT32_MAX - r->sum[column];
   if (n > room) n = room;
-  r->slot[turn % WR_ROLLING_SLOTS][column] += n;
+  r->slot[slot][column] += n;
   r->sum[column] += n;
 }
 
 void wr_rolling_add(struct wr_rolling *r, uint64_t now_ns, int column, uint32_t n)
 {
   roll(r, now_ns);
-  count(r, r->turn, column, n);
+  count(r, r->newest, column, n);
 }
 
 uint32_t wr_rolling_sum(struct wr_rolling *r, uint64_t now_ns, int column)
@@ -84,7 +85,7 @@ static void move_slot(struct wr_rolling *r, const struct wr_rolling *old, uint64
   uint64_t to = (end < present_ns ? end : present_ns) / r->width_ns;
   if (r->turn - to >= WR_ROLLING_SLOTS) return;
   for (int c = 0; c < WR_ROLLING_COLUMNS; c++) {
-    count(r, to, c, old->slot[turn % WR_ROLLING_SLOTS][c]);
+    count(r, (uint32_t)(to % WR_ROLLING_SLOTS), c, old->slot[turn % WR_ROLLING_SLOTS][c]);
   }
 }
 

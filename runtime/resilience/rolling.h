@@ -13,6 +13,7 @@ struct wr_rolling {
   uint64_t width_ns;                // private: of a slot, at least 1
   uint64_t turn;                    // private: number of the newest slot since the clock's zero
   uint64_t end_ns;                  // private: of the newest slot; derived, it spares a division
+  uint32_t newest;                  // private: its place; derived, too
   uint32_t sum[WR_ROLLING_COLUMNS]; // private: derived from the slots
   uint32_t slot[WR_ROLLING_SLOTS][WR_ROLLING_COLUMNS]; // private
 };

@@ -107,6 +107,12 @@ struct wr_window_sum wr_window_sum(struct wr_window *w, uint64_t now_ns)
   };
 }
 
+bool wr_window_is_clean(const struct wr_window *w)
+{
+  if (w->kind == WR_WINDOW_COUNT) return (w->ring.sum.failure | w->ring.sum.slow) == 0;
+  return (w->rolling.sum[FAILURE] | w->rolling.sum[SLOW]) == 0;
+}
+
 void wr_window_reshape(struct wr_window *w, enum wr_window_kind kind, uint64_t size,
                        uint64_t now_ns)
 {

@@ -49,6 +49,9 @@ void wr_window_add(struct wr_window *w, uint64_t now_ns, bool failure, bool slow
 /// What the window holds now.
 struct wr_window_sum wr_window_sum(struct wr_window *w, uint64_t now_ns);
 
+/// Whether the window holds neither a failure nor a slow call, as of the latest `wr_window_add`.
+bool wr_window_is_clean(const struct wr_window *w);
+
 /// Changes the shape and keeps what can be kept: the newest calls that fit a new count, the slots
 /// inside a new span. A change of kind starts empty: neither knows what the other needs.
 void wr_window_reshape(struct wr_window *w, enum wr_window_kind kind, uint64_t size,

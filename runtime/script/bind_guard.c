@@ -166,11 +166,10 @@ static void expire_wait(struct wr_op *op)
   wr_bind_guard_granted(t, false);
 }
 
-static uint64_t wait_limit(struct wr_task *t, uint64_t id)
+static uint64_t wait_limit(struct wr_task *t, const struct wr_guard_ask *ask)
 {
-  uint64_t until = wr_guard_wait_until(t->script->env->guard, id);
   uint64_t now = wr_loop_now(t->script->env->loop);
-  return until > now ? until - now : 1;
+  return ask->until_ns > now ? ask->until_ns - now : 1;
 }
 
 static int wait_in_queue(lua_State *L, struct wr_task *t, struct wr_entry *entry,
@@ -182,7 +181,7 @@ static int wait_in_queue(lua_State *L, struct wr_task *t, struct wr_entry *entry
   t->wait_since_ns = wr_loop_now(t->script->env->loop);
   wr_list_push(&t->script->waiting, &t->waiting);
   t->wait = (struct wr_op){.name = "queue", .cancel = cancel_wait, .expire = expire_wait};
-  return wr_task_suspend(L, &t->wait, wait_limit(t, ask->id));
+  return wr_task_suspend(L, &t->wait, wait_limit(t, ask));
 }
 
 uint64_t wr_bind_guard_key(lua_State *L, int index)

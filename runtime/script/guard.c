@@ -154,6 +154,7 @@ enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entr
   if (result != WR_GUARD_REFUSED) {
     bool is_queued = result == WR_GUARD_QUEUED;
     ask->id = id_of(g, row);
+    if (is_queued) ask->until_ns = kind->wait_until(row); // once it is granted the row says more
     atomic_store_explicit(&row->is_pending, is_queued, memory_order_relaxed);
     commit(row, is_queued ? WR_ROW_WAITING : WR_ROW_LIVE);
   }
@@ -167,12 +168,10 @@ enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entr
   return result;
 }
 
-uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id)
+bool wr_guard_is_waiting(const struct wr_guard *g, uint64_t id)
 {
-  struct wr_row *row = row_of(g, id);
-  if (row == NULL || state_of(row) != WR_ROW_WAITING) return 0;
-  struct wr_entry *entry = wr_registry_get(g->registry, wr_ledger_entry(row));
-  return entry ? wr_guard_kind_of(entry)->wait_until(row) : 0;
+  const struct wr_row *row = row_of(g, id);
+  return row != NULL && state_of(row) == WR_ROW_WAITING;
 }
 
 void wr_guard_explain_after(struct wr_guard *g, struct wr_entry *entry,

@@ -31,7 +31,7 @@ struct wr_guard_why {
 /// One question to a primitive. Zeroed memory asks for one call that does not wait.
 struct wr_guard_ask {
   uint64_t until_ns; ///< waits until then at most, absolute; 0: does not wait; UINT64_MAX: as long
-                     ///< as the primitive lets it
+                     ///< as the primitive lets it. Out, when queued: the end of the wait
   uint64_t key;      ///< hash of the key of a keyed primitive
   uint32_t cost;     ///< of a limiter; 0 counts as 1
   uint8_t priority;  ///< of a shedder: enum wr_priority
@@ -80,8 +80,8 @@ void wr_guard_fini(struct wr_guard *g, uint64_t now_ns);
 
 /// Asks a primitive that admits calls: `ask` says for what. ADMITTED: `ask->id` is to be settled.
 /// QUEUED: `on_grant` will tell of `ask->id`, unless `wr_guard_cancel_wait` comes first; the
-/// caller's timer must call that at `wr_guard_wait_until`. REFUSED: `*refusal` is set, with
-/// after_ns when asking again may help.
+/// caller's timer must call that at `ask->until_ns`. REFUSED: `*refusal` is set, with after_ns when
+/// asking again may help.
 enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entry,
                                        struct wr_guard_ask *ask, uint64_t now_ns,
                                        struct wr_error *refusal);
@@ -93,14 +93,15 @@ void wr_guard_explain_after(struct wr_guard *g, struct wr_entry *entry,
 
 /// Whether an admission lasts until it is settled. False: settle it at once.
 bool wr_guard_holds(const struct wr_entry *entry);
+
 /// Puts into words that a queued call was refused: its time was over, or its place was taken.
 void wr_guard_explain_wait(const struct wr_entry *entry, struct wr_error *refusal);
 
 /// The access log's reason code for a refusal by `entry`, "" when it refuses nobody.
 const char *wr_guard_why(const struct wr_entry *entry);
 
-/// When a queued call's wait is over at the latest; 0 when `id` does not wait.
-uint64_t wr_guard_wait_until(const struct wr_guard *g, uint64_t id);
+/// Whether `id` is in a queue. By the time of the answer it may have been granted.
+bool wr_guard_is_waiting(const struct wr_guard *g, uint64_t id);
 
 /// The response head of an admitted call came, and its admission stays to the end of the body.
 void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns);

@@ -141,7 +141,7 @@ static inline void stress_give_up(struct stress_worker *me, uint64_t now)
 {
   if (me->waiting_count == 0) return;
   uint64_t id = me->waiting[wr_rng_below(&me->rng, me->waiting_count)];
-  if (wr_guard_wait_until(&me->guard, id) == 0) {
+  if (!wr_guard_is_waiting(&me->guard, id)) {
     // It left the queue. Once its entry's lock was free, whoever granted it has announced it.
     struct wr_row *row = wr_ledger_row(&me->guard.ledger, id & 0xffffff);
     struct wr_entry *entry = wr_registry_get(&me->registry, wr_ledger_entry(row));

@@ -43,8 +43,9 @@ static inline void stress_shedder_check(struct wr_registry *r, struct wr_entry *
   struct wr_row *row;
   WR_CHECK(s->in_use == rows->live && s->queued == rows->waiting);
   while ((row = wr_ledger_each(r->arena, wr_registry_ref(entry), &at, NULL))) {
-    const struct wr_shedder_waiter *w = (const struct wr_shedder_waiter *)row->payload;
-    waiting[w->priority] += atomic_load(&row->state) == WR_ROW_WAITING;
+    // Another state's row may be its owner's alone.
+    if (atomic_load(&row->state) != WR_ROW_WAITING) continue;
+    waiting[((const struct wr_shedder_waiter *)row->payload)->priority]++;
   }
   for (int i = 0; i < WR_PRIORITIES; i++) stress_list_check(&s->waiters[i], waiting[i]);
   stress_list_check(&s->preempted, 0);

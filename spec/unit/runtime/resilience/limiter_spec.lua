@@ -97,7 +97,7 @@ describe("limiter", function()
       { limit = 0 }, { burst = 0 }, { limit = 1000001 }, { period_ns = 1 },
       { limit = 2, period_ns = 1 * MS, burst = 1000001 }, { limit = 1001, period_ns = 1 * MS },
       { limit = 1, burst = 1000000, period_ns = 3600 * SECOND },
-      { max_keys = 65537 }, { algorithm = 2 },
+      { max_keys = 1048577 }, { algorithm = 2 },
       { algorithm = c.WR_LIMITER_SLIDING, period_ns = 500 * MS },
     }
     for i, options in ipairs(cases) do

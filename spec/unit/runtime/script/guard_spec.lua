@@ -57,7 +57,7 @@ describe("guard", function()
     local ask = ffi.new("struct wr_guard_ask", { until_ns = wait or 0 })
     local result = c.wr_guard_enter(guard, entry, ask, now or 1, err)
     id[0] = ask.id
-    return result, ask.id
+    return result, ask.id, ask.until_ns
   end
 
   it("counts an admission until it is left, once", function()
@@ -88,9 +88,10 @@ describe("guard", function()
   it("grants a slot to a waiter of another worker, which learns it by its bell", function()
     local entry, state = bulkhead { max = 1 }
     local _, mine = enter(a, entry)
-    local result, waiting = enter(b, entry, 1, NEVER)
+    local result, waiting, until_ns = enter(b, entry, 1, NEVER)
     assert.equal(c.WR_GUARD_QUEUED, result)
-    assert.equal(1 + 50 * MS, c.wr_guard_wait_until(b, waiting))
+    assert.equal(1 + 50 * MS, tonumber(until_ns))
+    assert.is_true(c.wr_guard_is_waiting(b, waiting))
     c.wr_guard_collect(b, 2)
     assert.same({}, grants)
     local bells = tonumber(c.wr_slot_of(arena, 1).bells)
