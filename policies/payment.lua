@@ -52,7 +52,7 @@ function M.handle(options)
     local state = "not_booked"
     local function attempt()
       local res, err = call(req)
-      if res or err.sent ~= "nothing" then state = "unknown" end
+      if res or not err or err.sent ~= "nothing" then state = "unknown" end
       return res, err
     end
     local why

@@ -18,7 +18,7 @@ M.schema = target.schema("tenant limit", {
   burst = schema.integer { min = 1, doc = "At once after a rest; a second's worth by default." },
   key = schema.either { schema.string { min = 1, max = 200 }, schema.func(),
     default = "header:X-Tenant", doc = "\"header:NAME\", \"client\" or a function(req)." },
-  max_keys = schema.integer { min = 1, max = 65535, default = 10000,
+  max_keys = schema.integer { min = 1, max = 1048576, default = 10000,
     doc = "Tenants that are remembered at once." },
   wait = schema.duration { min = 0, default = 0, doc = "Longest wait for a request's turn." },
 })

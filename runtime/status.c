@@ -31,6 +31,7 @@ static void put_load(const struct wr_slot *slot, struct wr_json *j)
   wr_json_field_uint(j, "active", atomic_load_explicit(&slot->in_flight, memory_order_relaxed));
   wr_json_field_num(j, "lag_s", seconds(atomic_load_explicit(&slot->lag_ns, memory_order_relaxed)));
   wr_json_field_num(j, "sheds", shed / 1000.0);
+  wr_json_field_bool(j, "shadow", atomic_load_explicit(&slot->shed_shadow, memory_order_relaxed));
 }
 
 static void put_memory(struct wr_master *m, struct wr_json *j)

@@ -43,12 +43,6 @@ local Cache = {}
 Cache.__index = Cache
 Cache.__tostring = function(self) return "cache: " .. self.name end
 
--- Numbers, booleans and tables travel as JSON; strings and responses as they are.
-local function decode(value, is_json)
-  if is_json then return core.json_decode(value) end
-  return value
-end
-
 --- The fresh value under `key`, or nil. The second result is its age in seconds.
 ---@param key string
 ---@return any
@@ -56,7 +50,7 @@ end
 function Cache:get(key)
   local value, is_json, age = core.cache_get(self._handle, key, false)
   if value == nil then return nil end
-  return decode(value, is_json), age
+  return fetching.decode(value, is_json), age
 end
 
 --- The value under `key`, fresh or stale, or nil. The second result is its age in seconds, the
@@ -68,7 +62,7 @@ end
 function Cache:stale(key)
   local value, is_json, age, is_stale = core.cache_get(self._handle, key, true)
   if value == nil then return nil end
-  return decode(value, is_json), age, is_stale
+  return fetching.decode(value, is_json), age, is_stale
 end
 
 --- Stores a string, number, boolean, table (as JSON) or response (status, a few fields and the
@@ -142,6 +136,10 @@ function M.open(name, options)
   local known = opened[name]
   if known and options == nil then return known end
   if type(name) ~= "string" then error("cache: the name must be a string", 2) end
+  if not core.is_loading() then
+    error(("cache: there is no cache '%s'%s; declare it at the top level"):format(name,
+      schema.hint(name, opened)), 2)
+  end
   local o = cache_options:check(options or {})
   settle_windows(o, options or {})
   local handle, message = core.cache(name, {

@@ -48,6 +48,17 @@ local function has_effect(o)
   end
 end
 
+-- A call can end in one way only.
+local function check_ends(o)
+  local found
+  for _, key in ipairs { "error", "status", "reset", "hangup" } do
+    if o[key] then
+      if found then error(("chaos: give %s or %s, not both"):format(found, key), 3) end
+      found = key
+    end
+  end
+end
+
 -- What C decides with: the guard as plain numbers.
 local function settings(o)
   local guard = o.guard == false and { failure_rate = 0 }
@@ -132,8 +143,12 @@ function M.layer(options)
   if not has_effect(o) then
     error("chaos: give at least one of " .. table.concat(effects, ", "), 2)
   end
+  check_ends(o)
   local made = setmetatable(layer.new("chaos", o), Chaos)
   made.wrap = function(policy, run, place)
+    if made.handle and not o.name then
+      error(("%s: chaos: this experiment is in two policies: give it a name"):format(place), 0)
+    end
     local name = o.name or policy
     made.handle = layer.declared("chaos", place, core.chaos(name, settings(o)))
     return around(name, made.handle, o, run)

@@ -16,10 +16,14 @@ local function window(options, own, name)
   return (options and options[name] or own[name]) / NS
 end
 
-local function decode(value, is_json)
+--- A value as it was given: numbers, booleans and tables travel as JSON; strings and responses as
+--- they are.
+function M.decode(value, is_json)
   if is_json then return core.json_decode(value) end
   return value
 end
+
+local decode = M.decode
 
 -- An answer that says "not now" is no value to keep.
 local function is_failure(value)

@@ -5,8 +5,12 @@
 --- and closes it through `core.leave` with the call's results. When the call raises, its task's end
 --- or the nearest `pcall` closes it instead, so layers have no cleanup code.
 local core = require "weir.core"
+local schema = require "weir.schema"
 
 local M = {}
+
+--- The type of a `mode` option, for schemas of what may refuse.
+M.mode = schema.enum { "normal", "shadow", default = "normal", doc = "shadow refuses nothing." }
 
 --- A layer. `wrap(name, run, place, layers)` is called when a policy called `name` is declared at
 --- `place` with the list `layers`, and returns a function like `run`: it takes the call and returns

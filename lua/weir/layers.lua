@@ -177,7 +177,7 @@ local bulkhead_options = schema.new("bulkhead", {
   wait = schema.duration { max = "1h", default = "50ms", doc = "Longest wait." },
   order = schema.enum { "fifo", "adaptive", default = "fifo",
     doc = "Who is next: the oldest, or in overload the newest." },
-  mode = schema.enum { "normal", "shadow", default = "normal", doc = "shadow refuses nothing." },
+  mode = layer.mode,
   name = schema.string { min = 1, max = 127, doc = "A pool shared by several policies." },
 }, { positional = "max" })
 

@@ -6,13 +6,13 @@ local schema = require "weir.schema"
 
 local M = {}
 
-local COST_MAX = 65535
+local CALLS_MAX, COST_MAX = 1000000, 65535
 
 local limiter_options = schema.new("limiter", {
   rate = schema.either { schema.string { min = 3, max = 40 }, schema.number { min = 0.000001 },
     required = true,
     doc = "Calls in a time: \"100/s\", \"1000/h\", \"30/10s\"; a number is per second." },
-  burst = schema.integer { min = 1, max = 1000000,
+  burst = schema.integer { min = 1, max = CALLS_MAX,
     doc = "Calls at once after a rest; the rate's worth of a second, and 1 at least." },
   algorithm = schema.enum { "gcra", "sliding_window", default = "gcra",
     doc = "sliding_window: never more than the rate in any such time." },
@@ -26,7 +26,7 @@ local limiter_options = schema.new("limiter", {
     doc = "An upstream's 429 with Retry-After stops the key for so long." },
   headers = schema.boolean { default = false,
     doc = "Responses bear RateLimit and RateLimit-Policy." },
-  mode = schema.enum { "normal", "shadow", default = "normal", doc = "shadow refuses nothing." },
+  mode = layer.mode,
   name = schema.string { min = 1, max = 127,
     doc = "A limiter shared by several policies, and called by its methods." },
 }, { positional = "rate" })
@@ -43,9 +43,8 @@ local drain_options = schema.new("limiter:drain", {
 
 local units = { s = 1e9, m = 60e9, h = 3600e9, d = 86400e9 }
 
-local function misfit(place, rate)
-  error(('%s: limiter: rate is "%s"; it must be a count and a time like "100/s" or "30/10s"')
-    :format(place, rate), 0)
+local function misfit(place, rate, bound)
+  error(('%s: limiter: rate is "%s"; it must be %s'):format(place, rate, bound), 0)
 end
 
 local function read_rate(rate, place)
@@ -55,31 +54,41 @@ local function read_rate(rate, place)
   end
   local count, unit = rate:match "^(%d+)/(%w+)$"
   local period = unit and (units[unit] or core.duration(unit))
-  if not period then misfit(place, rate) end
+  if not period then misfit(place, rate, 'a count and a time like "100/s" or "30/10s"') end
   return tonumber(count), period
 end
 
 local function to_config(o, place)
   local limit, period = read_rate(o.rate, place)
+  if limit < 1 or limit > CALLS_MAX then
+    misfit(place, o.rate, ("1 to %d calls in a time"):format(CALLS_MAX))
+  end
   if o.burst and o.algorithm == "sliding_window" then
     error(place .. ": limiter: burst goes with algorithm = \"gcra\" only", 0)
   end
-  if o.cost ~= 1 and o.algorithm == "sliding_window" and type(o.cost) == "number"
-    and o.cost > limit then
-    error(place .. ": limiter: cost is above the rate, so that no call can ever pass", 0)
+  local burst = o.burst or math.min(CALLS_MAX, math.max(1, math.ceil(limit * 1e9 / period)))
+  local is_window = o.algorithm == "sliding_window"
+  local most = is_window and limit or burst
+  if type(o.cost) == "number" and o.cost > most then
+    error(("%s: limiter: cost is %d, above the %s of %d: no call could ever pass"):format(place,
+      o.cost, is_window and "rate" or "burst", most), 0)
   end
-  local burst = o.burst or math.min(1000000, math.max(1, math.ceil(limit * 1e9 / period)))
   return { limit = limit, period = period, burst = burst, algorithm = o.algorithm, mode = o.mode,
     max_keys = o.key and o.max_keys or 0 }
 end
 
 -- What a call costs, as the policy says.
-local function cost_reader(cost)
+local function cost_reader(cost, place)
   if type(cost) ~= "function" then return function() return cost end end
   return function()
     local req = core.current_request()
     if not req then return 1 end -- a refresh in the background, say
-    return cost(req)
+    local told = cost(req)
+    if type(told) == "number" and told >= 1 and told <= COST_MAX and told % 1 == 0 then
+      return told
+    end
+    error(("%s: limiter: the function `cost` returned %s; it must be an integer from 1 to %d")
+      :format(place, type(told) == "number" and tostring(told) or "a " .. type(told), COST_MAX), 0)
   end
 end
 
@@ -151,7 +160,7 @@ function M.layer(options)
   local made = layer.new("limiter", o)
   local config = to_config(o, made.place)
   made._key = o.key and keys.resolver(o.key, made.place) or no_key
-  made._cost = cost_reader(o.cost)
+  made._cost = cost_reader(o.cost, made.place)
   local function declare(name, place)
     return layer.declared("limiter", place, core.limiter(name, config))
   end

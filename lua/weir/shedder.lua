@@ -18,7 +18,6 @@ local memory = schema.either {
   doc = "Overloaded when all processes hold so much; a share is of the machine's or cgroup's." }
 local in_flight = schema.integer { min = 1, max = 1000000,
   doc = "Overloaded when all workers serve so many requests at once." }
-local mode = schema.enum { "normal", "shadow", default = "normal", doc = "shadow refuses nothing." }
 
 local adaptive_options = schema.new("adaptive limit", {
   rule = schema.enum { "aimd", "vegas", "gradient2", required = true,
@@ -38,7 +37,7 @@ local shedder_options = schema.new("shedder", {
   wait = schema.duration { max = "1h", default = "100ms", doc = "Longest wait." },
   max_healthy_latency = schema.duration { default = "5s",
     doc = "A learnt limit shrinks while calls take longer on average; 0 is off." },
-  lag = lag, memory = memory, in_flight = in_flight, mode = mode,
+  lag = lag, memory = memory, in_flight = in_flight, mode = layer.mode,
   name = schema.string { min = 1, max = 127, doc = "A shedder shared by several policies." },
 }, { positional = "limit" })
 
@@ -88,7 +87,7 @@ function M.layer(options)
 end
 
 local overload_options = schema.new("overload", {
-  lag = lag, memory = memory, in_flight = in_flight, mode = mode,
+  lag = lag, memory = memory, in_flight = in_flight, mode = layer.mode,
 })
 
 --- Sheds requests before any handler runs while the process is overloaded, by their priority, the

@@ -14,7 +14,7 @@ local throttle_options = schema.new("throttle", {
     doc = "With fewer calls in the window nothing is refused." },
   max_refused = schema.number { min = 0, max = 0.99, default = 0.9,
     doc = "Never refuses a larger share: some calls always try." },
-  mode = schema.enum { "normal", "shadow", default = "normal", doc = "shadow refuses nothing." },
+  mode = layer.mode,
   name = schema.string { min = 1, max = 127, doc = "A throttle shared by several policies." },
 }, { positional = "ratio" })
 

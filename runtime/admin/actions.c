@@ -3,8 +3,8 @@
 #include "base/check.h"
 
 static const struct wr_action actions[] = {
-#define WR_ACTION(ENUM, KIND, kind, verb, argument, doc)                                           \
-  {WR_KIND_##KIND, #verb, argument, doc, wr_actions_##kind##_##verb},
+#define WR_ACTION(ENUM, KIND, kind, verb, argument, doc, told)                                     \
+  {WR_KIND_##KIND, #verb, argument, told, wr_actions_##kind##_##verb},
 #include "tables/actions.def"
 #undef WR_ACTION
 };

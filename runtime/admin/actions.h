@@ -16,7 +16,7 @@ struct wr_action {
   enum wr_kind kind;
   const char *verb;
   const char *argument; ///< "" for none, in brackets when it may be left out
-  const char *doc;
+  const char *told;     ///< what is so once it was done
   /// Does it. False with a set error (invalid: the value; closed: the primitive is gone).
   bool (*run)(const struct wr_action_call *call, struct wr_error *error);
 };
@@ -29,7 +29,7 @@ const struct wr_action *wr_action_find(enum wr_kind kind, struct wr_str verb);
 bool wr_action_run(const struct wr_action *action, struct wr_str name,
                    const struct wr_action_call *call, struct wr_error *error);
 
-#define WR_ACTION(ENUM, KIND, kind, verb, argument, doc)                                           \
+#define WR_ACTION(ENUM, KIND, kind, verb, argument, doc, told)                                     \
   bool wr_actions_##kind##_##verb(const struct wr_action_call *call, struct wr_error *error);
 #include "tables/actions.def"
 #undef WR_ACTION

@@ -162,6 +162,14 @@ static struct wr_str query_of(const struct wr_exchange_info *info, struct wr_str
   return (struct wr_str){NULL, 0};
 }
 
+static void reply_done(struct wr_exchange *x, const struct wr_action *action, struct wr_str name)
+{
+  char text[WR_ENTRY_NAME_MAX + 128];
+  snprintf(text, sizeof(text), "%s '%.*s': %s", wr_registry_kind_name(action->kind),
+           WR_STR_ARG(name), action->told);
+  reply_message(x, 200, text);
+}
+
 // POST /<plural>/VERB?name=…&value=…
 static void post_action(struct wr_admin *a, struct wr_exchange *x, const struct wr_action *action)
 {
@@ -177,7 +185,7 @@ static void post_action(struct wr_admin *a, struct wr_exchange *x, const struct 
     reply_message(x, status_of(&error), error.message);
   } else {
     tell_log(a, action, name, call.value);
-    reply_message(x, 200, action->doc);
+    reply_done(x, action, name);
   }
 }
 
@@ -251,11 +259,23 @@ static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
   }
 }
 
+// A browser says with every POST which page made it send that; nobody else has such a field.
+static bool is_of_a_page(const struct wr_head *head)
+{
+  return wr_str_eq(head->method, WR_STR("POST")) &&
+         wr_headers_get(&head->headers, WR_STR("Origin")).ptr != NULL;
+}
+
 static void on_request(void *ctx, struct wr_exchange *x, void **slot)
 {
   struct wr_admin *a = ctx;
-  if (a->is_tcp && !is_loopback_host(wr_exchange_info(x)->head->host)) {
+  const struct wr_head *head = wr_exchange_info(x)->head;
+  if (a->is_tcp && !is_loopback_host(head->host)) {
     reply_text(x, 403, "the admin listener answers to loopback hosts only\n");
+    return;
+  }
+  if (a->is_tcp && is_of_a_page(head)) {
+    reply_text(x, 403, "the admin listener takes no orders from web pages\n");
     return;
   }
   serve(a, x, slot);

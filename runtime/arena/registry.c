@@ -348,11 +348,6 @@ static void put_state(struct wr_entry *e, void *state)
   __atomic_store_n(&e->state, state, __ATOMIC_RELEASE);
 }
 
-static void put_config(struct wr_entry *e, const void *config)
-{
-  __atomic_store_n(&e->config, config, __ATOMIC_RELEASE);
-}
-
 // The configuration in force, and a state of its size. A death in between leaves one of the two
 // states in force, never one that is too small for the configuration; the slab finds the other.
 // False, and nothing has changed, without memory for it.
@@ -369,29 +364,36 @@ static bool adopt(struct wr_registry *r, struct wr_entry *e, const void *config,
     ops->move(to, from, config, now_ns);
   }
   if (bytes >= old_bytes) put_state(e, to);
-  put_config(e, config);
+  __atomic_store_n(&e->config, config, __ATOMIC_RELEASE);
   if (bytes < old_bytes) put_state(e, to);
   if (to != from) wr_slab_give(r->arena, from);
   return true;
 }
 
+static bool take_over(struct wr_registry *r, struct wr_entry *e, const void *config,
+                      uint64_t now_ns)
+{
+  const struct wr_kind_ops *ops = r->kinds[e->kind];
+  if (memcmp(e->config, config, ops->config_size) == 0) return false;
+  char *both = e->configs;
+  char *other = e->config == both ? both + ops->config_size : both;
+  memcpy(other, config, ops->config_size);
+  if (!adopt(r, e, other, now_ns)) return false;
+  ops->reconfigure(e->state, e->config, now_ns);
+  if (r->changed) r->changed(r, e, now_ns);
+  return true;
+}
+
+// Under the table's lock too: its repair frees what no entry owns, as one of two states that are
+// being moved.
 bool wr_registry_reconcile(struct wr_registry *r, struct wr_entry *entry, const void *config,
                            uint64_t now_ns)
 {
-  const struct wr_kind_ops *ops = r->kinds[entry->kind];
-  if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) return false;
-  bool changes = memcmp(entry->config, config, ops->config_size) != 0;
-  if (changes) {
-    char *both = entry->configs;
-    char *other = entry->config == both ? both + ops->config_size : both;
-    memcpy(other, config, ops->config_size);
-    changes = adopt(r, entry, other, now_ns);
-  }
-  if (changes) {
-    ops->reconfigure(entry->state, entry->config, now_ns);
-    if (r->changed) r->changed(r, entry, now_ns);
-  }
-  wr_registry_unlock(r, entry);
+  wr_registry_lock_table(r->arena);
+  bool is_there = wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns);
+  bool changes = is_there && take_over(r, entry, config, now_ns);
+  if (is_there) wr_registry_unlock(r, entry);
+  wr_registry_unlock_table(r->arena);
   return changes;
 }
 

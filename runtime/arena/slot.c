@@ -68,6 +68,7 @@ void wr_slot_leave(struct wr_slot *s, bool in_order)
   atomic_store_explicit(&s->lag_ns, 0, memory_order_relaxed);
   atomic_store_explicit(&s->in_flight, 0, memory_order_relaxed);
   atomic_store_explicit(&s->shed_permille, 0, memory_order_relaxed);
+  atomic_store_explicit(&s->shed_shadow, 0, memory_order_relaxed);
   atomic_store_explicit(&s->pid, 0, memory_order_release);
   if (!in_order) atomic_fetch_add_explicit(&s->restarts, 1, memory_order_relaxed);
 }

@@ -11,20 +11,20 @@
 enum { WR_SLOT_REQUEST_MAX = 40, WR_SLOT_ROUTE_MAX = 88 };
 
 struct wr_slot {
-  _Atomic uint64_t heartbeat_ns;  ///< when the loop last turned, monotonic
-  _Atomic uint64_t lua_since_ns;  ///< when it last entered Lua and has not left; 0 outside
-  _Atomic uint64_t generation;    ///< number of the live script generation, 0 before the first
-  _Atomic uint64_t started_ns;    ///< when the process took the slot
-  _Atomic uint64_t bells;         ///< how often the bell was rung
-  _Atomic uint32_t restarts;      ///< processes that died in this slot
-  _Atomic int32_t pid;            ///< 0: nobody
-  _Atomic uint64_t lag_ns;        ///< how late its loop came to its last beat
-  _Atomic uint64_t memory_bytes;  ///< the master's: resident memory of all processes
-  _Atomic uint64_t memory_limit;  ///< the master's: what they may have; 0: nobody knows
-  _Atomic uint32_t in_flight;     ///< requests being served at its last beat
-  _Atomic uint32_t shed_permille; ///< classes that it sheds, in thousandths
-  int bell_fd;                    ///< read-only: eventfd, the same number in every process
-  uint32_t pad;
+  _Atomic uint64_t heartbeat_ns;     ///< when the loop last turned, monotonic
+  _Atomic uint64_t lua_since_ns;     ///< when it last entered Lua and has not left; 0 outside
+  _Atomic uint64_t generation;       ///< number of the live script generation, 0 before the first
+  _Atomic uint64_t started_ns;       ///< when the process took the slot
+  _Atomic uint64_t bells;            ///< how often the bell was rung
+  _Atomic uint32_t restarts;         ///< processes that died in this slot
+  _Atomic int32_t pid;               ///< 0: nobody
+  _Atomic uint64_t lag_ns;           ///< how late its loop came to its last beat
+  _Atomic uint64_t memory_bytes;     ///< the master's: resident memory of all processes
+  _Atomic uint64_t memory_limit;     ///< the master's: what they may have; 0: nobody knows
+  _Atomic uint32_t in_flight;        ///< requests being served at its last beat
+  _Atomic uint32_t shed_permille;    ///< classes that it sheds, in thousandths
+  int bell_fd;                       ///< read-only: eventfd, the same number in every process
+  _Atomic uint32_t shed_shadow;      ///< 1: it only counts what it would shed
   char request[WR_SLOT_REQUEST_MAX]; ///< request id the worker is busy with; "" between requests
   char route[WR_SLOT_ROUTE_MAX];     ///< route and policy of it
 };

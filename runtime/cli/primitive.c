@@ -15,7 +15,7 @@ enum { TIMEOUT_MS = 5000, STATUS_OK = 200, PATH_ROOM = 4096 };
 static const struct {
   const char *noun, *verb, *argument, *doc;
 } actions[] = {
-#define WR_ACTION(ENUM, KIND, kind, verb, argument, doc) {#kind, #verb, argument, doc},
+#define WR_ACTION(ENUM, KIND, kind, verb, argument, doc, told) {#kind, #verb, argument, doc},
 #include "tables/actions.def"
 #undef WR_ACTION
 };

@@ -119,6 +119,14 @@ static const struct wr_column worker_columns[] = {
     {"slot", true},   {"pid", true},   {"generation", true}, {"connections", true},
     {"active", true}, {"sheds", true}, {"restarts", true},   {"heartbeat", true}};
 
+// How much is shed, or would be: "1.25", "1.25 (shadow)".
+static void add_sheds(struct wr_columns *c, const json_t *w)
+{
+  const json_t *sheds = json_object_get(w, "sheds");
+  bool is_shadow = json_is_true(json_object_get(w, "shadow"));
+  add_number(c, sheds, 2, is_shadow ? " (shadow)" : "");
+}
+
 static void add_worker(struct wr_columns *c, const json_t *w, const struct wr_style *style)
 {
   double restarts = json_number_value(json_object_get(w, "restarts"));
@@ -128,7 +136,7 @@ static void add_worker(struct wr_columns *c, const json_t *w, const struct wr_st
   add_count(c, w, "generation");
   add_count(c, w, "connections");
   add_count(c, w, "active");
-  add_number(c, json_object_get(w, "sheds"), 2, "");
+  add_sheds(c, w);
   add_count(c, w, "restarts");
   add_number(c, json_object_get(w, "heartbeat_ms"), 0, " ms");
 }
@@ -228,7 +236,7 @@ static const struct wr_column limiter_columns[] = {
 static void add_limiter(struct wr_columns *c, const json_t *l, const struct wr_style *style)
 {
   wr_columns_row(c, json_number_value(json_object_get(l, "waiting")) > 0 ? style->yellow : "");
-  add_text(c, l, "name");
+  add_name(c, l);
   wr_columns_cell(c, "%.0f in %gs", json_number_value(json_object_get(l, "limit")),
                   json_number_value(json_object_get(l, "per_s")));
   add_count(c, l, "left");

@@ -34,6 +34,8 @@ void wr_pressure_sample(struct wr_script_env *env, struct wr_serve *serve, uint6
   wr_serve_feed(serve);
   double level = serve->overload.level;
   atomic_store_explicit(&slot->shed_permille, (uint32_t)(level * 1000), memory_order_relaxed);
+  bool is_shadow = serve->live && serve->live->script->declared.overload_shadow;
+  atomic_store_explicit(&slot->shed_shadow, is_shadow, memory_order_relaxed);
   wr_series_set(env->arena, env->shard, wr_meter_series(env->meter, WR_METRIC_OVERLOAD_LEVEL, NULL),
                 level);
 }

@@ -17,9 +17,9 @@ static uint64_t later(uint64_t a_ns, uint64_t b_ns)
 
 uint64_t wr_gcra_when(const struct wr_gcra *g, uint64_t owed_ns, uint32_t cost, uint64_t now_ns)
 {
-  uint64_t more_ns = (uint64_t)(cost - 1) * g->gap_ns;
-  if (more_ns > g->slack_ns) return UINT64_MAX;
-  uint64_t due_ns = later(owed_ns, now_ns) + more_ns;
+  // A cost times a gap of days does not fit 64 bits.
+  if (cost > 1 && cost - 1 > g->slack_ns / g->gap_ns) return UINT64_MAX;
+  uint64_t due_ns = later(owed_ns, now_ns) + (cost - 1) * g->gap_ns;
   return due_ns - now_ns > g->slack_ns ? due_ns - g->slack_ns : now_ns;
 }
 

@@ -91,8 +91,10 @@ static bool is_down(const struct wr_registry *r, uint64_t tie)
   if (tie == 0) return false;
   struct wr_entry_ref ref = {.index = (uint32_t)tie, .generation = (uint32_t)(tie >> 32)};
   const struct wr_entry *health = wr_registry_get(r, ref);
-  return health && health->kind == WR_KIND_HEALTH &&
-         wr_health_verdict(health->state) == WR_HEALTH_DOWN;
+  if (health == NULL || health->kind != WR_KIND_HEALTH) return false;
+  // Without its lock: the sweep may take the state away meanwhile, but arena memory stays mapped.
+  const struct wr_health *state = __atomic_load_n(&health->state, __ATOMIC_ACQUIRE);
+  return state && wr_health_verdict(state) == WR_HEALTH_DOWN;
 }
 
 void wr_guard_health_spread(struct wr_registry *r, uint64_t now_ns)

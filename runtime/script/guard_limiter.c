@@ -61,8 +61,14 @@ static void explain(const struct wr_entry *entry, const struct wr_guard_ask *ask
                     struct wr_error *refusal)
 {
   enum wr_limiter_result result = (enum wr_limiter_result)ask->why.result;
-  wr_error_set(refusal, WR_ERROR_LIMITED, "limiter '%s' refused (%s)", entry->name,
-               wr_limiter_result_name(result));
+  const char *why = wr_limiter_result_name(result);
+  if (result == WR_LIMITER_TOO_COSTLY) {
+    wr_error_set(refusal, WR_ERROR_LIMITED,
+                 "limiter '%s' refused (%s): the call costs %u, more than ever passes at once",
+                 entry->name, why, (unsigned)ask->cost);
+    return;
+  }
+  wr_error_set(refusal, WR_ERROR_LIMITED, "limiter '%s' refused (%s)", entry->name, why);
   wr_guard_refuse_after(refusal, ask->why.after_ns);
 }
 

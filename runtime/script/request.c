@@ -93,6 +93,8 @@ struct wr_request *wr_request_copy(const struct wr_request *q)
   copy->request.info = &copy->info;
   copy->request.env = q->env;
   copy->request.trust = q->trust;
+  copy->request.priority = q->priority;
+  copy->request.priority_header = q->priority_header;
   copy->request.client = wr_region_copy(&copy->region, q->client);
   copy->request.trail.route = wr_region_copy(&copy->region, wr_str_of(q->trail.route)).ptr;
   for (size_t i = 0; i < q->param_count; i++) {

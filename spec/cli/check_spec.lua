@@ -182,6 +182,12 @@ describe("weir check", function()
     assert.equal("3 attempts of up to 700ms and pauses of up to 20ms may take 2.12s, the deadline, "
       .. "that of policy 'slow', is 2s", w.message)
     assert.equal("give an attempt at most 660ms, or the deadline at least 2.12s", w.advice)
+    local _, hedged = check(HEAD .. [[
+      local p = weir.policy("p", { D "2s", hedge(), T "700ms" })
+      weir.route("GET,POST /x", function() return p(function() end) end)
+    ]], "--json")
+    assert.equal("route 'GET,POST /x' takes POST, which may not be sent twice",
+      json.decode(hedged).warnings[1].message)
   end)
 
   it("shows what a route's handler reaches, through modules, objects and inner policies", function()

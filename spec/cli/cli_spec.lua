@@ -55,11 +55,13 @@ local STATUS = [[{"version":"0.1.0","pid":4242,"uptime_s":11530.2,"ready":true,
   "generations":[{"number":41,"state":"draining","age_s":190},
     {"number":42,"state":"live","age_s":184}],
   "workers":[{"slot":0,"pid":4243,"restarts":0,"heartbeat_ms":12,"generation":42,"connections":7,
-    "active":3,"lag_s":0.001,"sheds":1.25},{"slot":1,"pid":4250,"restarts":2}],
+    "active":3,"lag_s":0.001,"sheds":1.25,"shadow":true},{"slot":1,"pid":4250,"restarts":2}],
   "listeners":["127.0.0.1:8080",{"address":"127.0.0.1:8081"}],
   "breakers":[{"name":"recs","state":"open","failure_rate":0.625,"calls":40,"retry_after_s":4.25},
     {"name":"ünïcode","state":"closed","mode":"normal","failure_rate":0,"calls":100},
     {"name":"new","state":"open","mode":"shadow","failure_rate":1,"calls":20}],
+  "limiters":[{"name":"recs","limit":5,"per_s":1,"left":3,"waiting":0,"admitted":2,"refused":0,
+    "keys":0,"shadow":true}],
   "bulkheads":[{"name":"recs","in_use":3,"max":64,"queued":0}],
   "shedders":[{"name":"recs","rule":"vegas","in_use":19,"limit":20,"queued":4,
     "shed":{"critical":0,"low":2,"background":40}}],
@@ -308,9 +310,9 @@ generations
       42  live       3m 4s  -
 
 workers
-  slot   pid  generation  connections  active  sheds  restarts  heartbeat
-     0  4243          42            7       3   1.25         0      12 ms
-     1  4250           -            -       -      -         2          -
+  slot   pid  generation  connections  active          sheds  restarts  heartbeat
+     0  4243          42            7       3  1.25 (shadow)         0      12 ms
+     1  4250           -            -       -              -         2          -
 
 listeners
   address
@@ -326,6 +328,10 @@ breakers
 bulkheads
   name  in use  max  queued  keys
   recs       3   64       0     -
+
+limiters
+  name           rate     left  waiting  admitted  refused  keys
+  recs (shadow)  5 in 1s     3        0         2        0     0
 
 shedders
   name  rule   in use  limit  queued  shed

@@ -43,7 +43,9 @@ describe("actions on named primitives", function()
 
   it("opens a breaker for all workers until it is told otherwise", function()
     assert.equal(200, g:get("/x").status)
-    assert.equal(0, (weir { "breaker", "open", "a shop/x & y" }))
+    local code, told = weir { "breaker", "open", "a shop/x & y" }
+    assert.equal(0, code)
+    assert.equal("breaker 'a shop/x & y': refuses every call until `auto`\n", told)
     for _ = 1, 10 do assert.equal(503, g:get("/x").status) end
     assert.equal(0, (weir { "breaker", "auto", "a shop/x & y" }))
     for _ = 1, 10 do assert.equal(200, g:get("/x").status) end

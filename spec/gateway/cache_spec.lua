@@ -73,6 +73,7 @@ describe("cache:fetch", function()
       weir.route("POST /purge/:cache/:key", function(req)
         return tostring(caches[req.params.cache]:purge(req.params.key))
       end)
+      weir.route("GET /unknown", function() return weir.cache("stroe"):get "x" end)
       weir.route("POST /purge-tag/:cache/:tag", function(req)
         caches[req.params.cache]:purge_tag(req.params.tag)
         return "purged"
@@ -315,6 +316,12 @@ describe("cache:fetch", function()
       assert.equal("miss", ask("/store/race").how, purge .. ": it was not stored")
       g:request("POST", "/purge/store/race")
     end
+  end)
+
+  it("is declared at the top level: a name misspelt in a handler is no new one", function()
+    assert.equal(500, g:get("/unknown").status)
+    local said = g:wait_log("script.error", { route = "/unknown" }).message
+    assert.matches("there is no cache 'stroe' %(did you mean 'store'%?%); declare it", said)
   end)
 
   it("is listed and purged by the operator, and counted", function()

@@ -252,3 +252,13 @@ describe("chaos without --allow-chaos", function()
     g:stop()
   end)
 end)
+
+describe("a chaos layer", function()
+  it("ends a call in one way only", function()
+    local code, err = gateway.fail_to_start { [[
+      local weir = require "weir" weir.listen "127.0.0.1:$(port)"
+      weir.chaos { expires = "1m", error = "reset", status = 500 }]] }
+    assert.equal(78, code)
+    assert.matches("main.lua:2: chaos: give error or status, not both", err)
+  end)
+end)

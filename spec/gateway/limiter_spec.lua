@@ -125,8 +125,10 @@ describe("a limiter", function()
     assert.equal(1, (count("/cost", { ["X-Cost"] = "1" }, 5)))
     local r = g:get("/cost", { ["X-Cost"] = "11" })
     assert.equal(429, r.status)
-    assert.matches("too_costly", r.body)
+    assert.matches("too_costly%): the call costs 11, more than ever passes at once", r.body)
     assert.equal(500, g:get("/cost", { ["X-Cost"] = "0" }).status)
+    local said = g:wait_log("script.error", { route = "/cost" }).message
+    assert.matches("^main.lua:%d+: limiter: the function `cost` returned 0; it must be", said)
   end)
 
   it("with a name is one for all policies that say it", function()
@@ -246,11 +248,13 @@ describe("a limiter", function()
     local cases = {
       { '{}', "limiter: option 'rate' is required" },
       { '"10 per second"', 'limiter: rate is "10 per second"; it must be a count and a time' },
-      { '"0/s"', "limiter: limit must be 1 to 1000000" },
-      { '"2000000/s"', "limiter: limit must be" },
+      { '"0/s"', 'limiter: rate is "0/s"; it must be 1 to 1000000 calls in a time' },
+      { '"2000000/s"', 'limiter: rate is "2000000/s"; it must be 1 to 1000000 calls' },
       { '{ rate = 5, key = "tenant" }', 'key is "tenant"; it must be "client"' },
       { '{ rate = 5, burts = 1 }', "unknown option 'burts' %(did you mean 'burst'%?%)" },
       { '{ rate = 5, burst = 2, algorithm = "sliding_window" }', "burst goes with" },
+      { '{ rate = 10, cost = 20 }', "cost is 20, above the burst of 10: no call could ever pass" },
+      { '{ rate = "9/m", cost = 10, algorithm = "sliding_window" }', "above the rate of 9" },
       { '{ rate = "5/10ms", algorithm = "sliding_window" }', "at least 1 s" },
     }
     for _, case in ipairs(cases) do

@@ -137,4 +137,17 @@ describe("what can be seen from outside", function()
       gateway.head("POST", "/reload", { Host = "evil.example", Connection = "close" }, ""))
     assert.equal(403, r.status)
   end)
+
+  it("takes no order that a page has a browser send blindly", function()
+    local raw = require "spec.support.raw"
+    local function post(path, fields)
+      fields.Host, fields.Connection = "127.0.0.1", "close"
+      return raw.once(g.admin_port, gateway.head("POST", path, fields, ""))
+    end
+    for _, page in ipairs { "https://evil.example", "null" } do
+      assert.equal(403, post("/reload", { Origin = page }).status)
+      assert.equal(403, post("/breakers/open?name=x", { Origin = page }).status)
+    end
+    assert.equal(404, post("/breakers/open?name=x", {}).status)
+  end)
 end)

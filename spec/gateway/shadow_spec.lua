@@ -102,7 +102,7 @@ describe("in shadow mode", function()
     local found = { overload = true }
     for _, path in ipairs(tree.files "^lua/weir/[%w_]+%.lua$") do
       for name, body in tree.read(path):gmatch "local (%l+)_options = schema%.new(%b())" do
-        local has_mode = body:find("shadow", 1, true) or body:find("mode = mode", 1, true)
+        local has_mode = body:find("shadow", 1, true) or body:find("mode = layer.mode", 1, true)
         if has_mode then found[name] = true end
       end
     end

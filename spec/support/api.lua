@@ -36,10 +36,10 @@ for name, value in pairs(weir) do
 end
 for name, index in pairs(handles) do result[name] = names(index) end
 result["weir.core"] = names(core)
-result["weir.Cache"] = class_of(weir.cache "api_list")
 -- No bundle is being loaded here, and policies are declared in one only.
 local is_loading, job = core.is_loading, core.job
 core.is_loading, core.job = function() return true end, function() end
+result["weir.Cache"] = class_of(weir.cache "api_list")
 result["weir.Policy"] = class_of(weir.policy("api_list", { weir.deadline "1s" }))
 result["weir.Health"] = class_of(weir.health("api_list", { tcp = "127.0.0.1:1" }))
 result["weir.Flag"] = class_of(weir.flag "api_list")

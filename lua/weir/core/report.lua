@@ -72,7 +72,8 @@ local telling = {
   shedder = { "limit", "queue", "wait", "max_healthy_latency", "mode" },
   throttle = { "ratio", "window", "mode" },
   hedge = { "delay", "percentile", "max_extra_load", "max" },
-  chaos = { "probability", "latency", "error", "status", "reset", "drip", "truncate", "expires" },
+  chaos = { "probability", "latency", "error", "status", "reset", "hangup", "drip", "truncate",
+    "expires" },
 }
 
 local is_duration = { total = true, limit = true, window = true, open = true, slow_call = true,
@@ -80,7 +81,8 @@ local is_duration = { total = true, limit = true, window = true, open = true, sl
 
 -- Said only when they differ from the usual.
 local usual = { jitter = "full", mode = "normal", order = "fifo", consecutive = 0, slow_call = 0,
-  slow_rate = 0, wait = 0, algorithm = "gcra", budget = true, reset = false }
+  slow_rate = 0, wait = 0, algorithm = "gcra", budget = true, reset = false,
+  hangup = false }
 
 local function value_text(key, value)
   if type(value) == "number" and is_duration[key] then

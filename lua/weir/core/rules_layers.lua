@@ -14,17 +14,15 @@ local admits = { breaker = true, bulkhead = true, limiter = true, shedder = true
 local refusals = { refused = true, limited = true, shed = true }
 local unsafe = { POST = true, PATCH = true }
 
-local function methods_of(pattern)
-  return pattern:match "^([%u,]+)%s" or "any method"
-end
-
-local function is_safe(pattern)
-  local methods = methods_of(pattern)
-  if methods == "any method" then return false end
+-- The methods of a route that may not be sent twice, for messages; nil when there are none.
+local function unsafe_methods(pattern)
+  local methods = pattern:match "^([%u,]+)%s"
+  if not methods then return "any method" end
+  local found = {}
   for method in methods:gmatch "%u+" do
-    if unsafe[method] then return false end
+    if unsafe[method] then found[#found + 1] = method end
   end
-  return true
+  return found[1] and table.concat(found, " and ")
 end
 
 -- The attempts that retries and hedges make of one call, and the product in words.
@@ -64,10 +62,10 @@ rule("hedge-not-idempotent",
   function(s)
     for _, step in subject.each(s, "hedge") do
       for _, route in ipairs(s.routes) do
-        if not is_safe(route.pattern) then
+        local methods = unsafe_methods(route.pattern)
+        if methods then
           s.warn(step, ("route '%s' takes %s, which may not be sent twice")
-            :format(route.pattern, methods_of(route.pattern)),
-            "hedge on routes of GET only, or split the policy")
+            :format(route.pattern, methods), "hedge on routes of GET only, or split the policy")
           break
         end
       end

@@ -61,13 +61,15 @@ function M.closest(name, known)
   return best
 end
 
---- Ends a message about an unknown name: " (did you mean 'x'?)" or " (there are: a, b)".
+--- Ends a message about an unknown name: " (did you mean 'x'?)", " (there are: a, b)" or
+--- " (there are none)".
 ---@param name any
 ---@param known table<string, any>
 ---@return string
 function M.hint(name, known)
   local close = type(name) == "string" and M.closest(name, known)
   if close then return (" (did you mean '%s'?)"):format(close) end
+  if next(known) == nil then return " (there are none)" end
   return (" (there are: %s)"):format(table.concat(M.sorted_keys(known), ", "))
 end
 

@@ -77,6 +77,25 @@ describe("registry", function()
     end
   end)
 
+  -- Its repair, in whatever process, frees what no entry owns: also the half that is moved to.
+  it("moves a state under the table's lock", function()
+    jit.off(true, true)
+    ffi.cdef "int pthread_mutex_trylock(void *)"
+    local ops = ffi.new("struct wr_kind_ops", c.wr_guard_kinds[c.WR_KIND_BULKHEAD][0])
+    local move, tried = ops.move, nil
+    ops.move = function(to, from, new, now)
+      tried = ffi.C.pthread_mutex_trylock(arena.header.registry)
+      move(to, from, new, now)
+    end
+    local kinds = ffi.new("const struct wr_kind_ops *[?]", c.WR_KINDS)
+    kinds[c.WR_KIND_BULKHEAD] = ops
+    local entry = declare("a")
+    registry.kinds = kinds
+    config.max_keys = 8
+    assert.is_true(c.wr_registry_reconcile(registry, entry, config, 2))
+    assert.equal(16, tried, "EBUSY")
+  end)
+
   it("frees an entry only after nobody held it for ten minutes", function()
     local entry = declare("a", nil, SECOND)
     local ref = c.wr_registry_ref(entry)

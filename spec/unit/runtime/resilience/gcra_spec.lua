@@ -58,6 +58,13 @@ describe("gcra", function()
     assert.equal("ok", try(g, debt, 100, 5))
   end)
 
+  it("refuses a cost whose time does not fit 64 bits", function()
+    local g = new(1, 9, 366 * 24 * 3600 * SECOND)
+    for cost = 10, 65535 do
+      if try(g, { owed = 0 }, 1, cost) ~= "never" then error("cost " .. cost .. " passed") end
+    end
+  end)
+
   it("rounds the gap up, so that a rate that is no whole gap is never exceeded", function()
     local g = new(3, 1)
     assert.equal(333333334, tonumber(g.gap_ns))
