@@ -53,6 +53,7 @@ pid_t wr_fleet_fork_process(struct wr_master *m, const int pair[2])
   fflush(NULL);
   pid_t pid = fork();
   if (pid != 0) return pid;
+  m->arena.on_wait = NULL; // it is ours to end workers
   struct rlimit none = {0, 0};
   setrlimit(RLIMIT_CORE, &none);
   close_foreign(m, pair[1]);

@@ -162,6 +162,30 @@ static void abort_worker(struct wr_master_worker *w, uint64_t silent_ns)
   kill(w->pid, SIGABRT);
 }
 
+static void check_heartbeat(struct wr_master *m, struct wr_master_worker *w, uint64_t now)
+{
+  struct wr_slot *slot = wr_slot_of(&m->arena, w->slot);
+  uint64_t beat = atomic_load_explicit(&slot->heartbeat_ns, memory_order_relaxed);
+  if (beat < w->forked_ns) beat = w->forked_ns;
+  if (now < beat || now - beat < m->settings->heartbeat_ns) {
+    w->late_cpu_s = 0;
+  } else if (w->is_aborted || !is_starved(m, w, now - beat)) {
+    abort_worker(w, now - beat);
+  }
+}
+
+// We wait for a lock, and so may all workers: nothing goes on before its holder does, or dies.
+static uint64_t on_lock_wait(void *ctx, uint32_t holder)
+{
+  struct wr_master *m = ctx;
+  uint64_t now = wr_loop_clock();
+  for (uint32_t i = 0; holder != 0 && i < m->settings->workers; i++) {
+    struct wr_master_worker *w = &m->workers[i];
+    if (w->pid == (pid_t)holder) check_heartbeat(m, w, now);
+  }
+  return now + TICK_NS;
+}
+
 // A worker whose loop does not turn is replaced. Our own lateness is not held against it, nor is
 // the one long turn in which it loads a generation, which has a limit of its own.
 static void check_heartbeats(struct wr_master *m, uint64_t now)
@@ -172,11 +196,7 @@ static void check_heartbeats(struct wr_master *m, uint64_t now)
         atomic_load_explicit(&wr_slot_of(&m->arena, i)->heartbeat_ns, memory_order_relaxed);
     bool is_loading = m->reload.stage == WR_RELOAD_PREPARE && w->prepared != m->reload.number;
     if (w->pid <= 0 || w->live == 0 || is_loading || beat < w->forked_ns) continue;
-    if (now < beat || now - beat < m->settings->heartbeat_ns) {
-      w->late_cpu_s = 0;
-    } else if (w->is_aborted || !is_starved(m, w, now - beat)) {
-      abort_worker(w, now - beat);
-    }
+    check_heartbeat(m, w, now);
   }
 }
 
@@ -205,25 +225,40 @@ static void measure(struct wr_master *m)
   wr_free(pids);
 }
 
+// What the clock demands of primitives. Its next time is on a timer of its own: a plan that moves
+// again and again, as a limiter's does, must not put off the tick.
+static void advance(struct wr_master *m)
+{
+  struct wr_guard_callbacks callbacks = wr_fleet_callbacks(m);
+  uint64_t now = wr_loop_now(&m->loop);
+  uint64_t next = wr_guard_advance(&m->registry, now, &callbacks);
+  if (next < now + TICK_NS) {
+    wr_timer_start_at(&m->plan, next);
+  } else {
+    wr_timer_stop(&m->plan); // a tick comes before
+  }
+}
+
+static void on_plan(struct wr_timer *t)
+{
+  advance(WR_CONTAINER(t, struct wr_master, plan));
+}
+
 // A worker saw a transition coming sooner than planned.
 static void on_bell(struct wr_io *io, int events)
 {
   (void)events;
   struct wr_master *m = WR_CONTAINER(io, struct wr_master, bell);
-  struct wr_guard_callbacks callbacks = wr_fleet_callbacks(m);
-  uint64_t now = wr_loop_now(&m->loop);
   wr_slot_hush(&m->arena, wr_slot_master(&m->arena));
-  uint64_t next = wr_guard_advance(&m->registry, now, &callbacks);
-  if (next < now + TICK_NS) wr_timer_start_at(&m->tick, next);
+  advance(m);
 }
 
 static void on_tick(struct wr_timer *t)
 {
   struct wr_master *m = WR_CONTAINER(t, struct wr_master, tick);
   uint64_t now = wr_loop_now(&m->loop);
-  struct wr_guard_callbacks callbacks = wr_fleet_callbacks(m);
   wr_guard_health_spread(&m->registry, now);
-  uint64_t next = wr_guard_advance(&m->registry, now, &callbacks);
+  advance(m);
   bool is_late = now - m->ticked_ns > 2 * TICK_NS;
   if (!is_late && !m->is_draining) check_heartbeats(m, now);
   m->ticked_ns = now;
@@ -236,7 +271,7 @@ static void on_tick(struct wr_timer *t)
     measure(m);
   }
   sample(m);
-  wr_timer_start_at(t, next < now + TICK_NS ? next : now + TICK_NS);
+  wr_timer_start_at(t, now + TICK_NS);
 }
 
 static void on_turn(struct wr_loop *l, void *ctx)
@@ -352,6 +387,8 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
     return false;
   }
   wr_log_init(&m->log, STDOUT_FILENO, m->settings->log_level, wr_loop_wall);
+  m->arena.on_wait = on_lock_wait;
+  m->arena.on_wait_ctx = m;
   wr_guard_registry(&m->registry, &m->arena);
   wr_meter_init(&m->meter, &m->arena, wr_slot_master(&m->arena),
                 (struct wr_hash_key){wr_loop_entropy(), wr_loop_entropy()});
@@ -362,6 +399,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   m->started_wall_ns = wr_loop_wall();
   wr_fleet_init(m);
   wr_timer_init(&m->tick, &m->loop, on_tick);
+  wr_timer_init(&m->plan, &m->loop, on_plan);
   wr_timer_init(&m->drain, &m->loop, on_drain_over);
   wr_watch_init(&m->watch, &m->loop, WATCH_QUIET_NS, on_file_change);
   m->loop.on_turn = on_turn;
@@ -372,6 +410,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
 static void close_master(struct wr_master *m)
 {
   wr_timer_stop(&m->tick);
+  wr_timer_stop(&m->plan);
   wr_timer_stop(&m->drain);
   wr_watch_clear(&m->watch);
   wr_io_close(&m->signals, NULL);

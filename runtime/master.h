@@ -77,7 +77,8 @@ struct wr_master {
   int signal_fd;
   struct wr_io signals;
   struct wr_io bell;
-  struct wr_timer tick;
+  struct wr_timer tick; ///< heartbeats and what else is done ten times a second
+  struct wr_timer plan; ///< the next that the clock demands of a primitive, before the tick
   struct wr_timer drain;
   struct wr_watch watch; ///< of the live bundle's folders, with --watch
   struct wr_reload reload;

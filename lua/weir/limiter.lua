@@ -81,7 +81,9 @@ end
 local function cost_reader(cost, place)
   if type(cost) ~= "function" then return function() return cost end end
   return function()
-    local told = cost(core.current_request())
+    local req = core.current_request()
+    if not req then return 1 end -- a refresh in the background, say
+    local told = cost(req)
     if type(told) == "number" and told >= 1 and told <= COST_MAX and told % 1 == 0 then
       return told
     end

@@ -65,6 +65,11 @@ struct wr_arena {
   size_t size;                    ///< read-only
   int fd;                         ///< read-only: the memfd, close-on-exec
   bool is_private;                ///< read-only: `wr_arena_privatise` was called
+  /// Optional, for the process that can end the others: called when it must wait for a lock, with
+  /// 0, and again each time the wait has lasted until the monotonic time that it returned, with the
+  /// thread that holds the lock. Without it waits have no end.
+  uint64_t (*on_wait)(void *ctx, uint32_t holder);
+  void *on_wait_ctx;
 };
 
 /// Maps and lays out an arena, before any fork. False with a set error that names the numbers when

@@ -2,10 +2,13 @@
 
 #include "arena/arena.h"
 #include "base/check.h"
+#include "base/duration.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct wr_lock), "a lock holds a mutex");
 _Static_assert(_Alignof(pthread_mutex_t) <= _Alignof(struct wr_lock), "a lock is aligned for one");
@@ -38,22 +41,43 @@ static void pause_briefly(int times)
   }
 }
 
+// The kernel demands that the first word of a robust lock names its holder.
+static uint32_t holder_of(pthread_mutex_t *mutex)
+{
+  return __atomic_load_n((uint32_t *)mutex, __ATOMIC_RELAXED) & FUTEX_TID_MASK;
+}
+
+// Whoever was stopped inside gives the lock back only in death, and one process alone can see to
+// that: it must not wait without end.
+static int wait_for(const struct wr_arena *arena, pthread_mutex_t *mutex)
+{
+  if (arena->on_wait == NULL) return pthread_mutex_lock(mutex);
+  int rc = ETIMEDOUT;
+  for (uint32_t holder = 0; rc == ETIMEDOUT; holder = holder_of(mutex)) {
+    uint64_t until_ns = arena->on_wait(arena->on_wait_ctx, holder);
+    struct timespec until = {.tv_sec = (time_t)(until_ns / WR_SECOND),
+                             .tv_nsec = (long)(until_ns % WR_SECOND)};
+    rc = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+  }
+  return rc;
+}
+
 // A section takes less time than falling asleep and being woken, so ask a few times before.
-static int take_after_a_while(pthread_mutex_t *mutex)
+static int take_after_a_while(const struct wr_arena *arena, pthread_mutex_t *mutex)
 {
   int rc = EBUSY;
   for (int i = 1; i <= SPINS && rc == EBUSY; i *= 2) {
     pause_briefly(i);
     rc = pthread_mutex_trylock(mutex);
   }
-  return rc == EBUSY ? pthread_mutex_lock(mutex) : rc;
+  return rc == EBUSY ? wait_for(arena, mutex) : rc;
 }
 
 bool wr_lock_take(const struct wr_arena *arena, struct wr_lock *lock)
 {
   if (arena->is_private) return false;
   int rc = pthread_mutex_trylock(mutex_of(lock));
-  if (rc == EBUSY) rc = take_after_a_while(mutex_of(lock));
+  if (rc == EBUSY) rc = take_after_a_while(arena, mutex_of(lock));
   WR_CHECK(rc == 0 || rc == EOWNERDEAD);
   return rc == EOWNERDEAD;
 }

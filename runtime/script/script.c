@@ -110,7 +110,11 @@ void wr_script_reconcile(struct wr_script *s)
   uint64_t now = wr_loop_now(s->env->loop);
   WR_LIST_EACH(&s->declared.entries, node) {
     struct wr_entry_declared *d = WR_CONTAINER(node, struct wr_entry_declared, link);
-    wr_registry_reconcile(s->env->registry, d->entry, d->config, now);
+    if (wr_registry_reconcile(s->env->registry, d->entry, d->config, now)) continue;
+    if (memcmp(d->entry->config, d->config, d->config_size) == 0) continue;
+    wr_log_text(s->env->log, WR_LOG_ERROR, "policy.options",
+                "%s '%s' keeps its old options: there is no memory for a state of the new size",
+                wr_registry_kind_name(d->entry->kind), d->entry->name);
   }
 }
 

@@ -21,6 +21,12 @@ local function script(tenant_rate)
       weir.limiter { rate = "5/h", algorithm = "sliding_window", key = "client" } }))
     route("GET /shadow", weir.policy("shadow", {
       weir.limiter { rate = "1/h", mode = "shadow" } }))
+    local behind = weir.policy("behind", { weir.limiter { rate = "10/h", burst = 10,
+      cost = function(req) return tonumber(req.headers["x-cost"]) end } })
+    weir.route("GET /behind", function()
+      weir.spawn(function() return behind(function() return true end) end)
+      return "spawned"
+    end)
     route("GET /cost", weir.policy("cost", {
       weir.limiter { rate = "10/h", burst = 10, cost = function(req)
         return tonumber(req.headers["x-cost"]) end } }))
@@ -107,6 +113,11 @@ describe("a limiter", function()
 
   it("counts calls in a sliding window", function()
     assert.equal(5, (count("/window", nil, 20)))
+  end)
+
+  it("charges one where there is no request to ask the function about", function()
+    assert.equal(200, g:get("/behind").status)
+    wait.for_("the call behind", function() return g:limiter("behind").left == 9 end)
   end)
 
   it("charges what a policy's function says", function()

@@ -1,7 +1,8 @@
 local c, ffi = require "spec.support.c" ("script/guard.h", "arena/slab.h", "arena/series.h")
 local open = require "spec.support.arena"
 
-ffi.cdef [[int fork(void); void _exit(int); int waitpid(int, int *, int);]]
+ffi.cdef [[int fork(void); void _exit(int); int waitpid(int, int *, int); int kill(int, int);
+  int getpid(void);]]
 
 local function str(text) return ffi.new("struct wr_str", { text, #text }) end
 
@@ -136,5 +137,35 @@ describe("a process that dies holding a lock", function()
     assert.is_true(c.wr_guard_leave(mine, waiting.id, c.WR_OUTCOME_SUCCESS, 4))
     c.wr_ledger_fini(theirs.ledger)
     c.wr_guard_fini(mine, 5)
+  end)
+end)
+
+describe("a process that is stopped while it holds a lock", function()
+  local STOP, KILL, WUNTRACED = 19, 9, 2
+  jit.off(true, true) -- C calls back
+
+  it("is named to the one that may end it, who then goes on", function()
+    local arena = assert(open(c, ffi))
+    local pid = ffi.C.fork()
+    if pid == 0 then
+      c.wr_registry_lock_table(arena)
+      ffi.C.kill(ffi.C.getpid(), STOP)
+      ffi.C._exit(1)
+    end
+    local status = ffi.new("int[1]")
+    assert.equal(pid, ffi.C.waitpid(pid, status, WUNTRACED))
+    local told = {}
+    arena.on_wait = function(_, holder)
+      told[#told + 1] = holder
+      if holder ~= 0 then ffi.C.kill(holder, KILL) end
+      return holder == 0 and 1 or 0x7fffffffffffffffULL -- long past, then for ever
+    end
+    c.wr_registry_lock_table(arena)
+    c.wr_registry_unlock_table(arena)
+    assert.same({ 0, pid }, told)
+    assert.equal(1, tonumber(arena.header.repairs))
+    assert.equal(pid, ffi.C.waitpid(pid, status, 0))
+    arena.on_wait:free()
+    c.wr_arena_fini(arena)
   end)
 end)
