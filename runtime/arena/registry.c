@@ -412,6 +412,11 @@ void wr_registry_hold(struct wr_registry *r, struct wr_entry *entry, uint32_t sl
   atomic_store(&entry->gone_ns, 0);
 }
 
+bool wr_registry_is_held(const struct wr_registry *r, const struct wr_entry *entry)
+{
+  return is_held(r->arena, entry);
+}
+
 void wr_registry_drop(struct wr_registry *r, struct wr_entry *entry, uint32_t slot)
 {
   WR_CHECK(atomic_fetch_sub(holds_of(r, entry, slot), 1) > 0);
