@@ -301,7 +301,7 @@ static struct wr_entry *create(struct wr_registry *r, enum wr_kind kind, struct 
   return e;
 }
 
-static bool is_held(const struct wr_arena *a, const struct wr_entry *e)
+bool wr_registry_is_held(const struct wr_arena *a, const struct wr_entry *e)
 {
   const struct wr_registry_table *t = table_of(a);
   for (uint32_t slot = 0; slot < a->header->slot_count; slot++) {
@@ -323,7 +323,7 @@ struct wr_entry *wr_registry_declare(struct wr_registry *r, enum wr_kind kind, s
   struct wr_entry *e = find_locked(r->arena, kind, name);
   if (e == NULL) e = create(r, kind, name, config, now_ns);
   // The sweep's clock starts anew, so that the caller has the time to hold it.
-  if (e && !is_held(r->arena, e)) atomic_store(&e->gone_ns, now_ns);
+  if (e && !wr_registry_is_held(r->arena, e)) atomic_store(&e->gone_ns, now_ns);
   uint32_t count = atomic_load(&table_of(r->arena)->count);
   wr_registry_unlock_table(r->arena);
   if (e == NULL) {
@@ -412,11 +412,6 @@ void wr_registry_hold(struct wr_registry *r, struct wr_entry *entry, uint32_t sl
   atomic_store(&entry->gone_ns, 0);
 }
 
-bool wr_registry_is_held(const struct wr_registry *r, const struct wr_entry *entry)
-{
-  return is_held(r->arena, entry);
-}
-
 void wr_registry_drop(struct wr_registry *r, struct wr_entry *entry, uint32_t slot)
 {
   WR_CHECK(atomic_fetch_sub(holds_of(r, entry, slot), 1) > 0);
@@ -456,7 +451,7 @@ uint32_t wr_registry_sweep(struct wr_registry *r, uint64_t now_ns)
   wr_registry_lock_table(r->arena);
   for (struct wr_entry *e = wr_registry_each(r, &at); e; e = wr_registry_each(r, &at)) {
     uint64_t gone_ns = atomic_load(&e->gone_ns);
-    if (is_held(r->arena, e)) {
+    if (wr_registry_is_held(r->arena, e)) {
       atomic_store(&e->gone_ns, 0);
     } else if (gone_ns == 0) {
       atomic_store(&e->gone_ns, now_ns);

@@ -114,7 +114,7 @@ void wr_registry_hold(struct wr_registry *r, struct wr_entry *entry, uint32_t sl
 void wr_registry_drop(struct wr_registry *r, struct wr_entry *entry, uint32_t slot);
 
 /// Whether somebody holds it now, in any slot.
-bool wr_registry_is_held(const struct wr_registry *r, const struct wr_entry *entry);
+bool wr_registry_is_held(const struct wr_arena *a, const struct wr_entry *entry);
 
 /// Forgets all holds of a slot whose worker died. Master only, before the slot is used again.
 void wr_registry_wipe(struct wr_registry *r, uint32_t slot);

@@ -28,7 +28,7 @@ static const struct wr_entry *next(const struct page *page, uint32_t *at, struct
   struct wr_registry *r = page->registry;
   struct wr_entry *entry;
   while ((entry = wr_registry_each(r, at)) != NULL) {
-    if (entry->kind != WR_KIND_HEALTH || !wr_registry_is_held(r, entry)) continue;
+    if (entry->kind != WR_KIND_HEALTH || !wr_registry_is_held(r->arena, entry)) continue;
     if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, page->now_ns)) continue;
     memcpy(out, entry->state, sizeof(*out));
     wr_registry_unlock(r, entry);
