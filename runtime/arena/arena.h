@@ -67,7 +67,7 @@ struct wr_arena {
   bool is_private;                ///< read-only: `wr_arena_privatise` was called
   /// Optional, for the process that can end the others: called when it must wait for a lock, with
   /// 0, and again each time the wait has lasted until the monotonic time that it returned, with the
-  /// thread that holds the lock. Without it waits have no end.
+  /// thread that holds the lock.
   uint64_t (*on_wait)(void *ctx, uint32_t holder);
   void *on_wait_ctx;
 };

@@ -15,6 +15,8 @@ _Static_assert(_Alignof(pthread_mutex_t) <= _Alignof(struct wr_lock), "a lock is
 
 enum { SPINS = 64 }; // pauses before the last try: 3 us in all
 
+#define RETRY_NS (10 * WR_MS) // longest sleep before asking again
+
 static pthread_mutex_t *mutex_of(struct wr_lock *lock)
 {
   return (pthread_mutex_t *)lock->words;
@@ -47,14 +49,23 @@ static uint32_t holder_of(pthread_mutex_t *mutex)
   return __atomic_load_n((uint32_t *)mutex, __ATOMIC_RELAXED) & FUTEX_TID_MASK;
 }
 
-// Whoever was stopped inside gives the lock back only in death, and one process alone can see to
-// that: it must not wait without end.
+static uint64_t in_a_while(void)
+{
+  struct timespec now;
+  WR_CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+  return (uint64_t)now.tv_sec * WR_SECOND + (uint64_t)now.tv_nsec + RETRY_NS;
+}
+
+// No sleep is without end. A waiter that is killed in the moment in which it is woken takes the
+// wake along: the others would sleep on a lock that nobody holds, with what they hold themselves.
+// And whoever was stopped inside gives the lock back only in death, which one process alone can see
+// to.
 static int wait_for(const struct wr_arena *arena, pthread_mutex_t *mutex)
 {
-  if (arena->on_wait == NULL) return pthread_mutex_lock(mutex);
   int rc = ETIMEDOUT;
   for (uint32_t holder = 0; rc == ETIMEDOUT; holder = holder_of(mutex)) {
-    uint64_t until_ns = arena->on_wait(arena->on_wait_ctx, holder);
+    uint64_t until_ns = in_a_while();
+    if (arena->on_wait) until_ns = arena->on_wait(arena->on_wait_ctx, holder);
     struct timespec until = {.tv_sec = (time_t)(until_ns / WR_SECOND),
                              .tv_nsec = (long)(until_ns % WR_SECOND)};
     rc = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);

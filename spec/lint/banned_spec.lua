@@ -18,7 +18,9 @@ local RULES = {
   { "atoi atol atoll atof strtol strtoll strtoul strtoull", NUMBER },
   { "alloca", "a fixed array with a named size, or the region" },
   { "assert", "WR_CHECK, which stays on in release" },
-  { "time gettimeofday clock_gettime clock", CLOCK, "^runtime/loop/loop%.c$" },
+  -- lock.c: how long to sleep before asking for a lock again; nothing is decided by it.
+  { "time gettimeofday clock_gettime clock", CLOCK, "^runtime/loop/loop%.c$",
+    "^runtime/arena/lock%.c$" },
   { "uv_now uv_hrtime uv_gettimeofday uv_clock_gettime", CLOCK, "^runtime/loop/loop%.c$" },
   { "sleep usleep nanosleep clock_nanosleep uv_sleep", WAIT },
   { "rand srand random srandom drand48 getrandom getentropy", RANDOM, "^runtime/loop/loop%.c$" },
