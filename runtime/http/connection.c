@@ -125,17 +125,15 @@ static void finish(struct wr_connection *c)
   struct wr_exchange *x = &c->x;
   bool is_open = c->state != WR_CONNECTION_CLOSED;
   x->stats.is_complete = x->is_ended && is_open;
-  if (x->head_left > 0) x->stats.status = 0;
+  if (c->head_left > 0) x->stats.status = 0;
   if (x->stats.sent_bytes > 0 && c->out.len > 0) {
     x->stats.sent_bytes -= c->out.len < x->stats.sent_bytes ? c->out.len : x->stats.sent_bytes;
   }
-  x->is_live = false;
-  c->server->stats.active--;
-  x->hooks->on_end(x->slot, x);
+  wr_exchange_finish(x);
   wr_buf_clear(&c->out);
-  x->head_left = 0;
+  c->head_left = 0;
   if (!is_open) return;
-  bool reuse = x->keep_alive && !c->must_close && !x->has_excess;
+  bool reuse = c->keep_alive && !c->must_close && !x->has_excess;
   if (reuse && x->is_body_done) {
     become_idle(c);
   } else if (reuse && !c->saw_fin) {
@@ -162,18 +160,14 @@ static bool step_exchange(struct wr_connection *c)
   if (c->failure) return true;
   if (x->is_aborted) {
     // An incomplete body shows by itself, unless only the connection's end would end it.
-    wr_connection_close(c, x->head_left > 0 || !x->is_responded || x->framing == WR_FRAMING_CLOSE);
+    wr_connection_close(c, c->head_left > 0 || !x->is_responded || x->framing == WR_FRAMING_CLOSE);
     return true;
   }
   if (x->is_ended && c->out.len == 0) {
     finish(c);
     return true;
   }
-  if (x->wants_writable && !x->is_ended && c->out.len <= WR_CONNECTION_LOW) {
-    x->wants_writable = false;
-    x->hooks->on_writable(x->slot, x);
-    return true;
-  }
+  if (wr_exchange_go_on(x)) return true;
   if (!left_by_fin(c)) return false;
   wr_connection_fail(c, WR_ERROR_CANCELLED, "the client closed the connection");
   return true;
@@ -185,7 +179,7 @@ static bool step_rest(struct wr_connection *c)
   while (c->view.len > 0 && status == WR_BODY_MORE) {
     size_t used = 0;
     struct wr_str piece;
-    status = wr_body_feed(&c->x.body, c->view.ptr, c->view.len, &used, &piece);
+    status = wr_body_feed(&c->body, c->view.ptr, c->view.len, &used, &piece);
     wr_connection_consume(c, used);
     c->discarded += used;
   }
@@ -213,13 +207,8 @@ static bool step_closed(struct wr_connection *c)
 {
   struct wr_exchange *x = &c->x;
   if (!x->is_live) return false;
-  if (!x->is_gone && !x->is_ended && !x->is_aborted) {
-    x->is_gone = true;
-    struct wr_error error;
-    wr_error_set(&error, c->failure ? c->failure : WR_ERROR_CANCELLED, "%s",
-                 c->failure_text ? c->failure_text : "the connection was closed");
-    x->hooks->on_gone(x->slot, x, &error);
-  }
+  wr_exchange_tell_gone(x, c->failure ? c->failure : WR_ERROR_CANCELLED,
+                        c->failure_text ? c->failure_text : "the connection was closed");
   if (!x->is_ended && !x->is_aborted) return false;
   finish(c);
   return true;

@@ -1,17 +1,15 @@
 #pragma once
-/// One client connection: its socket, its buffers, its clock, and the exchange that is under way on
-/// it.
+/// One client connection: its socket, its buffers, its clock, and the HTTP/1 exchange that is under
+/// way on it.
 ///
 /// Everything that calls hooks runs inside `wr_connection_advance`, which goes on until nothing
 /// moves any more. Functions of exchange.h only note what is wanted, append to `out`, and poke the
 /// connection, so that hooks are never called from inside them. Private to http/.
 
 #include "http/body.h"
-#include "http/server_internal.h"
+#include "http/exchange_internal.h"
 
 enum {
-  WR_CONNECTION_HIGH = 64 * 1024,    ///< bytes to send above which writers are asked to wait
-  WR_CONNECTION_LOW = 16 * 1024,     ///< bytes to send below which they may go on
   WR_CONNECTION_AHEAD = 16 * 1024,   ///< bytes read ahead while nobody wants them
   WR_CONNECTION_DISCARD = 64 * 1024, ///< unread request body swallowed to keep the connection
 };
@@ -22,36 +20,6 @@ enum wr_connection_state {
   WR_CONNECTION_REST,     ///< answered; the rest of the request body is swallowed
   WR_CONNECTION_LINGER,   ///< our side is shut; the client gets time to read our last words
   WR_CONNECTION_CLOSED, ///< no socket any more; memory waits for the handle and for the layer above
-};
-
-struct wr_exchange {
-  struct wr_exchange_info info;
-  struct wr_exchange_stats stats;
-  struct wr_head head;
-  struct wr_body body;
-  const struct wr_http_hooks *hooks;
-  void *slot;
-  bool is_live;
-  // The request body.
-  bool is_reading;   // the layer above wants a piece
-  bool has_read;     // it did so at least once
-  bool is_body_done; // all of it was taken off the wire
-  bool is_body_told; // on_body_end was called
-  bool is_expecting; // the client waits for 100
-  uint64_t body_ns;  // last piece, or last time that reading began
-  // The response.
-  bool is_responded;
-  bool is_ended;
-  bool is_aborted;
-  bool is_gone;     // on_gone was called
-  bool is_bodyless; // HEAD, 204, 304
-  bool wants_writable;
-  bool keep_alive;
-  bool has_excess; // more bytes were written than promised
-  int refusal;     // status we answer with ourselves when a gone exchange ends unanswered
-  enum wr_framing framing;
-  uint64_t left;    // of the promised length
-  size_t head_left; // bytes of `out` up to the end of the head
 };
 
 struct wr_connection {
@@ -83,6 +51,9 @@ struct wr_connection {
   uint64_t armed_ns; // what the timer is set to
   size_t discarded;
   struct wr_exchange x;
+  struct wr_body body; // of its request
+  size_t head_left;    // bytes of `out` up to the end of its response's head
+  bool keep_alive;     // its response said that the connection stays
   uint16_t client_port;
   char client[48];
 };
@@ -107,17 +78,3 @@ void wr_connection_close(struct wr_connection *c, bool reset);
 
 /// Closes an idle connection, lets any other finish its exchange and then close.
 void wr_connection_drain(struct wr_connection *c);
-
-/// Hands request body to the layer above while it wants some. May call hooks.
-void wr_exchange_deliver(struct wr_exchange *x);
-
-/// Answers with a problem document (RFC 9457). `allow` adds an Allow field.
-void wr_exchange_problem(struct wr_exchange *x, int status, const char *detail, bool allow);
-
-/// The request body is refused; the layer above hears `kind` and may answer. Calls a hook.
-void wr_exchange_refuse_body(struct wr_exchange *x, enum wr_error_kind kind, const char *text);
-
-static inline struct wr_connection *wr_exchange_connection(const struct wr_exchange *x)
-{
-  return WR_CONTAINER(x, struct wr_connection, x);
-}

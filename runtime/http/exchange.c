@@ -1,7 +1,4 @@
-#include "http/exchange.h"
-
-#include "http/output.h"
-#include "http/response.h"
+#include "http/exchange_internal.h"
 
 enum { PROBLEM_MAX = 2048 };
 
@@ -20,25 +17,19 @@ bool wr_exchange_is_responded(const struct wr_exchange *x)
   return x->is_responded;
 }
 
-static bool is_open(const struct wr_connection *c)
-{
-  return c->state == WR_CONNECTION_EXCHANGE && !c->failure;
-}
-
 // The request body
 
 void wr_exchange_read(struct wr_exchange *x)
 {
-  struct wr_connection *c = wr_exchange_connection(x);
   WR_CHECK(x->is_live);
-  if (!x->is_reading) x->body_ns = wr_loop_now(c->server->loop);
+  if (!x->is_reading) x->body_ns = wr_loop_now(x->server->loop);
   x->is_reading = true;
   x->has_read = true;
-  if (x->is_expecting && !x->is_responded && is_open(c)) {
+  if (x->is_expecting && !x->is_responded && x->ops->is_open(x)) {
     x->is_expecting = false;
-    wr_output_send(c, &WR_STR("HTTP/1.1 100 Continue\r\n\r\n"), 1);
+    x->ops->send_continue(x);
   }
-  wr_connection_poke(c);
+  x->ops->poke(x);
 }
 
 static int refusal_status(enum wr_error_kind kind)
@@ -47,46 +38,39 @@ static int refusal_status(enum wr_error_kind kind)
   return kind == WR_ERROR_TOO_LARGE ? 413 : 400;
 }
 
-void wr_exchange_refuse_body(struct wr_exchange *x, enum wr_error_kind kind, const char *text)
+static void tell_gone(struct wr_exchange *x, enum wr_error_kind kind, const char *text)
 {
-  struct wr_connection *c = wr_exchange_connection(x);
-  x->is_reading = false;
-  c->must_close = true;
-  if (x->is_responded) {
-    // Its head promised something else already: only breaking off can tell the client.
-    wr_connection_fail(c, kind, text);
-    return;
-  }
   x->is_gone = true;
-  x->refusal = refusal_status(kind);
   struct wr_error error;
   wr_error_set(&error, kind, "%s", text);
   x->hooks->on_gone(x->slot, x, &error);
 }
 
-// Takes one piece off the input. False when there is nothing to go on with.
-static bool deliver_piece(struct wr_connection *c, struct wr_exchange *x)
+void wr_exchange_refuse_body(struct wr_exchange *x, enum wr_error_kind kind, const char *text)
 {
-  if (c->view.len == 0) {
-    if (c->saw_fin) {
-      wr_connection_fail(c, WR_ERROR_CANCELLED,
-                         "the client left in the middle of the request body");
-    }
-    return false;
+  x->is_reading = false;
+  x->ops->stop_reading(x);
+  if (x->is_responded) {
+    // Its head promised something else already: only breaking off can tell the client.
+    x->ops->fail(x, kind, text);
+    return;
   }
-  size_t used = 0;
+  x->refusal = refusal_status(kind);
+  tell_gone(x, kind, text);
+}
+
+void wr_exchange_tell_gone(struct wr_exchange *x, enum wr_error_kind kind, const char *text)
+{
+  if (!x->is_gone && !x->is_ended && !x->is_aborted) tell_gone(x, kind, text);
+}
+
+// Takes one piece off the input. False when there is nothing to go on with.
+static bool deliver_piece(struct wr_exchange *x)
+{
   struct wr_str piece = {NULL, 0};
-  enum wr_body_status status = wr_body_feed(&x->body, c->view.ptr, c->view.len, &used, &piece);
-  wr_connection_consume(c, used);
-  if (status == WR_BODY_BAD) {
-    c->server->stats.bad_requests++;
-    wr_exchange_refuse_body(x, WR_ERROR_INVALID, x->body.reason);
-    return false;
-  }
-  WR_CHECK(used > 0 || status == WR_BODY_DONE);
-  x->is_body_done = status == WR_BODY_DONE;
+  if (!x->ops->take(x, &piece)) return false;
   x->stats.received_bytes += piece.len;
-  uint64_t max = c->server->options.body_max;
+  uint64_t max = x->server->options.body_max;
   if (max > 0 && x->stats.received_bytes > max) {
     wr_exchange_refuse_body(x, WR_ERROR_TOO_LARGE, "the request body is larger than allowed");
     return false;
@@ -100,12 +84,12 @@ static bool deliver_piece(struct wr_connection *c, struct wr_exchange *x)
 
 void wr_exchange_deliver(struct wr_exchange *x)
 {
-  struct wr_connection *c = wr_exchange_connection(x);
-  while (x->is_reading && !x->is_gone && !x->is_ended && !x->is_aborted && !c->failure) {
+  while (x->is_reading && !x->is_gone && !x->is_ended && !x->is_aborted) {
     if (!x->is_body_done) {
-      if (!deliver_piece(c, x)) return;
+      if (!deliver_piece(x)) return;
       continue;
     }
+    if (!x->ops->is_open(x)) return;
     x->is_reading = false;
     if (x->is_body_told) return;
     x->is_body_told = true;
@@ -130,65 +114,34 @@ static void plan_body(struct wr_exchange *x, int status, bool has_length, uint64
   x->left = x->is_bodyless || !has_length ? 0 : length;
 }
 
-// May the connection serve another request after this one, as far as can be told now?
-static bool may_keep(const struct wr_connection *c, const struct wr_exchange *x)
-{
-  if (!x->head.keep_alive || c->must_close || x->framing == WR_FRAMING_CLOSE) return false;
-  if (x->is_body_done) return true;
-  // A client that waits for 100 may send the body or not: its next bytes would be ambiguous.
-  if (x->is_expecting) return false;
-  bool is_large = x->body.framing == WR_FRAMING_LENGTH && x->body.left > WR_CONNECTION_DISCARD;
-  return x->has_read || !is_large;
-}
-
 void wr_exchange_respond(struct wr_exchange *x, int status, const struct wr_headers *headers,
                          bool has_length, uint64_t length)
 {
-  struct wr_connection *c = wr_exchange_connection(x);
-  struct wr_server *s = c->server;
+  struct wr_server *s = x->server;
   WR_CHECK(x->is_live && !x->is_responded && !x->is_ended);
   x->is_responded = true;
-  if (!is_open(c) || x->is_aborted) return;
+  if (!x->ops->is_open(x) || x->is_aborted) return;
   plan_body(x, status, has_length, length);
-  x->keep_alive = may_keep(c, x);
-  const struct wr_response response = {
+  struct wr_response response = {
       .status = status,
       .headers = headers,
       .framing = x->framing,
       .length = status == 205 ? 0 : length,
-      .is_close = !x->keep_alive,
-      .is_keep_alive = x->keep_alive && x->head.minor == 0,
       .date = wr_server_date(s),
       .via = s->via,
       .server_name = s->server_name,
       .request_id = x->info.request_id,
   };
-  if (!wr_response_write(&response, &c->out)) {
-    wr_connection_fail(c, WR_ERROR_TOO_LARGE, "the response head is too large");
-  }
   x->stats.status = status;
-  x->head_left = c->out.len;
-  wr_connection_poke(c);
-}
-
-static void send_piece(struct wr_exchange *x, struct wr_str data)
-{
-  struct wr_connection *c = wr_exchange_connection(x);
-  if (x->framing != WR_FRAMING_CHUNKED) {
-    wr_output_send(c, &data, 1);
-    return;
-  }
-  char line[WR_BODY_CHUNK_HEAD_MAX];
-  struct wr_str chunk[] = {{line, wr_body_chunk_head(line, data.len)}, data, WR_STR("\r\n")};
-  wr_output_send(c, chunk, 3);
+  x->ops->send_head(x, &response);
+  x->ops->poke(x);
 }
 
 bool wr_exchange_write(struct wr_exchange *x, struct wr_str data)
 {
-  struct wr_connection *c = wr_exchange_connection(x);
   WR_CHECK(x->is_live && x->is_responded && !x->is_ended);
-  // The socket failed: have the writer stop; on_gone comes.
-  if (!is_open(c) || x->is_aborted) return false;
+  // The client cannot be reached: have the writer stop; on_gone comes.
+  if (!x->ops->is_open(x) || x->is_aborted) return false;
   if (x->is_bodyless) return true;
   if (x->framing == WR_FRAMING_LENGTH) {
     // More than was promised must not leave: the client would take it for the next response.
@@ -198,32 +151,38 @@ bool wr_exchange_write(struct wr_exchange *x, struct wr_str data)
   }
   if (data.len > 0) {
     x->stats.sent_bytes += data.len;
-    send_piece(x, data);
+    x->ops->send(x, data);
   }
-  if (c->out.len <= WR_CONNECTION_HIGH) return true;
+  if (x->ops->unsent(x) <= WR_EXCHANGE_HIGH) return true;
   x->wants_writable = true;
   return false;
 }
 
+bool wr_exchange_go_on(struct wr_exchange *x)
+{
+  if (!x->wants_writable || x->is_ended || x->ops->unsent(x) > WR_EXCHANGE_LOW) return false;
+  x->wants_writable = false;
+  x->hooks->on_writable(x->slot, x);
+  return true;
+}
+
 void wr_exchange_end(struct wr_exchange *x)
 {
-  struct wr_connection *c = wr_exchange_connection(x);
   WR_CHECK(x->is_live);
   if (x->is_ended || x->is_aborted) return;
-  if (!x->is_responded && x->is_gone && is_open(c)) {
+  bool is_open = x->ops->is_open(x);
+  if (!x->is_responded && x->is_gone && is_open) {
     wr_exchange_problem(x, x->refusal, "the request body could not be read", false);
     return;
   }
   bool is_short = x->framing == WR_FRAMING_LENGTH && x->left > 0;
-  if (is_open(c) && (!x->is_responded || is_short)) {
+  if (is_open && (!x->is_responded || is_short)) {
     wr_exchange_abort(x);
     return;
   }
   x->is_ended = true;
-  if (is_open(c) && x->framing == WR_FRAMING_CHUNKED && !x->is_bodyless) {
-    wr_output_send(c, &WR_STR("0\r\n\r\n"), 1);
-  }
-  wr_connection_poke(c);
+  if (is_open) x->ops->send_end(x);
+  x->ops->poke(x);
 }
 
 void wr_exchange_abort(struct wr_exchange *x)
@@ -231,15 +190,13 @@ void wr_exchange_abort(struct wr_exchange *x)
   WR_CHECK(x->is_live);
   if (x->is_ended || x->is_aborted) return;
   x->is_aborted = true;
-  wr_connection_poke(wr_exchange_connection(x));
+  x->ops->poke(x);
 }
 
 void wr_exchange_reset(struct wr_exchange *x)
 {
-  struct wr_connection *c = wr_exchange_connection(x);
-  c->must_reset = true;
-  wr_connection_fail(c, WR_ERROR_CANCELLED, "the connection was reset on purpose");
-  wr_connection_poke(c);
+  x->ops->reset(x);
+  x->ops->poke(x);
 }
 
 void wr_exchange_reply(struct wr_exchange *x, int status, const struct wr_headers *headers,
@@ -248,7 +205,8 @@ void wr_exchange_reply(struct wr_exchange *x, int status, const struct wr_header
   wr_exchange_respond(x, status, headers, true, body.len);
   if (body.len > 0) wr_exchange_write(x, body);
   x->is_ended = true;
-  wr_connection_poke(wr_exchange_connection(x));
+  if (x->ops->is_open(x) && !x->is_aborted) x->ops->send_end(x);
+  x->ops->poke(x);
 }
 
 void wr_exchange_problem(struct wr_exchange *x, int status, const char *detail, bool allow)
@@ -266,4 +224,11 @@ void wr_exchange_problem(struct wr_exchange *x, int status, const char *detail, 
   }
   wr_exchange_reply(x, status, &headers, wr_buf_str(&body));
   wr_buf_fini(&body);
+}
+
+void wr_exchange_finish(struct wr_exchange *x)
+{
+  x->is_live = false;
+  x->server->stats.active--;
+  x->hooks->on_end(x->slot, x);
 }

@@ -11,8 +11,7 @@ enum {
 
 static void sent(struct wr_connection *c, size_t len)
 {
-  struct wr_exchange *x = &c->x;
-  x->head_left -= len < x->head_left ? len : x->head_left;
+  c->head_left -= len < c->head_left ? len : c->head_left;
   c->sent_ns = wr_loop_now(c->server->loop);
 }
 

@@ -1,7 +1,6 @@
 #pragma once
-/// From bytes to an exchange: reads a head, judges it, and either answers by itself (what is
-/// malformed, CONNECT, OPTIONS *, loops, …) or hands the exchange to the layer above. Private to
-/// http/.
+/// From bytes to an HTTP/1 exchange: finds the end of a head, reads it, answers what is malformed,
+/// and has the rest judged. Private to http/.
 
 #include "http/connection.h"
 

@@ -1,0 +1,125 @@
+#include "http/h1.h"
+
+#include "http/output.h"
+
+static bool is_open(const struct wr_exchange *x)
+{
+  const struct wr_connection *c = wr_h1_connection(x);
+  return c->state == WR_CONNECTION_EXCHANGE && !c->failure;
+}
+
+static void poke(struct wr_exchange *x)
+{
+  wr_connection_poke(wr_h1_connection(x));
+}
+
+static void fail(struct wr_exchange *x, enum wr_error_kind kind, const char *text)
+{
+  wr_connection_fail(wr_h1_connection(x), kind, text);
+}
+
+static void reset(struct wr_exchange *x)
+{
+  struct wr_connection *c = wr_h1_connection(x);
+  c->must_reset = true;
+  wr_connection_fail(c, WR_ERROR_CANCELLED, "the connection was reset on purpose");
+}
+
+// The request
+
+static void stop_reading(struct wr_exchange *x)
+{
+  wr_h1_connection(x)->must_close = true;
+}
+
+static bool take(struct wr_exchange *x, struct wr_str *piece)
+{
+  struct wr_connection *c = wr_h1_connection(x);
+  if (c->failure) return false;
+  if (c->view.len == 0) {
+    if (c->saw_fin) {
+      wr_connection_fail(c, WR_ERROR_CANCELLED,
+                         "the client left in the middle of the request body");
+    }
+    return false;
+  }
+  size_t used = 0;
+  enum wr_body_status status = wr_body_feed(&c->body, c->view.ptr, c->view.len, &used, piece);
+  wr_connection_consume(c, used);
+  if (status == WR_BODY_BAD) {
+    c->server->stats.bad_requests++;
+    wr_exchange_refuse_body(x, WR_ERROR_INVALID, c->body.reason);
+    return false;
+  }
+  WR_CHECK(used > 0 || status == WR_BODY_DONE);
+  x->is_body_done = status == WR_BODY_DONE;
+  return true;
+}
+
+static void send_continue(struct wr_exchange *x)
+{
+  wr_output_send(wr_h1_connection(x), &WR_STR("HTTP/1.1 100 Continue\r\n\r\n"), 1);
+}
+
+// The response
+
+// May the connection serve another request after this one, as far as can be told now?
+static bool may_keep(const struct wr_connection *c)
+{
+  const struct wr_exchange *x = &c->x;
+  if (!x->head.keep_alive || c->must_close || x->framing == WR_FRAMING_CLOSE) return false;
+  if (x->is_body_done) return true;
+  // A client that waits for 100 may send the body or not: its next bytes would be ambiguous.
+  if (x->is_expecting) return false;
+  bool is_large = c->body.framing == WR_FRAMING_LENGTH && c->body.left > WR_CONNECTION_DISCARD;
+  return x->has_read || !is_large;
+}
+
+static void send_head(struct wr_exchange *x, struct wr_response *response)
+{
+  struct wr_connection *c = wr_h1_connection(x);
+  c->keep_alive = may_keep(c);
+  response->is_close = !c->keep_alive;
+  response->is_keep_alive = c->keep_alive && x->head.minor == 0;
+  if (!wr_response_write(response, &c->out)) {
+    wr_connection_fail(c, WR_ERROR_TOO_LARGE, "the response head is too large");
+  }
+  c->head_left = c->out.len;
+}
+
+static void send_body(struct wr_exchange *x, struct wr_str data)
+{
+  struct wr_connection *c = wr_h1_connection(x);
+  if (x->framing != WR_FRAMING_CHUNKED) {
+    wr_output_send(c, &data, 1);
+    return;
+  }
+  char line[WR_BODY_CHUNK_HEAD_MAX];
+  struct wr_str chunk[] = {{line, wr_body_chunk_head(line, data.len)}, data, WR_STR("\r\n")};
+  wr_output_send(c, chunk, 3);
+}
+
+static void send_end(struct wr_exchange *x)
+{
+  if (x->framing != WR_FRAMING_CHUNKED || x->is_bodyless) return;
+  wr_output_send(wr_h1_connection(x), &WR_STR("0\r\n\r\n"), 1);
+}
+
+static size_t unsent(const struct wr_exchange *x)
+{
+  return wr_h1_connection(x)->out.len;
+}
+
+const struct wr_exchange_ops wr_h1_ops = {
+    .take = take,
+    .stop_reading = stop_reading,
+    .send_continue = send_continue,
+    .send_head = send_head,
+    .send = send_body,
+    .send_end = send_end,
+    .unsent = unsent,
+    .is_open = is_open,
+    .fail = fail,
+    .reset = reset,
+    .poke = poke,
+};

@@ -1,0 +1,161 @@
+#include "http/judge.h"
+
+#include "http/uri.h"
+
+enum {
+  REQUEST_ID_MAX = 128,
+  // A request that came by us this often goes round in circles.
+  VIA_LOOPS_MAX = 3,
+};
+
+// What answers by itself has nobody above it.
+static void ignore(void *slot, struct wr_exchange *x)
+{
+  (void)slot;
+  (void)x;
+}
+
+static void ignore_gone(void *slot, struct wr_exchange *x, const struct wr_error *error)
+{
+  (void)slot;
+  (void)x;
+  (void)error;
+}
+
+static const struct wr_http_hooks own_hooks = {
+    .on_writable = ignore,
+    .on_gone = ignore_gone,
+    .on_end = ignore,
+};
+
+// Request ids
+
+static bool is_sane_id(struct wr_str id)
+{
+  if (id.len == 0 || id.len > REQUEST_ID_MAX) return false;
+  for (size_t i = 0; i < id.len; i++) {
+    if (id.ptr[i] <= ' ' || id.ptr[i] >= 0x7f) return false;
+  }
+  return true;
+}
+
+static struct wr_str make_id(struct wr_exchange *x)
+{
+  static const char digits[] = "0123456789abcdef";
+  enum { LEN = 32 };
+  char *id = wr_region_take(x->info.region, LEN);
+  if (id == NULL) return (struct wr_str){NULL, 0};
+  for (int half = 0; half < 2; half++) {
+    uint64_t bits = wr_rng_next(&x->server->rng);
+    for (int i = 0; i < LEN / 2; i++) id[half * LEN / 2 + i] = digits[bits >> (4 * i) & 15];
+  }
+  return (struct wr_str){id, LEN};
+}
+
+static void choose_id(struct wr_exchange *x)
+{
+  if (x->server->options.is_admin) return;
+  struct wr_str given = wr_headers_get(&x->head.headers, WR_STR("X-Request-ID"));
+  x->info.request_id = is_sane_id(given) ? given : make_id(x);
+}
+
+// Judging
+
+// "1.1 weir (comment)": is the second word ours?
+static bool is_own_via(struct wr_str element, struct wr_str own)
+{
+  struct wr_str rest = wr_str_trim(element);
+  wr_str_split(&rest, ' ');
+  rest = wr_str_trim(rest);
+  struct wr_str by = wr_str_split(&rest, ' ');
+  return wr_str_eq_nocase(by, own);
+}
+
+static int count_own_via(const struct wr_headers *headers, struct wr_str own)
+{
+  int count = 0;
+  size_t at = 0;
+  struct wr_str list;
+  while ((list = wr_headers_each(headers, WR_STR("Via"), &at)).ptr != NULL) {
+    while (list.ptr != NULL) count += is_own_via(wr_str_split(&list, ','), own);
+  }
+  return count;
+}
+
+static bool is_method(const struct wr_head *head, struct wr_str method)
+{
+  return wr_str_eq(head->method, method);
+}
+
+struct verdict {
+  int status; // 0: for the layer above
+  const char *detail;
+  bool must_close;
+};
+
+static struct verdict judge(struct wr_exchange *x)
+{
+  const struct wr_server_options *o = &x->server->options;
+  const struct wr_head *head = &x->head;
+  if (is_method(head, WR_STR("CONNECT")) || is_method(head, WR_STR("TRACE"))) {
+    return (struct verdict){405, "CONNECT and TRACE are not served here", false};
+  }
+  if (o->via != NULL && count_own_via(&head->headers, wr_str_of(o->via)) > VIA_LOOPS_MAX) {
+    return (struct verdict){508, "the request came through this gateway too often", false};
+  }
+  if (o->body_max > 0 && head->framing == WR_FRAMING_LENGTH && head->content_length > o->body_max) {
+    return (struct verdict){413, "the request body is larger than allowed", true};
+  }
+  if (wr_str_eq(head->path, WR_STR("*"))) return (struct verdict){204, NULL, false};
+  x->info.path = wr_uri_normal_path(head->path, x->info.region);
+  if (x->info.path.ptr == NULL) {
+    return (struct verdict){400, "the path climbs above the root or hides a delimiter", true};
+  }
+  return (struct verdict){0};
+}
+
+static void answer(struct wr_exchange *x, struct verdict v)
+{
+  if (v.must_close) x->ops->stop_reading(x);
+  if (v.status >= 400) {
+    wr_exchange_problem(x, v.status, v.detail, v.status == 405);
+    return;
+  }
+  struct wr_headers headers;
+  wr_headers_init(&headers, x->info.region, 1);
+  wr_headers_add(&headers, WR_STR("Allow"), WR_STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+  wr_exchange_reply(x, v.status, &headers, WR_STR(""));
+}
+
+// Beginning
+
+static void open_exchange(struct wr_exchange *x, const struct wr_http_hooks *hooks)
+{
+  uint64_t now = wr_loop_now(x->server->loop);
+  x->hooks = hooks;
+  x->is_live = true;
+  x->body_ns = now;
+  x->info.head = &x->head;
+  x->info.head_ns = now;
+  x->server->stats.active++;
+  choose_id(x);
+}
+
+void wr_judge_begin(struct wr_exchange *x)
+{
+  struct wr_server *s = x->server;
+  struct verdict verdict = judge(x);
+  open_exchange(x, verdict.status ? &own_hooks : &s->hooks);
+  if (verdict.status != 0) {
+    answer(x, verdict);
+  } else {
+    s->hooks.on_request(s->ctx, x, &x->slot);
+  }
+}
+
+void wr_judge_refuse(struct wr_exchange *x, int status, const char *detail)
+{
+  open_exchange(x, &own_hooks);
+  x->ops->stop_reading(x);
+  wr_exchange_problem(x, status, detail, false);
+}
