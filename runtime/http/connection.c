@@ -5,9 +5,7 @@
 #include "http/output.h"
 #include "http/request.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -40,14 +38,9 @@ void wr_connection_close(struct wr_connection *c, bool reset)
 {
   if (c->state == WR_CONNECTION_CLOSED) return;
   c->state = WR_CONNECTION_CLOSED;
-  int fd = c->io.fd;
   wr_timer_stop(&c->timer);
   wr_io_close(&c->io, on_released);
-  if (reset) {
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-  }
-  close(fd);
+  wr_channel_close(&c->channel, reset);
   c->server->stats.open--;
   wr_server_has_room(c->server);
 }
@@ -73,7 +66,7 @@ static void linger(struct wr_connection *c)
     wr_connection_close(c, false);
     return;
   }
-  shutdown(c->io.fd, SHUT_WR);
+  wr_channel_finish(&c->channel);
   c->state = WR_CONNECTION_LINGER;
   c->until_ns = wr_loop_now(c->server->loop) + LINGER_NS;
   c->discarded = 0;
@@ -126,9 +119,8 @@ static void finish(struct wr_connection *c)
   bool is_open = c->state != WR_CONNECTION_CLOSED;
   x->stats.is_complete = x->is_ended && is_open;
   if (c->head_left > 0) x->stats.status = 0;
-  if (x->stats.sent_bytes > 0 && c->out.len > 0) {
-    x->stats.sent_bytes -= c->out.len < x->stats.sent_bytes ? c->out.len : x->stats.sent_bytes;
-  }
+  size_t unsent = wr_output_unsent(c);
+  x->stats.sent_bytes -= unsent < x->stats.sent_bytes ? unsent : x->stats.sent_bytes;
   wr_exchange_finish(x);
   wr_buf_clear(&c->out);
   c->head_left = 0;
@@ -163,7 +155,7 @@ static bool step_exchange(struct wr_connection *c)
     wr_connection_close(c, c->head_left > 0 || !x->is_responded || x->framing == WR_FRAMING_CLOSE);
     return true;
   }
-  if (x->is_ended && c->out.len == 0) {
+  if (x->is_ended && wr_output_unsent(c) == 0) {
     finish(c);
     return true;
   }
@@ -225,7 +217,7 @@ static bool step_expired(struct wr_connection *c)
     wr_request_refuse(c, 408, "the request head did not arrive in time");
   } else if (c->state != WR_CONNECTION_EXCHANGE) {
     wr_connection_close(c, false);
-  } else if (c->out.len > 0) {
+  } else if (wr_output_unsent(c) > 0) {
     stats->send_timeouts++;
     wr_connection_fail(c, WR_ERROR_TIMEOUT, "the client did not take the response in time");
   } else {
@@ -297,12 +289,10 @@ static void receive(struct wr_connection *c)
   size_t room = read_room(c);
   if (room == 0) return;
   c->is_scratch = c->in.len == 0;
-  char *to = c->is_scratch ? c->server->scratch : wr_buf_reserve(&c->in, room);
+  char *to = c->is_scratch ? c->server->scratch : wr_buf_reserve(&c->in, room + c->channel.slack);
   WR_CHECK(to != NULL);
-  ssize_t got = read(c->io.fd, to, room);
-  if (got < 0 && errno != EAGAIN && errno != EINTR) {
-    wr_connection_fail(c, WR_ERROR_CANCELLED, "the client reset the connection");
-  }
+  ssize_t got = wr_channel_read(&c->channel, to, room);
+  if (got == WR_CHANNEL_BROKEN) wr_connection_fail(c, WR_ERROR_CANCELLED, c->channel.fault);
   if (got == 0) c->saw_fin = true;
   size_t len = got > 0 ? (size_t)got : 0;
   if (len > 0) c->x.body_ns = wr_loop_now(c->server->loop);
@@ -319,7 +309,7 @@ static void want(struct wr_connection *c)
 {
   int events = 0;
   if (read_room(c) > 0) events |= WR_IO_READ;
-  if (c->out.len > 0 && c->is_blocked) events |= WR_IO_WRITE;
+  if (c->is_blocked && wr_output_unsent(c) > 0) events |= WR_IO_WRITE;
   wr_io_want(&c->io, events ? events : WR_IO_ERROR);
 }
 
@@ -337,7 +327,7 @@ static uint64_t deadline_of(const struct wr_connection *c)
     if (c->start_ns != 0) return after(c->start_ns, o->head_timeout_ns);
     return after(c->idle_ns, o->keep_alive_timeout_ns);
   case WR_CONNECTION_EXCHANGE:
-    if (c->out.len > 0) return after(c->sent_ns, o->send_timeout_ns);
+    if (wr_output_unsent(c) > 0) return after(c->sent_ns, o->send_timeout_ns);
     if (x->is_reading && !x->is_body_done) return after(x->body_ns, o->body_timeout_ns);
     return NEVER;
   case WR_CONNECTION_REST:
@@ -374,7 +364,7 @@ static void on_ready(struct wr_io *io, int events)
   if (events & WR_IO_ERROR) {
     wr_connection_fail(c, WR_ERROR_CANCELLED, "the client reset the connection");
   } else {
-    if (events & WR_IO_WRITE) c->is_blocked = false;
+    if (events & WR_IO_WRITE) wr_output_resume(c);
     if (events & WR_IO_READ) receive(c);
   }
   wr_connection_advance(c);
@@ -416,6 +406,7 @@ bool wr_connection_open(struct wr_server *s, int fd, const char *client, uint16_
     return false;
   }
   c->server = s;
+  wr_channel_open(&c->channel, fd);
   wr_timer_init(&c->timer, s->loop, on_timer);
   wr_deferred_init(&c->work, on_work);
   wr_buf_init(&c->in, s->options.limits.head_max + WR_CONNECTION_AHEAD + WR_SERVER_READ_MAX);

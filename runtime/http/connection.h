@@ -7,6 +7,7 @@
 /// connection, so that hooks are never called from inside them. Private to http/.
 
 #include "http/body.h"
+#include "http/channel.h"
 #include "http/exchange_internal.h"
 
 enum {
@@ -26,6 +27,7 @@ struct wr_connection {
   struct wr_server *server;
   struct wr_list link;
   struct wr_io io;
+  struct wr_channel channel;
   struct wr_timer timer;
   struct wr_deferred work;
   enum wr_connection_state state;

@@ -107,7 +107,7 @@ static void send_end(struct wr_exchange *x)
 
 static size_t unsent(const struct wr_exchange *x)
 {
-  return wr_h1_connection(x)->out.len;
+  return wr_output_unsent(wr_h1_connection(x));
 }
 
 const struct wr_exchange_ops wr_h1_ops = {

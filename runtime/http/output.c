@@ -1,9 +1,5 @@
 #include "http/output.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 enum {
   KEEP = 64 * 1024,         // a larger buffer is given back once empty
   SEND_AT_ONCE = 16 * 1024, // from here on a copy costs more than a system call
@@ -15,25 +11,33 @@ static void sent(struct wr_connection *c, size_t len)
   c->sent_ns = wr_loop_now(c->server->loop);
 }
 
-// Sends `pieces`; returns how many bytes the socket took.
+// Sends `pieces`; returns how many bytes the channel took.
 static size_t send_pieces(struct wr_connection *c, struct iovec *pieces, size_t count)
 {
   size_t total = 0;
   for (size_t i = 0; i < count; i++) total += pieces[i].iov_len;
-  struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-  ssize_t took;
-  do {
-    took = sendmsg(c->io.fd, &message, MSG_NOSIGNAL);
-  } while (took < 0 && errno == EINTR);
-  if (took < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-    wr_connection_fail(c, WR_ERROR_CANCELLED, "the client closed the connection");
+  ssize_t took = wr_channel_send(&c->channel, pieces, count);
+  if (took < 0) {
+    wr_connection_fail(c, WR_ERROR_CANCELLED, c->channel.fault);
     return 0;
   }
-  size_t len = took < 0 ? 0 : (size_t)took;
   // A socket that did not take all is full: its readiness says when to go on.
-  c->is_blocked = len < total;
-  sent(c, len);
-  return len;
+  c->is_blocked = (size_t)took < total || c->channel.unsent > 0;
+  sent(c, (size_t)took);
+  return (size_t)took;
+}
+
+void wr_output_resume(struct wr_connection *c)
+{
+  size_t before = c->channel.unsent;
+  c->is_blocked = false;
+  if (before == 0) return;
+  if (!wr_channel_flush(&c->channel)) {
+    wr_connection_fail(c, WR_ERROR_CANCELLED, c->channel.fault);
+  }
+  size_t left = c->channel.unsent;
+  if (left < before) sent(c, 0);
+  c->is_blocked = left > 0;
 }
 
 void wr_output_flush(struct wr_connection *c)

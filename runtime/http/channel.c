@@ -1,0 +1,53 @@
+#include "http/channel.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void wr_channel_open(struct wr_channel *ch, int fd)
+{
+  *ch = (struct wr_channel){.fd = fd};
+}
+
+ssize_t wr_channel_read(struct wr_channel *ch, char *to, size_t room)
+{
+  ssize_t got = read(ch->fd, to, room);
+  if (got >= 0) return got;
+  if (errno == EAGAIN || errno == EINTR) return WR_CHANNEL_AGAIN;
+  ch->fault = "the client reset the connection";
+  return WR_CHANNEL_BROKEN;
+}
+
+ssize_t wr_channel_send(struct wr_channel *ch, struct iovec *pieces, size_t count)
+{
+  struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+  ssize_t took;
+  do {
+    took = sendmsg(ch->fd, &message, MSG_NOSIGNAL);
+  } while (took < 0 && errno == EINTR);
+  if (took >= 0) return took;
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+  ch->fault = "the client closed the connection";
+  return -1;
+}
+
+bool wr_channel_flush(struct wr_channel *ch)
+{
+  (void)ch;
+  return true;
+}
+
+void wr_channel_finish(struct wr_channel *ch)
+{
+  shutdown(ch->fd, SHUT_WR);
+}
+
+void wr_channel_close(struct wr_channel *ch, bool reset)
+{
+  if (reset) {
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(ch->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+  }
+  close(ch->fd);
+  ch->fd = -1;
+}

@@ -1,0 +1,45 @@
+#pragma once
+/// The bytes of one client connection, below HTTP and above its socket.
+///
+/// Never blocks; who owns it watches the descriptor, and may have to do so for writing while
+/// nothing of its own waits (`unsent`). Bytes that were read ahead are always handed on
+/// with the read that found them, so readiness of the descriptor is all there is to wait for. One
+/// worker's loop. Private to http/.
+
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/// What a read returns beside a count of bytes and 0, which is the end in good order.
+enum { WR_CHANNEL_AGAIN = -1, WR_CHANNEL_BROKEN = -2 };
+
+struct wr_channel {
+  int fd;            ///< read-only; -1 once closed
+  const char *fault; ///< read-only: why it broke, constant text
+  size_t unsent;     ///< read-only: bytes taken that the socket has not taken yet
+  size_t slack;      ///< read-only: bytes beyond `room` that a read may hand on
+};
+
+/// Takes over a connected, non-blocking socket.
+void wr_channel_open(struct wr_channel *ch, int fd);
+
+/// Reads about `room` > 0 bytes, with one system call; `to` must have room for
+/// `slack` more. The count, 0 at the end, WR_CHANNEL_AGAIN when nothing has come,
+/// WR_CHANNEL_BROKEN.
+ssize_t wr_channel_read(struct wr_channel *ch, char *to, size_t room);
+
+/// Sends from the front of `pieces`, which may be changed. How many bytes were taken: those need
+/// not be kept. 0 when none are taken now, -1 when it broke.
+ssize_t wr_channel_send(struct wr_channel *ch, struct iovec *pieces, size_t count);
+
+/// Sends what was taken and is not on its way yet. False when it broke.
+bool wr_channel_flush(struct wr_channel *ch);
+
+/// Says that nothing more is sent. What is read from now on is of no meaning, and is to be thrown
+/// away.
+void wr_channel_finish(struct wr_channel *ch);
+
+/// Closes the socket, which must not be watched any more; with RST on `reset`.
+void wr_channel_close(struct wr_channel *ch, bool reset);
