@@ -41,6 +41,7 @@ struct stress_worker {
   struct wr_guard guard;
   struct wr_rng rng;
   uint32_t slot;
+  uint64_t operations; // steps that did something
   uint64_t held[HELD]; // admissions
   uint32_t held_count;
   uint64_t waiting[HELD]; // in queues
@@ -60,8 +61,8 @@ struct stress_kind {
   void (*vary)(void *config, struct wr_rng *rng);
   /// What is asked beside a time to wait. May be NULL.
   void (*ask)(struct wr_guard_ask *ask, struct wr_rng *rng);
-  /// Any operation, of kinds that admit nobody.
-  void (*act)(struct stress_worker *me, struct wr_entry *entry, uint64_t now_ns);
+  /// Any operation, of kinds that do not just admit. False: it came to nothing.
+  bool (*act)(struct stress_worker *me, struct wr_entry *entry, uint64_t now_ns);
   /// Under the entry's lock, at any time. May be NULL.
   void (*check)(struct wr_registry *r, struct wr_entry *entry, const struct stress_rows *rows,
                 uint64_t now_ns);
@@ -103,19 +104,19 @@ static inline void stress_worker_init(struct stress_worker *me, struct stress_wo
                 (struct wr_guard_callbacks){.on_grant = stress_on_grant, .ctx = me});
 }
 
-// The steps
+// The steps. False: there was nothing to do it with.
 
 static inline bool stress_has_room(const struct stress_worker *me)
 {
   return me->held_count + me->waiting_count < HELD;
 }
 
-static inline void stress_enter(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+static inline bool stress_enter(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
   const struct stress_kind *kind = stress_kinds[entry->kind];
   struct wr_error refusal = {0};
   struct wr_guard_ask ask = {0};
-  if (!stress_has_room(me)) return;
+  if (!stress_has_room(me)) return false;
   if (wr_rng_below(&me->rng, 3)) ask.until_ns = now + wr_rng_below(&me->rng, 100) * STEP_NS;
   if (kind->ask) kind->ask(&ask, &me->rng);
   switch (wr_guard_enter(&me->guard, entry, &ask, now, &refusal)) {
@@ -123,23 +124,25 @@ static inline void stress_enter(struct stress_worker *me, struct wr_entry *entry
   case WR_GUARD_QUEUED: me->waiting[me->waiting_count++] = ask.id; break;
   case WR_GUARD_REFUSED: WR_CHECK(refusal.kind != WR_ERROR_NONE && refusal.message[0]); break;
   }
+  return true;
 }
 
-static inline void stress_leave(struct stress_worker *me, uint64_t now)
+static inline bool stress_leave(struct stress_worker *me, uint64_t now)
 {
-  if (me->held_count == 0) return;
+  if (me->held_count == 0) return false;
   uint32_t at = (uint32_t)wr_rng_below(&me->rng, me->held_count);
   uint64_t id = me->held[at];
   me->held[at] = me->held[--me->held_count];
   enum wr_outcome outcome = (enum wr_outcome)wr_rng_below(&me->rng, WR_OUTCOMES);
   WR_CHECK(wr_guard_leave(&me->guard, id, outcome, now));
   WR_CHECK(!wr_guard_leave(&me->guard, id, outcome, now));
+  return true;
 }
 
 // A wait that is over was either announced or is still in the queue: no grant may be lost.
-static inline void stress_give_up(struct stress_worker *me, uint64_t now)
+static inline bool stress_give_up(struct stress_worker *me, uint64_t now)
 {
-  if (me->waiting_count == 0) return;
+  if (me->waiting_count == 0) return false;
   uint64_t id = me->waiting[wr_rng_below(&me->rng, me->waiting_count)];
   if (!wr_guard_is_waiting(&me->guard, id)) {
     // It left the queue. Once its entry's lock was free, whoever granted it has announced it.
@@ -150,10 +153,18 @@ static inline void stress_give_up(struct stress_worker *me, uint64_t now)
     wr_registry_unlock(&me->registry, entry);
     wr_guard_collect(&me->guard, now);
     WR_CHECK(!stress_remove(me->waiting, &me->waiting_count, id));
-    return;
+    return true;
   }
   stress_remove(me->waiting, &me->waiting_count, id);
   WR_CHECK(wr_guard_cancel_wait(&me->guard, id, now));
+  return true;
+}
+
+static inline bool stress_collect(struct stress_worker *me, uint64_t now)
+{
+  bool is_any = me->waiting_count > 0;
+  wr_guard_collect(&me->guard, now);
+  return is_any;
 }
 
 static inline void stress_series(struct stress_worker *me)
@@ -189,35 +200,35 @@ static inline void stress_registry(struct stress_worker *me, uint64_t now)
   wr_registry_drop(r, entry, me->slot);
 }
 
-static inline void stress_reconcile(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+static inline bool stress_reconcile(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
   const struct stress_kind *kind = stress_kinds[entry->kind];
   _Alignas(16) char config[CONFIG_MAX];
-  if (kind->vary == NULL) return;
-  if (!wr_registry_lock(&me->registry, entry, wr_registry_ref(entry).generation, now)) return;
+  if (kind->vary == NULL) return false;
+  if (!wr_registry_lock(&me->registry, entry, wr_registry_ref(entry).generation, now)) return false;
   memcpy(config, entry->config, me->registry.kinds[entry->kind]->config_size);
   wr_registry_unlock(&me->registry, entry);
   kind->vary(config, &me->rng);
   wr_registry_reconcile(&me->registry, entry, config, now);
+  return true;
+}
+
+// What is tried on primitives that only admit.
+static inline bool stress_admission(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+{
+  uint64_t dice = wr_rng_below(&me->rng, 100);
+  if (dice < 41) return stress_enter(me, entry, now);
+  if (dice < 79) return stress_leave(me, now);
+  if (dice < 90) return stress_collect(me, now);
+  return stress_give_up(me, now);
 }
 
 // One operation on one primitive.
-static inline void stress_primitive(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+static inline bool stress_primitive(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
-  uint64_t dice = wr_rng_below(&me->rng, 100);
-  if (dice == 0) {
-    stress_reconcile(me, entry, now);
-  } else if (stress_kinds[entry->kind]->act) {
-    stress_kinds[entry->kind]->act(me, entry, now);
-  } else if (dice < 41) {
-    stress_enter(me, entry, now);
-  } else if (dice < 79) {
-    stress_leave(me, now);
-  } else if (dice < 90) {
-    wr_guard_collect(&me->guard, now);
-  } else {
-    stress_give_up(me, now);
-  }
+  const struct stress_kind *kind = stress_kinds[entry->kind];
+  if (wr_rng_below(&me->rng, 100) == 0) return stress_reconcile(me, entry, now);
+  return kind->act ? kind->act(me, entry, now) : stress_admission(me, entry, now);
 }
 
 static inline struct wr_entry *stress_any(struct stress_worker *me)
@@ -236,13 +247,15 @@ static inline void stress_step(struct stress_worker *me)
   struct stress_world *w = me->world;
   uint64_t now = atomic_fetch_add_explicit(&w->now_ns, STEP_NS, memory_order_relaxed);
   uint64_t dice = w->only == WR_KINDS ? wr_rng_below(&me->rng, 100) : 0;
+  bool is_done = true;
   if (dice < 89) {
-    stress_primitive(me, stress_any(me), now);
+    is_done = stress_primitive(me, stress_any(me), now);
   } else if (dice < 97) {
     stress_series(me);
   } else {
     stress_registry(me, now);
   }
+  me->operations += is_done;
   wr_slot_beat(wr_slot_of(w->arena, me->slot), now);
   atomic_fetch_add_explicit(&w->steps[me->slot], 1, memory_order_relaxed);
 }

@@ -23,6 +23,7 @@ static inline void stress_breaker_vary(void *config, struct wr_rng *rng)
   c->failure_rate = 0.25 * (double)(1 + wr_rng_below(rng, 4));
   c->min_calls = 1 + (uint32_t)wr_rng_below(rng, 40);
   c->open_ns = (100 + wr_rng_below(rng, 200)) * STEP_NS;
+  c->mode = (uint8_t)(wr_rng_below(rng, 8) ? 0 : wr_rng_below(rng, WR_BREAKER_MODES));
 }
 
 static inline void stress_breaker_check(struct wr_registry *r, struct wr_entry *entry,

@@ -17,13 +17,14 @@ static inline void stress_budget_vary(void *config, struct wr_rng *rng)
   c->ratio = 0.1 * (double)wr_rng_below(rng, 11);
 }
 
-static inline void stress_budget_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+static inline bool stress_budget_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
   if (wr_rng_below(&me->rng, 2)) {
     wr_guard_budget_deposit(&me->guard, entry, now);
   } else {
     wr_guard_budget_withdraw(&me->guard, entry, now);
   }
+  return true;
 }
 
 static inline void stress_budget_check(struct wr_registry *r, struct wr_entry *entry,

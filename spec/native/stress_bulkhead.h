@@ -21,6 +21,7 @@ static inline void stress_bulkhead_vary(void *config, struct wr_rng *rng)
 {
   struct wr_bulkhead_config *c = config;
   c->max = 2 + (uint32_t)wr_rng_below(rng, 12);
+  c->shadow = wr_rng_below(rng, 8) == 0;
   if (wr_rng_below(rng, 16) == 0) c->max_keys = 40 * (uint32_t)wr_rng_below(rng, 3);
 }
 

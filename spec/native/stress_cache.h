@@ -46,20 +46,17 @@ static inline void stress_cache_ask(struct wr_guard_ask *ask, struct wr_rng *rng
   ask->key = wr_rng_below(rng, STRESS_CACHE_KEYS);
 }
 
-static inline void stress_cache_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+static inline bool stress_cache_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
   uint64_t dice = wr_rng_below(&me->rng, 100);
   if (dice < 30) {
     stress_cache_use(me, entry, now);
-  } else if (dice < 60) {
-    stress_enter(me, entry, now);
-  } else if (dice < 80) {
-    stress_leave(me, now);
-  } else if (dice < 92) {
-    wr_guard_collect(&me->guard, now);
-  } else {
-    stress_give_up(me, now);
+    return true;
   }
+  if (dice < 60) return stress_enter(me, entry, now);
+  if (dice < 80) return stress_leave(me, now);
+  if (dice < 92) return stress_collect(me, now);
+  return stress_give_up(me, now);
 }
 
 // One leader for each key that anybody follows, and rows for all of them.

@@ -23,7 +23,7 @@ static inline void stress_chaos_vary(void *config, struct wr_rng *rng)
   c->probability = 0.25 * (double)wr_rng_below(rng, 5);
 }
 
-static inline void stress_chaos_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+static inline bool stress_chaos_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
   struct wr_error error;
   uint64_t latency_ns = 0;
@@ -37,6 +37,7 @@ static inline void stress_chaos_act(struct stress_worker *me, struct wr_entry *e
   } else if (wr_guard_chaos_draw(&me->guard, entry, wr_rng_next(&me->rng), now, &latency_ns)) {
     WR_CHECK(latency_ns >= WR_MS / 2 && latency_ns <= WR_MS + WR_MS / 2);
   }
+  return true;
 }
 
 static inline void stress_chaos_check(struct wr_registry *r, struct wr_entry *entry,

@@ -16,7 +16,7 @@ static inline void stress_flag_vary(void *config, struct wr_rng *rng)
   c->share = (uint32_t)wr_rng_below(rng, WR_FLAG_WHOLE + 1);
 }
 
-static inline void stress_flag_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+static inline bool stress_flag_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
   uint32_t place = (uint32_t)wr_rng_below(&me->rng, WR_FLAG_WHOLE);
   struct wr_guard_flag_order order = {
@@ -30,6 +30,7 @@ static inline void stress_flag_act(struct stress_worker *me, struct wr_entry *en
   } else {
     WR_CHECK(wr_flag_evaluate(entry->state, place, place % 2) < WR_FLAG_RESULTS);
   }
+  return true;
 }
 
 static inline void stress_flag_check(struct wr_registry *r, struct wr_entry *entry,

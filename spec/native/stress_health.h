@@ -20,17 +20,17 @@ static inline void stress_health_vary(void *config, struct wr_rng *rng)
 }
 
 // Some report, some leave without, some keep the turn until it lapses.
-static inline void stress_health_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+static inline bool stress_health_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
   struct wr_guard_ask ask = {0};
   struct wr_error refusal;
   uint64_t dice = wr_rng_below(&me->rng, 10);
   if (me->held_count > 0 && dice < 4) stress_leave(me, now);
-  if (!stress_has_room(me)) return;
-  if (wr_guard_enter(&me->guard, entry, &ask, now, &refusal) != WR_GUARD_ADMITTED) return;
+  if (!stress_has_room(me)) return false;
+  if (wr_guard_enter(&me->guard, entry, &ask, now, &refusal) != WR_GUARD_ADMITTED) return true;
   if (dice == 9) {
     me->held[me->held_count++] = ask.id;
-    return;
+    return true;
   }
   bool is_well = wr_rng_below(&me->rng, 3) > 0;
   struct wr_health_result result = {.at_ns = now,
@@ -40,6 +40,7 @@ static inline void stress_health_act(struct stress_worker *me, struct wr_entry *
                            is_well ? "" : "refused");
   }
   WR_CHECK(wr_guard_leave(&me->guard, ask.id, WR_OUTCOME_SUCCESS, now));
+  return true;
 }
 
 static inline void stress_health_check(struct wr_registry *r, struct wr_entry *entry,

@@ -19,7 +19,7 @@ static inline void stress_hedge_vary(void *config, struct wr_rng *rng)
   c->min_delay_ns = wr_rng_below(rng, 5) * WR_MS;
 }
 
-static inline void stress_hedge_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
+static inline bool stress_hedge_act(struct stress_worker *me, struct wr_entry *entry, uint64_t now)
 {
   struct wr_guard *g = &me->guard;
   struct wr_entry *budget = me->world->entries[WR_KIND_BUDGET][0];
@@ -35,6 +35,7 @@ static inline void stress_hedge_act(struct stress_worker *me, struct wr_entry *e
   } else {
     wr_guard_hedge_unsafe(g, entry, now);
   }
+  return true;
 }
 
 static inline void stress_hedge_check(struct wr_registry *r, struct wr_entry *entry,

@@ -26,6 +26,8 @@ static inline void stress_shedder_vary(void *config, struct wr_rng *rng)
   struct wr_shedder_config *c = config;
   c->limit.max = 4 + (uint32_t)wr_rng_below(rng, 12);
   c->queue = (uint32_t)wr_rng_below(rng, 17);
+  c->limit.rule = (uint8_t)wr_rng_below(rng, WR_ADAPTIVE_RULES);
+  c->shadow = wr_rng_below(rng, 8) == 0;
 }
 
 static inline void stress_shedder_ask(struct wr_guard_ask *ask, struct wr_rng *rng)

@@ -16,6 +16,7 @@ static inline void stress_throttle_vary(void *config, struct wr_rng *rng)
 {
   struct wr_throttle_config *c = config;
   c->ratio = 1 + (double)wr_rng_below(rng, 3);
+  c->shadow = wr_rng_below(rng, 8) == 0;
 }
 
 static inline void stress_throttle_check(struct wr_registry *r, struct wr_entry *entry,

@@ -1,7 +1,8 @@
-// Eight threads on one arena, each a worker of its own: threads_stress [STEPS [SEED [KIND]]]
+// Eight threads on one arena, each a worker of its own: threads_stress [OPERATIONS [SEED [KIND]]]
 //
-// STEPS are of all threads together; KIND is a primitive to try alone ("all"). Built with the tsan
-// preset it shows data races; with any, that nothing is lost or admitted twice.
+// OPERATIONS are of all threads together, each an eighth; a step for which there was nothing to do
+// (to leave, and nobody is in) is none. KIND is a primitive to try alone ("all"). Built with the
+// tsan preset it shows data races; with any, that nothing is lost or admitted twice.
 
 #include "stress.h"
 
@@ -9,12 +10,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { STEPS_DEFAULT = 100000, CHECK_EVERY = 5000 };
+enum { OPERATIONS_DEFAULT = 100000, CHECK_EVERY = 5000 };
 
 struct thread {
   pthread_t id;
   struct stress_worker worker;
-  uint64_t steps;
+  uint64_t operations;
 };
 
 // The first one is the master too: it advances, checks and sweeps.
@@ -22,7 +23,7 @@ static void *run(void *arg)
 {
   struct thread *t = arg;
   struct stress_worker *me = &t->worker;
-  for (uint64_t i = 0; i < t->steps; i++) {
+  for (uint64_t i = 0; me->operations < t->operations; i++) {
     stress_step(me);
     if (me->slot != 0) continue;
     uint64_t now = stress_now(me->world);
@@ -40,17 +41,17 @@ int main(int argc, char **argv)
   static struct wr_arena arena;
   static struct thread threads[WORKERS];
   struct wr_registry registry;
-  uint64_t steps = argc > 1 ? strtoull(argv[1], NULL, 10) : STEPS_DEFAULT;
+  uint64_t operations = argc > 1 ? strtoull(argv[1], NULL, 10) : OPERATIONS_DEFAULT;
   uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
   const char *kind = argc > 3 ? argv[3] : "all";
   enum wr_kind only = stress_kind_called(kind);
-  printf("threads_stress %llu %llu %s\n", (unsigned long long)steps, (unsigned long long)seed,
+  printf("threads_stress %llu %llu %s\n", (unsigned long long)operations, (unsigned long long)seed,
          kind);
   fflush(stdout);
   world.arena = &arena;
   stress_world_init(&world, &registry, only, seed);
   for (uint32_t i = 0; i < WORKERS; i++) {
-    threads[i].steps = steps / WORKERS;
+    threads[i].operations = operations / WORKERS;
     stress_worker_init(&threads[i].worker, &world, i, seed + i + 1);
   }
   for (uint32_t i = 0; i < WORKERS; i++) {
