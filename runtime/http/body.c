@@ -5,7 +5,6 @@
 
 enum {
   SIZE_DIGITS_MAX = 16, // 64 bits: they cannot overflow
-  TRAILERS_MAX = 8192,
 };
 
 // The largest size of a chunk and of a whole body: what a signed 64-bit count can hold.
@@ -94,8 +93,8 @@ static const char *step_extension(struct wr_body *b, char c)
   return b->state == BROKEN ? "a chunk extension is malformed" : NULL;
 }
 
-// Trailers. They are dropped, and yet one that pretends to frame or route the message tells of an
-// attempt to smuggle (RFC 9110 6.5.1).
+// Trailers. Even where they are dropped, one that pretends to frame or route the message tells of
+// an attempt to smuggle (RFC 9110 6.5.1).
 
 static bool is_forbidden_trailer(const struct wr_body *b)
 {
@@ -122,9 +121,31 @@ static const char *step_trailer_name(struct wr_body *b, char c)
   return NULL;
 }
 
+static void keep(struct wr_body *b, char c)
+{
+  if (c == '\r') c = '\n';
+  if (b->trailers) wr_buf_append(b->trailers, &c, 1);
+}
+
+void wr_body_keep_trailers(struct wr_body *b, struct wr_buf *lines)
+{
+  b->trailers = lines;
+}
+
+void wr_body_read_trailers(const struct wr_body *b, struct wr_headers *out)
+{
+  struct wr_str rest = b->trailers ? wr_buf_str(b->trailers) : (struct wr_str){NULL, 0};
+  while (rest.len > 0) {
+    struct wr_str value = wr_str_split(&rest, '\n');
+    struct wr_str name = wr_str_split(&value, ':');
+    if (name.len > 0) wr_headers_add(out, name, wr_str_trim(value));
+  }
+}
+
 static const char *step_trailer(struct wr_body *b, char c)
 {
-  if (++b->line > TRAILERS_MAX) return "the trailers are too long";
+  if (++b->line > WR_BODY_TRAILERS_MAX) return "the trailers are too long";
+  keep(b, c);
   if (b->state != TRAILER_VALUE) return step_trailer_name(b, c);
   if (c == '\r')
     b->state = TRAILER_LF;

@@ -166,6 +166,19 @@ bool wr_exchange_go_on(struct wr_exchange *x)
   return true;
 }
 
+void wr_exchange_trailers(struct wr_exchange *x, const struct wr_headers *trailers)
+{
+  WR_CHECK(x->is_live && !x->is_ended);
+  if (x->is_bodyless) return;
+  wr_headers_init(&x->trailers, x->info.region, trailers->count);
+  for (size_t i = 0; i < trailers->count; i++) {
+    const struct wr_header *field = &trailers->items[i];
+    if (!wr_headers_is_token(field->name) || !wr_headers_is_value(field->value)) continue;
+    if (!wr_headers_is_trailer(field->name)) continue;
+    wr_headers_add_copy(&x->trailers, field->name, field->value);
+  }
+}
+
 void wr_exchange_end(struct wr_exchange *x)
 {
   WR_CHECK(x->is_live);

@@ -77,6 +77,11 @@ void wr_exchange_respond(struct wr_exchange *x, int status, const struct wr_head
 /// connection closed at the end.
 bool wr_exchange_write(struct wr_exchange *x, struct wr_str data);
 
+/// Fields that follow the body, copied; before `wr_exchange_end`. They reach a client of HTTP/2,
+/// and one of HTTP/1.1 that said `TE: trailers` and gets a chunked body; others do without. What
+/// may not be a trailer is left out (wr_headers_is_trailer).
+void wr_exchange_trailers(struct wr_exchange *x, const struct wr_headers *trailers);
+
 /// The response is complete. Fewer bytes than `length` promised abort the connection instead, and
 /// so does an exchange that was not answered — unless `on_gone` said that the request body was at
 /// fault: then the server answers 400, 408 or 413 by itself.

@@ -26,7 +26,7 @@ struct wr_exchange_ops {
   /// the connection stays.
   void (*send_head)(struct wr_exchange *x, struct wr_response *response);
   void (*send)(struct wr_exchange *x, struct wr_str data);
-  void (*send_end)(struct wr_exchange *x);
+  void (*send_end)(struct wr_exchange *x);       ///< after it nothing but `trailers`
   size_t (*unsent)(const struct wr_exchange *x); ///< bytes that wait for the client
   bool (*is_open)(const struct wr_exchange *x);  ///< can the client still be told anything?
   /// The exchange can only be broken off: `on_gone` with this reason comes.
@@ -61,7 +61,8 @@ struct wr_exchange {
   bool has_excess; // more bytes were written than promised
   int refusal;     // status we answer with ourselves when a gone exchange ends unanswered
   enum wr_framing framing;
-  uint64_t left; // of the promised length
+  uint64_t left;              // of the promised length
+  struct wr_headers trailers; // that follow the body
 };
 
 /// Hands request body to the layer above while it wants some. Calls hooks.

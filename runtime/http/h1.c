@@ -99,10 +99,24 @@ static void send_body(struct wr_exchange *x, struct wr_str data)
   wr_output_send(c, chunk, 3);
 }
 
+static void send_trailers(struct wr_connection *c)
+{
+  const struct wr_headers *headers = &c->x.head.headers;
+  if (!wr_headers_has_token(headers, WR_STR("TE"), WR_STR("trailers"))) return;
+  for (size_t i = 0; i < c->x.trailers.count; i++) {
+    const struct wr_header *field = &c->x.trailers.items[i];
+    struct wr_str line[] = {field->name, WR_STR(": "), field->value, WR_STR("\r\n")};
+    wr_output_send(c, line, 4);
+  }
+}
+
 static void send_end(struct wr_exchange *x)
 {
+  struct wr_connection *c = wr_h1_connection(x);
   if (x->framing != WR_FRAMING_CHUNKED || x->is_bodyless) return;
-  wr_output_send(wr_h1_connection(x), &WR_STR("0\r\n\r\n"), 1);
+  wr_output_send(c, &WR_STR("0\r\n"), 1);
+  if (x->trailers.count > 0) send_trailers(c);
+  wr_output_send(c, &WR_STR("\r\n"), 1);
 }
 
 static size_t unsent(const struct wr_exchange *x)

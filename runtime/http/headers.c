@@ -168,15 +168,44 @@ static const struct wr_str kept_prefixes[] = {
     NAME("Sec-"),     NAME("X-Request-"),
 };
 
-static bool is_kept(struct wr_str name)
+// What a recipient acts upon before the body, or must not take from behind its checks.
+static const struct wr_str early_names[] = {
+    NAME("Host"),         NAME("Authorization"), NAME("WWW-Authenticate"), NAME("Cookie"),
+    NAME("Set-Cookie"),   NAME("Age"),           NAME("Cache-Control"),    NAME("Expires"),
+    NAME("Date"),         NAME("Location"),      NAME("Retry-After"),      NAME("Vary"),
+    NAME("Warning"),      NAME("Expect"),        NAME("Max-Forwards"),     NAME("Range"),
+    NAME("Pragma"),       NAME("Via"),           NAME("Forwarded"),        NAME("X-Real-IP"),
+    NAME("X-Request-ID"),
+};
+
+static const struct wr_str early_prefixes[] = {
+    NAME("Content-"),
+    NAME("X-Forwarded-"),
+    NAME("Access-Control-"),
+    NAME("If-"),
+};
+
+static bool begins_with_any(const struct wr_str *prefixes, size_t count, struct wr_str name)
 {
-  for (size_t i = 0; i < WR_COUNT(kept_prefixes); i++) {
-    struct wr_str prefix = kept_prefixes[i];
+  for (size_t i = 0; i < count; i++) {
+    struct wr_str prefix = prefixes[i];
     if (name.len >= prefix.len && wr_str_eq_nocase((struct wr_str){name.ptr, prefix.len}, prefix)) {
       return true;
     }
   }
-  return is_listed(kept_names, WR_COUNT(kept_names), name);
+  return false;
+}
+
+static bool is_kept(struct wr_str name)
+{
+  return begins_with_any(kept_prefixes, WR_COUNT(kept_prefixes), name) ||
+         is_listed(kept_names, WR_COUNT(kept_names), name);
+}
+
+bool wr_headers_is_trailer(struct wr_str name)
+{
+  return !wr_headers_is_hop(name) && !is_listed(early_names, WR_COUNT(early_names), name) &&
+         !begins_with_any(early_prefixes, WR_COUNT(early_prefixes), name);
 }
 
 bool wr_headers_is_hop(struct wr_str name)

@@ -56,6 +56,10 @@ bool wr_headers_is_value(struct wr_str s);
 /// HTTP2-Settings. Owned by C on both sides; scripts cannot set them.
 bool wr_headers_is_hop(struct wr_str name);
 
+/// May a field of that name follow a body (RFC 9110 6.5.1)? Not what frames, routes, authenticates,
+/// controls a cache or says how to read the content: it would come too late, or past a check.
+bool wr_headers_is_trailer(struct wr_str name);
+
 /// Copies to `out` the fields of `in` that may cross the gateway: no hop-by-hop field, and none
 /// named by a Connection field — except that a peer cannot thus delete what we rely on (Host,
 /// Content-*, Authorization, Cookie, X-Forwarded-*, X-Request-ID…: RFC 9110 7.6.1 forbids naming

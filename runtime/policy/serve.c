@@ -59,6 +59,7 @@ static void on_body_over(void *ctx, struct wr_response *r)
 {
   struct wr_serving *s = ctx;
   if (r->state == WR_RESPONSE_WHOLE) {
+    if (r->trailers.count > 0) wr_exchange_trailers(s->request.x, &r->trailers);
     wr_exchange_end(s->request.x);
     return;
   }
@@ -97,7 +98,7 @@ static void on_send(struct wr_deferred *d)
   let_go(s);
   // A body-less answer to HEAD keeps the length of the body that GET would have had.
   bool is_head = wr_str_eq(s->request.info->head->method, WR_STR("HEAD"));
-  if (r->state == WR_RESPONSE_WHOLE && !is_head) {
+  if (r->state == WR_RESPONSE_WHOLE && !is_head && r->trailers.count == 0) {
     wr_exchange_reply(x, r->status, &r->headers, wr_buf_str(&r->body));
     return;
   }

@@ -70,6 +70,17 @@ static void on_writable(void *ctx, struct wr_transfer *t)
   if (r->upload) wr_request_upload_writable(r->upload);
 }
 
+// Those that find no room are left out: they are not the content.
+static void on_trailers(void *ctx, struct wr_transfer *t, const struct wr_headers *trailers)
+{
+  (void)t;
+  struct wr_response *r = ctx;
+  wr_headers_init(&r->trailers, &r->region, WR_RESPONSE_HEADERS_MAX);
+  for (size_t i = 0; i < trailers->count; i++) {
+    wr_headers_add_copy(&r->trailers, trailers->items[i].name, trailers->items[i].value);
+  }
+}
+
 static void on_end(void *ctx, struct wr_transfer *t, const struct wr_error *error)
 {
   (void)t;
@@ -78,7 +89,8 @@ static void on_end(void *ctx, struct wr_transfer *t, const struct wr_error *erro
   wr_response_on_end(r, error);
 }
 
-static const struct wr_transfer_events events = {on_head, on_data, on_writable, on_end};
+static const struct wr_transfer_events events = {on_head, on_data, on_writable, on_trailers,
+                                                 on_end};
 
 // --- the waiting script -------------------------------------------------------------------------
 
@@ -318,6 +330,7 @@ static void launch(struct wr_response *r, const struct wr_fetch *fetch,
 {
   bool is_stream = request->body_kind == WR_TRANSFER_BODY_STREAM;
   request->is_idempotent = r->is_idempotent;
+  request->takes_trailers = wr_headers_has_token(fetch->headers, WR_STR("TE"), WR_STR("trailers"));
   request->ctx = r;
   request->events = &events;
   r->transfer = wr_transfer_start(r->env->transport, request);

@@ -59,8 +59,9 @@ struct wr_response {
   enum wr_response_state state; ///< read-only
   int status;
   struct wr_region region;
-  struct wr_headers headers; ///< end-to-end fields
-  struct wr_buf body;        ///< read-only: pieces nobody took yet, or the whole
+  struct wr_headers headers;  ///< end-to-end fields
+  struct wr_headers trailers; ///< fields that follow the body; known when it is WHOLE
+  struct wr_buf body;         ///< read-only: pieces nobody took yet, or the whole
   bool has_length;
   uint64_t length;
   struct wr_error error;                   ///< BROKEN: why

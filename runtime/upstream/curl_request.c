@@ -103,6 +103,11 @@ static struct curl_slist *build_fields(const struct wr_transfer_request *rq)
     if (wr_str_eq_nocase(h->name, WR_STR("Expect"))) continue;
     list = append_field(list, &line, h->name, h->value);
   }
+  if (rq->takes_trailers) {
+    // TE is for the next hop alone and has to be named as such; libcurl drops that in HTTP/2.
+    list = append(list, "TE: trailers");
+    list = append(list, "Connection: TE");
+  }
   if (rq->body_kind == WR_TRANSFER_BODY_STREAM && !rq->has_length) {
     // Said outright, else libcurl refuses on a connection that once answered with HTTP/1.0.
     list = append(list, "Transfer-Encoding: chunked");

@@ -63,10 +63,29 @@ static enum wr_curl_response_status end_head(struct wr_curl_response *r)
   return WR_CURL_RESPONSE_MORE;
 }
 
+// One line after the body. libcurl has looked at its ends alone.
+static enum wr_curl_response_status take_trailer(struct wr_curl_response *r, struct wr_str line)
+{
+  while (line.len > 0 && (line.ptr[line.len - 1] == '\n' || line.ptr[line.len - 1] == '\r')) {
+    line.len--;
+  }
+  if (line.len == 0) return WR_CURL_RESPONSE_MORE;
+  struct wr_str value = line;
+  struct wr_str name = wr_str_split(&value, ':');
+  value = wr_str_trim(value);
+  bool is_field = value.ptr != NULL && wr_headers_is_token(name) && wr_headers_is_value(value);
+  if (!is_field) return bad(r, "a trailer is malformed");
+  if (r->trailers.region == NULL) {
+    wr_headers_init(&r->trailers, &r->region, WR_CURL_RESPONSE_TRAILERS_MAX);
+  }
+  wr_headers_add_copy(&r->trailers, name, value);
+  return WR_CURL_RESPONSE_MORE;
+}
+
 enum wr_curl_response_status wr_curl_response_line(struct wr_curl_response *r, struct wr_str line,
                                                    struct wr_str method)
 {
-  if (r->is_final) return WR_CURL_RESPONSE_MORE; // a trailer
+  if (r->is_final) return take_trailer(r, line);
   bool is_last = wr_str_eq(line, WR_STR("\r\n")) || wr_str_eq(line, WR_STR("\n"));
   if (!append_line(r, line)) return bad(r, "the response head is too large");
   if (!is_last) return WR_CURL_RESPONSE_MORE;

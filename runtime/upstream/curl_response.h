@@ -3,13 +3,14 @@
 /// parser.
 ///
 /// libcurl is lenient about heads; nothing of what it accepts is believed. Interim (1xx) heads are
-/// checked and dropped; trailers are dropped. Private to transport_curl.c.
+/// checked and dropped. Private to transport_curl.c.
 
 #include "base/buf.h"
 #include "http/parser.h"
 
 enum {
-  WR_CURL_RESPONSE_INTERIM_MAX = 32, ///< 1xx heads before the final one
+  WR_CURL_RESPONSE_INTERIM_MAX = 32,  ///< 1xx heads before the final one
+  WR_CURL_RESPONSE_TRAILERS_MAX = 64, ///< fields after the body; more are dropped
 };
 
 enum wr_curl_response_status {
@@ -24,6 +25,7 @@ struct wr_curl_response {
   struct wr_head head;     ///< after FINAL; valid until fini
   bool is_final;
   bool is_h2;
+  struct wr_headers trailers; ///< complete when the body is; valid until fini
   int interim_count;
   const char *reason; ///< constant text
 };

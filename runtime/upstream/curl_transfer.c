@@ -46,6 +46,10 @@ void wr_curl_transfer_finish(struct wr_curl_transfer *t, const struct wr_error *
 
 void wr_curl_transfer_complete(struct wr_curl_transfer *t)
 {
+  const struct wr_headers *trailers = &t->response.trailers;
+  if (!t->is_ended && trailers->count > 0 && t->events.on_trailers) {
+    t->events.on_trailers(t->ctx, &t->base, trailers);
+  }
   wr_curl_transfer_finish(t, &(struct wr_error){.kind = WR_ERROR_NONE, .sent = WR_SENT_BODY});
 }
 

@@ -49,6 +49,7 @@ struct wr_transfer_request {
   bool is_guarded;    ///< never to a link-local address (169.254/16, fe80::/10: cloud metadata)
   bool is_idempotent; ///< may be sent again on a fresh connection when a pooled one turns out dead
   struct wr_transfer_timeouts timeouts;
+  bool takes_trailers; ///< says `TE: trailers`
   uint64_t
       pool_idle_ns; ///< a pooled connection idle for longer is not used; 0: the transport's own
   void *ctx;
@@ -72,6 +73,9 @@ struct wr_transfer_events {
   bool (*on_data)(void *ctx, struct wr_transfer *t, struct wr_str data);
   /// STREAM: the write buffer is below its low mark again after `write` returned false.
   void (*on_writable)(void *ctx, struct wr_transfer *t);
+  /// Fields that follow the body, when there are any: once, after the last piece. They live until
+  /// the transfer ends. May be NULL.
+  void (*on_trailers)(void *ctx, struct wr_transfer *t, const struct wr_headers *trailers);
   /// The end; `error->kind` is WR_ERROR_NONE after a complete response. The transfer is gone on
   /// return.
   void (*on_end)(void *ctx, struct wr_transfer *t, const struct wr_error *error);

@@ -176,6 +176,19 @@ static void on_writable(void *ctx, struct wr_transfer *t)
   pump(c);
 }
 
+static void on_trailers(void *ctx, struct wr_transfer *t, const struct wr_headers *trailers)
+{
+  (void)t;
+  struct call *c = ctx;
+  struct wr_json j = begin(c->probe, "trailers", c->id, c->started_ns);
+  for (size_t i = 0; i < trailers->count; i++) {
+    char name[64];
+    snprintf(name, sizeof(name), "%.*s", WR_STR_ARG(trailers->items[i].name));
+    wr_json_field_str(&j, name, trailers->items[i].value);
+  }
+  end(c->probe, &j);
+}
+
 static void on_end(void *ctx, struct wr_transfer *t, const struct wr_error *error)
 {
   struct call *c = ctx;
@@ -198,7 +211,8 @@ static void on_end(void *ctx, struct wr_transfer *t, const struct wr_error *erro
   end(c->probe, &j);
 }
 
-static const struct wr_transfer_events events = {on_head, on_data, on_writable, on_end};
+static const struct wr_transfer_events events = {on_head, on_data, on_writable, on_trailers,
+                                                 on_end};
 
 // Commands
 
@@ -258,6 +272,7 @@ static void set_request(struct wr_transfer_request *rq, struct wr_str key, struc
   if (is(key, "target")) rq->target = value;
   if (is(key, "method")) rq->method = value;
   if (is(key, "scheme")) rq->is_https = is(value, "https");
+  if (is(key, "trailers")) rq->takes_trailers = is(value, "1");
   if (is(key, "idempotent")) rq->is_idempotent = is(value, "1");
   if (is(key, "stream") || is(key, "fill")) rq->body_kind = WR_TRANSFER_BODY_STREAM;
   if (is(key, "length")) {

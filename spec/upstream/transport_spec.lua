@@ -90,6 +90,14 @@ for _, transport in ipairs(TRANSPORTS) do
         p:finish()
       end)
 
+      it("TE: trailers for a caller that takes them", function()
+        start()
+        local head = account { trailers = 1 }.head
+        assert.truthy(head:find("\r\nTE: trailers\r\n", 1, true), head)
+        assert.truthy(head:find("\r\nConnection: TE\r\n", 1, true), head)
+        p:finish()
+      end)
+
       it("the target as it is", function()
         start()
         local target = "/ok/../ok//./%2e%2E/a%2Fb;c=d?q=../..//&r=%20%zz[]{}|"
@@ -245,6 +253,21 @@ for _, transport in ipairs(TRANSPORTS) do
         assert.equal("none", finish.kind, finish.message)
         assert.equal(200, head.status)
         assert.equal(1, #head.headers)
+        p:finish()
+      end)
+
+      it("trailers behind the body, and none where there are none", function()
+        start()
+        local id = go(script("send:" .. OK_HEAD .. "Transfer-Encoding: chunked\r\n\r\n"
+          .. "3\r\nabc\r\n0\r\ngrpc-status: 0\r\nX-Sum:  7 \r\n\r\n"))
+        assert.equal("none", p:wait_end(id).kind)
+        local trailers = p:of(id, "trailers")
+        assert.equal(1, #trailers)
+        assert.equal("0", trailers[1]["grpc-status"])
+        assert.equal("7", trailers[1]["X-Sum"])
+        id = go(script("send:" .. OK_HEAD .. "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"))
+        assert.equal("none", p:wait_end(id).kind)
+        assert.equal(0, #p:of(id, "trailers"))
         p:finish()
       end)
 

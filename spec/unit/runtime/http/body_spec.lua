@@ -128,6 +128,27 @@ describe("body", function()
     end
   end)
 
+  it("keeps trailers for who wants them", function()
+    local lines = ffi.new("struct wr_buf")
+    c.wr_buf_init(lines, c.WR_BODY_TRAILERS_MAX)
+    c.wr_body_init(body, c.WR_FRAMING_CHUNKED, 0)
+    c.wr_body_keep_trailers(body, lines)
+    local status = feed("1\r\na\r\n0\r\ngrpc-status: 0 \r\nEmpty:\r\n\r\n", function() return 3 end)
+    assert.equal("done", status)
+    local region, list = ffi.new("struct wr_region"), ffi.new("struct wr_headers")
+    c.wr_region_init(region, 4096)
+    c.wr_headers_init(list, region, 8)
+    c.wr_body_read_trailers(body, list)
+    assert.equal(2, tonumber(list.count))
+    local function text(slice) return ffi.string(slice.ptr, slice.len) end
+    assert.equal("grpc-status", text(list.items[0].name))
+    assert.equal("0", text(list.items[0].value))
+    assert.equal("Empty", text(list.items[1].name))
+    assert.equal("", text(list.items[1].value))
+    c.wr_region_fini(region)
+    c.wr_buf_fini(lines)
+  end)
+
   it("gives it byte by byte too", function()
     for _, row in ipairs(vectors) do
       local status, read = chunked(row[2], function() return 1 end)

@@ -156,6 +156,16 @@ describe("headers", function()
     end
   end)
 
+  it("know what may follow a body", function()
+    for _, name in ipairs { "grpc-status", "Grpc-Message", "Server-Timing", "X-Checksum", "Digest" } do
+      assert.is_true(c.wr_headers_is_trailer(slice(name)), name)
+    end
+    for _, name in ipairs { "Content-Length", "content-type", "Host", "TE", "Authorization",
+      "Set-Cookie", "cache-control", "X-Forwarded-For", "If-Match", "Via", "X-Request-ID" } do
+      assert.is_false(c.wr_headers_is_trailer(slice(name)), name)
+    end
+  end)
+
   it("let pass what may cross the gateway", function()
     local h = list {
       { "Host", "a" }, { "Connection", "close, x-secret, Host" }, { "X-Secret", "1" },
