@@ -38,6 +38,8 @@ struct wr_exchange_info {
   const struct wr_head *head;
   struct wr_region *region; ///< the exchange's memory; for the layer above too
   struct wr_str path;       ///< normal form for matching (wr_uri_normal_path)
+  struct wr_str target;     ///< path and query that go upstream: the client's bytes, or the normal
+                            ///< form of a path with dot segments
   struct wr_str client;     ///< numeric address of the peer
   uint16_t client_port;
   struct wr_str scheme;     ///< "http" or "https"

@@ -2,6 +2,9 @@
 
 #include "http/uri.h"
 
+#include <stdio.h>
+#include <string.h>
+
 enum {
   REQUEST_ID_MAX = 128,
   // A request that came by us this often goes round in circles.
@@ -93,6 +96,52 @@ struct verdict {
   bool must_close;
 };
 
+// RFC 9110 7.6.2: an OPTIONS that may not go further is answered here, another one goes with one
+// less. For the methods that pass it means nothing else.
+static struct verdict count_forwards(struct wr_exchange *x)
+{
+  static const struct verdict bad = {400, "Max-Forwards is not one number", true};
+  struct wr_header *field = NULL;
+  for (size_t i = 0; i < x->head.headers.count; i++) {
+    struct wr_header *h = &x->head.headers.items[i];
+    if (!wr_str_eq_nocase(h->name, WR_STR("Max-Forwards"))) continue;
+    if (field != NULL) return bad;
+    field = h;
+  }
+  if (field == NULL) return (struct verdict){0};
+  enum { DIGITS = 9 };
+  int left = 0;
+  if (field->value.len == 0 || field->value.len > DIGITS) return bad;
+  for (size_t i = 0; i < field->value.len; i++) {
+    char c = field->value.ptr[i];
+    if (c < '0' || c > '9') return bad;
+    left = left * 10 + (c - '0');
+  }
+  if (left == 0) return (struct verdict){204, NULL, false};
+  char *text = wr_region_take(x->info.region, DIGITS + 1);
+  if (text == NULL) return bad;
+  field->value = (struct wr_str){text, (size_t)snprintf(text, DIGITS + 1, "%d", left - 1)};
+  return (struct verdict){0};
+}
+
+// The client's bytes go on as they are (RFC 9110 7.7). Where dot segments were removed to find the
+// route they are not sent either: an upstream that keeps them would see a path that no rule judged.
+static struct wr_str choose_target(const struct wr_exchange *x)
+{
+  const struct wr_head *head = &x->head;
+  bool has_dots = wr_uri_has_dots(head->path);
+  if (!has_dots && head->target.ptr[0] == '/') return head->target;
+  struct wr_str path = has_dots ? x->info.path : head->path;
+  if (head->query.ptr == NULL) return path;
+  size_t len = path.len + 1 + head->query.len;
+  char *text = wr_region_take(x->info.region, len);
+  if (text == NULL) return (struct wr_str){NULL, 0};
+  memcpy(text, path.ptr, path.len);
+  text[path.len] = '?';
+  if (head->query.len > 0) memcpy(text + path.len + 1, head->query.ptr, head->query.len);
+  return (struct wr_str){text, len};
+}
+
 static struct verdict judge(struct wr_exchange *x)
 {
   const struct wr_server_options *o = &x->server->options;
@@ -111,6 +160,9 @@ static struct verdict judge(struct wr_exchange *x)
   if (x->info.path.ptr == NULL) {
     return (struct verdict){400, "the path climbs above the root or hides a delimiter", true};
   }
+  x->info.target = choose_target(x);
+  if (x->info.target.ptr == NULL) return (struct verdict){431, "the request is too large", true};
+  if (is_method(head, WR_STR("OPTIONS"))) return count_forwards(x);
   return (struct verdict){0};
 }
 

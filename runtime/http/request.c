@@ -25,8 +25,11 @@ static void open_exchange(struct wr_connection *c)
 void wr_request_refuse(struct wr_connection *c, int status, const char *detail)
 {
   wr_region_clear(&c->region);
+  // Nothing of what was not understood is used but this: an answer to HEAD has no body.
+  bool is_head = c->view.len >= 5 && memcmp(c->view.ptr, "HEAD ", 5) == 0;
   c->x = (struct wr_exchange){.is_body_done = true};
   c->x.head.minor = 1;
+  if (is_head) c->x.head.method = WR_STR("HEAD");
   c->x.head.headers.region = &c->region;
   open_exchange(c);
   wr_judge_refuse(&c->x, status, detail);

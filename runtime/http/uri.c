@@ -216,3 +216,25 @@ struct wr_str wr_uri_normal_path(struct wr_str path, struct wr_region *region)
   p.out[p.len] = '\0';
   return (struct wr_str){p.out, p.len};
 }
+
+// Takes a dot off the front, or an escaped one.
+static bool take_dot(struct wr_str *s)
+{
+  bool is_plain = s->len >= 1 && s->ptr[0] == '.';
+  if (!is_plain && read_escape(*s) != '.') return false;
+  size_t used = is_plain ? 1 : 3;
+  s->ptr += used;
+  s->len -= used;
+  return true;
+}
+
+bool wr_uri_has_dots(struct wr_str path)
+{
+  while (path.ptr != NULL) {
+    struct wr_str segment = wr_str_split(&path, '/');
+    if (!take_dot(&segment)) continue;
+    take_dot(&segment);
+    if (segment.len == 0) return true;
+  }
+  return false;
+}

@@ -34,3 +34,6 @@ struct wr_str wr_uri_encode(struct wr_str s, struct wr_region *region);
 /// dot segment before ";" or a slash, a backslash or a control character behind an escape, or has a
 /// byte that no target may have.
 struct wr_str wr_uri_normal_path(struct wr_str path, struct wr_region *region);
+
+/// Has it a segment "." or "..", escaped or not?
+bool wr_uri_has_dots(struct wr_str path);

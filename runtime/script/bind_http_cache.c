@@ -119,7 +119,7 @@ static int l_plan(lua_State *L)
   const char *reason = NULL;
   enum wr_http_cache_plan plan = wr_http_cache_plan(c, q, &reason);
   lua_pushstring(L, plan == WR_HTTP_CACHE_LOOK ? "look" : "unsafe");
-  if (plan != WR_HTTP_CACHE_PASS && push_key(L, q, wr_request_target(q), extra)) {
+  if (plan != WR_HTTP_CACHE_PASS && push_key(L, q, q->info->target, extra)) {
     struct wr_cache_control room;
     const struct wr_cache_control *asked = wr_http_cache_asked(c, q, &room);
     lua_pushboolean(L, asked && asked->only_if_cached);
@@ -135,7 +135,7 @@ static int l_key(lua_State *L)
 {
   check_cache(L);
   const struct wr_request *q = wr_bind_request_check(L, 2);
-  struct wr_str target = lua_isnoneornil(L, 4) ? wr_request_target(q) : wr_bind_str(L, 4);
+  struct wr_str target = lua_isnoneornil(L, 4) ? q->info->target : wr_bind_str(L, 4);
   return push_key(L, q, target, optional(L, 3)) ? 1 : 0;
 }
 
@@ -264,7 +264,7 @@ static void forget_reference(lua_State *L, const struct wr_request *q, const cha
   wr_region_init(&region, 64 * 1024);
   wr_buf_init(&key, 2 * WR_CACHE_KEY_MAX);
   struct wr_str named =
-      wr_same_origin_resolve(reference, q->info->head->host, wr_request_target(q), &region);
+      wr_same_origin_resolve(reference, q->info->head->host, q->info->target, &region);
   if (named.ptr && wr_http_cache_key(q, named, optional(L, 4), &key)) {
     wr_http_cache_forget(c, q->env, wr_buf_str(&key));
   }

@@ -137,7 +137,7 @@ static int l_upstream_forward(lua_State *L)
   const struct wr_head *head = q->info->head;
   struct wr_fetch fetch = {.upstream = u,
                            .method = head->method,
-                           .target = check_target(L, 3, wr_request_target(q)),
+                           .target = check_target(L, 3, q->info->target),
                            .headers = &head->headers,
                            .request = q,
                            .body_max = STREAM_HELD_MAX};

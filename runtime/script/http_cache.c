@@ -180,7 +180,7 @@ static const char *judge(const struct wr_http_cache *c, const struct wr_request 
   wr_freshness_read(r, &c->rules, freshness);
   struct wr_storable_case question = {.method = q->info->head->method,
                                       .request = &q->info->head->headers,
-                                      .target = wr_request_target(q),
+                                      .target = q->info->target,
                                       .authority = q->info->head->host,
                                       .status = r->status,
                                       .response = r->headers,

@@ -39,15 +39,6 @@ void wr_request_fini(struct wr_request *q)
   wr_buf_fini(&q->body);
 }
 
-struct wr_str wr_request_target(const struct wr_request *q)
-{
-  const struct wr_head *head = q->info->head;
-  if (head->target.len > 0 && head->target.ptr[0] == '/') return head->target;
-  size_t len = head->path.len;
-  if (head->query.ptr) len = (size_t)(head->query.ptr + head->query.len - head->path.ptr);
-  return len > 0 ? (struct wr_str){head->path.ptr, len} : WR_STR("/");
-}
-
 // --- copies -------------------------------------------------------------------------------------
 
 struct copy {
@@ -64,7 +55,7 @@ static void copy_head(struct copy *copy, const struct wr_request *q)
   struct wr_region *region = &copy->region;
   const struct wr_head *head = q->info->head;
   copy->head.method = WR_STR("GET");
-  copy->head.target = wr_region_copy(region, wr_request_target(q));
+  copy->head.target = wr_region_copy(region, q->info->target);
   copy->head.host = wr_region_copy(region, head->host);
   copy->head.minor = head->minor;
   copy->head.query = copy->head.target;
@@ -87,6 +78,7 @@ struct wr_request *wr_request_copy(const struct wr_request *q)
   copy->info.head = &copy->head;
   copy->info.region = &copy->region;
   copy->info.path = wr_region_copy(&copy->region, q->info->path);
+  copy->info.target = copy->head.target;
   copy->info.client = wr_region_copy(&copy->region, q->info->client);
   copy->info.scheme = wr_region_copy(&copy->region, q->info->scheme);
   copy->info.request_id = wr_region_copy(&copy->region, q->info->request_id);

@@ -71,9 +71,6 @@ void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, cons
 /// The exchange is over: frees the body. The Lua handle has been cut off before.
 void wr_request_fini(struct wr_request *q);
 
-/// What its target is for an upstream: path and query, never scheme and host.
-struct wr_str wr_request_target(const struct wr_request *q);
-
 /// A GET of the same resource with the same fields that does not end with the exchange, for what is
 /// done behind the client's back. It has no body, and no trail of decisions. Owned by
 /// the caller, who ends it with wr_request_free_copy.

@@ -53,6 +53,18 @@ describe("uri", function()
     end
   end)
 
+  it("knows dot segments, escaped or not, from names with dots", function()
+    local cases = {
+      ["/."] = true, ["/.."] = true, ["/a/./b"] = true, ["/a/../b"] = true, ["/%2e"] = true,
+      ["/%2E%2e/"] = true, ["/a/.%2e"] = true, ["/a/%2e."] = true, ["./a"] = true,
+      ["/"] = false, ["/..."] = false, ["/.a/b."] = false, ["/a..b"] = false, ["/%2ea"] = false,
+      ["/%2e%2e%2e"] = false, ["/%2"] = false, ["/%2f."] = false, ["*"] = false, [""] = false,
+    }
+    for path, has in pairs(cases) do
+      assert.equal(has, c.wr_uri_has_dots(slice(path)), path)
+    end
+  end)
+
   it("refuses what is not an http URL, and says why", function()
     local cases = {
       { "", "empty" }, { "a", "begin with" }, { "/a", "begin with" }, { "//a", "begin with" },
