@@ -1,0 +1,68 @@
+--- The checklist of README.md on the wire: each case says what a client sends, what it gets, and
+--- every byte that the upstream sees.
+local case = require "spec.conformance.case"
+local gateway = require "spec.support.gateway"
+
+local FILES = { "framing", "fields", "target", "meaning", "upstreams", "connection" }
+
+local TRANSPORTS = { "curl" }
+
+for _, transport in ipairs(TRANSPORTS) do
+  describe("on the wire, upstream " .. transport, function()
+    local w, g
+
+    setup(function()
+      w = case.wire.new()
+      g = gateway.start { workers = 1, upstream = w.port, log_level = "error", [[
+        local weir = require "weir"
+        weir.listen "127.0.0.1:$(port)"
+        local up = weir.upstream("up", { endpoints = { "http://127.0.0.1:$(upstream)" } })
+        -- Sets what the query names; tells whether it could.
+        local function set(headers, query)
+          local ok = true
+          for name, value in pairs(query) do
+            ok = pcall(function() headers[name] = value end) and ok
+          end
+          headers["X-Set"] = tostring(ok)
+        end
+        weir.route("GET /made", function(req)
+          local r = weir.response(200, "made", { ["Content-Type"] = "text/plain" })
+          set(r.headers, req.query)
+          return r
+        end)
+        weir.route("GET /sent", function(req)
+          set(req.headers, req.query)
+          return up:forward(req, { path = "/plain" })
+        end)
+        weir.route("GET /moved", function(req)
+          return up:forward(req, { path = req.query.to })
+        end)
+        weir.route("GET /any", function(req)
+          local r, err = weir.http.get((req.query.url:gsub("UP", "127.0.0.1:$(upstream)")))
+          if not r then return err.kind end
+          return weir.response(r.status, "answered", { ["X-Location"] = r.headers.location })
+        end)
+        weir.route("/refused", function() return weir.response(403, "no") end)
+        weir.route("/limited", { body_max = "1KiB" }, function(req) return up:forward(req) end)
+        weir.route("/*rest", function(req) return up:forward(req) end)
+      ]] }
+      -- Paths that a script may not send.
+      g:expect "script.error"
+    end)
+
+    teardown(function()
+      w:close()
+      g:stop()
+    end)
+
+    for _, file in ipairs(FILES) do
+      for _, c in ipairs(require("spec.conformance.cases." .. file)) do
+        if c.not_over ~= transport then
+          it(("%s §4.%d: %s"):format(c.place, c.line, c.reason), function()
+            case.run(c, w, g.port)
+          end)
+        end
+      end
+    end
+  end)
+end
