@@ -24,12 +24,37 @@ local health_options = schema.new("upstream health", {
     doc = "Successes in a row until it is back." },
 })
 
+local endpoint = schema.new("endpoint", {
+  url = schema.string { min = 1, max = 2048, required = true,
+    doc = "A path in it is put before the request's." },
+  weight = schema.integer { min = 1, max = 65535, default = 1,
+    doc = "Its share of the calls, relative to the others'." },
+  zone = schema.string { min = 1, max = 63, doc = "Where it stands." },
+}, { positional = "url" })
+
+local hash_options = schema.new("upstream hash", {
+  header = schema.string { min = 1, max = 128, doc = "The value of this field." },
+  cookie = schema.string { min = 1, max = 128, doc = "The value of this cookie." },
+  param = schema.string { min = 1, max = 128, doc = "A parameter of the route's path." },
+})
+
 local upstream_options = schema.new("upstream", {
-  endpoints = schema.list(schema.string { min = 1, max = 2048 }, { required = true, min = 1,
-    max = 64,
-    doc = "URLs; a path in one is put before the request's." }),
-  balance = schema.enum { "least_request", "round_robin", "random", default = "least_request",
-    doc = "least_request is the power of two choices." },
+  endpoints = schema.list(endpoint, { required = true, min = 1, max = 4096,
+    doc = "URLs, or tables of url, weight and zone." }),
+  balance = schema.enum { "least_request", "peak_ewma", "round_robin", "ring_hash", "maglev",
+    "random", default = "least_request", doc = "How one is chosen, see below." },
+  hash = schema.either { schema.enum { "client" }, schema.func(), hash_options,
+    doc = "The key of ring_hash and maglev: \"client\" (its address), { header | cookie | param "
+      .. "= name }, or function(req)." },
+  hash_bound = schema.number { min = 1.01, max = 100,
+    doc = "ring_hash and maglev: no endpoint gets more than so many times its share of the calls "
+      .. "under way; beyond, the next one does." },
+  zone = schema.string { min = 1, max = 63,
+    doc = "Where this weir stands: endpoints of this zone are preferred." },
+  slow_start = schema.duration { min = "100ms", max = "1h",
+    doc = "An endpoint that is new, or back, gets its full share after so long." },
+  panic = schema.ratio { default = 0.5,
+    doc = "When a smaller share of the endpoints than this is usable, all are used; 0: never." },
   pool = schema.table { doc = "Bounds of the connections: { max, idle }." },
   health = schema.table {
     doc = "Active checks of each endpoint: { path, interval, timeout, fall, rise }." },
@@ -46,6 +71,8 @@ local upstream_options = schema.new("upstream", {
 local forward_options = schema.new("forward", {
   path = schema.string { min = 1, max = 8192, doc = "Path and query instead of the client's." },
   timeout = schema.duration { min = "1ms", max = "1h", doc = "Limit up to the response head." },
+  key = schema.string { min = 1, max = 4096,
+    doc = "Decides the endpoint, for ring_hash and maglev." },
 })
 
 local request_options = schema.new("upstream request", {
@@ -55,6 +82,8 @@ local request_options = schema.new("upstream request", {
   body = schema.string(),
   timeout = schema.duration { min = "1ms", max = "1h", doc = "Limit of the whole call." },
   max_body = schema.size { default = "8MiB", max = "64MiB", doc = "Largest response body." },
+  key = schema.string { min = 1, max = 4096,
+    doc = "Decides the endpoint, for ring_hash and maglev." },
 }, { positional = "path" })
 
 ---@class weir.Upstream
@@ -62,13 +91,24 @@ local Upstream = core.upstream_methods
 
 local no_options = {}
 
+local key_function = setmetatable({}, { __mode = "k" }) -- upstream -> function(req)
+
+-- The options with the key that the policy's function makes of the request.
+local function with_key(self, req, o)
+  local fn = key_function[self]
+  if not fn or o.key then return o end
+  local key = fn(req)
+  if key == nil then return o end
+  return { path = o.path, timeout = o.timeout, key = tostring(key) }
+end
+
 --- Sends the client's request on and streams both ways. Returns at the response head; the body
 --- flows behind it when the handler returns the response. A request body of known size up to 64 KiB
 --- is read first and kept, so that the request can be sent again; a larger one streams and can be
 --- sent once.
 ---@async
 ---@param req weir.Request
----@param options table?   `path`, `timeout`.
+---@param options table?   `path`, `timeout`, `key`.
 ---@return weir.Response?
 ---@return weir.Error?
 function Upstream:forward(req, options)
@@ -77,12 +117,12 @@ function Upstream:forward(req, options)
     local body, err = req:text()
     if not body then return nil, err end
   end
-  return core.upstream_forward(self, req, o)
+  return core.upstream_forward(self, req, with_key(self, req, o))
 end
 
 --- A call of the policy's own; returns when the whole body is there, in `response.body`.
 ---@async
----@param options string|table   A path, or method, path, headers, body, timeout, max_body.
+---@param options string|table   A path, or method, path, headers, body, timeout, max_body, key.
 ---@return weir.Response?
 ---@return weir.Error?
 function Upstream:request(options)
@@ -125,6 +165,33 @@ local function watch(name, handle, index, url, o)
   end)
 end
 
+-- Which key the balance hashes: what C reads from the request by itself, or a function.
+local function read_hash(name, o)
+  local is_hashing = o.balance == "ring_hash" or o.balance == "maglev"
+  for _, key in ipairs { "hash", "hash_bound" } do
+    if o[key] and not is_hashing then
+      error(("upstream '%s': %s is for balance = 'ring_hash' or 'maglev', and it is '%s'")
+        :format(name, key, o.balance), 4)
+    end
+  end
+  if o.hash == "client" then o.key_kind = "client" end
+  if type(o.hash) ~= "table" then return end
+  o.key_kind, o.key_name = next(o.hash)
+  if not o.key_kind or next(o.hash, o.key_kind) then
+    error(("upstream '%s': hash has one of header, cookie and param"):format(name), 4)
+  end
+end
+
+-- The options as C wants them.
+local function read_options(name, options)
+  local o = upstream_options:check(options, 3)
+  local pool = o.pool and pool_options:check(o.pool, 3) or {}
+  o.health = o.health and health_options:check(o.health, 3)
+  o.pool_max, o.pool_idle = pool.max, pool.idle
+  read_hash(name, o)
+  return o
+end
+
 --- Declares an upstream. Connections, in-flight counts and the memory of failed connects belong to
 --- its endpoints' addresses and live through reloads.
 ---@param name string
@@ -137,15 +204,13 @@ function M.declare(name, options)
   if type(name) ~= "string" or #name == 0 or #name > 63 then
     error("upstream: the name must be a string of 1 to 63 bytes", 2)
   end
-  local o = upstream_options:check(options)
-  local pool = o.pool and pool_options:check(o.pool) or {}
-  local health = o.health and health_options:check(o.health)
-  o.pool_max, o.pool_idle = pool.max, pool.idle
+  local o = read_options(name, options)
   local handle, message = core.upstream(name, o)
   if not handle then error(("upstream '%s': %s"):format(name, message), 2) end
+  if type(o.hash) == "function" then key_function[handle] = o.hash end
   composition.add_upstream(handle, name)
-  for index, url in ipairs(health and o.endpoints or {}) do
-    watch(name, handle, index, url, health)
+  for index, one in ipairs(o.health and o.endpoints or {}) do
+    watch(name, handle, index, one.url, o.health)
   end
   return handle
 end

@@ -1,5 +1,6 @@
 #include "script/bind.h"
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "script/bind_error.h"
 #include "script/bind_headers.h"
@@ -31,34 +32,73 @@ static int fail(lua_State *L, struct wr_upstream *u, struct wr_script_env *env, 
   return 2;
 }
 
-static const char *add_endpoints(lua_State *L, struct wr_upstream *u, struct wr_script_env *env,
-                                 struct wr_error *error)
+// One element of `endpoints`: a URL, or { url, weight, zone }. The strings live as long as the
+// table.
+static void read_member(lua_State *L, struct wr_upstream_member *m)
+{
+  *m = (struct wr_upstream_member){.weight = 1, .zone = WR_STR("")};
+  if (lua_istable(L, -1)) {
+    m->url = wr_str_of(wr_table_text(L, -1, "url", ""));
+    m->weight = wr_table_u32(L, -1, "weight", 1);
+    m->zone = wr_str_of(wr_table_text(L, -1, "zone", ""));
+  } else {
+    m->url = wr_bind_str(L, -1);
+  }
+}
+
+static bool set_endpoints(lua_State *L, struct wr_upstream *u, struct wr_script_env *env,
+                          struct wr_error *error)
 {
   lua_getfield(L, 2, "endpoints");
   int count = (int)lua_objlen(L, -1);
-  if (count == 0) return "an upstream needs at least one endpoint";
-  for (int i = 1; i <= count; i++) {
-    lua_rawgeti(L, -1, i);
-    if (!wr_upstream_add(u, env->endpoints, wr_bind_str(L, -1), error)) return error->message;
+  struct wr_upstream_member *members = lua_newuserdata(L, (size_t)count * sizeof(*members));
+  for (int i = 0; i < count; i++) {
+    lua_rawgeti(L, -2, i + 1);
+    read_member(L, &members[i]);
     lua_pop(L, 1);
   }
-  lua_pop(L, 1);
-  return NULL;
+  bool ok = wr_upstream_set(u, env->endpoints, members, (size_t)count, error);
+  lua_pop(L, 2);
+  return ok;
+}
+
+static char *copy_text(const char *text)
+{
+  return text ? wr_strdup(text) : NULL;
+}
+
+static void read_key(lua_State *L, struct wr_upstream_key *key)
+{
+  static const char *const kinds[] = {"", "client", "header", "cookie", "param"};
+  const char *kind = wr_table_text(L, 2, "key_kind", "");
+  for (size_t i = 0; i < WR_COUNT(kinds); i++) {
+    if (strcmp(kinds[i], kind) == 0) key->kind = (enum wr_upstream_key_kind)i;
+  }
+  key->name = copy_text(wr_table_text(L, 2, "key_name", NULL));
+}
+
+static bool read_balance(lua_State *L, struct wr_balance_config *c)
+{
+  c->pool_max = wr_table_u32(L, 2, "pool_max", 0);
+  c->slow_start_ns = wr_table_u64(L, 2, "slow_start", 0);
+  c->bound = wr_table_num(L, 2, "hash_bound", 0);
+  return wr_balance_rule_find(wr_str_of(wr_table_text(L, 2, "balance", "least_request")), &c->rule);
 }
 
 // core.upstream(name, options) -> handle | nil, message. Times in ns.
 static int l_upstream(lua_State *L)
 {
   struct wr_script_env *env = wr_script_of(L)->env;
-  struct wr_upstream *u = wr_upstream_new(wr_bind_str(L, 1));
+  struct wr_balance_config balance = {0};
+  if (!read_balance(L, &balance)) return wr_bind_refuse(L, "no such balance");
+  struct wr_upstream *u = wr_upstream_new(wr_bind_str(L, 1), &balance);
   struct wr_error error;
-  const char *problem = add_endpoints(L, u, env, &error);
-  if (problem) return fail(L, u, env, problem);
-  struct wr_str balance = wr_str_of(wr_table_text(L, 2, "balance", "least_request"));
-  if (!wr_upstream_balance_find(balance, &u->balance)) return fail(L, u, env, "no such balance");
+  u->zone = copy_text(wr_table_text(L, 2, "zone", NULL));
+  u->panic = wr_table_num(L, 2, "panic", 0.5);
+  read_key(L, &u->key);
+  if (!set_endpoints(L, u, env, &error)) return fail(L, u, env, error.message);
   const char *host = wr_table_text(L, 2, "host", "endpoint");
   u->host = strcmp(host, "client") == 0 ? WR_HOST_CLIENT : WR_HOST_ENDPOINT;
-  u->pool_max = wr_table_u32(L, 2, "pool_max", 0);
   u->pool_idle_ns = wr_table_u64(L, 2, "pool_idle", 0);
   u->connect_ns = wr_table_u64(L, 2, "connect", 2 * WR_SECOND);
   u->first_byte_ns = wr_table_u64(L, 2, "first_byte", 0);
@@ -77,11 +117,10 @@ static int l_upstream_mark(lua_State *L)
   struct wr_upstream *u = check_upstream(L, 1);
   struct wr_script_env *env = wr_script_of(L)->env;
   size_t index = (size_t)luaL_checkinteger(L, 2) - 1;
-  if (index >= u->count) return luaL_error(L, "upstream %s has no such endpoint", u->name);
-  struct wr_endpoint *endpoint = u->endpoints[index];
+  if (index >= u->balance.count) return luaL_error(L, "upstream %s has no such endpoint", u->name);
+  struct wr_endpoint *endpoint = u->balance.places[index].endpoint;
   bool is_healthy = lua_toboolean(L, 3);
-  lua_pushboolean(L, endpoint->is_unhealthy == is_healthy); // did it change?
-  endpoint->is_unhealthy = !is_healthy;
+  lua_pushboolean(L, wr_upstream_mark(u, index, is_healthy)); // did it change?
   uint32_t series = wr_meter_series(env->meter, WR_METRIC_UPSTREAM_HEALTHY, "upstream", u->name,
                                     "endpoint", endpoint->authority, NULL);
   wr_series_set(env->arena, env->shard, series, is_healthy);
@@ -103,6 +142,15 @@ static int start(lua_State *L, struct wr_task *t, const struct wr_fetch *fetch, 
   struct wr_response *r = wr_fetch_start(t, fetch, &error);
   if (r == NULL) return wr_bind_error_fail(L, &error);
   return wr_task_suspend(L, &r->op, limit_ns);
+}
+
+static struct wr_str table_str(lua_State *L, int index, const char *key)
+{
+  lua_getfield(L, index, key);
+  struct wr_str s = {NULL, 0};
+  if (lua_type(L, -1) == LUA_TSTRING) s.ptr = lua_tolstring(L, -1, &s.len);
+  lua_pop(L, 1); // the table keeps the string alive
+  return s;
 }
 
 // --- forward ------------------------------------------------------------------------------------
@@ -151,7 +199,11 @@ static int l_upstream_forward(lua_State *L)
   }
   if (q->body_state == WR_REQUEST_BROKEN) return wr_bind_error_fail(L, &q->gone);
   if (q->body_state == WR_REQUEST_WHOLE) fetch.body = wr_buf_str(&q->body);
-  uint64_t limit = lua_istable(L, 3) ? wr_table_u64(L, 3, "timeout", 0) : 0;
+  uint64_t limit = 0;
+  if (lua_istable(L, 3)) {
+    limit = wr_table_u64(L, 3, "timeout", 0);
+    fetch.key = table_str(L, 3, "key");
+  }
   return start(L, t, &fetch, limit);
 }
 
@@ -177,15 +229,6 @@ static void read_headers(lua_State *L, int index, struct wr_region *region, stru
   lua_getfield(L, index, "headers");
   if (lua_istable(L, -1)) wr_bind_headers_read(L, -1, h);
   lua_pop(L, 1);
-}
-
-static struct wr_str table_str(lua_State *L, int index, const char *key)
-{
-  lua_getfield(L, index, key);
-  struct wr_str s = {NULL, 0};
-  if (lua_type(L, -1) == LUA_TSTRING) s.ptr = lua_tolstring(L, -1, &s.len);
-  lua_pop(L, 1); // the table keeps the string alive
-  return s;
 }
 
 static void read_call(lua_State *L, int index, struct wr_fetch *fetch)
@@ -224,6 +267,7 @@ static int l_upstream_request(lua_State *L)
   struct wr_headers headers;
   struct wr_fetch fetch = {.upstream = u, .target = check_target(L, 2, WR_STR("/"))};
   read_call(L, 2, &fetch);
+  fetch.key = table_str(L, 2, "key");
   read_headers(L, 2, push_region(L), &headers);
   fetch.headers = &headers;
   return start(L, t, &fetch, wr_table_u64(L, 2, "timeout", 0));

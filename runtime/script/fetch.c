@@ -5,6 +5,7 @@
 #include "http/uri.h"
 #include "script/bind_error.h"
 #include "script/bind_response.h"
+#include "script/hash_key.h"
 #include "script/meter.h"
 
 #include <stdio.h>
@@ -223,21 +224,22 @@ static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struc
 
 // --- where to -----------------------------------------------------------------------------------
 
-static struct wr_endpoint *pick(struct wr_task *t, const struct wr_fetch *fetch)
+static struct wr_endpoint *pick(struct wr_task *t, const struct wr_fetch *fetch,
+                                struct wr_error *error)
 {
   struct wr_script_env *env = t->script->env;
-  uint64_t none = 0;
-  uint64_t *tried = &none;
+  struct wr_upstream *u = fetch->upstream;
+  struct wr_balance_ask ask = {.rng = env->rng, .now_ns = wr_loop_now(env->loop)};
+  struct wr_str key = fetch->key;
   if (fetch->request) {
-    if (fetch->request->tried_upstream != fetch->upstream) fetch->request->tried = 0;
-    fetch->request->tried_upstream = fetch->upstream;
-    tried = &fetch->request->tried;
+    ask.tried = &fetch->request->tried;
+    if (key.ptr == NULL) key = wr_hash_key_of(&u->key, fetch->request);
   } else if (t->attempts) {
-    if (t->attempts->upstream != fetch->upstream) t->attempts->tried = 0;
-    t->attempts->upstream = fetch->upstream;
-    tried = &t->attempts->tried;
+    ask.tried = &t->attempts->tried;
   }
-  return wr_upstream_pick(fetch->upstream, env->rng, wr_loop_now(env->loop), tried);
+  ask.has_hash = key.ptr != NULL;
+  if (ask.has_hash) ask.hash = wr_hash_fnv(0, key);
+  return wr_upstream_pick(u, &ask, error);
 }
 
 static struct wr_str join(struct wr_region *region, const char *prefix, struct wr_str target)
@@ -251,17 +253,15 @@ static struct wr_str join(struct wr_region *region, const char *prefix, struct w
   return (struct wr_str){text, len + target.len};
 }
 
-// False when every endpoint has as many attempts under way as its pool allows.
 static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
-                            struct wr_transfer_request *request)
+                            struct wr_transfer_request *request, struct wr_error *error)
 {
   struct wr_upstream *u = fetch->upstream;
-  struct wr_endpoint *endpoint = pick(t, fetch);
+  struct wr_endpoint *endpoint = pick(t, fetch, error);
   if (endpoint == NULL) return false;
   u->refs++;
   r->upstream = u;
   r->endpoint = endpoint;
-  endpoint->in_flight++;
   request->is_https = endpoint->is_https;
   request->host = wr_str_of(endpoint->host);
   request->port = endpoint->port;
@@ -352,9 +352,7 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
   struct wr_transfer_request request = {.method = fetch->method, .headers = &headers};
   if (fetch->upstream == NULL) {
     aim_at_uri(t, fetch, &request);
-  } else if (!aim_at_endpoint(t, fetch, r, &request)) {
-    wr_error_set(error, WR_ERROR_REFUSED, "upstream %s: all endpoints have %u attempts under way",
-                 fetch->upstream->name, fetch->upstream->pool_max);
+  } else if (!aim_at_endpoint(t, fetch, r, &request, error)) {
     wr_response_cancel(r);
     return NULL;
   }

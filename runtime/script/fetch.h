@@ -15,6 +15,8 @@ struct wr_fetch {
   const struct wr_headers *headers; ///< as wanted by the script; hop-by-hop fields are left out
   struct wr_str body;               ///< bytes to send, or absent
   struct wr_request *request;       ///< forwarding: whose body and identity go along, or NULL
+  struct wr_str
+      key;          ///< decides the endpoint where the balance hashes; absent: as the upstream says
   bool wants_whole; ///< resume with the whole body (buffered) or at the head (streaming)
   size_t body_max;  ///< most bytes held in memory
 };

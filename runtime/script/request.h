@@ -52,9 +52,8 @@ struct wr_request {
   struct wr_list readers;     // struct wr_request_reader: who waits for the whole body
   struct wr_response *upload; // whose transfer gets the body
   bool upload_ended;
-  bool is_copy;                       ///< made by wr_request_copy
-  struct wr_upstream *tried_upstream; // endpoints tried so far, of this upstream
-  uint64_t tried;
+  bool is_copy;          ///< made by wr_request_copy
+  struct wr_tried tried; // endpoints that its attempts met
 };
 
 /// `body_max` bounds a body that a script reads whole.

@@ -80,21 +80,26 @@ static void end_tee(struct wr_response *r)
   tee->on_end(r->tee_ctx, r);
 }
 
+static void report(struct wr_response *r)
+{
+  struct wr_upstream_report report = {
+      .now_ns = wr_loop_now(r->env->loop),
+      .started_ns = r->started_ns,
+      .head_ns = r->head_ns,
+      .kind = r->state == WR_RESPONSE_BROKEN ? r->error.kind : WR_ERROR_NONE,
+      .status = r->status,
+  };
+  wr_upstream_report(r->upstream, r->endpoint, &report);
+  r->endpoint = NULL;
+}
+
 // The attempt is over, well or not: the endpoint's load goes down, held permits go back.
 static void close_books(struct wr_response *r)
 {
   r->transfer = NULL;
   observe(r);
   detach_upload(r);
-  if (r->endpoint) {
-    r->endpoint->in_flight--;
-    if (r->state == WR_RESPONSE_BROKEN && r->error.kind == WR_ERROR_CONNECT) {
-      r->endpoint->failed_at_ns = wr_loop_now(r->env->loop);
-    } else if (r->state == WR_RESPONSE_WHOLE) {
-      r->endpoint->failed_at_ns = 0;
-    }
-    r->endpoint = NULL;
-  }
+  if (r->endpoint) report(r);
   end_tee(r); // before the tickets: who waits for one finds what was stored
   settle_tickets(r);
 }
@@ -188,6 +193,7 @@ static void wake(struct wr_response *r)
 void wr_response_on_head(struct wr_response *r)
 {
   r->state = WR_RESPONSE_FLOWING;
+  r->head_ns = wr_loop_now(r->env->loop);
   if (!r->wants_whole) wake(r);
 }
 

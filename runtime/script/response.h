@@ -84,6 +84,7 @@ struct wr_response {
   struct wr_response_ticket tickets[WR_RESPONSE_TICKETS_MAX];
   size_t ticket_count;
   uint64_t started_ns;
+  uint64_t head_ns; // when the head came, 0 before
 };
 
 /// A response without head, one reference, linked to `t` (may be NULL), which owns that reference.

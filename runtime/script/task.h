@@ -14,6 +14,7 @@
 #include "loop/timer.h"
 #include "script/guard.h"
 #include "script/script.h"
+#include "upstream/tried.h"
 
 struct wr_trail;
 struct wr_upstream;
@@ -33,10 +34,9 @@ struct wr_op {
 
 /// What the attempts of one hedged call share. Owned by the call, which outlives its tasks.
 struct wr_attempts {
-  struct wr_attempts *outer;    ///< of the hedged call that this one is a part of; may be NULL
-  struct wr_upstream *upstream; ///< whose endpoints were tried, for calls without a request
-  uint64_t tried;
-  bool is_unsafe; ///< one of them must not be made twice
+  struct wr_attempts *outer; ///< of the hedged call that this one is a part of; may be NULL
+  struct wr_tried tried;     ///< endpoints that its calls without a request met
+  bool is_unsafe;            ///< one of them must not be made twice
 };
 
 enum wr_scope_kind { WR_SCOPE_DEADLINE, WR_SCOPE_TICKET, WR_SCOPE_RETRY };

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "http/uri.h"
+#include "upstream/ewma.h"
 
 struct wr_endpoint {
   char *url; ///< read-only: as declared, the identity
@@ -15,10 +16,11 @@ struct wr_endpoint {
   char *authority; ///< read-only: for Host and SNI
   char *prefix; ///< read-only: path of the URL without a trailing slash, put before request targets
   uint16_t port;
-  uint32_t refs;         // private: generations that declare it
-  uint32_t in_flight;    ///< attempts under way from this worker
-  bool is_unhealthy;     ///< the last verdict of its health check; unknown is healthy
-  uint64_t failed_at_ns; ///< last connect failure, 0 when the last connect worked
+  uint32_t refs;          // private: generations that declare it
+  uint32_t in_flight;     ///< attempts under way from this worker
+  bool is_unhealthy;      ///< the last verdict of its health check; unknown is healthy
+  uint64_t failed_at_ns;  ///< last connect failure, 0 when the last connect worked
+  struct wr_ewma latency; ///< of its attempts from this worker
 };
 
 struct wr_endpoints {

@@ -2,122 +2,160 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "base/duration.h"
 
-#define HOLDDOWN_NS (250 * WR_MS)
-
-struct wr_upstream *wr_upstream_new(struct wr_str name)
+struct wr_upstream *wr_upstream_new(struct wr_str name, const struct wr_balance_config *config)
 {
   struct wr_upstream *u = wr_alloc(sizeof(*u));
   u->name = wr_strndup(name.ptr, name.len);
   u->refs = 1;
+  wr_balance_init(&u->balance, config);
   return u;
+}
+
+static void put_places(struct wr_endpoints *e, struct wr_balance_place *places, size_t count)
+{
+  for (size_t i = 0; i < count; i++) wr_endpoint_put(e, places[i].endpoint);
 }
 
 void wr_upstream_unref(struct wr_upstream *u, struct wr_endpoints *e)
 {
   if (--u->refs > 0) return;
-  for (size_t i = 0; i < u->count; i++) wr_endpoint_put(e, u->endpoints[i]);
+  put_places(e, u->balance.places, u->balance.count);
+  wr_balance_fini(&u->balance);
   wr_free(u->name);
+  wr_free(u->zone);
+  wr_free(u->key.name);
   wr_free(u);
 }
 
-bool wr_upstream_add(struct wr_upstream *u, struct wr_endpoints *e, struct wr_str url,
-                     struct wr_error *error)
+// Members
+
+static bool fill_place(const struct wr_upstream *u, struct wr_endpoints *e,
+                       const struct wr_upstream_member *m, struct wr_balance_place *out,
+                       struct wr_error *error)
 {
-  if (u->count == WR_UPSTREAM_ENDPOINTS_MAX) {
-    wr_error_set(error, WR_ERROR_INVALID, "an upstream has at most %d endpoints",
-                 WR_UPSTREAM_ENDPOINTS_MAX);
-    return false;
-  }
-  struct wr_endpoint *endpoint = wr_endpoint_get(e, url, error);
-  if (endpoint == NULL) return false;
-  for (size_t i = 0; i < u->count; i++) {
-    if (u->endpoints[i] != endpoint) continue;
-    wr_error_set(error, WR_ERROR_INVALID, "endpoint '%.*s' is listed twice", WR_STR_ARG(url));
-    wr_endpoint_put(e, endpoint);
-    return false;
-  }
-  u->endpoints[u->count++] = endpoint;
+  out->endpoint = wr_endpoint_get(e, m->url, error);
+  if (out->endpoint == NULL) return false;
+  out->id = wr_ring_mix(wr_hash_fnv(0, m->url));
+  out->weight = m->weight;
+  out->is_out = out->endpoint->is_unhealthy;
+  out->is_far = u->zone && !wr_str_eq(m->zone, wr_str_of(u->zone));
   return true;
 }
 
-static uint64_t bit(size_t i)
+static const struct wr_balance_place *find_id(const struct wr_balance_place *places, size_t count,
+                                              uint64_t id)
 {
-  return UINT64_C(1) << i;
-}
-
-struct sorted {
-  uint64_t open;    // below their connection limit
-  uint64_t healthy; // by their health check
-  uint64_t fit;     // and not just refused
-};
-
-static struct sorted sort_endpoints(const struct wr_upstream *u, uint64_t now_ns)
-{
-  struct sorted s = {0};
-  for (size_t i = 0; i < u->count; i++) {
-    const struct wr_endpoint *e = u->endpoints[i];
-    bool is_down = e->failed_at_ns != 0 && now_ns - e->failed_at_ns < HOLDDOWN_NS;
-    if (u->pool_max == 0 || e->in_flight < u->pool_max) s.open |= bit(i);
-    if (!e->is_unhealthy) s.healthy |= bit(i);
-    if (!e->is_unhealthy && !is_down) s.fit |= bit(i);
+  for (size_t i = 0; i < count; i++) {
+    if (places[i].id == id) return &places[i];
   }
-  return s;
+  return NULL;
 }
 
-// The best class of endpoints that is not empty. With none healthy all are asked: a health check
-// that is wrong about everything must not take the upstream away (panic mode).
-static uint64_t candidates(const struct wr_upstream *u, uint64_t now_ns, uint64_t tried)
+static void judge_panic(struct wr_upstream *u)
 {
-  struct sorted s = sort_endpoints(u, now_ns);
-  uint64_t fresh = s.open & ~tried;
-  if (fresh & s.fit) return fresh & s.fit;
-  if (fresh & s.healthy) return fresh & s.healthy;
-  if (s.open & s.healthy) return s.open & s.healthy;
-  return fresh ? fresh : s.open;
+  size_t usable = 0;
+  for (size_t i = 0; i < u->balance.count; i++) usable += !u->balance.places[i].is_out;
+  u->balance.is_panic = (double)usable < u->panic * (double)u->balance.count;
+  wr_balance_refresh(&u->balance);
 }
 
-// Index of the n-th set bit.
-static size_t nth(uint64_t set, uint64_t n)
+bool wr_upstream_set(struct wr_upstream *u, struct wr_endpoints *e,
+                     const struct wr_upstream_member *members, size_t count, struct wr_error *error)
 {
-  while (n-- > 0) set &= set - 1;
-  return (size_t)__builtin_ctzll(set);
-}
-
-static size_t draw(uint64_t set, struct wr_rng *rng)
-{
-  return nth(set, wr_rng_below(rng, (uint64_t)__builtin_popcountll(set)));
-}
-
-static size_t choose(struct wr_upstream *u, struct wr_rng *rng, uint64_t set)
-{
-  if (u->balance == WR_BALANCE_ROUND_ROBIN) {
-    return nth(set, u->next++ % (uint64_t)__builtin_popcountll(set));
+  if (count > WR_BALANCE_PLACES_MAX) {
+    wr_error_set(error, WR_ERROR_INVALID, "an upstream has at most %d endpoints, not %zu",
+                 WR_BALANCE_PLACES_MAX, count);
+    return false;
   }
-  size_t first = draw(set, rng);
-  if (u->balance == WR_BALANCE_RANDOM || set == bit(first)) return first;
-  size_t second = draw(set & ~bit(first), rng);
-  return u->endpoints[second]->in_flight < u->endpoints[first]->in_flight ? second : first;
-}
-
-struct wr_endpoint *wr_upstream_pick(struct wr_upstream *u, struct wr_rng *rng, uint64_t now_ns,
-                                     uint64_t *tried)
-{
-  uint64_t set = candidates(u, now_ns, *tried);
-  if (set == 0) return NULL;
-  size_t at = choose(u, rng, set);
-  *tried |= bit(at);
-  return u->endpoints[at];
-}
-
-bool wr_upstream_balance_find(struct wr_str name, enum wr_balance *out)
-{
-  static const char *const names[] = {"least_request", "round_robin", "random"};
-  for (size_t i = 0; i < WR_COUNT(names); i++) {
-    if (!wr_str_eq(name, wr_str_of(names[i]))) continue;
-    *out = (enum wr_balance)i;
-    return true;
+  struct wr_balance_place *places = wr_alloc(count * sizeof(*places));
+  size_t done = 0;
+  bool ok = true;
+  while (ok && done < count) {
+    ok = fill_place(u, e, &members[done], &places[done], error);
+    if (!ok) break;
+    done++;
+    ok = find_id(places, done - 1, places[done - 1].id) == NULL;
+    if (ok) continue;
+    wr_error_set(error, WR_ERROR_INVALID, "endpoint '%.*s' is listed twice",
+                 WR_STR_ARG(members[done - 1].url));
   }
-  return false;
+  if (!ok) {
+    put_places(e, places, done);
+    wr_free(places);
+    return false;
+  }
+  put_places(e, u->balance.places, u->balance.count);
+  wr_balance_set(&u->balance, places, count);
+  judge_panic(u);
+  return true;
+}
+
+bool wr_upstream_mark(struct wr_upstream *u, size_t at, bool is_healthy)
+{
+  WR_CHECK(at < u->balance.count);
+  struct wr_balance_place *p = &u->balance.places[at];
+  bool is_news = p->endpoint->is_unhealthy == is_healthy;
+  p->endpoint->is_unhealthy = !is_healthy;
+  if (p->is_out == !is_healthy) return is_news;
+  p->is_out = !is_healthy;
+  if (is_healthy) p->ramp_ns = 0;
+  judge_panic(u);
+  return is_news;
+}
+
+// Attempts
+
+static void explain(const struct wr_upstream *u, struct wr_error *error)
+{
+  if (u->balance.near.usable + u->balance.far.usable == 0) {
+    wr_error_set(error, WR_ERROR_NO_ENDPOINT, "upstream %s: none of its %zu endpoints may be used",
+                 u->name, u->balance.count);
+    return;
+  }
+  wr_error_set(error, WR_ERROR_REFUSED, "upstream %s: all endpoints have %u attempts under way",
+               u->name, u->balance.config.pool_max);
+}
+
+struct wr_endpoint *wr_upstream_pick(struct wr_upstream *u, const struct wr_balance_ask *ask,
+                                     struct wr_error *error)
+{
+  struct wr_tried *tried = ask->tried;
+  if (tried && tried->of != u) {
+    tried->of = u;
+    tried->count = 0;
+  }
+  struct wr_balance_place *p = wr_balance_pick(&u->balance, ask);
+  if (p == NULL) {
+    explain(u, error);
+    return NULL;
+  }
+  p->endpoint->in_flight++;
+  u->balance.in_flight++;
+  return p->endpoint;
+}
+
+static void learn_latency(struct wr_endpoint *endpoint, const struct wr_upstream_report *r)
+{
+  if (r->kind != WR_ERROR_NONE && wr_error_is_local(r->kind)) {
+    if (r->head_ns == 0) wr_ewma_give_up(&endpoint->latency, r->now_ns, r->now_ns - r->started_ns);
+    return;
+  }
+  bool is_failure = r->kind != WR_ERROR_NONE || r->status == 429 || r->status >= 500;
+  uint64_t until_ns = r->head_ns ? r->head_ns : r->now_ns;
+  wr_ewma_add(&endpoint->latency, r->now_ns, until_ns - r->started_ns, is_failure);
+}
+
+void wr_upstream_report(struct wr_upstream *u, struct wr_endpoint *endpoint,
+                        const struct wr_upstream_report *r)
+{
+  WR_CHECK(endpoint->in_flight > 0 && u->balance.in_flight > 0);
+  endpoint->in_flight--;
+  u->balance.in_flight--;
+  if (r->kind == WR_ERROR_CONNECT) {
+    endpoint->failed_at_ns = r->now_ns;
+  } else if (r->kind == WR_ERROR_NONE) {
+    endpoint->failed_at_ns = 0;
+  }
+  if (u->balance.config.rule == WR_BALANCE_PEAK_EWMA) learn_latency(endpoint, r);
 }
