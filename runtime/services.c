@@ -1,6 +1,8 @@
 #include "services.h"
 
 #include "upstream/transport_curl.h"
+#include "upstream/transport_h1.h"
+#include "upstream/transport_scheme.h"
 
 #include <unistd.h>
 
@@ -16,7 +18,8 @@ static bool open_outbound(struct wr_services *s, const struct wr_settings *setti
   struct wr_transport_curl_options curl = {.ca_file = settings->ca_file};
   s->resolver = wr_resolver_new(&s->loop, &resolver, error);
   if (s->resolver == NULL) return false;
-  s->transport = wr_transport_curl_new(&s->loop, s->resolver, &curl);
+  s->transport = wr_transport_scheme_new(wr_transport_h1_new(&s->loop, s->resolver, NULL),
+                                         wr_transport_curl_new(&s->loop, s->resolver, &curl));
   return true;
 }
 

@@ -3,57 +3,9 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "upstream/transfer.h"
 
 enum { LINE_MAX_BYTES = 64 * 1024 };
-
-// Checks
-
-static bool is_authority(struct wr_str s)
-{
-  for (size_t i = 0; i < s.len; i++) {
-    char c = wr_str_lower(s.ptr[i]);
-    bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    if (!is_plain && (c == '\0' || strchr("-._~:[]", c) == NULL)) return false;
-  }
-  return s.len > 0 && s.len <= 320;
-}
-
-static bool is_target(struct wr_str s)
-{
-  if (s.len == 0 || (s.ptr[0] != '/' && !wr_str_eq(s, WR_STR("*")))) return false;
-  for (size_t i = 0; i < s.len; i++) {
-    unsigned char c = (unsigned char)s.ptr[i];
-    if (c <= ' ' || c >= 0x7f || c == '#') return false;
-  }
-  return true;
-}
-
-static const char *check_fields(const struct wr_headers *headers)
-{
-  for (size_t i = 0; headers != NULL && i < headers->count; i++) {
-    const struct wr_header *h = &headers->items[i];
-    if (!wr_headers_is_token(h->name)) return "a header name is not a token";
-    if (!wr_headers_is_value(h->value)) return "a header value has control characters";
-    if (wr_headers_is_hop(h->name) || wr_str_eq_nocase(h->name, WR_STR("Host"))) {
-      return "a header belongs to the connection, not to the request";
-    }
-    if (h->name.len + h->value.len + 4 > LINE_MAX_BYTES) return "a header is too long";
-  }
-  return NULL;
-}
-
-const char *wr_curl_request_check(const struct wr_transfer_request *rq)
-{
-  if (!wr_headers_is_token(rq->method)) return "the method is not a token";
-  if (wr_str_eq(rq->method, WR_STR("CONNECT"))) return "CONNECT cannot be sent";
-  if (wr_str_eq(rq->method, WR_STR("HEAD")) && rq->body_kind != WR_TRANSFER_BODY_NONE) {
-    return "HEAD has no body";
-  }
-  if (!is_authority(rq->authority)) return "the authority has characters that no host has";
-  if (!is_target(rq->target)) return "the target is not an origin-form";
-  if (rq->port == 0) return "the port is 0";
-  return check_fields(rq->headers);
-}
 
 // Fields
 
@@ -83,12 +35,6 @@ static bool has(const struct wr_headers *headers, struct wr_str name)
   return headers != NULL && wr_headers_get(headers, name).ptr != NULL;
 }
 
-static bool wants_length_zero(struct wr_str method)
-{
-  return wr_str_eq(method, WR_STR("POST")) || wr_str_eq(method, WR_STR("PUT")) ||
-         wr_str_eq(method, WR_STR("PATCH"));
-}
-
 static struct curl_slist *build_fields(const struct wr_transfer_request *rq)
 {
   struct wr_buf line;
@@ -111,7 +57,7 @@ static struct curl_slist *build_fields(const struct wr_transfer_request *rq)
   if (rq->body_kind == WR_TRANSFER_BODY_STREAM && !rq->has_length) {
     // Said outright, else libcurl refuses on a connection that once answered with HTTP/1.0.
     list = append(list, "Transfer-Encoding: chunked");
-  } else if (rq->body_kind == WR_TRANSFER_BODY_NONE && wants_length_zero(rq->method)) {
+  } else if (rq->body_kind == WR_TRANSFER_BODY_NONE && wr_transfer_wants_length(rq->method)) {
     list = append(list, "Content-Length: 0");
   }
   wr_buf_fini(&line);
@@ -190,7 +136,7 @@ static void set_protocol(const struct wr_transfer_request *rq,
                    rq->is_https ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, idle_seconds(rq, options));
   // A request that may reach the endpoint at most once never rides a connection that may be dying.
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, rq->is_idempotent ? 0L : 1L);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, rq->is_idempotent && !rq->is_fresh ? 0L : 1L);
 }
 
 static void set_tls(const struct wr_transport_curl_options *options, CURL *easy)

@@ -9,11 +9,9 @@
 
 #include <curl/curl.h>
 
-/// Why the request cannot be sent (constant text), or NULL.
-const char *wr_curl_request_check(const struct wr_transfer_request *rq);
-
 /// Sets method, URL, target, framing, fields, protocol and TLS options. The returned list belongs
-/// to the caller and must outlive the handle's use. The request must have passed the check.
+/// to the caller and must outlive the handle's use. The request must have passed
+/// `wr_transfer_check`.
 struct curl_slist *wr_curl_request_apply(const struct wr_transfer_request *rq,
                                          const struct wr_transport_curl_options *options,
                                          CURL *easy);

@@ -1,6 +1,6 @@
 #pragma once
-/// Outbound HTTP: one interface, several implementations (libcurl now, a native one for plain
-/// HTTP/1.1, a simulated one for virtual time). Callers know only this header.
+/// Outbound HTTP: one interface, several implementations (transport_h1 for plain HTTP/1.1,
+/// transport_curl for TLS and HTTP/2). Callers know only this header.
 ///
 /// A transfer is one attempt at one endpoint. It streams both ways with back-pressure, has its own
 /// time limits, and can be cancelled at any moment, also while the name resolves. Exactly one
@@ -48,6 +48,7 @@ struct wr_transfer_request {
   uint64_t length;
   bool is_guarded;    ///< never to a link-local address (169.254/16, fe80::/10: cloud metadata)
   bool is_idempotent; ///< may be sent again on a fresh connection when a pooled one turns out dead
+  bool is_fresh;      ///< rides no pooled connection, however idempotent
   struct wr_transfer_timeouts timeouts;
   bool takes_trailers; ///< says `TE: trailers`
   uint64_t
@@ -56,7 +57,7 @@ struct wr_transfer_request {
   const struct wr_transfer_events *events;
 };
 
-/// Final response head. Slices live until the transfer ends.
+/// Final response head. Headers and their slices are valid during `on_head`.
 struct wr_transfer_head {
   int status;
   int minor;                        ///< HTTP/1.<minor>; 2 for HTTP/2
@@ -73,8 +74,8 @@ struct wr_transfer_events {
   bool (*on_data)(void *ctx, struct wr_transfer *t, struct wr_str data);
   /// STREAM: the write buffer is below its low mark again after `write` returned false.
   void (*on_writable)(void *ctx, struct wr_transfer *t);
-  /// Fields that follow the body, when there are any: once, after the last piece. They live until
-  /// the transfer ends. May be NULL.
+  /// Fields that follow the body, when there are any: once, after the last piece; valid during
+  /// the call. May be NULL.
   void (*on_trailers)(void *ctx, struct wr_transfer *t, const struct wr_headers *trailers);
   /// The end; `error->kind` is WR_ERROR_NONE after a complete response. The transfer is gone on
   /// return.
@@ -85,6 +86,7 @@ struct wr_transfer_events {
 struct wr_transfer_stats {
   char address[56]; ///< numeric address and port of the endpoint, "" before it is known
   bool is_reused;   ///< rode a pooled connection
+  bool is_resent;   ///< that one turned out dead: went again, on a fresh one
   uint64_t connect_ns, first_byte_ns;
   uint64_t sent_bytes, received_bytes; ///< body bytes
 };

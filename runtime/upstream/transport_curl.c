@@ -6,6 +6,7 @@
 #include "upstream/curl_events.h"
 #include "upstream/curl_request.h"
 #include "upstream/curl_transfer.h"
+#include "upstream/transfer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,22 +89,6 @@ static void on_work(struct wr_deferred *d)
 
 // Starting
 
-// A name in somebody's input may point at the host's own metadata service.
-static bool is_link_local(const struct wr_dns_address *a)
-{
-  return strncmp(a->text, "169.254.", 8) == 0 || strncmp(a->text, "fe8", 3) == 0 ||
-         strncmp(a->text, "fe9", 3) == 0 || strncmp(a->text, "fea", 3) == 0 ||
-         strncmp(a->text, "feb", 3) == 0 || strncmp(a->text, "::ffff:169.254.", 15) == 0;
-}
-
-static bool has_link_local(const struct wr_dns_answer *answer)
-{
-  for (size_t i = 0; i < answer->count; i++) {
-    if (is_link_local(&answer->items[i])) return true;
-  }
-  return false;
-}
-
 static void on_resolved(struct wr_resolver_query *q, const struct wr_dns_answer *answer,
                         const struct wr_error *error)
 {
@@ -112,7 +97,7 @@ static void on_resolved(struct wr_resolver_query *q, const struct wr_dns_answer 
     wr_curl_transfer_fail(t, WR_ERROR_DNS, error->message);
     return;
   }
-  if (t->is_guarded && has_link_local(answer)) {
+  if (t->is_guarded && wr_transfer_has_link_local(answer)) {
     wr_curl_transfer_fail(t, WR_ERROR_INVALID,
                           "link-local addresses are for declared upstreams only");
     return;
@@ -158,7 +143,7 @@ static struct wr_transfer *start(struct wr_transport *transport,
 {
   struct wr_curl_transport *tr = transport_of(transport);
   struct wr_curl_transfer *t = new_transfer(tr, rq);
-  const char *refused = wr_curl_request_check(rq);
+  const char *refused = wr_transfer_check(rq);
   if (tr->is_closing) refused = "the transport is closing";
   if (refused) {
     wr_curl_transfer_fail_later(t, WR_ERROR_INVALID, refused);

@@ -2,8 +2,9 @@
 // stdout, so that one suite of specs runs against every implementation of upstream/transport.h.
 //
 //   start ID port=N [host= authority= target= method= scheme= header=Name:Value … body= stream=1
-//         length=N idempotent=1 connect_ms= first_byte_ms= between_ms= total_ms= text=1 quiet=1
-//         pause_every=BYTES resume_ms=N fill=BYTES on_head=cancel|pause on_data=… on_writable=…]
+//         length=N idempotent=1 fresh=1 connect_ms= first_byte_ms= between_ms= total_ms= text=1
+//         quiet=1 pause_every=BYTES resume_ms=N fill=BYTES on_head=cancel|pause on_data=…
+//         on_writable=…]
 //   write ID TEXT · end ID · pause ID · resume ID · cancel ID
 //   resolve ID HOST · forget ID
 //   stat · quit
@@ -17,6 +18,7 @@
 #include "loop/timer.h"
 #include "upstream/resolver.h"
 #include "upstream/transport_curl.h"
+#include "upstream/transport_h1.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -201,6 +203,7 @@ static void on_end(void *ctx, struct wr_transfer *t, const struct wr_error *erro
   wr_json_field_bool(&j, "retryable", error->retryable);
   wr_json_field_cstr(&j, "address", stats->address);
   wr_json_field_bool(&j, "reused", stats->is_reused);
+  wr_json_field_bool(&j, "resent", stats->is_resent);
   wr_json_field_uint(&j, "sent_bytes", stats->sent_bytes);
   wr_json_field_uint(&j, "received_bytes", stats->received_bytes);
   wr_json_field_uint(&j, "delivered", c->received);
@@ -274,6 +277,7 @@ static void set_request(struct wr_transfer_request *rq, struct wr_str key, struc
   if (is(key, "scheme")) rq->is_https = is(value, "https");
   if (is(key, "trailers")) rq->takes_trailers = is(value, "1");
   if (is(key, "idempotent")) rq->is_idempotent = is(value, "1");
+  if (is(key, "fresh")) rq->is_fresh = is(value, "1");
   if (is(key, "stream") || is(key, "fill")) rq->body_kind = WR_TRANSFER_BODY_STREAM;
   if (is(key, "length")) {
     rq->has_length = true;
@@ -503,6 +507,7 @@ static void on_turn(struct wr_loop *l, void *ctx)
 struct options {
   struct wr_resolver_options resolver;
   struct wr_transport_curl_options curl;
+  struct wr_transport_h1_options h1;
   const char *transport;
 };
 
@@ -522,8 +527,10 @@ static void read_option(struct options *o, const char *name, const char *value)
   if (is(key, "--stale-after")) o->resolver.stale_after_ns = n * 1000000u;
   if (is(key, "--stale-max")) o->resolver.stale_max_ns = n * 1000000u;
   if (is(key, "--entries")) o->resolver.entries_max = (size_t)n;
-  if (is(key, "--endpoint-connections")) o->curl.endpoint_connections_max = (unsigned)n;
-  if (is(key, "--idle")) o->curl.idle_ns = n * 1000000u;
+  if (is(key, "--endpoint-connections")) {
+    o->curl.endpoint_connections_max = o->h1.endpoint_connections_max = (unsigned)n;
+  }
+  if (is(key, "--idle")) o->curl.idle_ns = o->h1.idle_ns = n * 1000000u;
   if (is(key, "--ca-file")) o->curl.ca_file = value;
   if (is(key, "--skip-verify")) o->curl.skip_verify = n != 0;
 }
@@ -533,7 +540,8 @@ int main(int argc, char **argv)
   signal(SIGPIPE, SIG_IGN);
   struct options o = {.transport = "curl"};
   for (int i = 1; i + 1 < argc; i += 2) read_option(&o, argv[i], argv[i + 1]);
-  if (strcmp(o.transport, "curl") != 0) {
+  bool is_h1 = strcmp(o.transport, "h1") == 0;
+  if (!is_h1 && strcmp(o.transport, "curl") != 0) {
     fprintf(stderr, "transport_probe: no transport is called '%s'\n", o.transport);
     return 2;
   }
@@ -551,7 +559,8 @@ int main(int argc, char **argv)
     fprintf(stderr, "transport_probe: %s\n", error.message);
     return 2;
   }
-  p->transport = wr_transport_curl_new(&p->loop, p->resolver, &o.curl);
+  p->transport = is_h1 ? wr_transport_h1_new(&p->loop, p->resolver, &o.h1)
+                       : wr_transport_curl_new(&p->loop, p->resolver, &o.curl);
   WR_CHECK(wr_io_open(&p->in, &p->loop, STDIN_FILENO, "stdin", on_input) == 0);
   wr_io_want(&p->in, WR_IO_READ);
   wr_loop_run(&p->loop);

@@ -1,0 +1,70 @@
+#include "upstream/transfer.h"
+
+#include "http/headers.h"
+
+enum { LINE_MAX_BYTES = 64 * 1024 };
+
+static bool is_authority(struct wr_str s)
+{
+  for (size_t i = 0; i < s.len; i++) {
+    char c = wr_str_lower(s.ptr[i]);
+    bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    if (!is_plain && (c == '\0' || strchr("-._~:[]", c) == NULL)) return false;
+  }
+  return s.len > 0 && s.len <= 320;
+}
+
+static bool is_target(struct wr_str s)
+{
+  if (s.len == 0 || (s.ptr[0] != '/' && !wr_str_eq(s, WR_STR("*")))) return false;
+  for (size_t i = 0; i < s.len; i++) {
+    unsigned char c = (unsigned char)s.ptr[i];
+    if (c <= ' ' || c >= 0x7f || c == '#') return false;
+  }
+  return true;
+}
+
+static const char *check_fields(const struct wr_headers *headers)
+{
+  for (size_t i = 0; headers != NULL && i < headers->count; i++) {
+    const struct wr_header *h = &headers->items[i];
+    if (!wr_headers_is_token(h->name)) return "a header name is not a token";
+    if (!wr_headers_is_value(h->value)) return "a header value has control characters";
+    if (wr_headers_is_hop(h->name) || wr_str_eq_nocase(h->name, WR_STR("Host"))) {
+      return "a header belongs to the connection, not to the request";
+    }
+    if (h->name.len + h->value.len + 4 > LINE_MAX_BYTES) return "a header is too long";
+  }
+  return NULL;
+}
+
+const char *wr_transfer_check(const struct wr_transfer_request *rq)
+{
+  if (!wr_headers_is_token(rq->method)) return "the method is not a token";
+  if (wr_str_eq(rq->method, WR_STR("CONNECT"))) return "CONNECT cannot be sent";
+  if (wr_str_eq(rq->method, WR_STR("HEAD")) && rq->body_kind != WR_TRANSFER_BODY_NONE) {
+    return "HEAD has no body";
+  }
+  if (!is_authority(rq->authority)) return "the authority has characters that no host has";
+  if (!is_target(rq->target)) return "the target is not an origin-form";
+  if (rq->port == 0) return "the port is 0";
+  return check_fields(rq->headers);
+}
+
+bool wr_transfer_wants_length(struct wr_str method)
+{
+  return wr_str_eq(method, WR_STR("POST")) || wr_str_eq(method, WR_STR("PUT")) ||
+         wr_str_eq(method, WR_STR("PATCH"));
+}
+
+bool wr_transfer_has_link_local(const struct wr_dns_answer *answer)
+{
+  static const char *const prefixes[] = {"169.254.", "fe8", "fe9", "fea", "feb", "::ffff:169.254."};
+  for (size_t i = 0; i < answer->count; i++) {
+    const char *text = answer->items[i].text;
+    for (size_t p = 0; p < WR_COUNT(prefixes); p++) {
+      if (strncmp(text, prefixes[p], strlen(prefixes[p])) == 0) return true;
+    }
+  }
+  return false;
+}
