@@ -1,5 +1,6 @@
 --- Named caches shared by all workers: bounded memory, a time to live, one fetch for all who ask at
 --- once, and stale values for bad days.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 local fetching = require "weir.fetching"
 local schema = require "weir.schema"
@@ -149,6 +150,7 @@ function M.open(name, options)
   if not handle then error(("cache '%s': %s"):format(name, message), 2) end
   local cache = setmetatable({ name = name, _handle = handle, _options = o }, Cache)
   opened[name] = cache
+  composition.add("caches", cache, name)
   return cache
 end
 

@@ -1,4 +1,5 @@
 --- Feature flags: on, off, or on for a share of the keys, and always the same keys.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 local health = require "weir.health"
 local keys = require "weir.keys"
@@ -77,8 +78,10 @@ function M.declare(name, options)
     fallback = o.fallback,
   })
   if not handle then error(("flag '%s': %s"):format(name, message), 2) end
-  return setmetatable({ name = name, _handle = handle,
+  local flag = setmetatable({ name = name, _handle = handle,
     _key = o.key and keys.resolver(o.key, place) or nil }, Flag)
+  composition.add("flags", flag, name)
+  return flag
 end
 
 return M

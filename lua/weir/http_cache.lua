@@ -1,5 +1,6 @@
 --- An HTTP cache in front of a call (RFC 9111, 5861, 9211). The rules are C's; what happens in
 --- which order is here.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 local keys = require "weir.keys"
 local origin = require "weir.core.http_origin"
@@ -28,7 +29,8 @@ local options = schema.new("http cache", {
     doc = "Store what sets a cookie: when it says public or s-maxage, never, or like all else." },
   obey_requests = schema.boolean { default = true,
     doc = "Clients may ask for fresher, staler or stored answers in Cache-Control." },
-  targets = schema.list(schema.string { min = 1, max = 63 }, { max = 4,
+  targets = schema.list(schema.string { min = 1, max = 63,
+    pattern = "^[%w!#$&'*+.^_`|~%-]+$", what = "a header's name" }, { max = 4,
     doc = "Count instead of Cache-Control; CDN-Cache-Control, Surrogate-Control unless given." }),
   waiters = schema.integer { min = 0, max = 65536, default = 1024,
     doc = "Calls that may wait for another's answer; 0: each asks the origin by itself." },
@@ -161,9 +163,11 @@ function M.open(name, given)
   for _, target in ipairs(o.targets) do
     announces = announces or target:lower() == "surrogate-control"
   end
-  return setmetatable({ name = name, _handle = handle, _space = space, _refreshing = {},
+  local cache = setmetatable({ name = name, _handle = handle, _space = space, _refreshing = {},
     _key = o.key and keys.resolver(o.key, core.where()),
     _collapses = o.waiters > 0, _announces = announces }, Store)
+  composition.add("caches", cache, name)
+  return cache
 end
 
 return M

@@ -12,6 +12,17 @@ local M = {}
 M.option = schema.either { schema.string { min = 1, max = 200 }, schema.func(),
   doc = "Whose call it is: \"client\", \"route\", \"header:NAME\" or a function(req)." }
 
+--- Blames the caller's caller for a bound of keys where there are none.
+---@param o table      As validated.
+---@param given any    As written.
+---@param what string
+function M.check(o, given, what)
+  if type(given) == "table" and given.max_keys and not o.key then
+    error(("%s: max_keys is %s, but there is no key: give key too, or leave max_keys out")
+      :format(what, given.max_keys), 3)
+  end
+end
+
 local fields = { client = "client", route = "route" }
 
 local function reader(option, place)

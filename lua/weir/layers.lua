@@ -110,6 +110,9 @@ end
 ---@return weir.Layer
 function M.retry(options)
   local o = retry_options:check(options or {})
+  if type(options) == "table" and options.ratio and o.jitter ~= "ratio" then
+    error(("retry: ratio goes with jitter = \"ratio\", and jitter is %q"):format(o.jitter), 2)
+  end
   local made = layer.new("retry", o)
   o.base, o.cap = split_backoff(o.backoff, made.place)
   local budget_given = o.budget
@@ -152,6 +155,17 @@ local breaker_options = schema.new("breaker", {
   name = schema.string { min = 1, max = 127, doc = "A breaker shared by several policies." },
 })
 
+-- What was said and cannot both hold.
+local function check_breaker(o, given)
+  if given.window and given.window_calls then
+    error("breaker: give window or window_calls, not both", 3)
+  end
+  if given.open_max and o.open_max < o.open then
+    error(("breaker: open_max is %s, less than open, %s: it bounds what open grows to")
+      :format(given.open_max, given.open or "5s"), 3)
+  end
+end
+
 --- Stops calling what keeps failing: `weir.breaker { failure_rate = 0.5, window = "10s" }`. State
 --- is kept by name, shared by all workers, and lives through reloads. Refusals are
 --- `nil, {kind = "refused", primitive = "breaker", after = seconds}`.
@@ -159,6 +173,7 @@ local breaker_options = schema.new("breaker", {
 ---@return weir.Layer
 function M.breaker(options)
   local o = breaker_options:check(options or {})
+  check_breaker(o, options or {})
   o.health_handle = o.health and health.find(o.health, "breaker", core.where())
   return layer.new("breaker", o, function(name, run, place)
     local handle = declared("breaker", place, core.breaker(o.name or name, o))
@@ -189,6 +204,7 @@ local bulkhead_options = schema.new("bulkhead", {
 ---@return weir.Layer
 function M.bulkhead(options)
   local o = bulkhead_options:check(options or {})
+  keys.check(o, options, "bulkhead")
   if not o.key then o.max_keys = nil end
   local made = layer.new("bulkhead", o)
   local key_of = o.key and keys.resolver(o.key, made.place)

@@ -157,6 +157,7 @@ end
 ---@return weir.Limiter
 function M.layer(options)
   local o = limiter_options:check(options)
+  keys.check(o, options, "limiter")
   local made = layer.new("limiter", o)
   local config = to_config(o, made.place)
   made._key = o.key and keys.resolver(o.key, made.place) or no_key

@@ -24,7 +24,8 @@ local adaptive_options = schema.new("adaptive limit", {
     doc = "How it learns; may be the table's first element." },
   min = schema.integer { min = 1, max = 1000000, default = 1, doc = "Never below." },
   max = schema.integer { min = 1, max = 1000000, default = 1000, doc = "Never above." },
-  initial = schema.integer { min = 1, max = 1000000, default = 20, doc = "Where it begins." },
+  initial = schema.integer { min = 1, max = 1000000, default = 20,
+    doc = "Where it begins; the default is moved to between min and max." },
   window = schema.duration { min = "10ms", max = "1m", default = "1s",
     doc = "How often it moves, after at least 10 results." },
 }, { positional = "rule" })
@@ -66,7 +67,16 @@ local function put_limit(o)
     given = {}
     for key, value in pairs(limit) do given[key == 1 and "rule" or key] = value end
   end
-  for key, value in pairs(adaptive_options:check(given, 4)) do o[key] = value end
+  local rule = adaptive_options:check(given, 4)
+  if rule.min > rule.max then
+    error(("adaptive limit: min is %d, above max, %d"):format(rule.min, rule.max), 4)
+  end
+  if not given.initial then rule.initial = math.min(math.max(rule.initial, rule.min), rule.max) end
+  if rule.initial < rule.min or rule.initial > rule.max then
+    error(("adaptive limit: initial is %d; it must be from min to max, %d to %d")
+      :format(rule.initial, rule.min, rule.max), 4)
+  end
+  for key, value in pairs(rule) do o[key] = value end
 end
 
 --- Bounds the calls in flight by a limit, fixed or learnt, with a queue in which the more important

@@ -208,7 +208,7 @@ function M.declare(name, options)
   local handle, message = core.upstream(name, o)
   if not handle then error(("upstream '%s': %s"):format(name, message), 2) end
   if type(o.hash) == "function" then key_function[handle] = o.hash end
-  composition.add_upstream(handle, name)
+  composition.add("upstreams", handle, name)
   for index, one in ipairs(o.health and o.endpoints or {}) do
     watch(name, handle, index, one.url, o.health)
   end

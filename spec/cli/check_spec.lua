@@ -218,6 +218,26 @@ describe("weir check", function()
     assert.equal(1, #report.unreached)
   end)
 
+  it("shows the caches and flags beside the policies of a route", function()
+    local text = HEAD .. [[
+      local p = weir.policy("p", { D "2s", limiter { rate = 5, cost = function() return 1 end } })
+      local pages, things = weir.http_cache("pages"), weir.cache("things")
+      local beta = weir.flag("beta")
+      weir.route("GET /p", function(req)
+        if not beta:on() then return things:get "x" end
+        return pages:serve(req, function() return p(function() return up:forward(req) end) end)
+      end)
+      weir.route("GET /q", function(req) return up:forward(req) end)
+    ]]
+    local _, out = check(text)
+    assert.matches("    flags beta\n    caches pages, things\n    policy p  [^\n]+\n"
+      .. "      > deadline 2s\n      > limiter rate=5 cost=function\n    upstreams origin\n", out)
+    local _, said = check(text, "--json")
+    local first, second = unpack(json.decode(said).pipelines)
+    assert.same({ { "beta" }, { "pages", "things" }, {}, {} },
+      { first.flags, first.caches, second.flags, second.caches })
+  end)
+
   it("prints the same as text, with places that can be opened from here", function()
     local code, out, _, path = check(HEAD .. [[
       local p = weir.policy("p", { D "2s", R { max = 1, jitter = "none" }, T "500ms" })

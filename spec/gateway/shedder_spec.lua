@@ -288,7 +288,7 @@ describe("weir.overload", function()
       { 'weir.overload { memory = "much" }', "memory" },
       { 'weir.policy("p", { weir.shedder { limit = { "vegs" } } })', "did you mean 'vegas'" },
       { 'weir.policy("p", { weir.shedder { limit = { "vegas", min = 50, max = 9 } } })',
-        "min must be 1 to max" },
+        "adaptive limit: min is 50, above max, 9" },
       { 'weir.route("/x", { priority = "hihg" }, print)', "did you mean 'high'" },
       { 'weir.priority "low"', "belongs to a task" },
     }

@@ -1,8 +1,8 @@
 --- What a bundle composed: its policies with their layers, and which of them each route reaches.
 ---
---- Declarations leave a record here while they load. Which policies and upstreams a handler uses is
---- found by walking what it closes over: upvalues, and tables in them. That sees locals, modules of
---- the bundle and objects; it does not see globals, nor what is made while serving, like ladders.
+--- Declarations leave a record here while they load. What a handler uses of them is found
+--- by walking what it closes over: upvalues, and tables in them. That sees locals, modules of the
+--- bundle and objects; it does not see globals, nor what is made while serving, like ladders.
 local core = require "weir.core"
 
 local M = {}
@@ -36,7 +36,8 @@ M.policies = {} ---@type weir.PolicyRecord[]
 M.routes = {} ---@type weir.RouteRecord[]
 
 local record_of = setmetatable({}, { __mode = "k" }) -- policy -> record
-local upstream_name = setmetatable({}, { __mode = "k" }) -- upstream -> name
+local name_of = setmetatable({}, { __mode = "k" }) -- upstream, cache or flag -> name
+local kind_of = setmetatable({}, { __mode = "k" }) -- the same -> "upstreams", "caches", "flags"
 
 --- Notes a policy.
 ---@param policy table
@@ -58,9 +59,12 @@ function M.policy_of(value)
   return record_of[value]
 end
 
---- Notes an upstream.
-function M.add_upstream(upstream, name)
-  upstream_name[upstream] = name
+--- Notes what a handler may use beside policies.
+---@param kind "upstreams"|"caches"|"flags"
+---@param value any
+---@param name string
+function M.add(kind, value, name)
+  kind_of[value], name_of[value] = kind, name
 end
 
 --- Notes a route.
@@ -114,13 +118,17 @@ end
 
 local worth = { ["function"] = true, table = true, userdata = true }
 
---- The policies and upstreams that can be reached from `roots`: records in order of declaration,
---- and sorted names.
+---@class weir.Used        Sorted names.
+---@field upstreams string[]
+---@field caches string[]
+---@field flags string[]
+
+--- What can be reached from `roots`: policies in order of declaration, and the names of the rest.
 ---@param roots any[]
 ---@return weir.PolicyRecord[]
----@return string[]
+---@return weir.Used
 function M.reach(roots)
-  local policies, upstreams, seen, work = {}, {}, {}, {}
+  local policies, used, seen, work = {}, { upstreams = {}, caches = {}, flags = {} }, {}, {}
   local function push(value)
     if not worth[type(value)] or seen[value] or #work >= VALUES_MAX then return end
     seen[value] = true
@@ -132,16 +140,16 @@ function M.reach(roots)
     local value = work[at]
     if record_of[value] then
       policies[#policies + 1] = record_of[value]
-    elseif upstream_name[value] then
-      upstreams[#upstreams + 1] = upstream_name[value]
+    elseif kind_of[value] then
+      table.insert(used[kind_of[value]], name_of[value])
     else
       parts_of(value, push)
     end
     at = at + 1
   end
   table.sort(policies, function(a, b) return a.index < b.index end)
-  table.sort(upstreams)
-  return policies, upstreams
+  for _, names in pairs(used) do table.sort(names) end
+  return policies, used
 end
 
 return M

@@ -39,14 +39,14 @@ end
 
 --- The bundle as it was declared: routes with what they reach, policies that none reaches, and
 --- warnings.
----@return { route: weir.RouteRecord, policies: weir.PolicyRecord[], upstreams: string[] }[] routes
+---@return { route: weir.RouteRecord, policies: weir.PolicyRecord[], used: weir.Used }[] routes
 ---@return weir.PolicyRecord[] others
 ---@return weir.Warning[] warnings
 function M.look()
   local routes, reached_by, others = {}, {}, {}
   for i, route in ipairs(composition.routes) do
-    local policies, upstreams = composition.reach(route.roots)
-    routes[i] = { route = route, policies = policies, upstreams = upstreams }
+    local policies, used = composition.reach(route.roots)
+    routes[i] = { route = route, policies = policies, used = used }
     for _, record in ipairs(policies) do
       reached_by[record] = reached_by[record] or {}
       table.insert(reached_by[record], route)
@@ -66,22 +66,24 @@ local telling = {
   timeout = { "limit" },
   retry = { "max", "backoff", "jitter", "on", "budget" },
   breaker = { "failure_rate", "window", "window_calls", "min_calls", "consecutive", "slow_call",
-    "slow_rate", "open", "health", "mode" },
+    "slow_rate", "open", "ramp", "health", "mode" },
   bulkhead = { "max", "queue", "wait", "key", "order", "mode" },
-  limiter = { "rate", "burst", "algorithm", "key", "wait", "mode" },
-  shedder = { "limit", "queue", "wait", "max_healthy_latency", "mode" },
+  limiter = { "rate", "burst", "cost", "algorithm", "key", "wait", "mode" },
+  shedder = { "limit", "queue", "wait", "max_healthy_latency", "lag", "memory", "in_flight",
+    "mode" },
   throttle = { "ratio", "window", "mode" },
   hedge = { "delay", "percentile", "max_extra_load", "max" },
-  chaos = { "probability", "latency", "error", "status", "reset", "hangup", "drip", "truncate",
-    "expires" },
+  chaos = { "match", "probability", "latency", "variance", "error", "status", "reset", "hangup",
+    "drip", "truncate", "expires" },
 }
 
 local is_duration = { total = true, limit = true, window = true, open = true, slow_call = true,
-  wait = true, max_healthy_latency = true, delay = true, latency = true, expires = true }
+  wait = true, max_healthy_latency = true, delay = true, latency = true, variance = true,
+  ramp = true, lag = true, expires = true }
 
 -- Said only when they differ from the usual.
 local usual = { jitter = "full", mode = "normal", order = "fifo", consecutive = 0, slow_call = 0,
-  slow_rate = 0, wait = 0, algorithm = "gcra", budget = true, reset = false,
+  slow_rate = 0, wait = 0, cost = 1, algorithm = "gcra", budget = true, reset = false,
   hangup = false }
 
 local function value_text(key, value)
@@ -140,10 +142,14 @@ local function route_lines(entry, folder, lines)
   local host = route.host and route.host .. " " or ""
   lines[#lines + 1] = ("  %-8s %s%s  deadline %s  %s%s"):format(methods, host, path,
     timing.text(route.deadline), folder, route.place)
-  for _, record in ipairs(entry.policies) do policy_lines(record, "    ", folder, lines) end
-  if #entry.upstreams > 0 then
-    lines[#lines + 1] = "    upstreams " .. table.concat(entry.upstreams, ", ")
+  local function names(kind)
+    local list = entry.used[kind]
+    if #list > 0 then lines[#lines + 1] = ("    %s %s"):format(kind, table.concat(list, ", ")) end
   end
+  names "flags"
+  names "caches"
+  for _, record in ipairs(entry.policies) do policy_lines(record, "    ", folder, lines) end
+  names "upstreams"
 end
 
 local function as_text(folder)
@@ -186,7 +192,8 @@ local function as_json()
     local route = entry.route
     list[i] = { pattern = route.pattern, host = route.host, place = route.place,
       deadline = timing.text(route.deadline), policies = policies_json(entry.policies),
-      upstreams = core.json_array(entry.upstreams) }
+      flags = core.json_array(entry.used.flags), caches = core.json_array(entry.used.caches),
+      upstreams = core.json_array(entry.used.upstreams) }
   end
   local text = assert(core.json_encode { pipelines = core.json_array(list),
     unreached = policies_json(others), warnings = core.json_array(warnings) })
