@@ -25,7 +25,9 @@ static bool read_listens(struct wr_candidate_report *report, const struct wr_gen
       fail(report, "load", "a bundle listens on at most 64 addresses");
       return false;
     }
-    snprintf(report->listens[report->listen_count++], WR_CANDIDATE_ADDRESS_MAX, "%s", d->address);
+    struct wr_candidate_listen *listen = &report->listens[report->listen_count++];
+    snprintf(listen->address, sizeof(listen->address), "%s", d->address);
+    listen->mode = d->mode;
   }
   return true;
 }

@@ -9,10 +9,16 @@ struct wr_generation;
 
 enum {
   WR_CANDIDATE_LISTENS_MAX = 64,
-  WR_CANDIDATE_ADDRESS_MAX = 64,
+  WR_CANDIDATE_ADDRESS_MAX = 120, ///< a Unix socket's path has 107 bytes
 };
 
 #define WR_CANDIDATE_TIME_NS (5 * WR_SECOND) ///< then the master ends it
+
+/// One address to listen on.
+struct wr_candidate_listen {
+  char address[WR_CANDIDATE_ADDRESS_MAX];
+  uint32_t mode; ///< of the file of a Unix socket
+};
 
 /// The one message a candidate sends; with the packed bundle as descriptor when `ok`.
 struct wr_candidate_report {
@@ -23,7 +29,7 @@ struct wr_candidate_report {
   uint32_t files;
   uint32_t routes;
   uint32_t listen_count;
-  char listens[WR_CANDIDATE_LISTENS_MAX][WR_CANDIDATE_ADDRESS_MAX];
+  struct wr_candidate_listen listens[WR_CANDIDATE_LISTENS_MAX];
 };
 
 /// A bundle's file as somebody who stands where weir was started would write it: `file` is relative

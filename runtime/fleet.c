@@ -1,5 +1,6 @@
 #include "fleet.h"
 
+#include "arena/clients.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "observe/events.h"
@@ -211,6 +212,7 @@ static void bury_worker(struct wr_master_worker *w, int status)
   uint32_t settled = wr_guard_settle_dead(&m->registry, w->slot, now, &callbacks);
   wr_registry_wipe(&m->registry, w->slot);
   wr_series_forget(&m->arena, w->slot);
+  wr_clients_wipe(&m->arena, w->slot);
   log_death(w, status, settled);
   wr_slot_leave(wr_slot_of(&m->arena, w->slot), m->is_draining);
   w->pid = 0;

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -20,6 +21,8 @@ union address {
   struct sockaddr_in6 v6;
   struct sockaddr_un local;
 };
+
+// Addresses
 
 static bool parse_port(struct wr_str text, uint16_t *port)
 {
@@ -51,47 +54,64 @@ static socklen_t parse_inet(struct wr_str text, union address *out)
   return inet_pton(AF_INET, host, &out->v4.sin_addr) == 1 ? sizeof(out->v4) : 0;
 }
 
-// A path ("unix:/x" or "/x"): a socket that nobody answers on any more is in the way and goes.
-static socklen_t parse_local(struct wr_str path, union address *out)
+// The path of a Unix socket, or NULL.
+static const char *path_of(const char *address)
 {
-  out->local = (struct sockaddr_un){.sun_family = AF_UNIX};
-  if (path.len == 0 || path.len >= sizeof(out->local.sun_path)) return 0;
-  memcpy(out->local.sun_path, path.ptr, path.len);
-  int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connect(probe, &out->any, sizeof(out->local)) != 0 && errno == ECONNREFUSED) {
-    unlink(out->local.sun_path);
-  }
-  close(probe);
-  return sizeof(out->local);
+  if (strncmp(address, "unix:", 5) == 0) return address + 5;
+  return address[0] == '/' ? address : NULL;
 }
 
 static socklen_t parse(const char *address, union address *out)
 {
-  struct wr_str text = wr_str_of(address);
-  if (text.len > 5 && strncmp(address, "unix:", 5) == 0) {
-    return parse_local((struct wr_str){text.ptr + 5, text.len - 5}, out);
-  }
-  if (address[0] == '/') return parse_local(text, out);
-  return parse_inet(text, out);
+  const char *path = path_of(address);
+  if (path == NULL) return parse_inet(wr_str_of(address), out);
+  size_t len = strlen(path);
+  out->local = (struct sockaddr_un){.sun_family = AF_UNIX};
+  if (len == 0 || len >= sizeof(out->local.sun_path)) return 0;
+  memcpy(out->local.sun_path, path, len);
+  return sizeof(out->local);
 }
 
-static bool listen_on(int fd, const union address *address, socklen_t len, bool is_shared)
+// Sockets
+
+// The socket of a weir that was killed lies in the way: it goes, if it is a socket and nobody
+// answers.
+static void remove_stale(const union address *address, socklen_t len)
+{
+  struct stat file;
+  const char *path = address->local.sun_path;
+  if (lstat(path, &file) != 0 || !S_ISSOCK(file.st_mode)) return;
+  int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (probe < 0) return;
+  // A full queue (EAGAIN) is somebody's.
+  if (connect(probe, &address->any, len) != 0 && errno == ECONNREFUSED) unlink(path);
+  close(probe);
+}
+
+// Nobody may connect before the file has its mode: the mask takes all, and chmod gives.
+static bool bind_local(int fd, const union address *address, socklen_t len, uint32_t mode)
+{
+  remove_stale(address, len);
+  mode_t mask = umask(0777);
+  bool ok = bind(fd, &address->any, len) == 0;
+  umask(mask);
+  return ok && chmod(address->local.sun_path, mode) == 0;
+}
+
+static bool bind_inet(int fd, const union address *address, socklen_t len, bool is_shared)
 {
   int yes = 1;
-  bool is_local = address->any.sa_family == AF_UNIX;
-  if (!is_local && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0) return false;
+  int no = 0;
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0) return false;
   if (is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0) return false;
   if (address->any.sa_family == AF_INET6) {
-    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
+    // "[::]" is for everybody, whatever the machine's default is (ipv6(7), bindv6only).
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
   }
-  // A local socket is for its owner alone; the mask closes the moment before chmod.
-  mode_t mask = is_local ? umask(0177) : 0;
-  bool bound = bind(fd, &address->any, len) == 0;
-  if (is_local) umask(mask);
-  return bound && listen(fd, BACKLOG) == 0;
+  return bind(fd, &address->any, len) == 0;
 }
 
-int wr_listener_bind(const char *address, bool is_shared, struct wr_error *error)
+static int open_socket(const char *address, bool is_shared, uint32_t mode, struct wr_error *error)
 {
   union address parsed;
   socklen_t len = parse(address, &parsed);
@@ -100,7 +120,9 @@ int wr_listener_bind(const char *address, bool is_shared, struct wr_error *error
     return -1;
   }
   int fd = socket(parsed.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd >= 0 && listen_on(fd, &parsed, len, is_shared)) return fd;
+  bool ok = fd >= 0 && (parsed.any.sa_family == AF_UNIX ? bind_local(fd, &parsed, len, mode)
+                                                        : bind_inet(fd, &parsed, len, is_shared));
+  if (ok && listen(fd, BACKLOG) == 0) return fd;
   wr_error_set(error, WR_ERROR_CONNECT, "cannot listen on %s: %s", address, strerror(errno));
   if (fd >= 0) close(fd);
   return -1;
@@ -110,29 +132,80 @@ int wr_listener_bind(const char *address, bool is_shared, struct wr_error *error
 // is bound without it, which fails when somebody is there, and only then made one of the group.
 static bool is_taken(const char *address, struct wr_error *error)
 {
-  int probe = wr_listener_bind(address, false, error);
+  int probe = open_socket(address, false, 0, error);
   if (probe >= 0) close(probe);
   return probe < 0;
 }
 
-struct wr_listener *wr_listener_open(const char *address, uint32_t count, struct wr_error *error)
+static bool open_inet(struct wr_listener *l, uint32_t count, struct wr_error *error)
 {
-  if (is_taken(address, error)) return NULL;
+  if (is_taken(l->address, error)) return false;
+  for (; l->count < count; l->count++) {
+    l->fds[l->count] = open_socket(l->address, true, 0, error);
+    if (l->fds[l->count] < 0) return false;
+  }
+  return true;
+}
+
+static bool open_local(struct wr_listener *l, uint32_t count, struct wr_error *error)
+{
+  struct stat file;
+  l->fds[0] = open_socket(l->address, false, l->mode, error);
+  if (l->fds[0] < 0) return false;
+  l->count = 1;
+  if (stat(path_of(l->address), &file) == 0) {
+    l->file[0] = file.st_dev;
+    l->file[1] = file.st_ino;
+  }
+  for (; l->count < count; l->count++) {
+    l->fds[l->count] = fcntl(l->fds[0], F_DUPFD_CLOEXEC, 0);
+    if (l->fds[l->count] >= 0) continue;
+    wr_error_set(error, WR_ERROR_CONNECT, "cannot listen on %s: %s", l->address, strerror(errno));
+    return false;
+  }
+  return true;
+}
+
+// Listeners
+
+struct wr_listener *wr_listener_open(const char *address, uint32_t count, uint32_t mode,
+                                     struct wr_error *error)
+{
   struct wr_listener *l = wr_alloc(sizeof(*l) + count * sizeof(int));
   l->address = wr_strdup(address);
+  l->mode = mode;
   wr_list_init(&l->link);
-  for (; l->count < count; l->count++) {
-    l->fds[l->count] = wr_listener_bind(address, true, error);
-    if (l->fds[l->count] >= 0) continue;
-    wr_listener_close(l);
-    return NULL;
-  }
-  return l;
+  if (path_of(address) ? open_local(l, count, error) : open_inet(l, count, error)) return l;
+  wr_listener_close(l);
+  return NULL;
+}
+
+int wr_listener_take(struct wr_listener *l, uint32_t slot)
+{
+  int fd = l->fds[slot];
+  l->fds[slot] = -1;
+  return fd;
+}
+
+static bool is_file_ours(const struct wr_listener *l)
+{
+  struct stat file;
+  const char *path = path_of(l->address);
+  return path != NULL && l->count > 0 && lstat(path, &file) == 0 && file.st_dev == l->file[0] &&
+         file.st_ino == l->file[1];
+}
+
+void wr_listener_keep_mode(const struct wr_listener *l)
+{
+  if (is_file_ours(l)) chmod(path_of(l->address), l->mode);
 }
 
 void wr_listener_close(struct wr_listener *l)
 {
-  for (uint32_t i = 0; i < l->count; i++) close(l->fds[i]);
+  if (is_file_ours(l)) unlink(path_of(l->address));
+  for (uint32_t i = 0; i < l->count; i++) {
+    if (l->fds[i] >= 0) close(l->fds[i]);
+  }
   wr_list_remove(&l->link);
   wr_free(l->address);
   wr_free(l);

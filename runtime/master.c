@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "fleet.h"
+#include "http/server.h"
 #include "observe/metrics.h"
 #include "observe/pressure.h"
 #include "observe/usage.h"
@@ -351,8 +352,9 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
                  address);
     return false;
   }
-  int fd = wr_listener_bind(address, false, error);
-  if (fd < 0) return false;
+  m->admin_listener = wr_listener_open(address, 1, 0600, error);
+  if (m->admin_listener == NULL) return false;
+  int fd = wr_listener_take(m->admin_listener, 0);
   struct wr_admin_ops ops = {is_ready, write_health, write_metrics, write_status, on_reload,
                              m,        &m->registry, &m->log};
   m->admin = wr_admin_new(&m->loop, fd, is_tcp, &ops);
@@ -377,6 +379,18 @@ static bool open_signals(struct wr_master *m)
   return true;
 }
 
+// Two descriptors a client: what cannot be had is told before it is missed.
+static void warn_descriptors(struct wr_master *m)
+{
+  const struct wr_settings *settings = m->settings;
+  size_t wanted = wr_server_options_default.connections_max;
+  if (settings->connections >= wanted) return;
+  wr_log_text(&m->log, WR_LOG_WARN, "descriptors",
+              "a process may open %llu descriptors, so a worker serves %u clients at once and not "
+              "%zu: raise `ulimit -Hn` (LimitNOFILE=) to %zu",
+              (unsigned long long)settings->descriptors, settings->connections, wanted, 2 * wanted);
+}
+
 static bool open_master(struct wr_master *m, struct wr_error *error)
 {
   struct wr_arena_options options = {.worker_count = m->settings->workers,
@@ -387,6 +401,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
     return false;
   }
   wr_log_init(&m->log, STDOUT_FILENO, m->settings->log_level, wr_loop_wall);
+  warn_descriptors(m);
   m->arena.on_wait = on_lock_wait;
   m->arena.on_wait_ctx = m;
   wr_guard_registry(&m->registry, &m->arena);
@@ -419,9 +434,7 @@ static void close_master(struct wr_master *m)
   wr_loop_run(&m->loop);
   wr_admin_free(m->admin);
   close_listeners(m);
-  const char *admin = m->settings->admin;
-  if (admin[0] == '/') unlink(admin);
-  if (strncmp(admin, "unix:", 5) == 0) unlink(admin + 5);
+  wr_listener_close(m->admin_listener);
   wr_meter_fini(&m->meter);
   char names[256];
   if (wr_loop_fini(&m->loop, names, sizeof(names)) > 0) {

@@ -74,6 +74,7 @@ struct wr_master {
   struct wr_master_worker *workers;
   struct wr_list listeners;
   struct wr_admin *admin;
+  struct wr_listener *admin_listener; ///< its descriptor is the admin's
   int signal_fd;
   struct wr_io signals;
   struct wr_io bell;

@@ -1,6 +1,7 @@
 #include "process.h"
 
 #include "arena/arena.h"
+#include "http/server.h"
 #include "master.h"
 
 #include <sched.h>
@@ -8,6 +9,11 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+enum {
+  OWN_DESCRIPTORS = 64, // listeners, mailboxes, bells, files
+  CONNECTIONS_MIN = 16,
+};
 
 // The CPU quota of our cgroup (v2) in whole cores, rounded up; 0 without one.
 static uint32_t quota_cores(void)
@@ -40,20 +46,33 @@ void wr_process_defaults(struct wr_settings *settings)
                                    .heartbeat_ns = 400 * WR_MS};
 }
 
-// A gateway needs two descriptors a request; the soft limit is often 1024.
-static void raise_descriptors(void)
+// The soft limit is often 1024. How many descriptors each process may have open.
+static uint64_t raise_descriptors(void)
 {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return UINT64_MAX;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_max;
+}
+
+// Behind every client there may be a connection to an upstream.
+static uint32_t connections_within(uint64_t descriptors)
+{
+  uint64_t wanted = wr_server_options_default.connections_max;
+  if (descriptors / 2 >= wanted) return (uint32_t)wanted;
+  uint64_t rest = descriptors > OWN_DESCRIPTORS ? (descriptors - OWN_DESCRIPTORS) / 2 : 0;
+  if (rest < CONNECTIONS_MIN) rest = CONNECTIONS_MIN;
+  return (uint32_t)(rest < wanted ? rest : wanted);
 }
 
 int wr_process_run(const struct wr_settings *settings, struct wr_error *error)
 {
-  raise_descriptors();
+  struct wr_settings fitting = *settings;
+  fitting.descriptors = raise_descriptors();
+  fitting.connections = connections_within(fitting.descriptors);
   signal(SIGPIPE, SIG_IGN);
-  return wr_master_run(settings, error);
+  return wr_master_run(&fitting, error);
 }
 
 void wr_process_check(const struct wr_settings *settings, struct wr_candidate_report *report,

@@ -154,7 +154,10 @@ static void drop_listeners(struct wr_master *m)
   WR_LIST_EACH(&m->listeners, node) {
     struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
     l->is_new = false;
-    if (l->is_wanted) continue;
+    if (l->is_wanted) {
+      wr_listener_keep_mode(l);
+      continue;
+    }
     for (uint32_t i = 0; i < m->settings->workers; i++) {
       wr_fleet_send(&m->workers[i], WR_WORKER_UNLISTEN, 0, wr_str_of(l->address), -1);
     }
@@ -263,14 +266,16 @@ static bool open_listeners(struct wr_master *m, struct wr_error *error)
     WR_CONTAINER(node, struct wr_listener, link)->is_wanted = false;
   }
   for (uint32_t i = 0; i < report->listen_count; i++) {
-    struct wr_listener *l = find_listener(m, report->listens[i]);
+    const struct wr_candidate_listen *listen = &report->listens[i];
+    struct wr_listener *l = find_listener(m, listen->address);
     if (l == NULL) {
-      l = wr_listener_open(report->listens[i], m->settings->workers, error);
+      l = wr_listener_open(listen->address, m->settings->workers, listen->mode, error);
       if (l == NULL) return false;
       l->is_new = true;
       wr_list_push(&m->listeners, &l->link);
     }
     l->is_wanted = true;
+    l->mode = listen->mode;
   }
   return true;
 }
@@ -327,7 +332,7 @@ static void on_report(struct wr_mailbox *mailbox, const struct wr_message *head,
   r->report.error.traceback[WR_SCRIPT_TRACEBACK_MAX - 1] = '\0';
   if (r->report.listen_count > WR_CANDIDATE_LISTENS_MAX) r->report.listen_count = 0;
   for (uint32_t i = 0; i < r->report.listen_count; i++) {
-    r->report.listens[i][WR_CANDIDATE_ADDRESS_MAX - 1] = '\0';
+    r->report.listens[i].address[WR_CANDIDATE_ADDRESS_MAX - 1] = '\0';
   }
   if (fd < 0) r->report.ok = false;
   r->has_report = true;

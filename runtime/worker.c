@@ -114,12 +114,25 @@ static void prepare(struct wr_worker *w, uint64_t number, int fd)
   }
 }
 
+// Connections that come from now on are taken as the live generation declares.
+static void configure_listeners(struct wr_worker *w)
+{
+  if (w->serve.live == NULL) return;
+  WR_LIST_EACH(&w->serve.live->script->declared.listens, node) {
+    struct wr_listen_declared *d = WR_CONTAINER(node, struct wr_listen_declared, link);
+    struct wr_listen_options options = d->options;
+    options.exempt = w->serve.live->script->declared.trust;
+    wr_server_configure(w->server, wr_str_of(d->address), &options);
+  }
+}
+
 static void commit(struct wr_worker *w, uint64_t number)
 {
   if (w->prepared == NULL || w->prepared->number != number) return;
   struct wr_generation *old = w->serve.live;
   wr_serve_swap(&w->serve, w->prepared);
   w->prepared = NULL;
+  configure_listeners(w);
   wr_generation_start(w->serve.live);
   if (old) retire(w, old);
   struct wr_slot *slot = wr_slot_of(w->arena, w->slot);
@@ -150,7 +163,8 @@ static void drain(struct wr_worker *w)
 
 static void listen_on(struct wr_worker *w, struct wr_str address, int fd)
 {
-  int rc = wr_server_listen(w->server, fd, address);
+  int rc = wr_server_listen(w->server, fd, address, NULL);
+  if (rc == 0) configure_listeners(w);
   if (rc == 0) return;
   wr_log_text(&w->services.log, WR_LOG_ERROR, "worker.listen", "cannot accept on %.*s: %s",
               WR_STR_ARG(address), uv_strerror(rc));
@@ -273,6 +287,9 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   struct wr_server_options options = wr_server_options_default;
   options.via = "weir";
   options.fin_is_gone = true;
+  options.connections_max = settings->connections;
+  options.arena = w->arena;
+  options.slot = w->slot;
   w->serve = (struct wr_serve){
       .env = &w->services.env, .body_max = BODY_MAX, .on_access = on_access, .ctx = w};
   w->server = wr_server_new(l, &options, &wr_serve_hooks, &w->serve);

@@ -5,10 +5,18 @@ local schema = require "weir.schema"
 
 local M = {}
 
--- "8080", ":8080", "127.0.0.1:8080", "[::1]:8080" in one form.
+local PATH_MAX = 107 -- bytes of a Unix socket's path, unix(7)
+
+-- "8080", ":8080", "127.0.0.1:8080", "[::1]:8080", "unix:/run/weir.sock" in one form.
 local function normal_address(text)
   if type(text) == "number" then text = tostring(text) end
   if type(text) ~= "string" then return nil end
+  local path = text:match "^unix:(/.*)$"
+  if path and #path > PATH_MAX then
+    return nil, (": a Unix socket's path has at most %d bytes, this one has %d"):format(PATH_MAX,
+      #path)
+  end
+  if path then return not path:find "%c" and text or nil end
   local host, port = text:match "^%[([%x:.]+)%]:(%d+)$"
   if not host then host, port = text:match "^([%w.-]*):(%d+)$" end
   if not host then host, port = "", text:match "^(%d+)$" end
@@ -20,7 +28,19 @@ local function normal_address(text)
   return host:find "^%d+%.%d+%.%d+%.%d+$" and ("%s:%d"):format(host, number) or nil
 end
 
+local networks = schema.list(schema.string { min = 1, max = 64 }, { max = 64,
+  doc = "Whose header is read; all others are refused. Default: everybody must send one." })
+
 local listen_options = schema.new("listen", {
+  proxy_protocol = schema.either { schema.boolean(),
+    schema.new("proxy_protocol", { from = networks }),
+    doc = "Connections begin with a PROXY header, version 1 or 2, that says who the client is; "
+      .. "`{ from = { \"10.0.0.0/8\" } }` reads it from these and refuses all others." },
+  connections_per_client = schema.integer { min = 1, max = 1000000,
+    doc = "Connections of one client, in all workers; further ones are closed at once." },
+  mode = schema.string { min = 3, max = 4, pattern = "^0?[0-7][0-7][0-7]$",
+    what = "an octal mode like \"0660\"", default = "0660",
+    doc = "Who may connect to a Unix socket: the mode of its file." },
   trusted_proxies = schema.list(schema.string { min = 1, max = 64 }, { max = 64,
     doc = "Networks whose X-Forwarded-For and its like are believed, on all listeners." }),
   priority_header = schema.string { min = 1, max = 64, pattern = "^[%w-]+$",
@@ -28,19 +48,32 @@ local listen_options = schema.new("listen", {
     doc = "Field with which trusted proxies say a request's priority; on all listeners." },
 })
 
+-- Who must introduce its clients, and who may.
+local function demand_header(listener, o)
+  local from = type(o.proxy_protocol) == "table" and o.proxy_protocol.from or {}
+  for _, network in ipairs(from) do
+    local ok, message = core.listen_from(listener, network)
+    if not ok then error("listen: proxy_protocol: from: " .. message, 3) end
+  end
+end
+
 --- Serves on an address: `weir.listen "127.0.0.1:8080"`, `":8080"` for all IPv4 addresses,
---- `"[::1]:8080"`. A reload may add and remove listeners. What clients say about themselves
---- (X-Forwarded-*) is dropped unless they are in `trusted_proxies`, like `{ "10.0.0.0/8" }`; behind
---- those, `req.client` is the rightmost address of X-Forwarded-For that is not trusted itself.
+--- `"[::1]:8080"`, `"[::]:8080"` for all IPv6 and IPv4 addresses, `"unix:/run/weir.sock"`. A reload
+--- may add and remove listeners. What clients say about themselves (X-Forwarded-*) is dropped
+--- unless they are in `trusted_proxies`, like `{ "10.0.0.0/8", "unix" }`; behind those,
+--- `req.client` is the rightmost address of X-Forwarded-For that is not trusted itself.
 ---@param address string|number
----@param options table?   `trusted_proxies`, `priority_header`.
+---@param options table?   `trusted_proxies`, `proxy_protocol`, `connections_per_client`, …
 function M.listen(address, options)
-  local normal = normal_address(address)
+  local normal, problem = normal_address(address)
   if not normal then
-    error(("listen: '%s' is not an address; write \"127.0.0.1:8080\", \":8080\" or \"[::1]:8080\"")
-      :format(tostring(address)), 2)
+    error(("listen: '%s' is not an address%s"):format(tostring(address):sub(1, 64), problem
+      or "; write \"127.0.0.1:8080\", \":8080\", \"[::1]:8080\" or \"unix:/path\""), 2)
   end
   local o = listen_options:check(options or {})
+  if options and options.mode and not normal:find "^unix:" then
+    error(("listen: mode: '%s' is no Unix socket and has no mode"):format(normal), 2)
+  end
   for _, network in ipairs(o.trusted_proxies or {}) do
     local ok, message = core.trust(network)
     if not ok then error("listen: trusted_proxies: " .. message, 2) end
@@ -49,7 +82,10 @@ function M.listen(address, options)
     local ok, message = core.priority_header(o.priority_header)
     if not ok then error("listen: priority_header: " .. message, 2) end
   end
-  core.listen(normal)
+  local listener, refusal = core.listen(normal, { mode = tonumber(o.mode, 8),
+    is_proxied = o.proxy_protocol and true or false, per_client = o.connections_per_client or 0 })
+  if not listener then error(("listen: '%s': %s"):format(normal, refusal), 2) end
+  demand_header(listener, o)
 end
 
 local route_options = schema.new("route", {

@@ -319,7 +319,7 @@ struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
   a->is_tcp = is_tcp;
   a->ops = *ops;
   a->server = wr_server_new(l, &options, &hooks, a);
-  WR_CHECK(wr_server_listen(a->server, fd, WR_STR("admin")) == 0);
+  WR_CHECK(wr_server_listen(a->server, fd, WR_STR("admin"), NULL) == 0);
   return a;
 }
 

@@ -1,6 +1,7 @@
 #include "arena/arena.h"
 
 #include "arena/cache.h"
+#include "arena/clients.h"
 #include "arena/ledger.h"
 #include "arena/registry.h"
 #include "arena/series.h"
@@ -27,7 +28,7 @@ enum { ENTRY_BYTES = 4096 };
 
 // Layout
 
-enum section { SLOTS, LEDGER, REGISTRY, SERIES, CACHE, SLAB, SECTIONS };
+enum section { SLOTS, CLIENTS, LEDGER, REGISTRY, SERIES, CACHE, SLAB, SECTIONS };
 
 struct layout {
   size_t at[SECTIONS]; // offsets from the base
@@ -52,6 +53,7 @@ static struct layout plan(const struct wr_arena_options *o)
   uint32_t slots = o->worker_count + 1;
   size_t size[SECTIONS] = {
       [SLOTS] = wr_slot_size(slots),
+      [CLIENTS] = wr_clients_size(slots),
       [LEDGER] = wr_ledger_size(slots, o->ledger_rows),
       [REGISTRY] = wr_registry_size(o->entries_max, slots),
       [SERIES] = wr_series_size(slots, o->series_max),
@@ -123,6 +125,7 @@ static void fill_header(struct wr_arena *a, const struct wr_arena_options *o,
       .seed = seed,
       .hash_key = {wr_rng_next(&rng), wr_rng_next(&rng)},
       .slots = (struct wr_slot *)(base + l->at[SLOTS]),
+      .clients = (struct wr_clients_table *)(base + l->at[CLIENTS]),
       .ledger = (struct wr_ledger_table *)(base + l->at[LEDGER]),
       .registry = (struct wr_registry_table *)(base + l->at[REGISTRY]),
       .series = (struct wr_series_table *)(base + l->at[SERIES]),

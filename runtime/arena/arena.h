@@ -17,11 +17,12 @@ struct wr_slab;
 struct wr_registry_table;
 struct wr_ledger_table;
 struct wr_slot;
+struct wr_clients_table;
 struct wr_series_table;
 struct wr_cache_table;
 
 enum {
-  WR_ARENA_VERSION = 1,       ///< of the layout: any change of a shared struct bumps it
+  WR_ARENA_VERSION = 2,       ///< of the layout: any change of a shared struct bumps it
   WR_ARENA_WORKERS_MAX = 128, ///< worker slots
 };
 
@@ -56,6 +57,7 @@ struct wr_arena_header {
   struct wr_registry_table *registry;
   struct wr_series_table *series;
   struct wr_cache_table *cache;
+  struct wr_clients_table *clients;
   struct wr_slab *slab;
   _Atomic uint64_t repairs; ///< what was made valid after its lock's holder had died
 };

@@ -1,11 +1,11 @@
 #include "http/connection.h"
 
+#include "arena/clients.h"
 #include "base/alloc.h"
 #include "base/duration.h"
 #include "http/output.h"
 #include "http/request.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 enum {
@@ -38,6 +38,8 @@ void wr_connection_close(struct wr_connection *c, bool reset)
 {
   if (c->state == WR_CONNECTION_CLOSED) return;
   c->state = WR_CONNECTION_CLOSED;
+  wr_list_remove(&c->idle);
+  wr_clients_leave(c->server->options.arena, c->server->options.slot, c->seat);
   wr_timer_stop(&c->timer);
   wr_io_close(&c->io, on_released);
   wr_channel_close(&c->channel, reset);
@@ -86,10 +88,18 @@ void wr_connection_drain(struct wr_connection *c)
 static void become_idle(struct wr_connection *c)
 {
   c->state = WR_CONNECTION_HEAD;
+  wr_list_push(&c->server->idle, &c->idle);
   c->idle_ns = wr_loop_now(c->server->loop);
   c->start_ns = 0;
   c->scanned = 0;
   if (c->in.len == 0 && c->in.cap > IN_KEEP) wr_buf_fini(&c->in);
+}
+
+void wr_connection_wake(struct wr_connection *c)
+{
+  if (c->start_ns != 0) return;
+  c->start_ns = wr_loop_now(c->server->loop);
+  wr_list_remove(&c->idle);
 }
 
 static bool step_head(struct wr_connection *c)
@@ -397,23 +407,25 @@ static void on_work(struct wr_deferred *d)
   wr_connection_advance(WR_CONTAINER(d, struct wr_connection, work));
 }
 
-bool wr_connection_open(struct wr_server *s, int fd, const char *client, uint16_t port)
+bool wr_connection_open(struct wr_server *s, const struct wr_connection_start *start)
 {
   struct wr_connection *c = wr_alloc(sizeof(*c));
-  if (wr_io_open(&c->io, s->loop, fd, "http connection", on_ready) != 0) {
-    close(fd);
+  if (wr_io_open(&c->io, s->loop, start->fd, "http connection", on_ready) != 0) {
+    wr_clients_leave(s->options.arena, s->options.slot, start->seat);
+    close(start->fd);
     wr_free(c);
     return false;
   }
   c->server = s;
-  wr_channel_open(&c->channel, fd);
+  wr_channel_open(&c->channel, start->fd);
   wr_timer_init(&c->timer, s->loop, on_timer);
   wr_deferred_init(&c->work, on_work);
   wr_buf_init(&c->in, s->options.limits.head_max + WR_CONNECTION_AHEAD + WR_SERVER_READ_MAX);
   wr_buf_init(&c->out, OUT_MAX);
   wr_region_init(&c->region, REGION_MAX);
-  c->client_port = port;
-  snprintf(c->client, sizeof(c->client), "%s", client);
+  wr_list_init(&c->idle);
+  c->peer = start->peer;
+  c->seat = start->seat;
   wr_list_push(&s->connections, &c->link);
   s->stats.open++;
   become_idle(c);

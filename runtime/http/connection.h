@@ -9,6 +9,7 @@
 #include "http/body.h"
 #include "http/channel.h"
 #include "http/exchange_internal.h"
+#include "http/peer.h"
 
 enum {
   WR_CONNECTION_AHEAD = 16 * 1024,   ///< bytes read ahead while nobody wants them
@@ -26,6 +27,7 @@ enum wr_connection_state {
 struct wr_connection {
   struct wr_server *server;
   struct wr_list link;
+  struct wr_list idle; // in the server's list while it waits for a request
   struct wr_io io;
   struct wr_channel channel;
   struct wr_timer timer;
@@ -56,12 +58,22 @@ struct wr_connection {
   struct wr_body body; // of its request
   size_t head_left;    // bytes of `out` up to the end of its response's head
   bool keep_alive;     // its response said that the connection stays
-  uint16_t client_port;
-  char client[48];
+  struct wr_peer peer;
+  int32_t seat; // where its client's connections are counted
 };
 
-/// Takes over an accepted socket. False when it cannot be watched; it is closed then.
-bool wr_connection_open(struct wr_server *s, int fd, const char *client, uint16_t port);
+/// A client to be served.
+struct wr_connection_start {
+  int fd; ///< taken over
+  struct wr_peer peer;
+  int32_t seat; ///< wr_clients_enter gave it; negative: none
+};
+
+/// Begins to serve. False when the socket cannot be watched; it is closed then.
+bool wr_connection_open(struct wr_server *s, const struct wr_connection_start *start);
+
+/// It waits no longer for a request: bytes of one have come.
+void wr_connection_wake(struct wr_connection *c);
 
 /// Does all that can be done now: hooks, writing, the next request. Never nested.
 void wr_connection_advance(struct wr_connection *c);

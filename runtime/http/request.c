@@ -11,8 +11,8 @@ static void open_exchange(struct wr_connection *c)
   x->server = c->server;
   x->info = (struct wr_exchange_info){
       .region = &c->region,
-      .client = wr_str_of(c->client),
-      .client_port = c->client_port,
+      .client = wr_str_of(c->peer.text),
+      .client_port = c->peer.port,
       .scheme = WR_STR("http"),
       .start_ns = c->start_ns,
   };
@@ -86,7 +86,7 @@ static enum wr_parser_status parse(struct wr_connection *c, size_t *used,
 bool wr_request_begin(struct wr_connection *c)
 {
   struct wr_server *s = c->server;
-  if (c->start_ns == 0) c->start_ns = wr_loop_now(s->loop);
+  wr_connection_wake(c);
   size_t used = 0;
   struct wr_parser_error error = {0};
   enum wr_parser_status status = parse(c, &used, &error);

@@ -4,6 +4,8 @@
 /// One per worker and loop (another one serves the admin socket in the master). Knows nothing of
 /// Lua or policies: the layer above is a table of hooks.
 
+#include "arena/arena.h"
+#include "base/network.h"
 #include "http/exchange.h"
 #include "loop/loop.h"
 
@@ -13,8 +15,10 @@ struct wr_server_options {
   uint64_t body_timeout_ns;       ///< between two pieces of request body while reading (30 s)
   uint64_t send_timeout_ns;       ///< between two pieces the client takes (30 s)
   uint64_t keep_alive_timeout_ns; ///< idle between two requests (60 s)
+  uint64_t preface_timeout_ns;    ///< a whole PROXY header, from accepting (5 s)
   uint64_t body_max;              ///< request body bytes, 413 past it; 0: no limit
-  size_t connections_max;         ///< accepting pauses at it
+  /// Client connections; at it the longest idle ones make room, and accepting pauses when none is.
+  size_t connections_max;
   struct wr_parser_limits limits;
   const char *via;         ///< pseudonym in Via, and the loop guard's mark; NULL adds none
   const char *server_name; ///< Server field of responses made here; NULL adds none
@@ -24,9 +28,20 @@ struct wr_server_options {
   /// False: it gets its answer.
   bool fin_is_gone;
   bool is_admin; ///< no Via, no forwarding fields, no request ids
+  /// Where connections of clients are counted, in which slot; NULL: `per_client` limits nothing.
+  struct wr_arena *arena;
+  uint32_t slot;
 };
 
 extern const struct wr_server_options wr_server_options_default;
+
+/// What one address is listened on for. All zeros: whoever comes, as they are.
+struct wr_listen_options {
+  bool is_proxied;            ///< every connection begins with a PROXY header
+  struct wr_networks proxies; ///< whose header is read, all others are refused; empty: everybody's
+  uint32_t per_client;        ///< connections of one client; 0: any number
+  struct wr_networks exempt;  ///< proxies, whose number is not limited
+};
 
 /// Counters; read-only for others.
 struct wr_server_stats {
@@ -34,15 +49,23 @@ struct wr_server_stats {
   uint64_t bad_requests; ///< refused by parser or framing
   uint64_t head_timeouts, body_timeouts, send_timeouts;
   uint64_t accept_paused; ///< times that connections_max or descriptor pressure stopped accepting
+  uint64_t reclaimed;     ///< idle connections closed to make room
+  uint64_t refused_client, refused_proxy, refused_descriptors; ///< closed unread, by reason
 };
 
 /// `hooks`, `ctx` and `options` (copied) serve all listeners.
 struct wr_server *wr_server_new(struct wr_loop *l, const struct wr_server_options *options,
                                 const struct wr_http_hooks *hooks, void *ctx);
 
-/// Starts accepting on a listening, non-blocking descriptor. Takes ownership of `fd`. `scheme` is
-/// "http". Returns 0 or a negative libuv error. `name` identifies it for `wr_server_unlisten`.
-int wr_server_listen(struct wr_server *s, int fd, struct wr_str name);
+/// Starts accepting on a listening, non-blocking descriptor. Takes ownership of `fd`. Returns 0 or
+/// a negative libuv error. `name` identifies it for the functions below. `options` are copied; NULL
+/// is all zeros.
+int wr_server_listen(struct wr_server *s, int fd, struct wr_str name,
+                     const struct wr_listen_options *options);
+
+/// Gives the listeners of this name new options, for connections that come from now on.
+void wr_server_configure(struct wr_server *s, struct wr_str name,
+                         const struct wr_listen_options *options);
 
 /// Stops accepting there and closes the descriptor; its connections go on.
 void wr_server_unlisten(struct wr_server *s, struct wr_str name);

@@ -22,6 +22,8 @@ struct wr_server {
   struct wr_server_stats stats;
   struct wr_rng rng;          ///< request ids
   struct wr_list connections; ///< all whose memory lives
+  struct wr_list idle;        ///< those that wait for a request, the longest idle first
+  struct wr_list prefaces;    ///< clients whose proxy has not introduced them yet
   struct wr_list listeners;
   size_t listeners_closing; ///< their handles have not closed yet
   char *scratch;            ///< WR_SERVER_READ_MAX bytes that every read goes through

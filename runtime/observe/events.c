@@ -110,11 +110,24 @@ static void count_bad(struct wr_script_env *env, const char *reason, uint64_t no
                NULL);
 }
 
+static void count_refused(struct wr_script_env *env, const char *reason, uint64_t now,
+                          uint64_t before)
+{
+  if (now == before) return;
+  wr_meter_add(env->meter, WR_METRIC_SERVER_REFUSED, (double)(now - before), "reason", reason,
+               NULL);
+}
+
 static void count_server(struct wr_script_env *env, const struct wr_server_stats *now,
                          const struct wr_server_stats *last)
 {
   wr_meter_add(env->meter, WR_METRIC_SERVER_CONNECTIONS_TOTAL,
                (double)(now->accepted - last->accepted), NULL);
+  count_refused(env, "client_limit", now->refused_client, last->refused_client);
+  count_refused(env, "proxy_protocol", now->refused_proxy, last->refused_proxy);
+  count_refused(env, "descriptors", now->refused_descriptors, last->refused_descriptors);
+  wr_meter_add(env->meter, WR_METRIC_SERVER_RECLAIMED, (double)(now->reclaimed - last->reclaimed),
+               NULL);
   count_bad(env, "grammar", now->bad_requests, last->bad_requests);
   count_bad(env, "head_timeout", now->head_timeouts, last->head_timeouts);
   count_bad(env, "body_timeout", now->body_timeouts, last->body_timeouts);

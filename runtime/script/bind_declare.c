@@ -55,29 +55,53 @@ static void require_loading(lua_State *L, const char *what)
   luaL_error(L, "%s declares, and declarations belong to the top level of a script", what);
 }
 
-// core.trust(network) -> true | nil, message
-static int l_trust(lua_State *L)
+static int add_network(lua_State *L, struct wr_networks *list, int index)
 {
-  require_loading(L, "weir.listen");
   struct wr_str network;
   struct wr_error error;
-  network.ptr = luaL_checklstring(L, 1, &network.len);
-  if (!wr_trust_add(&wr_script_of(L)->declared.trust, network, &error)) {
-    return wr_bind_refuse(L, error.message);
-  }
+  network.ptr = luaL_checklstring(L, index, &network.len);
+  if (!wr_networks_add(list, network, &error)) return wr_bind_refuse(L, error.message);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-// core.listen(address): address in normal form
+// core.trust(network) -> true | nil, message
+static int l_trust(lua_State *L)
+{
+  require_loading(L, "weir.listen");
+  return add_network(L, &wr_script_of(L)->declared.trust, 1);
+}
+
+// core.listen(address, options) -> listener | nil, message: address in normal form; options {mode,
+// is_proxied, per_client}
 static int l_listen(lua_State *L)
 {
   require_loading(L, "weir.listen");
   struct wr_script *s = wr_script_of(L);
+  const char *address = luaL_checkstring(L, 1);
+  WR_LIST_EACH(&s->declared.listens, node) {
+    struct wr_listen_declared *other = WR_CONTAINER(node, struct wr_listen_declared, link);
+    if (strcmp(other->address, address) == 0) {
+      return wr_bind_refuse(L, "the address is listened on already");
+    }
+  }
   struct wr_listen_declared *d = wr_alloc(sizeof(*d));
-  d->address = wr_strdup(luaL_checkstring(L, 1));
+  d->address = wr_strdup(address);
+  d->mode = wr_table_u32(L, 2, "mode", 0660);
+  d->options.is_proxied = wr_table_bool(L, 2, "is_proxied", false);
+  d->options.per_client = wr_table_u32(L, 2, "per_client", 0);
   wr_list_push(&s->declared.listens, &d->link);
-  return 0;
+  lua_pushlightuserdata(L, d);
+  return 1;
+}
+
+// core.listen_from(listener, network) -> true | nil, message: a proxy whose PROXY header is read
+static int l_listen_from(lua_State *L)
+{
+  require_loading(L, "weir.listen");
+  luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
+  struct wr_listen_declared *d = lua_touserdata(L, 1);
+  return add_network(L, &d->options.proxies, 2);
 }
 
 static char *field_copy(lua_State *L, int index, const char *key)
@@ -184,9 +208,11 @@ static int l_is_loading(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"listen", l_listen}, {"trust", l_trust},       {"priority_header", l_priority_header},
-    {"route", l_route},   {"job", l_job},           {"is_loading", l_is_loading},
-    {"where", l_where},   {"upvalues", l_upvalues}, {NULL, NULL},
+    {"listen", l_listen},         {"listen_from", l_listen_from},
+    {"trust", l_trust},           {"priority_header", l_priority_header},
+    {"route", l_route},           {"job", l_job},
+    {"is_loading", l_is_loading}, {"where", l_where},
+    {"upvalues", l_upvalues},     {NULL, NULL},
 };
 
 int wr_bind_declare(lua_State *L)

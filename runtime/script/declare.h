@@ -7,6 +7,7 @@
 #include "base/duration.h"
 #include "base/list.h"
 #include "base/str.h"
+#include "http/server.h"
 #include "resilience/overload.h"
 #include "script/trust.h"
 
@@ -15,7 +16,9 @@
 /// `weir.listen`.
 struct wr_listen_declared {
   struct wr_list link;
-  char *address; ///< "127.0.0.1:8080", normal form
+  char *address; ///< "127.0.0.1:8080", "unix:/run/weir.sock", normal form
+  uint32_t mode; ///< of the file of a Unix socket
+  struct wr_listen_options options;
 };
 
 enum { WR_ROUTE_NO_ON_ERROR = -2 }; ///< LUA_NOREF
@@ -53,7 +56,7 @@ struct wr_job_declared {
 };
 
 struct wr_declarations {
-  struct wr_trust trust; ///< proxies that are believed, of all listeners
+  struct wr_networks trust; ///< proxies that are believed, of all listeners
   struct wr_list listens, routes, entries, jobs;
   size_t route_count;
   struct wr_overload_config overload; ///< `weir.overload`; all zeros: not declared

@@ -176,11 +176,14 @@ static void add_forwarded(struct wr_headers *out, const struct wr_request *q)
 {
   static const char *const claims[] = {"X-Forwarded-For",  "X-Forwarded-Proto", "X-Forwarded-Host",
                                        "X-Forwarded-Port", "X-Real-IP",         "Forwarded"};
-  bool is_trusted = q->trust && wr_trust_has(q->trust, q->info->client);
+  bool is_trusted = q->trust && wr_networks_has(q->trust, q->info->client);
   for (size_t i = 0; !is_trusted && i < WR_COUNT(claims); i++) {
     wr_headers_remove(out, wr_str_of(claims[i]));
   }
-  append(out, "X-Forwarded-For", q->info->client);
+  // A peer on a Unix socket has no address, and one that is trusted has named its client already.
+  if (!wr_str_eq(q->info->client, WR_STR("unix"))) {
+    append(out, "X-Forwarded-For", q->info->client);
+  }
   if (wr_headers_get(out, WR_STR("X-Forwarded-Proto")).ptr == NULL) {
     add(out, "X-Forwarded-Proto", q->info->scheme);
   }

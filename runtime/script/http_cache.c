@@ -66,7 +66,7 @@ const struct wr_cache_control *wr_http_cache_asked(const struct wr_http_cache *c
 // A trusted proxy's word for what the client asked it, else what we saw ourselves.
 static struct wr_str claimed(const struct wr_request *q, const char *name, struct wr_str seen)
 {
-  if (q->trust == NULL || !wr_trust_has(q->trust, q->info->client)) return seen;
+  if (q->trust == NULL || !wr_networks_has(q->trust, q->info->client)) return seen;
   struct wr_str claim = wr_headers_get(&q->info->head->headers, wr_str_of(name));
   return claim.ptr ? claim : seen;
 }

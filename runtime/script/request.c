@@ -16,7 +16,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
   wr_buf_init(&q->body, body_max);
 }
 
-void wr_request_trust(struct wr_request *q, const struct wr_trust *trust)
+void wr_request_trust(struct wr_request *q, const struct wr_networks *trust)
 {
   q->trust = trust;
   q->client = wr_trust_client(trust, q->info->client, &q->info->head->headers);
@@ -26,7 +26,7 @@ void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, cons
 {
   q->priority = (uint8_t)priority;
   q->priority_header = header;
-  if (header == NULL || !wr_trust_has(q->trust, q->info->client)) return;
+  if (header == NULL || !wr_networks_has(q->trust, q->info->client)) return;
   struct wr_str word = wr_headers_get(&q->info->head->headers, wr_str_of(header));
   enum wr_priority asked = wr_priority_of(word);
   if (asked != WR_PRIORITIES) q->priority = (uint8_t)asked;

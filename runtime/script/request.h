@@ -35,10 +35,10 @@ struct wr_request {
   struct wr_exchange *x; ///< NULL once over
   const struct wr_exchange_info *info;
   struct wr_script_env *env;
-  const struct wr_trust *trust; ///< of its generation; NULL once that is let go
-  const char *priority_header;  ///< of its generation: bears `priority` upstream; NULL: none
-  uint8_t priority;             ///< enum wr_priority: what its handler begins with
-  struct wr_str client;         ///< whose request it is, see wr_trust_client
+  const struct wr_networks *trust; ///< of its generation; NULL once that is let go
+  const char *priority_header;     ///< of its generation: bears `priority` upstream; NULL: none
+  uint8_t priority;                ///< enum wr_priority: what its handler begins with
+  struct wr_str client;            ///< whose request it is, see wr_trust_client
   struct wr_request_param params[WR_REQUEST_PARAMS_MAX];
   size_t param_count;
   struct wr_trail trail;
@@ -61,7 +61,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
                      size_t body_max);
 
 /// Tells whom to believe about the client; `trust` must live until the handler has answered.
-void wr_request_trust(struct wr_request *q, const struct wr_trust *trust);
+void wr_request_trust(struct wr_request *q, const struct wr_networks *trust);
 
 /// Its priority: what a trusted proxy says in the field `header` (NULL: there is none), else
 /// `priority`, the route's. After `wr_request_trust`.

@@ -3,7 +3,7 @@ local docs = require "spec.support.docs"
 local tree = require "spec.lint.tree"
 
 local SMALL = { ["options sleep"] = 1, ["options chaos apply"] = 1,
-  ["options metric"] = 1, ["options cache set"] = 1,
+  ["options metric"] = 1, ["options proxy_protocol"] = 1, ["options cache set"] = 1,
   ["options limiter:wait"] = 1, ["options limiter:drain"] = 1 }
 
 describe("the READMEs", function()

@@ -558,7 +558,7 @@ int main(int argc, char **argv)
   watch_signals(&p);
   p.server = wr_server_new(&p.loop, &options, &hooks, &p);
   uint16_t port = 0;
-  WR_CHECK(wr_server_listen(p.server, listen_on_loopback(&port), WR_STR("main")) == 0);
+  WR_CHECK(wr_server_listen(p.server, listen_on_loopback(&port), WR_STR("main"), NULL) == 0);
   printf("port %u\n", port);
   wr_loop_run(&p.loop);
   WR_CHECK(p.server == NULL);

@@ -26,15 +26,24 @@ local POLLIN, ECONNRESET = 1, 104
 local SIZE = 65536
 local bytes_in = ffi.new("char[?]", SIZE)
 
---- Connects to 127.0.0.1:`port`. Options: `timeout` in seconds, `receive_buffer` in bytes (a small
---- one makes a slow reader slow at once).
-function raw.connect(port, options)
-  options = options or {}
-  local sock = assert(socket.tcp4())
-  sock:settimeout(options.timeout or 10)
+local function open_socket(port, options)
+  if type(port) == "string" and port:find "^/" then return require "socket.unix".stream() end
+  local host = options.host or "127.0.0.1"
+  local sock = assert(host:find ":" and socket.tcp6() or socket.tcp4())
+  if options.from then assert(sock:bind(options.from, 0)) end
   if options.receive_buffer then sock:setoption("recv-buffer-size", options.receive_buffer) end
   sock:setoption("tcp-nodelay", true)
-  assert(sock:connect("127.0.0.1", tonumber(port)))
+  return sock, host
+end
+
+--- Connects to 127.0.0.1:`port`, or to the Unix socket whose path `port` is. Options: `host`
+--- ("::1"), `from` (the address to come from), `timeout` in seconds, `receive_buffer` in bytes (a
+--- small one makes a slow reader slow at once).
+function raw.connect(port, options)
+  options = options or {}
+  local sock, host = open_socket(port, options)
+  sock:settimeout(options.timeout or 10)
+  assert(sock:connect(host or port, host and tonumber(port)))
   return setmetatable({ sock = sock, buffer = "", timeout = options.timeout or 10 }, Client)
 end
 

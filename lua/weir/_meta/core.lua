@@ -72,7 +72,8 @@
 ---@field race async fun(functions: table): any, weir.Error?
 ---@field all async fun(functions: table): table?, weir.Error?
 -- bind_declare.c
----@field listen fun(address: string)
+---@field listen fun(address: string, options: table): userdata?, string?
+---@field listen_from fun(listener: userdata, network: string): true?, string?
 ---@field trust fun(network: string): true?, string?
 ---@field priority_header fun(name: string): true?, string?
 ---@field route fun(pattern: string, options: table, handler: function)
