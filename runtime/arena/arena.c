@@ -5,6 +5,7 @@
 #include "arena/ledger.h"
 #include "arena/registry.h"
 #include "arena/series.h"
+#include "arena/session_keys.h"
 #include "arena/slab.h"
 #include "arena/slot.h"
 #include "base/check.h"
@@ -28,7 +29,7 @@ enum { ENTRY_BYTES = 4096 };
 
 // Layout
 
-enum section { SLOTS, CLIENTS, LEDGER, REGISTRY, SERIES, CACHE, SLAB, SECTIONS };
+enum section { SLOTS, CLIENTS, LEDGER, REGISTRY, SERIES, CACHE, SESSION_KEYS, SLAB, SECTIONS };
 
 struct layout {
   size_t at[SECTIONS]; // offsets from the base
@@ -58,6 +59,7 @@ static struct layout plan(const struct wr_arena_options *o)
       [REGISTRY] = wr_registry_size(o->entries_max, slots),
       [SERIES] = wr_series_size(slots, o->series_max),
       [CACHE] = wr_cache_size(o->cache_bytes),
+      [SESSION_KEYS] = wr_session_keys_size(),
       [SLAB] = wr_slab_size((size_t)o->entries_max * ENTRY_BYTES + KEYED_BYTES),
   };
   struct layout l = {.end = round_up(sizeof(struct wr_arena_header), PAGE)};
@@ -130,6 +132,7 @@ static void fill_header(struct wr_arena *a, const struct wr_arena_options *o,
       .registry = (struct wr_registry_table *)(base + l->at[REGISTRY]),
       .series = (struct wr_series_table *)(base + l->at[SERIES]),
       .cache = (struct wr_cache_table *)(base + l->at[CACHE]),
+      .session_keys = (struct wr_session_keys *)(base + l->at[SESSION_KEYS]),
       .slab = (struct wr_slab *)(base + l->at[SLAB]),
   };
 }

@@ -20,9 +20,10 @@ struct wr_slot;
 struct wr_clients_table;
 struct wr_series_table;
 struct wr_cache_table;
+struct wr_session_keys;
 
 enum {
-  WR_ARENA_VERSION = 2,       ///< of the layout: any change of a shared struct bumps it
+  WR_ARENA_VERSION = 3,       ///< of the layout: any change of a shared struct bumps it
   WR_ARENA_WORKERS_MAX = 128, ///< worker slots
 };
 
@@ -58,6 +59,7 @@ struct wr_arena_header {
   struct wr_series_table *series;
   struct wr_cache_table *cache;
   struct wr_clients_table *clients;
+  struct wr_session_keys *session_keys;
   struct wr_slab *slab;
   _Atomic uint64_t repairs; ///< what was made valid after its lock's holder had died
 };
