@@ -45,6 +45,8 @@ static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
   error->stage = "load";
   g->script->find = wr_source_find;
   g->script->find_ctx = g->source;
+  g->script->data = wr_source_data;
+  g->script->is_trial = g->source->is_reading;
   g->script->on_quiet = on_quiet;
   g->script->on_quiet_ctx = g;
   return wr_script_load(g->script, wr_str_of(main_file->path),

@@ -16,11 +16,15 @@
 
 // --- files --------------------------------------------------------------------------------------
 
-static struct wr_source_file *add_file(struct wr_source *s, const char *path, struct wr_str text)
+static struct wr_source_file *add_file(struct wr_source *s, const char *path, struct wr_str text,
+                                       bool is_data)
 {
   s->files = wr_realloc(s->files, (s->count + 1) * sizeof(*s->files));
   struct wr_source_file *file = &s->files[s->count++];
-  *file = (struct wr_source_file){wr_strdup(path), wr_strndup(text.ptr, text.len), text.len};
+  *file = (struct wr_source_file){.path = wr_strdup(path),
+                                  .is_data = is_data,
+                                  .text = wr_strndup(text.ptr, text.len),
+                                  .len = text.len};
   s->bytes += text.len;
   return file;
 }
@@ -56,6 +60,7 @@ static bool read_file(const char *path, struct wr_buf *out)
 
 static char *join(const char *root, const char *path)
 {
+  if (path[0] == '/') return wr_strdup(path);
   size_t size = strlen(root) + strlen(path) + 2;
   char *whole = wr_alloc(size);
   snprintf(whole, size, "%s/%s", root, path);
@@ -63,7 +68,7 @@ static char *join(const char *root, const char *path)
 }
 
 // Reads `path` below the root into the bundle; NULL with errno set.
-static struct wr_source_file *read_into(struct wr_source *s, const char *path)
+static struct wr_source_file *read_into(struct wr_source *s, const char *path, bool is_data)
 {
   struct wr_buf text;
   wr_buf_init(&text, WR_SOURCE_FILE_MAX + 64 * 1024);
@@ -75,7 +80,7 @@ static struct wr_source_file *read_into(struct wr_source *s, const char *path)
     errno = EFBIG;
     ok = false;
   }
-  if (ok) file = add_file(s, path, wr_buf_str(&text));
+  if (ok) file = add_file(s, path, wr_buf_str(&text), is_data);
   int kept = errno;
   wr_free(whole);
   wr_buf_fini(&text);
@@ -94,7 +99,7 @@ struct wr_source *wr_source_open(const char *path, struct wr_error *error)
   struct wr_source *s = wr_alloc(sizeof(*s));
   s->root = slash == real ? wr_strdup("/") : wr_strndup(real, (size_t)(slash - real));
   s->is_reading = true;
-  if (read_into(s, slash + 1) != NULL) return s;
+  if (read_into(s, slash + 1, false) != NULL) return s;
   wr_error_set(error, WR_ERROR_INVALID, "cannot read '%s': %s", path,
                errno == EFBIG ? "a script has at most 4 MiB" : strerror(errno));
   wr_source_free(s);
@@ -105,6 +110,8 @@ void wr_source_free(struct wr_source *s)
 {
   if (s == NULL) return;
   for (size_t i = 0; i < s->count; i++) {
+    // It may be a private key.
+    if (s->files[i].is_data) explicit_bzero(s->files[i].text, s->files[i].len);
     wr_free(s->files[i].path);
     wr_free(s->files[i].text);
   }
@@ -115,12 +122,14 @@ void wr_source_free(struct wr_source *s)
 
 // --- modules ------------------------------------------------------------------------------------
 
-static struct wr_source_file *find_path(struct wr_source *s, const char *path)
+static struct wr_source_file *find_path(struct wr_source *s, const char *path, bool is_data)
 {
   for (size_t i = 0; i < s->count; i++) {
-    if (strcmp(s->files[i].path, path) == 0) return &s->files[i];
+    struct wr_source_file *file = &s->files[i];
+    if (file->is_data == is_data && strcmp(file->path, path) == 0) return file;
   }
-  return s->is_reading ? read_into(s, path) : NULL;
+  errno = ENOENT;
+  return s->is_reading ? read_into(s, path, is_data) : NULL;
 }
 
 bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struct wr_str *text)
@@ -134,13 +143,25 @@ bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struc
     for (size_t at = 0; at < name.len; at++) {
       if (wanted[at] == '.') wanted[at] = '/';
     }
-    struct wr_source_file *file = find_path(s, wanted);
+    struct wr_source_file *file = find_path(s, wanted, false);
     if (file == NULL) continue;
     *path = wr_str_of(file->path);
     *text = (struct wr_str){file->text, file->len};
     return true;
   }
   return false;
+}
+
+bool wr_source_data(void *source, const char *path, struct wr_str *text, struct wr_error *error)
+{
+  struct wr_source_file *file = find_path(source, path, true);
+  if (file == NULL) {
+    wr_error_set(error, WR_ERROR_INVALID, "cannot read '%s': %s", path,
+                 errno == EFBIG ? "a file of a bundle has at most 4 MiB" : strerror(errno));
+    return false;
+  }
+  *text = (struct wr_str){file->text, file->len};
+  return true;
 }
 
 uint64_t wr_source_hash(const struct wr_source *s)
@@ -163,7 +184,7 @@ char *wr_source_folder(const struct wr_source *s, size_t i)
 
 // --- across processes ---------------------------------------------------------------------------
 
-// The root, then path and text of each file, each as length and bytes.
+// The root, then path, kind and text of each file, each as length and bytes.
 static bool put(struct wr_buf *out, const char *text, size_t len)
 {
   uint64_t size = len;
@@ -188,6 +209,7 @@ int wr_source_pack(const struct wr_source *s, struct wr_error *error)
   bool ok = put(&out, s->root, strlen(s->root));
   for (size_t i = 0; ok && i < s->count; i++) {
     ok = put(&out, s->files[i].path, strlen(s->files[i].path)) &&
+         put(&out, s->files[i].is_data ? "d" : "s", 1) &&
          put(&out, s->files[i].text, s->files[i].len);
   }
   int fd = memfd_create("weir-bundle", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -221,10 +243,11 @@ static bool unpack_files(struct wr_source *s, struct wr_str from)
   s->root = wr_strndup(root.ptr, root.len);
   while (from.len > 0 && s->count < WR_SOURCE_FILES_MAX) {
     struct wr_str path;
+    struct wr_str kind;
     struct wr_str text;
-    if (!take(&from, &path) || !take(&from, &text)) return false;
+    if (!take(&from, &path) || !take(&from, &kind) || !take(&from, &text)) return false;
     char *name = wr_strndup(path.ptr, path.len);
-    add_file(s, name, text);
+    add_file(s, name, text, wr_str_eq(kind, WR_STR("d")));
     wr_free(name);
   }
   return s->count > 0 && from.len == 0;

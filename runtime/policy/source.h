@@ -1,5 +1,6 @@
 #pragma once
-/// The files of a bundle: a main script and the modules it requires, each read once.
+/// The files of a bundle: a main script, the modules it requires, and the data that it names
+/// (certificates and keys), each read once.
 ///
 /// The candidate process reads them from disk as the scripts ask (`is_reading`); what it read is
 /// packed into a sealed memfd and is from then on all that any worker sees, so every worker of a
@@ -17,7 +18,8 @@ enum {
 };
 
 struct wr_source_file {
-  char *path; ///< relative, NUL-terminated
+  char *path;   ///< relative, NUL-terminated; data may have an absolute one
+  bool is_data; ///< no script: cannot be required
   char *text;
   size_t len;
 };
@@ -27,7 +29,7 @@ struct wr_source {
   struct wr_source_file *files; ///< files[0] is the main script
   size_t count;
   size_t bytes;
-  bool is_reading; // private: modules may still be read from disk
+  bool is_reading; ///< read-only: files may still be read from disk
 };
 
 /// Reads the main script `path`. NULL with a set error that names the path and the reason.
@@ -39,6 +41,10 @@ void wr_source_free(struct wr_source *s);
 /// Finds module `name` ("a.b" is a/b.lua or a/b/init.lua); matches wr_script_find_fn with the
 /// source as ctx. Path and text stay valid as long as the source.
 bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struct wr_str *text);
+
+/// The content of a data file, by a path that is absolute or below the root; valid as long as the
+/// source. False with a set error that says why it cannot be read.
+bool wr_source_data(void *source, const char *path, struct wr_str *text, struct wr_error *error);
 
 /// Folder of file number `i`, to be freed by the caller.
 char *wr_source_folder(const struct wr_source *s, size_t i);

@@ -45,6 +45,10 @@ struct wr_script_env {
 typedef bool (*wr_script_find_fn)(void *ctx, struct wr_str name, struct wr_str *path,
                                   struct wr_str *text);
 
+/// Reads a file that the bundle names; see wr_source_data.
+typedef bool (*wr_script_data_fn)(void *ctx, const char *path, struct wr_str *text,
+                                  struct wr_error *error);
+
 struct wr_script {
   struct wr_script_env *env; ///< read-only
   struct wr_vm vm;
@@ -62,7 +66,9 @@ struct wr_script {
   void *on_quiet_ctx;
   struct wr_declarations declared;
   wr_script_find_fn find; ///< set before load
-  void *find_ctx;
+  void *find_ctx;         ///< also of `data`
+  wr_script_data_fn data;
+  bool is_trial; ///< whether it may be loaded is still to be found out: times are judged
 };
 
 /// Creates VM, bindings and library; nothing of the bundle is loaded yet. NULL with `error` filled
