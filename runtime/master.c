@@ -1,5 +1,6 @@
 #include "master.h"
 
+#include "arena/session_keys.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "fleet.h"
@@ -254,6 +255,12 @@ static void on_bell(struct wr_io *io, int events)
   advance(m);
 }
 
+static void renew_session_keys(struct wr_master *m, uint64_t now)
+{
+  struct wr_session_keys *keys = wr_session_keys_of(&m->arena);
+  wr_session_keys_renew(keys, now, m->settings->session_keys_ns, wr_loop_entropy);
+}
+
 static void on_tick(struct wr_timer *t)
 {
   struct wr_master *m = WR_CONTAINER(t, struct wr_master, tick);
@@ -267,6 +274,7 @@ static void on_tick(struct wr_timer *t)
     m->swept_ns = now;
     wr_registry_sweep(&m->registry, now);
   }
+  renew_session_keys(m, now);
   if (now - m->measured_ns >= MEASURE_NS) {
     m->measured_ns = now;
     measure(m);
@@ -396,6 +404,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   struct wr_arena_options options = {.worker_count = m->settings->workers,
                                      .seed = wr_loop_entropy()};
   if (!wr_arena_open(&m->arena, &options, error)) return false;
+  renew_session_keys(m, wr_loop_clock());
   if (wr_loop_init(&m->loop) != 0 || !open_signals(m)) {
     wr_error_set(error, WR_ERROR_CLOSED, "no event loop: %s", strerror(errno));
     return false;

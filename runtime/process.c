@@ -1,6 +1,7 @@
 #include "process.h"
 
 #include "arena/arena.h"
+#include "arena/session_keys.h"
 #include "http/server.h"
 #include "master.h"
 
@@ -43,6 +44,7 @@ void wr_process_defaults(struct wr_settings *settings)
   *settings = (struct wr_settings){.workers = usable_cores(),
                                    .log_level = WR_LOG_INFO,
                                    .drain_ns = 30 * WR_SECOND,
+                                   .session_keys_ns = WR_SESSION_KEYS_PERIOD * WR_SECOND,
                                    .heartbeat_ns = 400 * WR_MS};
 }
 

@@ -19,12 +19,13 @@ struct wr_settings {
   bool allow_chaos; ///< experiments may be applied
   bool watch;       ///< reload when a file of the bundle changes
   enum wr_log_level log_level;
-  const char *dns;       ///< name servers, NULL for the system's
-  const char *ca_file;   ///< trusted roots, NULL for the system's
-  uint64_t descriptors;  ///< how many a process may have open
-  uint32_t connections;  ///< client connections of a worker, as far as descriptors allow
-  uint64_t drain_ns;     ///< how long a stop waits for requests under way
-  uint64_t heartbeat_ns; ///< a worker whose loop is silent for longer is replaced
+  const char *dns;          ///< name servers, NULL for the system's
+  const char *ca_file;      ///< trusted roots, NULL for the system's
+  uint64_t descriptors;     ///< how many a process may have open
+  uint32_t connections;     ///< client connections of a worker, as far as descriptors allow
+  uint64_t drain_ns;        ///< how long a stop waits for requests under way
+  uint64_t session_keys_ns; ///< how often the keys of TLS session tickets change
+  uint64_t heartbeat_ns;    ///< a worker whose loop is silent for longer is replaced
 };
 
 struct wr_services {

@@ -2,6 +2,7 @@
 local composition = require "weir.core.composition"
 local core = require "weir.core"
 local schema = require "weir.schema"
+local tls = require "weir.tls"
 
 local M = {}
 
@@ -41,6 +42,7 @@ local listen_options = schema.new("listen", {
   mode = schema.string { min = 3, max = 4, pattern = "^0?[0-7][0-7][0-7]$",
     what = "an octal mode like \"0660\"", default = "0660",
     doc = "Who may connect to a Unix socket: the mode of its file." },
+  tls = tls.options,
   trusted_proxies = schema.list(schema.string { min = 1, max = 64 }, { max = 64,
     doc = "Networks whose X-Forwarded-For and its like are believed, on all listeners." }),
   priority_header = schema.string { min = 1, max = 64, pattern = "^[%w-]+$",
@@ -63,7 +65,7 @@ end
 --- unless they are in `trusted_proxies`, like `{ "10.0.0.0/8", "unix" }`; behind those,
 --- `req.client` is the rightmost address of X-Forwarded-For that is not trusted itself.
 ---@param address string|number
----@param options table?   `trusted_proxies`, `proxy_protocol`, `connections_per_client`, …
+---@param options table?   `tls`, `trusted_proxies`, `proxy_protocol`, `connections_per_client`, …
 function M.listen(address, options)
   local normal, problem = normal_address(address)
   if not normal then
@@ -86,6 +88,9 @@ function M.listen(address, options)
     is_proxied = o.proxy_protocol and true or false, per_client = o.connections_per_client or 0 })
   if not listener then error(("listen: '%s': %s"):format(normal, refusal), 2) end
   demand_header(listener, o)
+  if not o.tls then return end
+  local ok, message = tls.listen(normal, o.tls)
+  if not ok then error(("listen: tls: %s"):format(message), 2) end
 end
 
 local route_options = schema.new("route", {

@@ -17,6 +17,16 @@ static bool read_duration(struct wr_options *o, const char *name, uint64_t *out)
   return false;
 }
 
+static bool read_session_keys(struct wr_options *o, uint64_t *out)
+{
+  if (!read_duration(o, "session-keys", out)) return false;
+  // RFC 8446 4.6.1: no ticket is good for longer.
+  if (*out >= WR_SECOND && *out <= 168 * 3600 * WR_SECOND) return true;
+  o->exit_code = wr_options_refuse(o, "--session-keys is '%s'; it must be from 1s to 168h",
+                                   wr_options_get(o, "session-keys"));
+  return false;
+}
+
 static bool read_level(struct wr_options *o, enum wr_log_level *out)
 {
   const char *text = wr_options_get(o, "log-level");
@@ -38,6 +48,7 @@ int wr_cli_run(int argc, char **argv)
   if (!read_level(&o, &settings.log_level)) return o.exit_code;
   if (!read_duration(&o, "drain", &settings.drain_ns)) return o.exit_code;
   if (!read_duration(&o, "heartbeat", &settings.heartbeat_ns)) return o.exit_code;
+  if (!read_session_keys(&o, &settings.session_keys_ns)) return o.exit_code;
   settings.workers = (uint32_t)workers;
   settings.file = o.operands[0];
   settings.admin = wr_admin_address_default(wr_options_get(&o, "admin"), admin);

@@ -1,5 +1,7 @@
 #include "http/channel.h"
 
+#include "http/tls_session.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@ void wr_channel_open(struct wr_channel *ch, int fd)
 
 ssize_t wr_channel_read(struct wr_channel *ch, char *to, size_t room)
 {
+  if (ch->tls) return wr_tls_session_read(ch, to, room);
   ssize_t got = read(ch->fd, to, room);
   if (got >= 0) return got;
   if (errno == EAGAIN || errno == EINTR) return WR_CHANNEL_AGAIN;
@@ -20,6 +23,7 @@ ssize_t wr_channel_read(struct wr_channel *ch, char *to, size_t room)
 
 ssize_t wr_channel_send(struct wr_channel *ch, struct iovec *pieces, size_t count)
 {
+  if (ch->tls) return wr_tls_session_send(ch, pieces, count);
   struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
   ssize_t took;
   do {
@@ -33,21 +37,30 @@ ssize_t wr_channel_send(struct wr_channel *ch, struct iovec *pieces, size_t coun
 
 bool wr_channel_flush(struct wr_channel *ch)
 {
-  (void)ch;
-  return true;
+  return ch->tls == NULL || wr_tls_session_flush(ch);
 }
 
 void wr_channel_finish(struct wr_channel *ch)
 {
-  shutdown(ch->fd, SHUT_WR);
+  if (ch->tls) {
+    wr_tls_session_finish(ch);
+  } else {
+    shutdown(ch->fd, SHUT_WR);
+  }
 }
 
 void wr_channel_close(struct wr_channel *ch, bool reset)
 {
+  if (ch->tls) wr_tls_session_close(ch, reset);
   if (reset) {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
     setsockopt(ch->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
   }
   close(ch->fd);
   ch->fd = -1;
+}
+
+void wr_channel_free(struct wr_channel *ch)
+{
+  if (ch->tls) wr_tls_session_free(ch);
 }

@@ -12,17 +12,25 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+struct wr_tls_session;
+
+/// Above so many bytes that the socket has not taken a client is not read either: it asks for
+/// answers (of TLS itself) and does not take them.
+enum { WR_CHANNEL_UNSENT_MAX = 128 * 1024 };
+
 /// What a read returns beside a count of bytes and 0, which is the end in good order.
 enum { WR_CHANNEL_AGAIN = -1, WR_CHANNEL_BROKEN = -2 };
 
 struct wr_channel {
-  int fd;            ///< read-only; -1 once closed
-  const char *fault; ///< read-only: why it broke, constant text
-  size_t unsent;     ///< read-only: bytes taken that the socket has not taken yet
-  size_t slack;      ///< read-only: bytes beyond `room` that a read may hand on
+  int fd;                     ///< read-only; -1 once closed
+  bool is_ended;              ///< read-only: the client said that it sends no more
+  const char *fault;          ///< read-only: why it broke, constant text
+  struct wr_tls_session *tls; ///< read-only: NULL for a plain one; see tls_session.h
+  size_t unsent;              ///< read-only: bytes taken that the socket has not taken yet
+  size_t slack;               ///< read-only: bytes beyond `room` that a read may hand on
 };
 
-/// Takes over a connected, non-blocking socket.
+/// Takes over a connected, non-blocking socket, plain; `wr_tls_session_open` may follow.
 void wr_channel_open(struct wr_channel *ch, int fd);
 
 /// Reads about `room` > 0 bytes, with one system call; `to` must have room for
@@ -43,3 +51,6 @@ void wr_channel_finish(struct wr_channel *ch);
 
 /// Closes the socket, which must not be watched any more; with RST on `reset`.
 void wr_channel_close(struct wr_channel *ch, bool reset);
+
+/// Frees what outlives the socket: what is known of the client.
+void wr_channel_free(struct wr_channel *ch);

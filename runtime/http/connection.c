@@ -3,8 +3,10 @@
 #include "arena/clients.h"
 #include "base/alloc.h"
 #include "base/duration.h"
+#include "http/handshake.h"
 #include "http/output.h"
 #include "http/request.h"
+#include "http/tls_session.h"
 
 #include <unistd.h>
 
@@ -56,6 +58,7 @@ static void free_connection(struct wr_connection *c)
   wr_buf_fini(&c->in);
   wr_buf_fini(&c->out);
   wr_region_fini(&c->region);
+  wr_channel_free(&c->channel);
   wr_free(c);
   wr_server_check_drained(s);
 }
@@ -100,6 +103,17 @@ void wr_connection_wake(struct wr_connection *c)
   if (c->start_ns != 0) return;
   c->start_ns = wr_loop_now(c->server->loop);
   wr_list_remove(&c->idle);
+}
+
+static bool step_handshake(struct wr_connection *c)
+{
+  switch (wr_handshake_judge(c)) {
+  case WR_HANDSHAKE_WAIT: return false;
+  case WR_HANDSHAKE_DONE: become_idle(c); break;
+  case WR_HANDSHAKE_LINGER: linger(c); break;
+  case WR_HANDSHAKE_CLOSE: wr_connection_close(c, false); break;
+  }
+  return true;
 }
 
 static bool step_head(struct wr_connection *c)
@@ -239,12 +253,14 @@ static bool step_expired(struct wr_connection *c)
 
 static bool step(struct wr_connection *c)
 {
+  if (c->state == WR_CONNECTION_HANDSHAKE) return step_handshake(c);
   if (c->failure && c->state != WR_CONNECTION_CLOSED) {
     bool is_endless = c->x.is_live && c->x.is_responded && c->x.framing == WR_FRAMING_CLOSE;
     wr_connection_close(c, c->must_reset || is_endless);
   }
   if (c->is_expired && c->state != WR_CONNECTION_CLOSED) return step_expired(c);
   switch (c->state) {
+  case WR_CONNECTION_HANDSHAKE: break;
   case WR_CONNECTION_HEAD: return step_head(c);
   case WR_CONNECTION_EXCHANGE: return step_exchange(c);
   case WR_CONNECTION_REST: return step_rest(c);
@@ -287,6 +303,7 @@ static size_t read_room(const struct wr_connection *c)
 {
   const struct wr_exchange *x = &c->x;
   if (c->saw_fin || c->state == WR_CONNECTION_CLOSED) return 0;
+  if (c->channel.unsent > WR_CHANNEL_UNSENT_MAX) return 0;
   if (c->state != WR_CONNECTION_EXCHANGE) {
     return c->in.len == 0 ? WR_SERVER_READ_MAX : WR_CONNECTION_AHEAD;
   }
@@ -303,7 +320,8 @@ static void receive(struct wr_connection *c)
   WR_CHECK(to != NULL);
   ssize_t got = wr_channel_read(&c->channel, to, room);
   if (got == WR_CHANNEL_BROKEN) wr_connection_fail(c, WR_ERROR_CANCELLED, c->channel.fault);
-  if (got == 0) c->saw_fin = true;
+  if (got == 0 || c->channel.is_ended) c->saw_fin = true;
+  if (c->channel.unsent > 0) c->is_blocked = true;
   size_t len = got > 0 ? (size_t)got : 0;
   if (len > 0) c->x.body_ns = wr_loop_now(c->server->loop);
   if (c->is_scratch) {
@@ -333,6 +351,7 @@ static uint64_t deadline_of(const struct wr_connection *c)
   const struct wr_server_options *o = &c->server->options;
   const struct wr_exchange *x = &c->x;
   switch (c->state) {
+  case WR_CONNECTION_HANDSHAKE: return after(c->idle_ns, o->handshake_timeout_ns);
   case WR_CONNECTION_HEAD:
     if (c->start_ns != 0) return after(c->start_ns, o->head_timeout_ns);
     return after(c->idle_ns, o->keep_alive_timeout_ns);
@@ -428,7 +447,13 @@ bool wr_connection_open(struct wr_server *s, const struct wr_connection_start *s
   c->seat = start->seat;
   wr_list_push(&s->connections, &c->link);
   s->stats.open++;
-  become_idle(c);
+  if (start->tls) {
+    wr_tls_session_open(&c->channel, start->tls, s->tls_work);
+    c->state = WR_CONNECTION_HANDSHAKE;
+    c->idle_ns = wr_loop_now(s->loop);
+  } else {
+    become_idle(c);
+  }
   want(c);
   set_timer(c);
   return true;

@@ -17,10 +17,11 @@ enum {
 };
 
 enum wr_connection_state {
-  WR_CONNECTION_HEAD,     ///< idle, or a head is coming in
-  WR_CONNECTION_EXCHANGE, ///< the layer above is at work
-  WR_CONNECTION_REST,     ///< answered; the rest of the request body is swallowed
-  WR_CONNECTION_LINGER,   ///< our side is shut; the client gets time to read our last words
+  WR_CONNECTION_HANDSHAKE, ///< of TLS
+  WR_CONNECTION_HEAD,      ///< idle, or a head is coming in
+  WR_CONNECTION_EXCHANGE,  ///< the layer above is at work
+  WR_CONNECTION_REST,      ///< answered; the rest of the request body is swallowed
+  WR_CONNECTION_LINGER,    ///< our side is shut; the client gets time to read our last words
   WR_CONNECTION_CLOSED, ///< no socket any more; memory waits for the handle and for the layer above
 };
 
@@ -66,7 +67,8 @@ struct wr_connection {
 struct wr_connection_start {
   int fd; ///< taken over
   struct wr_peer peer;
-  int32_t seat; ///< wr_clients_enter gave it; negative: none
+  int32_t seat;       ///< wr_clients_enter gave it; negative: none
+  struct wr_tls *tls; ///< NULL: in the clear
 };
 
 /// Begins to serve. False when the socket cannot be watched; it is closed then.

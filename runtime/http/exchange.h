@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "http/parser.h"
+#include "http/tls_facts.h"
 
 struct wr_exchange;
 struct wr_server;
@@ -42,10 +43,11 @@ struct wr_exchange_info {
                             ///< form of a path with dot segments
   struct wr_str client;     ///< numeric address of the peer
   uint16_t client_port;
-  struct wr_str scheme;     ///< "http" or "https"
-  struct wr_str request_id; ///< accepted from a trusted sane X-Request-ID, else made
-  uint64_t start_ns;        ///< first byte of the head
-  uint64_t head_ns;         ///< head complete
+  struct wr_str scheme;           ///< "http" or "https"
+  const struct wr_tls_facts *tls; ///< NULL: in the clear
+  struct wr_str request_id;       ///< accepted from a trusted sane X-Request-ID, else made
+  uint64_t start_ns;              ///< first byte of the head
+  uint64_t head_ns;               ///< head complete
 };
 
 /// Numbers for the access log; complete in `on_end`.

@@ -1,5 +1,6 @@
 #include "http/judge.h"
 
+#include "http/tls.h"
 #include "http/uri.h"
 
 #include <stdio.h>
@@ -90,6 +91,19 @@ static bool is_method(const struct wr_head *head, struct wr_str method)
   return wr_str_eq(head->method, method);
 }
 
+// RFC 9110 7.4: the client named a host to be given its certificate, and now asks for one that has
+// another certificate here. A client that named none gets what it asks for, and so does a host that
+// no certificate names.
+static bool is_misdirected(const struct wr_exchange *x)
+{
+  const struct wr_tls_facts *tls = x->info.tls;
+  struct wr_str host = x->head.host;
+  if (tls == NULL || tls->sni == NULL || host.len == 0) return false;
+  if (wr_str_eq_nocase(host, wr_str_of(tls->sni))) return false;
+  int wanted = wr_tls_find(tls->tls, wr_str_split(&host, ':'));
+  return wanted >= 0 && wanted != tls->certificate;
+}
+
 struct verdict {
   int status; // 0: for the layer above
   const char *detail;
@@ -154,6 +168,9 @@ static struct verdict judge(struct wr_exchange *x)
   }
   if (o->body_max > 0 && head->framing == WR_FRAMING_LENGTH && head->content_length > o->body_max) {
     return (struct verdict){413, "the request body is larger than allowed", true};
+  }
+  if (is_misdirected(x)) {
+    return (struct verdict){421, "the connection was made for another host", false};
   }
   if (wr_str_eq(head->path, WR_STR("*"))) return (struct verdict){204, NULL, false};
   x->info.path = wr_uri_normal_path(head->path, x->info.region);

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "http/connection.h"
 #include "http/preface.h"
+#include "http/tls_session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,7 +108,7 @@ static int32_t take_seat(struct wr_server *s, const struct wr_peer *peer,
 void wr_listener_admit(struct wr_server *s, int fd, const struct wr_peer *peer,
                        const struct wr_listen_rules *rules)
 {
-  struct wr_connection_start start = {fd, *peer, take_seat(s, peer, rules)};
+  struct wr_connection_start start = {fd, *peer, take_seat(s, peer, rules), rules->options.tls};
   if (start.seat == WR_CLIENTS_REFUSED) {
     s->stats.refused_client++;
     wr_listener_reset(fd);
@@ -174,11 +175,13 @@ static void on_acceptable(struct wr_io *io, int events)
 
 // Listeners
 
-static struct wr_listen_rules *make_rules(struct wr_str name,
+static struct wr_listen_rules *make_rules(struct wr_server *s, struct wr_str name,
                                           const struct wr_listen_options *options)
 {
   struct wr_listen_rules *rules = wr_alloc(sizeof(*rules));
   if (options) rules->options = *options;
+  if (rules->options.tls) wr_tls_ref(rules->options.tls);
+  if (rules->options.tls && s->tls_work == NULL) s->tls_work = wr_tls_work_new();
   rules->salt = wr_hash_fnv(0, name);
   rules->refs = 1;
   return rules;
@@ -186,7 +189,9 @@ static struct wr_listen_rules *make_rules(struct wr_str name,
 
 void wr_listener_let_go(struct wr_listen_rules *rules)
 {
-  if (--rules->refs == 0) wr_free(rules);
+  if (--rules->refs > 0) return;
+  wr_tls_unref(rules->options.tls);
+  wr_free(rules);
 }
 
 int wr_server_listen(struct wr_server *s, int fd, struct wr_str name,
@@ -204,7 +209,7 @@ int wr_server_listen(struct wr_server *s, int fd, struct wr_str name,
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   listener->server = s;
   listener->name = wr_strndup(name.ptr, name.len);
-  listener->rules = make_rules(name, options);
+  listener->rules = make_rules(s, name, options);
   wr_list_push(&s->listeners, &listener->link);
   if (s->is_accepting) wr_io_want(&listener->io, WR_IO_READ);
   return 0;
@@ -221,8 +226,9 @@ void wr_server_configure(struct wr_server *s, struct wr_str name,
   WR_LIST_EACH(&s->listeners, node) {
     struct wr_listener *listener = WR_CONTAINER(node, struct wr_listener, link);
     if (!is_called(listener, name)) continue;
-    wr_listener_let_go(listener->rules);
-    listener->rules = make_rules(name, options);
+    struct wr_listen_rules *old = listener->rules;
+    listener->rules = make_rules(s, name, options);
+    wr_listener_let_go(old);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "http/h1.h"
 #include "http/judge.h"
+#include "http/tls_session.h"
 
 // The exchange of a head that was read into it, or of none.
 static void open_exchange(struct wr_connection *c)
@@ -13,7 +14,8 @@ static void open_exchange(struct wr_connection *c)
       .region = &c->region,
       .client = wr_str_of(c->peer.text),
       .client_port = c->peer.port,
-      .scheme = WR_STR("http"),
+      .scheme = c->channel.tls ? WR_STR("https") : WR_STR("http"),
+      .tls = c->channel.tls ? wr_tls_session_facts(&c->channel) : NULL,
       .start_ns = c->start_ns,
   };
   c->head_left = 0;

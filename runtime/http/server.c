@@ -6,11 +6,13 @@
 #include "http/date.h"
 #include "http/listener.h"
 #include "http/preface.h"
+#include "http/tls_session.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 const struct wr_server_options wr_server_options_default = {
+    .handshake_timeout_ns = 10 * WR_SECOND,
     .head_timeout_ns = 10 * WR_SECOND,
     .body_timeout_ns = 30 * WR_SECOND,
     .send_timeout_ns = 30 * WR_SECOND,
@@ -109,7 +111,7 @@ struct wr_server *wr_server_new(struct wr_loop *l, const struct wr_server_option
   }
   if (options->server_name != NULL) s->server_name = wr_str_of(wr_strdup(options->server_name));
   s->options.server_name = s->server_name.ptr;
-  s->scratch = wr_alloc(WR_SERVER_READ_MAX);
+  s->scratch = wr_alloc(WR_SERVER_READ_MAX + WR_SERVER_SLACK_MAX);
   wr_rng_init(&s->rng, wr_loop_entropy());
   wr_list_init(&s->connections);
   wr_list_init(&s->idle);
@@ -132,6 +134,7 @@ void wr_server_free(struct wr_server *s)
   if (s->reserve_fd >= 0) close(s->reserve_fd);
   wr_free((char *)s->via.ptr);
   wr_free((char *)s->server_name.ptr);
+  wr_tls_work_free(s->tls_work);
   wr_free(s->scratch);
   wr_free(s);
 }

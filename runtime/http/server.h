@@ -7,10 +7,14 @@
 #include "arena/arena.h"
 #include "base/network.h"
 #include "http/exchange.h"
+#include "http/tls_facts.h"
 #include "loop/loop.h"
+
+struct wr_tls;
 
 /// All times in nanoseconds. Defaults: wr_server_options_default.
 struct wr_server_options {
+  uint64_t handshake_timeout_ns;  ///< of TLS, from accepting on (10 s)
   uint64_t head_timeout_ns;       ///< a whole head, from its first byte (10 s)
   uint64_t body_timeout_ns;       ///< between two pieces of request body while reading (30 s)
   uint64_t send_timeout_ns;       ///< between two pieces the client takes (30 s)
@@ -37,7 +41,8 @@ extern const struct wr_server_options wr_server_options_default;
 
 /// What one address is listened on for. All zeros: whoever comes, as they are.
 struct wr_listen_options {
-  bool is_proxied;            ///< every connection begins with a PROXY header
+  struct wr_tls *tls; ///< over TLS by these rules, which get a holder more; NULL: in the clear
+  bool is_proxied;    ///< every connection begins with a PROXY header
   struct wr_networks proxies; ///< whose header is read, all others are refused; empty: everybody's
   uint32_t per_client;        ///< connections of one client; 0: any number
   struct wr_networks exempt;  ///< proxies, whose number is not limited
@@ -48,6 +53,8 @@ struct wr_server_stats {
   uint64_t accepted, open, active, requests;
   uint64_t bad_requests; ///< refused by parser or framing
   uint64_t head_timeouts, body_timeouts, send_timeouts;
+  uint64_t tls_handshakes[2][2]; ///< done: by version (1.2, 1.3), and full or resumed
+  uint64_t tls_failures[WR_TLS_FAILURES];
   uint64_t accept_paused; ///< times that connections_max or descriptor pressure stopped accepting
   uint64_t reclaimed;     ///< idle connections closed to make room
   uint64_t refused_client, refused_proxy, refused_descriptors; ///< closed unread, by reason

@@ -12,7 +12,10 @@
 enum {
   /// One read from a socket takes at most this much; leftovers are copied to the connection.
   WR_SERVER_READ_MAX = 64 * 1024,
+  WR_SERVER_SLACK_MAX = 32 * 1024, ///< what a channel may hand on beyond that
 };
+
+struct wr_tls_work;
 
 struct wr_server {
   struct wr_loop *loop;
@@ -25,9 +28,10 @@ struct wr_server {
   struct wr_list idle;        ///< those that wait for a request, the longest idle first
   struct wr_list prefaces;    ///< clients whose proxy has not introduced them yet
   struct wr_list listeners;
-  size_t listeners_closing; ///< their handles have not closed yet
-  char *scratch;            ///< WR_SERVER_READ_MAX bytes that every read goes through
-  struct wr_str via;        ///< "1.1 pseudonym"; absent without one
+  size_t listeners_closing;     ///< their handles have not closed yet
+  char *scratch;                ///< that every read goes through
+  struct wr_tls_work *tls_work; ///< NULL before the first listener with TLS
+  struct wr_str via;            ///< "1.1 pseudonym"; absent without one
   struct wr_str server_name;
   char date[WR_DATE_LEN + 1];
   uint64_t date_until_ns;

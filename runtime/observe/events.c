@@ -1,5 +1,6 @@
 #include "observe/events.h"
 
+#include "http/tls.h"
 #include "script/meter.h"
 
 #include <math.h>
@@ -118,6 +119,23 @@ static void count_refused(struct wr_script_env *env, const char *reason, uint64_
                NULL);
 }
 
+static void count_tls(struct wr_script_env *env, const struct wr_server_stats *now,
+                      const struct wr_server_stats *last)
+{
+  for (int i = 0; i < 4; i++) {
+    uint64_t count = now->tls_handshakes[i / 2][i % 2] - last->tls_handshakes[i / 2][i % 2];
+    if (count == 0) continue;
+    wr_meter_add(env->meter, WR_METRIC_TLS_HANDSHAKES, (double)count, "version",
+                 i / 2 ? "1.3" : "1.2", "session", i % 2 ? "resumed" : "new", NULL);
+  }
+  for (int i = 0; i < WR_TLS_FAILURES; i++) {
+    uint64_t count = now->tls_failures[i] - last->tls_failures[i];
+    if (count == 0) continue;
+    wr_meter_add(env->meter, WR_METRIC_TLS_FAILURES, (double)count, "reason",
+                 wr_tls_failure_name((enum wr_tls_failure)i), NULL);
+  }
+}
+
 static void count_server(struct wr_script_env *env, const struct wr_server_stats *now,
                          const struct wr_server_stats *last)
 {
@@ -128,6 +146,7 @@ static void count_server(struct wr_script_env *env, const struct wr_server_stats
   count_refused(env, "descriptors", now->refused_descriptors, last->refused_descriptors);
   wr_meter_add(env->meter, WR_METRIC_SERVER_RECLAIMED, (double)(now->reclaimed - last->reclaimed),
                NULL);
+  count_tls(env, now, last);
   count_bad(env, "grammar", now->bad_requests, last->bad_requests);
   count_bad(env, "head_timeout", now->head_timeouts, last->head_timeouts);
   count_bad(env, "body_timeout", now->body_timeouts, last->body_timeouts);
@@ -135,6 +154,17 @@ static void count_server(struct wr_script_env *env, const struct wr_server_stats
   if (now->accept_paused == last->accept_paused) return;
   wr_meter_add(env->meter, WR_METRIC_LIMITS, (double)(now->accept_paused - last->accept_paused),
                "limit", "connections", NULL);
+}
+
+static void sample_certificates(struct wr_script_env *env, const struct wr_script *script)
+{
+  WR_LIST_EACH(&script->declared.listens, node) {
+    struct wr_listen_declared *d = WR_CONTAINER(node, struct wr_listen_declared, link);
+    if (d->options.tls == NULL) continue;
+    wr_series_set(env->arena, env->shard,
+                  wr_meter_series(env->meter, WR_METRIC_TLS_EXPIRY, "address", d->address, NULL),
+                  (double)wr_tls_end(d->options.tls));
+  }
 }
 
 void wr_events_sample(struct wr_script_env *env, const struct wr_server *server,
@@ -148,6 +178,7 @@ void wr_events_sample(struct wr_script_env *env, const struct wr_server *server,
   wr_meter_add(env->meter, WR_METRIC_LOG_DROPS, (double)env->log->dropped, NULL);
   env->log->dropped = 0;
   if (serve->live == NULL) return;
+  sample_certificates(env, serve->live->script);
   set(env, WR_METRIC_LUA_MEMORY, (double)serve->live->script->vm.used_bytes);
   set(env, WR_METRIC_POLICY_GENERATION, (double)serve->live->number);
 }

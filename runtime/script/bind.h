@@ -74,6 +74,9 @@ int wr_bind_hedge(lua_State *L);
 /// Sleeping, deadlines, background and child tasks: bind_task.c.
 int wr_bind_task(lua_State *L);
 
+/// TLS of listeners and upstreams: bind_tls.c.
+int wr_bind_tls(lua_State *L);
+
 /// Listeners, routes and jobs: bind_declare.c.
 int wr_bind_declare(lua_State *L);
 

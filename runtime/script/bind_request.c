@@ -6,6 +6,7 @@
 #include "script/bind.h"
 #include "script/bind_error.h"
 #include "script/bind_headers.h"
+#include "script/bind_tls.h"
 #include "script/task.h"
 
 #include <lauxlib.h>
@@ -104,6 +105,7 @@ static void push_query(lua_State *L, const struct wr_request *q)
 // What is a table or a handle is made once and kept in the request's environment.
 static int push_cached(lua_State *L, struct wr_request *q, const char *key)
 {
+  if (key[0] == 't' && q->info->tls == NULL) return 0;
   lua_getfenv(L, 1);
   lua_getfield(L, -1, key);
   if (!lua_isnil(L, -1)) return 1;
@@ -112,6 +114,8 @@ static int push_cached(lua_State *L, struct wr_request *q, const char *key)
     wr_bind_headers_push(L, find_headers, lua_touserdata(L, 1), 1);
   } else if (key[0] == 'p') {
     push_params(L, q);
+  } else if (key[0] == 't') {
+    wr_bind_tls_push(L, q->info->tls);
   } else {
     push_query(L, q);
   }
@@ -132,7 +136,8 @@ enum field {
   PRIORITY,
   HEADERS,
   PARAMS,
-  QUERY
+  QUERY,
+  TLS
 };
 
 static int push_field(lua_State *L, struct wr_request *q, enum field field)
@@ -150,6 +155,7 @@ static int push_field(lua_State *L, struct wr_request *q, enum field field)
   case HEADERS: return push_cached(L, q, "headers");
   case PARAMS: return push_cached(L, q, "params");
   case QUERY: return push_cached(L, q, "query");
+  case TLS: return push_cached(L, q, "tls");
   }
   WR_UNREACHABLE("every field is listed");
 }
@@ -276,6 +282,7 @@ static const struct {
     {"method", METHOD},   {"path", PATH},     {"target", TARGET}, {"host", HOST},
     {"scheme", SCHEME},   {"client", CLIENT}, {"id", ID},         {"route", ROUTE},
     {"headers", HEADERS}, {"params", PARAMS}, {"query", QUERY},   {"priority", PRIORITY},
+    {"tls", TLS},
 };
 
 int wr_bind_request(lua_State *L)

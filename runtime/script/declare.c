@@ -1,6 +1,7 @@
 #include "script/declare.h"
 
 #include "base/alloc.h"
+#include "http/tls.h"
 
 void wr_declare_init(struct wr_declarations *d)
 {
@@ -36,6 +37,7 @@ void wr_declare_fini(struct wr_declarations *d)
 {
   WR_LIST_EACH(&d->listens, node) {
     struct wr_listen_declared *listen = WR_CONTAINER(node, struct wr_listen_declared, link);
+    wr_tls_unref(listen->options.tls);
     wr_free(listen->address);
     wr_free(listen);
   }

@@ -6,6 +6,7 @@
 #include "script/bind_error.h"
 #include "script/bind_response.h"
 #include "script/hash_key.h"
+#include "script/identity.h"
 #include "script/meter.h"
 
 #include <stdio.h>
@@ -180,6 +181,7 @@ static void add_forwarded(struct wr_headers *out, const struct wr_request *q)
   for (size_t i = 0; !is_trusted && i < WR_COUNT(claims); i++) {
     wr_headers_remove(out, wr_str_of(claims[i]));
   }
+  wr_identity_tell(out, q->info->tls);
   // A peer on a Unix socket has no address, and one that is trusted has named its client already.
   if (!wr_str_eq(q->info->client, WR_STR("unix"))) {
     append(out, "X-Forwarded-For", q->info->client);

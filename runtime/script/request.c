@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "script/identity.h"
 
 void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
                      size_t body_max)
@@ -19,7 +20,11 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
 void wr_request_trust(struct wr_request *q, const struct wr_networks *trust)
 {
   q->trust = trust;
-  q->client = wr_trust_client(trust, q->info->client, &q->info->head->headers);
+  // The head is the exchange's own and nobody else's.
+  struct wr_headers *headers = (struct wr_headers *)&q->info->head->headers;
+  q->client = wr_trust_client(trust, q->info->client, headers);
+  bool has_own = q->info->tls && q->info->tls->client;
+  if (has_own || !wr_networks_has(trust, q->info->client)) wr_identity_strip(headers);
 }
 
 void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, const char *header)
@@ -77,6 +82,7 @@ struct wr_request *wr_request_copy(const struct wr_request *q)
   copy->info = *q->info;
   copy->info.head = &copy->head;
   copy->info.region = &copy->region;
+  copy->info.tls = NULL; // ends with the connection
   copy->info.path = wr_region_copy(&copy->region, q->info->path);
   copy->info.target = copy->head.target;
   copy->info.client = wr_region_copy(&copy->region, q->info->client);

@@ -60,7 +60,8 @@ struct wr_request {
 void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
                      size_t body_max);
 
-/// Tells whom to believe about the client; `trust` must live until the handler has answered.
+/// Tells whom to believe about the client, and takes out what others say of its certificate;
+/// `trust` must live until the handler has answered.
 void wr_request_trust(struct wr_request *q, const struct wr_networks *trust);
 
 /// Its priority: what a trusted proxy says in the field `header` (NULL: there is none), else

@@ -3,6 +3,9 @@
 --- ```lua        a bundle of its own
 --- ```lua top    top level: after the ones above it in the same file
 --- ```lua handler   inside a route's function, with `req` and all that the top level declares
+---
+--- Certificates that they name in /etc/weir/ are made on the spot.
+local certificates = require "spec.support.certificates"
 local docs = require "spec.support.docs"
 local tree = require "spec.lint.tree"
 
@@ -15,8 +18,8 @@ local function bundle_of(block, above)
   return FRAME .. above .. "weir.route('GET /example', function(req)\n" .. block.text .. "end)\n"
 end
 
-local function check(text)
-  local path = docs.file(text)
+local function check(text, folder)
+  local path = docs.file((text:gsub("/etc/weir", folder or "%0")))
   local answer = docs.run(docs.program "weir" .. " check " .. path .. " 2>&1 || true")
   os.remove(path)
   return answer:find(": fine", 1, true) ~= nil, answer
@@ -38,9 +41,15 @@ local function unknown_names(text, api)
 end
 
 describe("examples", function()
-  local api
+  local api, folder
 
-  setup(function() api = docs.api() end)
+  setup(function()
+    api = docs.api()
+    folder = certificates.new()
+    for _, name in ipairs { "shop", "staff", "staff-ca" } do folder:make(name, {}) end
+  end)
+
+  teardown(function() folder:remove() end)
 
   for _, path in ipairs(docs.files) do
     it("of " .. path .. " load", function()
@@ -54,7 +63,7 @@ describe("examples", function()
         local place = ("%s:%d"):format(path, block.line)
         if block.kind == "top" then above = above .. block.text end
         local whole = block.kind == "handler" and table.concat(top) or above
-        local ok, answer = check(bundle_of(block, whole))
+        local ok, answer = check(bundle_of(block, whole), folder.path)
         assert.is_true(ok, place .. ": " .. answer)
         assert.same({}, unknown_names(block.text:gsub('require "weir[%w_.]*"', ""), api), place)
       end

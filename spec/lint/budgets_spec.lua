@@ -8,6 +8,12 @@ local SOURCE_LINES, HEADER_LINES, MODULE_LINES = 500, 250, 300
 -- only shrink: lower it when the spec says so, never raise it.
 local WIDE_CEILING = 3
 
+-- Functions whose shape a library asks for. "path name" -> whose it is.
+local GIVEN = {
+  ["runtime/http/tls.c on_protocols"] = "OpenSSL's callback",
+  ["runtime/http/tls.c on_ticket"] = "OpenSSL's callback",
+}
+
 -- path -> { lines, reason }: a file that may grow to `lines`. Starts empty.
 local LONG_FILES = {}
 
@@ -55,7 +61,7 @@ local function wide_functions()
     for _, list in ipairs { tree.functions(text), tree.declarations(text) } do
       for _, f in ipairs(list) do
         local key = f.static and path .. f.name or f.name
-        if f.parameters > 5 and not seen[key] then
+        if f.parameters > 5 and not seen[key] and not GIVEN[path .. " " .. f.name] then
           seen[key] = true
           wide[#wide + 1] = tree.at(path, f.line, "%s has %d parameters", f.name, f.parameters)
         end

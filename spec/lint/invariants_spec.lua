@@ -101,6 +101,7 @@ local WALL = {
   ["runtime/script/bind_health.c"] = "stamps of health pages",
   ["runtime/script/bind_limiter.c"] = "a Retry-After that is a date",
   ["runtime/script/bind_retry.c"] = "a Retry-After that is a date",
+  ["runtime/script/bind_tls.c"] = "certificates are good from a date to a date",
   ["runtime/script/bind_task.c"] = "weir.time, for stamps",
 }
 

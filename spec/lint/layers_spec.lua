@@ -41,6 +41,7 @@ local FOREIGN = {
   { "^uv%.h$", "loop" },
   { "^curl/", "upstream", "cli" },
   { "^ares", "upstream" },
+  { "^openssl/", "http" },
 }
 
 -- "runtime/http/uri.c" -> http; files directly below runtime/ are a layer each.

@@ -1,0 +1,149 @@
+#include "script/bind_tls.h"
+
+#include "arena/session_keys.h"
+#include "base/alloc.h"
+#include "base/duration.h"
+#include "http/tls.h"
+#include "script/bind.h"
+#include "script/script.h"
+#include "script/table.h"
+
+// --- files --------------------------------------------------------------------------------------
+
+// Reads the file whose path is in `table[key]`; one that is not named has no text.
+static bool read_file(lua_State *L, int table, const char *key, struct wr_tls_file *file,
+                      struct wr_error *error)
+{
+  struct wr_script *s = wr_script_of(L);
+  *file = (struct wr_tls_file){.path = wr_table_text(L, table, key, NULL)};
+  return file->path == NULL || s->data(s->find_ctx, file->path, &file->text, error);
+}
+
+// --- listeners ----------------------------------------------------------------------------------
+
+// Pairs of the list `certificates`, in `pairs`; the list's strings keep the paths.
+static bool read_pairs(lua_State *L, struct wr_tls_pair *pairs, size_t count,
+                       struct wr_error *error)
+{
+  bool ok = true;
+  lua_getfield(L, 2, "certificates");
+  for (size_t i = 0; ok && i < count; i++) {
+    lua_rawgeti(L, -1, (int)i + 1);
+    int pair = lua_gettop(L);
+    ok = read_file(L, pair, "cert", &pairs[i].cert, error) &&
+         read_file(L, pair, "key", &pairs[i].key, error);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return ok;
+}
+
+static enum wr_tls_client_auth client_auth(const char *word)
+{
+  if (strcmp(word, "required") == 0) return WR_TLS_CLIENT_REQUIRED;
+  return strcmp(word, "optional") == 0 ? WR_TLS_CLIENT_OPTIONAL : WR_TLS_CLIENT_NONE;
+}
+
+static struct wr_tls *make(lua_State *L, const struct wr_tls_pair *pairs, size_t count,
+                           struct wr_error *error)
+{
+  struct wr_script *s = wr_script_of(L);
+  struct wr_tls_options o = {.pairs = pairs, .count = count};
+  o.client_auth = client_auth(wr_table_text(L, 2, "client_auth", "none"));
+  o.is_told = wr_table_bool(L, 2, "tell_upstreams", false);
+  bool is_13 = strcmp(wr_table_text(L, 2, "min_version", "1.2"), "1.3") == 0;
+  o.min_version = is_13 ? TLS1_3_VERSION : TLS1_2_VERSION;
+  const char *alpn = wr_table_text(L, 2, "alpn", "");
+  o.alpn = (const unsigned char *)alpn;
+  o.alpn_len = (unsigned)strlen(alpn);
+  o.keys = wr_session_keys_of(s->env->arena);
+  // A worker that starts anew must not fail for a certificate that was good when it was loaded.
+  if (s->is_trial) o.now_s = (int64_t)(wr_loop_wall() / WR_SECOND);
+  if (!read_file(L, 2, "client_ca", &o.client_ca, error)) return NULL;
+  return wr_tls_new(&o, error);
+}
+
+static struct wr_listen_declared *find(lua_State *L, const char *address)
+{
+  WR_LIST_EACH(&wr_script_of(L)->declared.listens, node) {
+    struct wr_listen_declared *d = WR_CONTAINER(node, struct wr_listen_declared, link);
+    if (strcmp(d->address, address) == 0) return d;
+  }
+  luaL_error(L, "%s is not listened on", address);
+  return NULL;
+}
+
+// core.listen_tls(address, options) -> true | nil, message: of a declared listener. options
+// {certificates = {{cert, key}, …}, client_ca, client_auth, min_version, alpn (as in the
+// extension), tell_upstreams}
+static int l_listen_tls(lua_State *L)
+{
+  struct wr_listen_declared *d = find(L, luaL_checkstring(L, 1));
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_getfield(L, 2, "certificates");
+  size_t count = lua_objlen(L, -1);
+  lua_pop(L, 1);
+  struct wr_error error;
+  struct wr_tls_pair *pairs = wr_alloc(count * sizeof(*pairs));
+  struct wr_tls *tls = read_pairs(L, pairs, count, &error) ? make(L, pairs, count, &error) : NULL;
+  wr_free(pairs);
+  if (tls == NULL) return wr_bind_refuse(L, error.message);
+  wr_tls_unref(d->options.tls);
+  d->options.tls = tls;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// --- what is known of a client ------------------------------------------------------------------
+
+static void set_text(lua_State *L, const char *key, const char *text)
+{
+  if (text == NULL) return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, key);
+}
+
+static void set_bool(lua_State *L, const char *key, bool value)
+{
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void push_client(lua_State *L, const struct wr_tls_client *c)
+{
+  lua_createtable(L, 0, 5);
+  set_text(L, "subject", c->subject);
+  set_text(L, "issuer", c->issuer);
+  set_text(L, "serial", c->serial);
+  set_text(L, "fingerprint", c->fingerprint);
+  lua_createtable(L, (int)c->name_count, 0);
+  for (size_t i = 0; i < c->name_count; i++) {
+    lua_pushstring(L, c->names[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_setfield(L, -2, "names");
+}
+
+void wr_bind_tls_push(lua_State *L, const struct wr_tls_facts *tls)
+{
+  lua_createtable(L, 0, 7);
+  set_text(L, "version", tls->version);
+  set_text(L, "cipher", tls->cipher);
+  set_text(L, "sni", tls->sni);
+  if (tls->protocol.len > 0) {
+    lua_pushlstring(L, tls->protocol.ptr, tls->protocol.len);
+    lua_setfield(L, -2, "protocol");
+  }
+  set_bool(L, "resumed", tls->is_resumed);
+  set_bool(L, "verified", tls->client != NULL);
+  if (tls->client == NULL) return;
+  push_client(L, tls->client);
+  lua_setfield(L, -2, "client");
+}
+
+int wr_bind_tls(lua_State *L)
+{
+  lua_pushcfunction(L, l_listen_tls);
+  lua_setfield(L, 1, "listen_tls");
+  return 0;
+}
