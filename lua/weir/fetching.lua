@@ -149,7 +149,10 @@ end
 
 local function refresh_soon(cache, key, fn, options)
   if recall(cache, key, -1) then return end
-  core.cache_refresh(cache._handle, key, refresh, cache, key, fn, options)
+  if not core.cache_refresh(cache._handle, key, refresh, cache, key, fn, options) then return end
+  -- `fn` was written for the request, and may ask it for something when its client has long gone.
+  local req = core.current_request()
+  if req then core.request_keep(req) end
 end
 
 -- Early by an exponential draw, so that many readers of one key rarely draw it together (XFetch).

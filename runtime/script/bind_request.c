@@ -34,7 +34,8 @@ void wr_bind_request_cut(struct wr_script *s, struct wr_request *q)
   lua_State *L = s->vm.L;
   if (q->handle_ref == 0) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, q->handle_ref);
-  *(struct wr_request **)lua_touserdata(L, -1) = NULL;
+  struct wr_request *rest = q->is_kept ? wr_request_copy(q, q->info->head->method) : NULL;
+  *(struct wr_request **)lua_touserdata(L, -1) = rest;
   lua_pop(L, 1);
   luaL_unref(L, LUA_REGISTRYINDEX, q->handle_ref);
   q->handle_ref = 0;
@@ -234,10 +235,17 @@ static int l_request_copy(lua_State *L)
   struct wr_request **handle = luaL_checkudata(L, 1, TYPE);
   struct wr_request *q = wr_bind_request_check(L, 1);
   if (q->is_copy) return 0;
-  struct wr_request *copy = wr_request_copy(q);
+  struct wr_request *copy = wr_request_copy(q, WR_STR("GET"));
   luaL_unref(L, LUA_REGISTRYINDEX, q->handle_ref);
   q->handle_ref = 0;
   *handle = copy;
+  return 0;
+}
+
+// core.request_keep(request): the handle goes on beyond the exchange, as a copy without a body.
+static int l_request_keep(lua_State *L)
+{
+  wr_bind_request_check(L, 1)->is_kept = true;
   return 0;
 }
 
@@ -307,5 +315,7 @@ int wr_bind_request(lua_State *L)
   lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, l_request_copy);
   lua_setfield(L, 1, "request_copy");
+  lua_pushcfunction(L, l_request_keep);
+  lua_setfield(L, 1, "request_keep");
   return 0;
 }

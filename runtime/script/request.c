@@ -55,11 +55,11 @@ struct copy {
 
 enum { COPY_BYTES = 512 * 1024, COPY_FIELDS = 256 }; // no head that was taken is larger
 
-static void copy_head(struct copy *copy, const struct wr_request *q)
+static void copy_head(struct copy *copy, const struct wr_request *q, struct wr_str method)
 {
   struct wr_region *region = &copy->region;
   const struct wr_head *head = q->info->head;
-  copy->head.method = WR_STR("GET");
+  copy->head.method = wr_region_copy(region, method);
   copy->head.target = wr_region_copy(region, q->info->target);
   copy->head.host = wr_region_copy(region, head->host);
   copy->head.minor = head->minor;
@@ -73,12 +73,12 @@ static void copy_head(struct copy *copy, const struct wr_request *q)
   }
 }
 
-struct wr_request *wr_request_copy(const struct wr_request *q)
+struct wr_request *wr_request_copy(const struct wr_request *q, struct wr_str method)
 {
   struct copy *copy = wr_alloc(sizeof(*copy));
   memset(copy, 0, sizeof(*copy));
   wr_region_init(&copy->region, COPY_BYTES);
-  copy_head(copy, q);
+  copy_head(copy, q, method);
   copy->info = *q->info;
   copy->info.head = &copy->head;
   copy->info.region = &copy->region;

@@ -3,7 +3,8 @@
 /// decisions.
 ///
 /// Lives in the serving request's memory; the Lua handle is cut off when the handler has answered
-/// or the exchange is over, and says so when it is used afterwards. One worker's loop.
+/// or the exchange is over, and says so when it is used afterwards, unless a refresh in the
+/// background needs it: then it goes on as a copy. One worker's loop.
 
 #include "http/exchange.h"
 #include "resilience/priority.h"
@@ -53,6 +54,7 @@ struct wr_request {
   struct wr_response *upload; // whose transfer gets the body
   bool upload_ended;
   bool is_copy;          ///< made by wr_request_copy
+  bool is_kept;          ///< when it is over, its Lua handle goes on as a copy
   struct wr_tried tried; // endpoints that its attempts met
 };
 
@@ -71,10 +73,10 @@ void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, cons
 /// The exchange is over: frees the body. The Lua handle has been cut off before.
 void wr_request_fini(struct wr_request *q);
 
-/// A GET of the same resource with the same fields that does not end with the exchange, for what is
-/// done behind the client's back. It has no body, and no trail of decisions. Owned by
-/// the caller, who ends it with wr_request_free_copy.
-struct wr_request *wr_request_copy(const struct wr_request *q);
+/// A request of the same resource with the same fields that does not end with the exchange, for
+/// what is done behind the client's back. It has no body, and no trail of decisions. Owned by the
+/// caller, who ends it with wr_request_free_copy.
+struct wr_request *wr_request_copy(const struct wr_request *q, struct wr_str method);
 
 /// Ends a copy.
 void wr_request_free_copy(struct wr_request *q);

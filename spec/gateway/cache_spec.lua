@@ -59,6 +59,17 @@ describe("cache:fetch", function()
           return g.value
         end, { tags = { "all", req.query.tag } }))
       end)
+      -- The refresh asks the request for the key when its client has got the stale value.
+      weir.route("/late/:key", function(req)
+        local value, err, how = short:fetch(req.params.key, function()
+          local g, err = gate(req.params.key)
+          if not g then return nil, err end
+          return table.concat({ req.method, req.params.key, req.query.q, req.headers["x-own"],
+            req.target }, " ")
+        end)
+        if req.method == "POST" then how = how .. " " .. req:text() end
+        return answer(value, err, how)
+      end)
       weir.route("GET /brief/:key", { deadline = "200ms" }, function(req)
         local key = req.params.key
         return answer(store:fetch(key, function()
@@ -252,6 +263,25 @@ describe("cache:fetch", function()
     open("swr", { value = "new" })
     wait.for_("the refresh", function() return cache("short").refreshed > before end)
     assert.equal("new", ask("/short/swr").value)
+  end)
+
+  it("lets a refresh read the request that is over", function()
+    local function post(body)
+      local r = g:request("POST", "/late/own?q=2", { ["X-Own"] = "3" }, body)
+      return json.decode(r.body)
+    end
+    open("own", { value = 1 })
+    local made = "POST own 2 3 /late/own?q=2"
+    local first = post "one"
+    assert.same({ made, "miss one" }, { first.value, first.how })
+    close "own"
+    wait.for_("it to be stale", function() return post("two").how == "stale two" end)
+    waiting("short", 1, 0)
+    local before = cache "short"
+    open("own", { value = 1 })
+    wait.for_("the refresh", function() return cache("short").refreshed > before.refreshed end)
+    assert.same({ made, before.refresh_failed },
+      { post("three").value, cache("short").refresh_failed })
   end)
 
   it("serves what is stale when the refresh fails, and never loses it", function()

@@ -15,6 +15,7 @@
 ---@field request_methods table
 ---@field request_replayable fun(req: weir.Request): boolean
 ---@field request_copy fun(req: weir.Request)
+---@field request_keep fun(req: weir.Request)
 ---@field current_request fun(): weir.Request?
 -- bind_upstream.c
 ---@field upstream fun(name: string, options: table): weir.Upstream?, string?

@@ -1,7 +1,8 @@
 ---@meta
 
 --- The request being served: given to handlers, and of no use after the handler has returned (then
---- every access raises "this request is over"). Everything but the header fields is read-only.
+--- every access raises "this request is over"), except to refreshes of caches in the background,
+--- for which it goes on without its body. Everything but the header fields is read-only.
 ---@class weir.Request
 ---@field method string "GET".
 ---@field path string Normal form: no dot segments, no escapes of plain characters.
