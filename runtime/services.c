@@ -1,5 +1,6 @@
 #include "services.h"
 
+#include "script/response.h"
 #include "upstream/transport_curl.h"
 #include "upstream/transport_h1.h"
 #include "upstream/transport_scheme.h"
@@ -53,6 +54,7 @@ bool wr_services_init(struct wr_services *s, const struct wr_services_owner *own
                                   .meter = &s->meter,
                                   .allow_chaos = owner->settings->allow_chaos,
                                   .shard = slot};
+  wr_list_init(&s->env.spare_responses);
   return true;
 }
 
@@ -66,6 +68,7 @@ size_t wr_services_fini(struct wr_services *s)
 {
   s->transport->ops->close(s->transport, on_transport_closed, s);
   wr_loop_run(&s->loop);
+  wr_response_free_spare(&s->env);
   wr_guard_fini(&s->guard, wr_loop_now(&s->loop));
   wr_meter_fini(&s->meter);
   wr_endpoints_fini(&s->endpoints);

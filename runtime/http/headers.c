@@ -68,14 +68,42 @@ static size_t find(const struct wr_headers *h, struct wr_str name, size_t from)
   return i;
 }
 
-bool wr_headers_set_copy(struct wr_headers *h, struct wr_str name, struct wr_str value)
+bool wr_headers_set(struct wr_headers *h, struct wr_str name, struct wr_str value)
 {
   size_t first = find(h, name, 0);
-  if (first == h->count) return wr_headers_add_copy(h, name, value);
-  // `name` may be a slice of the field that is replaced: remove with the copy.
-  if (!copy_field(h->region, &name, &value)) return false;
+  if (first == h->count) return wr_headers_add(h, name, value);
   h->items[first] = (struct wr_header){name, value};
   remove_from(h, name, first + 1);
+  return true;
+}
+
+bool wr_headers_set_copy(struct wr_headers *h, struct wr_str name, struct wr_str value)
+{
+  // `name` may be a slice of the field that is replaced: compare with the copy.
+  return copy_field(h->region, &name, &value) && wr_headers_set(h, name, value);
+}
+
+static struct wr_str move(struct wr_str s, char **to)
+{
+  char *at = *to;
+  if (s.len > 0) memcpy(at, s.ptr, s.len);
+  at[s.len] = '\0';
+  *to = at + s.len + 1;
+  return (struct wr_str){at, s.len};
+}
+
+bool wr_headers_own(struct wr_headers *h)
+{
+  size_t total = 0;
+  for (size_t i = 0; i < h->count; i++) {
+    total += h->items[i].name.len + h->items[i].value.len + 2;
+  }
+  char *at = wr_region_take(h->region, total);
+  if (at == NULL) return false;
+  for (size_t i = 0; i < h->count; i++) {
+    h->items[i].name = move(h->items[i].name, &at);
+    h->items[i].value = move(h->items[i].value, &at);
+  }
   return true;
 }
 

@@ -29,8 +29,15 @@ bool wr_headers_add(struct wr_headers *h, struct wr_str name, struct wr_str valu
 /// Appends a field, copying name and value. False when the list or the region is full.
 bool wr_headers_add_copy(struct wr_headers *h, struct wr_str name, struct wr_str value);
 
+/// Replaces the slices of all fields by copies in the region, in one piece. False when it is full;
+/// then nothing is changed.
+bool wr_headers_own(struct wr_headers *h);
+
 /// Replaces all fields of that name by one copy at the place of the first. False when full.
 bool wr_headers_set_copy(struct wr_headers *h, struct wr_str name, struct wr_str value);
+
+/// The same, but borrowed: the caller keeps name and value alive.
+bool wr_headers_set(struct wr_headers *h, struct wr_str name, struct wr_str value);
 
 /// Removes all fields of that name; returns how many there were.
 size_t wr_headers_remove(struct wr_headers *h, struct wr_str name);

@@ -12,6 +12,8 @@
 #include <stdio.h>
 
 // Defaults of a call that states nothing else (DESIGN §5: nothing can wait for ever).
+enum { LIST_MAX = 1024 }; // bytes of a list to which one of ours is added
+
 #define CONNECT_NS (2 * WR_SECOND)
 #define BETWEEN_BYTES_NS (30 * WR_SECOND)
 
@@ -38,12 +40,7 @@ static void on_head(void *ctx, struct wr_transfer *t, const struct wr_transfer_h
 {
   (void)t;
   struct wr_response *r = ctx;
-  struct wr_headers fields;
-  wr_headers_init(&fields, &r->region, WR_RESPONSE_HEADERS_MAX);
-  bool fits = wr_headers_forwardable(head->headers, &fields);
-  for (size_t i = 0; fits && i < fields.count; i++) {
-    fits = wr_headers_add_copy(&r->headers, fields.items[i].name, fields.items[i].value);
-  }
+  bool fits = wr_headers_forwardable(head->headers, &r->headers) && wr_headers_own(&r->headers);
   note_endpoint(r);
   r->status = head->status;
   r->has_length = head->has_length;
@@ -149,26 +146,40 @@ static void fail_op(struct wr_op *op, const struct wr_error *error)
 
 // --- the request head ---------------------------------------------------------------------------
 
+// Names are constant text; values outlive the call, which copies them.
 static void add(struct wr_headers *out, const char *name, struct wr_str value)
 {
-  if (value.len > 0) wr_headers_set_copy(out, wr_str_of(name), value);
+  if (value.len > 0) wr_headers_set(out, wr_str_of(name), value);
 }
 
 static void add_number(struct wr_headers *out, const char *name, uint64_t value)
 {
-  char text[24];
-  int len = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-  add(out, name, (struct wr_str){text, (size_t)len});
+  enum { DIGITS_MAX = 20 };
+  char *text = wr_region_take(out->region, DIGITS_MAX);
+  if (text == NULL) return;
+  size_t at = DIGITS_MAX;
+  do {
+    text[--at] = (char)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  add(out, name, (struct wr_str){text + at, DIGITS_MAX - at});
 }
 
 // Adds to the list a trusted proxy sent, or begins one: `value` is the last element.
 static void append(struct wr_headers *out, const char *name, struct wr_str value)
 {
   struct wr_str before = wr_headers_get(out, wr_str_of(name));
-  char text[1024];
-  int len = snprintf(text, sizeof(text), "%.*s%s%.*s", WR_STR_ARG(before), before.len ? ", " : "",
-                     WR_STR_ARG(value));
-  if (len > 0 && (size_t)len < sizeof(text)) add(out, name, (struct wr_str){text, (size_t)len});
+  if (before.len > 0 && before.len + value.len < LIST_MAX) {
+    char *text = wr_region_take(out->region, before.len + 2 + value.len);
+    if (text == NULL) return;
+    memcpy(text, before.ptr, before.len);
+    memcpy(text + before.len, ", ", 2);
+    memcpy(text + before.len + 2, value.ptr, value.len);
+    value = (struct wr_str){text, before.len + 2 + value.len};
+  } else if (before.len > 0) {
+    return;
+  }
+  add(out, name, value);
 }
 
 // Who asked, in our own words: what a client claims about it passes only behind a trusted proxy

@@ -7,17 +7,60 @@
 
 #include <stdio.h>
 
+enum {
+  SPARE_MAX = 512,        // responses kept for the next ones: what the collector finds in one go
+  KEEP_BYTES = 16 * 1024, // a larger body or head gives its memory back
+};
+
+static struct wr_response *take_spare(struct wr_script_env *env)
+{
+  struct wr_list *node = wr_list_pop(&env->spare_responses);
+  if (node == NULL) return wr_alloc(sizeof(struct wr_response));
+  env->spare_response_count--;
+  return WR_CONTAINER(node, struct wr_response, link);
+}
+
 struct wr_response *wr_response_new(struct wr_script_env *env, struct wr_task *t, size_t body_max)
 {
-  struct wr_response *r = wr_alloc(sizeof(*r));
-  r->refs = 1;
-  r->env = env;
+  struct wr_response *r = take_spare(env);
+  *r = (struct wr_response){.refs = 1, .env = env, .region = r->region, .body = r->body};
   wr_list_init(&r->link);
   if (t) wr_list_push(&t->responses, &r->link);
-  wr_region_init(&r->region, WR_RESPONSE_REGION_MAX);
+  r->region.max = WR_RESPONSE_REGION_MAX;
+  r->body.max = body_max;
   wr_headers_init(&r->headers, &r->region, WR_RESPONSE_HEADERS_MAX);
-  wr_buf_init(&r->body, body_max);
   return r;
+}
+
+static void free_memory(struct wr_response *r)
+{
+  wr_buf_fini(&r->body);
+  wr_region_fini(&r->region);
+  wr_free(r);
+}
+
+static void recycle(struct wr_response *r)
+{
+  struct wr_script_env *env = r->env;
+  if (env->spare_response_count >= SPARE_MAX) {
+    free_memory(r);
+    return;
+  }
+  if (r->region.total > KEEP_BYTES) wr_region_fini(&r->region);
+  if (r->body.cap > KEEP_BYTES) wr_buf_fini(&r->body);
+  wr_region_clear(&r->region);
+  wr_buf_clear(&r->body);
+  wr_list_push(env->spare_responses.next, &r->link);
+  env->spare_response_count++;
+}
+
+void wr_response_free_spare(struct wr_script_env *env)
+{
+  struct wr_list *node;
+  while ((node = wr_list_pop(&env->spare_responses)) != NULL) {
+    free_memory(WR_CONTAINER(node, struct wr_response, link));
+  }
+  env->spare_response_count = 0;
 }
 
 struct wr_response *wr_response_ref(struct wr_response *r)
@@ -118,9 +161,8 @@ static void free_response(struct wr_response *r)
   wr_response_cancel(r);
   WR_CHECK(r->ticket_count == 0);
   if (r->upstream) wr_upstream_unref(r->upstream, r->env->endpoints);
-  wr_buf_fini(&r->body);
-  wr_region_fini(&r->region);
-  wr_free(r);
+  wr_list_remove(&r->link);
+  recycle(r);
 }
 
 void wr_response_unref(struct wr_response *r)

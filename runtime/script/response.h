@@ -91,6 +91,9 @@ struct wr_response {
 /// `body_max` bounds what may wait in memory.
 struct wr_response *wr_response_new(struct wr_script_env *env, struct wr_task *t, size_t body_max);
 
+/// Frees what is kept for later responses; for the end of `env`.
+void wr_response_free_spare(struct wr_script_env *env);
+
 /// One more reference.
 struct wr_response *wr_response_ref(struct wr_response *r);
 

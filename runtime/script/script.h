@@ -38,6 +38,8 @@ struct wr_script_env {
   bool allow_chaos;                   ///< experiments may be applied
   struct wr_watchdog *watchdog;       ///< NULL: nobody interrupts (a trial has limits of its own)
   struct wr_overload_signals signals; ///< what the process knew of itself a tick ago
+  struct wr_list spare_responses; // private to response.c: kept for later ones, with their memory
+  size_t spare_response_count;    // private
   uint32_t shard; ///< this worker's slot: its metric column and its holds in the registry
 };
 
