@@ -10,6 +10,9 @@ local pool_options = schema.new("pool", {
     doc = "Attempts at once to one endpoint from one worker; beyond, calls are refused." },
   idle = schema.duration { min = "1s", max = "1h",
     doc = "A connection idle for longer is not used." },
+  reuse = schema.enum { "recent", "idempotent", default = "recent",
+    doc = "What a request that may be sent once only rides: also a connection that answered within "
+      .. "the last second, or none but its own." },
 })
 
 local health_options = schema.new("upstream health", {
@@ -55,7 +58,7 @@ local upstream_options = schema.new("upstream", {
     doc = "An endpoint that is new, or back, gets its full share after so long." },
   panic = schema.ratio { default = 0.5,
     doc = "When a smaller share of the endpoints than this is usable, all are used; 0: never." },
-  pool = schema.table { doc = "Bounds of the connections: { max, idle }." },
+  pool = schema.table { doc = "The connections: { max, idle, reuse }." },
   health = schema.table {
     doc = "Active checks of each endpoint: { path, interval, timeout, fall, rise }." },
   host = schema.enum { "endpoint", "client", default = "endpoint",
@@ -187,7 +190,7 @@ local function read_options(name, options)
   local o = upstream_options:check(options, 3)
   local pool = o.pool and pool_options:check(o.pool, 3) or {}
   o.health = o.health and health_options:check(o.health, 3)
-  o.pool_max, o.pool_idle = pool.max, pool.idle
+  o.pool_max, o.pool_idle, o.pool_reuse = pool.max, pool.idle, pool.reuse
   read_hash(name, o)
   return o
 end

@@ -100,6 +100,7 @@ static int l_upstream(lua_State *L)
   const char *host = wr_table_text(L, 2, "host", "endpoint");
   u->host = strcmp(host, "client") == 0 ? WR_HOST_CLIENT : WR_HOST_ENDPOINT;
   u->pool_idle_ns = wr_table_u64(L, 2, "pool_idle", 0);
+  u->keeps_fresh = strcmp(wr_table_text(L, 2, "pool_reuse", "recent"), "idempotent") == 0;
   u->connect_ns = wr_table_u64(L, 2, "connect", 2 * WR_SECOND);
   u->first_byte_ns = wr_table_u64(L, 2, "first_byte", 0);
   u->between_bytes_ns = wr_table_u64(L, 2, "between_bytes", 30 * WR_SECOND);

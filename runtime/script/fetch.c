@@ -12,8 +12,6 @@
 #include <stdio.h>
 
 // Defaults of a call that states nothing else (DESIGN §5: nothing can wait for ever).
-enum { LIST_MAX = 1024 }; // bytes of a list to which one of ours is added
-
 #define CONNECT_NS (2 * WR_SECOND)
 #define BETWEEN_BYTES_NS (30 * WR_SECOND)
 
@@ -36,12 +34,22 @@ static void note_endpoint(struct wr_response *r)
   trail->upstream_ns += wr_loop_now(r->env->loop) - r->started_ns;
 }
 
+// A pooled connection turned out dead, and the request went again: nobody's failure, and yet to be
+// seen.
+static void note_resent(const struct wr_response *r)
+{
+  if (r->transfer == NULL || !wr_transfer_stats(r->transfer)->is_resent) return;
+  wr_meter_add(r->env->meter, WR_METRIC_UPSTREAM_RESENT, 1, "upstream",
+               r->upstream ? r->upstream->name : "", NULL);
+}
+
 static void on_head(void *ctx, struct wr_transfer *t, const struct wr_transfer_head *head)
 {
   (void)t;
   struct wr_response *r = ctx;
   bool fits = wr_headers_forwardable(head->headers, &r->headers) && wr_headers_own(&r->headers);
   note_endpoint(r);
+  note_resent(r);
   r->status = head->status;
   r->has_length = head->has_length;
   r->length = head->length;
@@ -84,7 +92,10 @@ static void on_end(void *ctx, struct wr_transfer *t, const struct wr_error *erro
 {
   (void)t;
   struct wr_response *r = ctx;
-  if (r->status == 0) note_endpoint(r);
+  if (r->status == 0) {
+    note_endpoint(r);
+    note_resent(r);
+  }
   wr_response_on_end(r, error);
 }
 
@@ -154,30 +165,28 @@ static void add(struct wr_headers *out, const char *name, struct wr_str value)
 
 static void add_number(struct wr_headers *out, const char *name, uint64_t value)
 {
-  enum { DIGITS_MAX = 20 };
-  char *text = wr_region_take(out->region, DIGITS_MAX);
+  enum { DIGITS = 20 };
+  char *text = wr_region_take(out->region, DIGITS);
   if (text == NULL) return;
-  size_t at = DIGITS_MAX;
+  size_t at = DIGITS;
   do {
     text[--at] = (char)('0' + value % 10);
     value /= 10;
   } while (value > 0);
-  add(out, name, (struct wr_str){text + at, DIGITS_MAX - at});
+  add(out, name, (struct wr_str){text + at, DIGITS - at});
 }
 
 // Adds to the list a trusted proxy sent, or begins one: `value` is the last element.
 static void append(struct wr_headers *out, const char *name, struct wr_str value)
 {
   struct wr_str before = wr_headers_get(out, wr_str_of(name));
-  if (before.len > 0 && before.len + value.len < LIST_MAX) {
+  if (before.len > 0) {
     char *text = wr_region_take(out->region, before.len + 2 + value.len);
     if (text == NULL) return;
     memcpy(text, before.ptr, before.len);
     memcpy(text + before.len, ", ", 2);
     memcpy(text + before.len + 2, value.ptr, value.len);
     value = (struct wr_str){text, before.len + 2 + value.len};
-  } else if (before.len > 0) {
-    return;
   }
   add(out, name, value);
 }
@@ -346,6 +355,7 @@ static void launch(struct wr_response *r, const struct wr_fetch *fetch,
 {
   bool is_stream = request->body_kind == WR_TRANSFER_BODY_STREAM;
   request->is_idempotent = r->is_idempotent;
+  request->is_fresh = !r->is_idempotent && r->upstream && r->upstream->keeps_fresh;
   request->takes_trailers = wr_headers_has_token(fetch->headers, WR_STR("TE"), WR_STR("trailers"));
   request->ctx = r;
   request->events = &events;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 enum {
-  SPARE_MAX = 512,        // responses kept for the next ones: what the collector finds in one go
+  SPARES = 512,           // responses kept for the next ones: what the collector finds in one go
   KEEP_BYTES = 16 * 1024, // a larger body or head gives its memory back
 };
 
@@ -42,7 +42,7 @@ static void free_memory(struct wr_response *r)
 static void recycle(struct wr_response *r)
 {
   struct wr_script_env *env = r->env;
-  if (env->spare_response_count >= SPARE_MAX) {
+  if (env->spare_response_count >= SPARES) {
     free_memory(r);
     return;
   }

@@ -63,7 +63,7 @@ static size_t on_read(char *out, size_t size, size_t count, void *ctx)
     return CURL_READFUNC_PAUSE;
   }
   t->stats.sent_bytes = t->upload.taken;
-  if (t->upload.is_full && t->upload.buf.len <= WR_CURL_UPLOAD_LOW) {
+  if (t->upload.is_full && t->upload.buf.len <= WR_TRANSFER_UPLOAD_LOW) {
     t->upload.is_full = false;
     if (!t->upload.is_ended && t->events.on_writable) t->events.on_writable(t->ctx, &t->base);
   }

@@ -1,5 +1,7 @@
 #include "upstream/curl_response.h"
 
+#include "upstream/transport.h"
+
 enum { REGION_MAX = 64 * 1024 };
 
 void wr_curl_response_init(struct wr_curl_response *r)
@@ -57,8 +59,7 @@ static enum wr_curl_response_status end_head(struct wr_curl_response *r)
     r->is_final = true;
     return WR_CURL_RESPONSE_FINAL;
   }
-  if (++r->interim_count > WR_CURL_RESPONSE_INTERIM_MAX)
-    return bad(r, "too many interim responses");
+  if (++r->interim_count > WR_TRANSFER_INTERIM_MAX) return bad(r, "too many interim responses");
   forget_head(r);
   return WR_CURL_RESPONSE_MORE;
 }
@@ -76,7 +77,7 @@ static enum wr_curl_response_status take_trailer(struct wr_curl_response *r, str
   bool is_field = value.ptr != NULL && wr_headers_is_token(name) && wr_headers_is_value(value);
   if (!is_field) return bad(r, "a trailer is malformed");
   if (r->trailers.region == NULL) {
-    wr_headers_init(&r->trailers, &r->region, WR_CURL_RESPONSE_TRAILERS_MAX);
+    wr_headers_init(&r->trailers, &r->region, WR_TRANSFER_TRAILERS_MAX);
   }
   wr_headers_add_copy(&r->trailers, name, value);
   return WR_CURL_RESPONSE_MORE;

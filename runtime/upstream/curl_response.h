@@ -8,11 +8,6 @@
 #include "base/buf.h"
 #include "http/parser.h"
 
-enum {
-  WR_CURL_RESPONSE_INTERIM_MAX = 32,  ///< 1xx heads before the final one
-  WR_CURL_RESPONSE_TRAILERS_MAX = 64, ///< fields after the body; more are dropped
-};
-
 enum wr_curl_response_status {
   WR_CURL_RESPONSE_MORE,
   WR_CURL_RESPONSE_FINAL, ///< `head` is complete

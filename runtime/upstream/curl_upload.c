@@ -30,7 +30,7 @@ bool wr_curl_upload_write(struct wr_curl_upload *u, struct wr_str data, const ch
     *reason = "the body was written faster than it could be sent";
   } else {
     u->written += data.len;
-    if (u->buf.len >= WR_CURL_UPLOAD_HIGH) u->is_full = true;
+    if (u->buf.len >= WR_TRANSFER_UPLOAD_HIGH) u->is_full = true;
     return true;
   }
   return false;

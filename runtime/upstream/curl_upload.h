@@ -7,8 +7,6 @@
 #include "upstream/transport.h"
 
 enum {
-  WR_CURL_UPLOAD_HIGH = 64 * 1024,       ///< at or above it a writer must wait
-  WR_CURL_UPLOAD_LOW = 16 * 1024,        ///< at or below it the writer is told to go on
   WR_CURL_UPLOAD_MAX = 16 * 1024 * 1024, ///< a writer that does not wait fails here
 };
 

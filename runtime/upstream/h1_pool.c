@@ -12,14 +12,14 @@
 
 #define SWEEP_NS WR_SECOND
 
-enum { KEY_MAX = 300, IN_MAX = 256 * 1024, IN_KEEP = 16 * 1024 };
+enum { KEY_SIZE = 300, IN_SIZE = 256 * 1024, IN_KEEP = 16 * 1024 };
 
 // Pools
 
 // Host, port, and whether guarded, in bytes that no host has.
 static struct wr_str write_key(const struct wr_transfer_request *rq, char *key)
 {
-  size_t len = rq->host.len < KEY_MAX - 4 ? rq->host.len : KEY_MAX - 4;
+  size_t len = rq->host.len < KEY_SIZE - 4 ? rq->host.len : KEY_SIZE - 4;
   memcpy(key, rq->host.ptr, len);
   key[len] = rq->is_guarded ? '!' : '/';
   key[len + 1] = (char)(rq->port >> 8);
@@ -29,7 +29,7 @@ static struct wr_str write_key(const struct wr_transfer_request *rq, char *key)
 
 static char *write_url(const struct wr_transfer_request *rq)
 {
-  char url[KEY_MAX + 32];
+  char url[KEY_SIZE + 32];
   bool is_ipv6 = memchr(rq->host.ptr, ':', rq->host.len) != NULL;
   snprintf(url, sizeof(url), is_ipv6 ? "http://[%.*s]:%u" : "http://%.*s:%u", WR_STR_ARG(rq->host),
            (unsigned)rq->port);
@@ -54,7 +54,7 @@ static struct wr_h1_pool *new_pool(struct wr_h1_transport *tr, const struct wr_t
 
 struct wr_h1_pool *wr_h1_pool_of(struct wr_h1_transport *tr, const struct wr_transfer_request *rq)
 {
-  char text[KEY_MAX];
+  char text[KEY_SIZE];
   struct wr_str key = write_key(rq, text);
   struct wr_h1_pool *pool = wr_map_get(&tr->pools, key);
   if (pool == NULL) pool = new_pool(tr, rq, key);
@@ -203,7 +203,7 @@ struct wr_h1_connection *wr_h1_connection_new(struct wr_h1_pool *pool, int fd,
   c->pool = pool;
   c->dial = dial;
   c->keep_ns = UINT64_MAX;
-  wr_buf_init(&c->in, IN_MAX);
+  wr_buf_init(&c->in, IN_SIZE);
   wr_list_push(&pool->busy, &c->link);
   pool->tr->connections++;
   return c;

@@ -66,7 +66,7 @@ struct wr_h1_connection {
 };
 
 enum {
-  WR_H1_READ_MAX = 64 * 1024, ///< bytes of one read
+  WR_H1_READ_SIZE = 64 * 1024, ///< bytes of one read
 };
 
 /// The pool of the endpoint that the request is for, made when it is new. `is_guarded` requests

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { TRAILERS_MAX = 64 }; // fields after the body; more are dropped
-
 // Heads
 
 // How long the peer says that it keeps the connection, less a second for what is on its way.
@@ -50,7 +48,7 @@ static void take_interim(struct wr_h1_transfer *t, int status)
 {
   if (status == 101) {
     wr_h1_transfer_fail(t, WR_ERROR_PROTOCOL, "the protocol was switched without being asked to");
-  } else if (++t->interims > WR_H1_INTERIM_MAX) {
+  } else if (++t->interims > WR_TRANSFER_INTERIM_MAX) {
     wr_h1_transfer_fail(t, WR_ERROR_PROTOCOL, "too many interim responses");
   }
 }
@@ -99,7 +97,7 @@ static void tell_trailers(struct wr_h1_transfer *t)
   if (t->trailers.len == 0 || t->events.on_trailers == NULL) return;
   struct wr_headers trailers;
   wr_region_clear(&t->tr->region);
-  wr_headers_init(&trailers, &t->tr->region, TRAILERS_MAX);
+  wr_headers_init(&trailers, &t->tr->region, WR_TRANSFER_TRAILERS_MAX);
   wr_body_read_trailers(&t->decoder, &trailers);
   if (trailers.count > 0) t->events.on_trailers(t->ctx, &t->base, &trailers);
 }
@@ -192,9 +190,9 @@ static void receive_once(struct wr_h1_transfer *t)
 {
   struct wr_buf *in = &t->conn->in;
   bool is_new = in->len == 0;
-  char *to = is_new ? t->tr->scratch : wr_buf_reserve(in, WR_H1_READ_MAX);
+  char *to = is_new ? t->tr->scratch : wr_buf_reserve(in, WR_H1_READ_SIZE);
   WR_CHECK(to != NULL);
-  ssize_t got = read(t->conn->io.fd, to, WR_H1_READ_MAX);
+  ssize_t got = read(t->conn->io.fd, to, WR_H1_READ_SIZE);
   bool is_nothing = got < 0 && (errno == EAGAIN || errno == EINTR);
   if (is_nothing && !t->conn->is_failed) return;
   if (got <= 0) {

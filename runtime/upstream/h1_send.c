@@ -8,9 +8,8 @@
 #include <sys/uio.h>
 
 enum {
-  UPLOAD_LOW = 16 * 1024, // bytes waiting, below which the writer is told to go on
-  AT_ONCE = 16 * 1024,    // from here on a copy costs more than a system call
-  FRAMING_MAX = 64,       // the longest line that is not the caller's
+  AT_ONCE = 16 * 1024, // from here on a copy costs more than a system call
+  FRAMING_SIZE = 64,   // the longest line that is not the caller's
 };
 
 // The head
@@ -39,7 +38,7 @@ static char *put_field(char *at, struct wr_str name, struct wr_str value)
 
 static char *put_length(char *at, uint64_t length)
 {
-  return at + snprintf(at, FRAMING_MAX, "Content-Length: %llu\r\n", (unsigned long long)length);
+  return at + snprintf(at, FRAMING_SIZE, "Content-Length: %llu\r\n", (unsigned long long)length);
 }
 
 static char *put_framing(char *at, const struct wr_transfer_request *rq)
@@ -56,7 +55,7 @@ static char *put_framing(char *at, const struct wr_transfer_request *rq)
 
 static size_t measure(const struct wr_transfer_request *rq)
 {
-  size_t size = rq->method.len + rq->target.len + rq->authority.len + 3 * FRAMING_MAX;
+  size_t size = rq->method.len + rq->target.len + rq->authority.len + 3 * FRAMING_SIZE;
   for (size_t i = 0; rq->headers != NULL && i < rq->headers->count; i++) {
     size += rq->headers->items[i].name.len + rq->headers->items[i].value.len + 4;
   }
@@ -216,7 +215,7 @@ bool wr_h1_send_piece(struct wr_h1_transfer *t, struct wr_str data)
     // What the peer does not take any more is not kept: its answer is what is waited for.
     if (!t->is_send_broken) send_framed(t, data);
     sending_is_over(t);
-    if (t->out.len >= WR_H1_UPLOAD_HIGH) t->is_full = true;
+    if (t->out.len >= WR_TRANSFER_UPLOAD_HIGH) t->is_full = true;
   }
   wr_loop_defer(t->tr->loop, &t->work);
   return !t->is_full;
@@ -236,7 +235,7 @@ void wr_h1_send_end(struct wr_h1_transfer *t)
 
 void wr_h1_send_tell_room(struct wr_h1_transfer *t)
 {
-  bool has_room = t->out.len <= UPLOAD_LOW || t->is_send_broken;
+  bool has_room = t->out.len <= WR_TRANSFER_UPLOAD_LOW || t->is_send_broken;
   if (!t->is_full || !has_room || t->is_ended) return;
   t->is_full = false;
   t->events.on_writable(t->ctx, &t->base);

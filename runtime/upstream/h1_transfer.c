@@ -8,10 +8,10 @@
 #include <stdio.h>
 
 enum {
-  HEAD_MAX = 1 << 20,
-  OUT_MAX = 16 << 20,     // a writer that does not wait fails here
+  HEAD_SIZE = 1 << 20,
+  OUT_SIZE = 16 << 20,    // a writer that does not wait fails here
   KEEP_BYTES = 16 * 1024, // a larger buffer is not kept for the next transfer
-  SPARE_MAX = 256,
+  SPARES = 256,
 };
 
 // A server that answered so lately is not about to give the connection up: the shortest keep-alive
@@ -32,8 +32,8 @@ static struct wr_h1_transfer *take_spare(struct wr_h1_transport *tr)
     return WR_CONTAINER(node, struct wr_h1_transfer, link);
   }
   struct wr_h1_transfer *t = wr_alloc(sizeof(*t));
-  wr_buf_init(&t->head, HEAD_MAX);
-  wr_buf_init(&t->out, OUT_MAX);
+  wr_buf_init(&t->head, HEAD_SIZE);
+  wr_buf_init(&t->out, OUT_SIZE);
   wr_buf_init(&t->trailers, WR_BODY_TRAILERS_MAX);
   return t;
 }
@@ -84,7 +84,7 @@ void wr_h1_transfer_free(struct wr_h1_transfer *t)
 static void recycle(struct wr_h1_transfer *t)
 {
   struct wr_h1_transport *tr = t->tr;
-  if (tr->spare_count >= SPARE_MAX || tr->is_closing) {
+  if (tr->spare_count >= SPARES || tr->is_closing) {
     wr_h1_transfer_free(t);
     return;
   }

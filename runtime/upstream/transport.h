@@ -17,6 +17,13 @@
 struct wr_transfer;
 struct wr_transport;
 
+enum {
+  WR_TRANSFER_UPLOAD_HIGH = 64 * 1024, ///< request body waiting, at or above which a writer waits
+  WR_TRANSFER_UPLOAD_LOW = 16 * 1024,  ///< at or below it the writer is told to go on
+  WR_TRANSFER_INTERIM_MAX = 32,        ///< 1xx heads before the final one
+  WR_TRANSFER_TRAILERS_MAX = 64,       ///< fields after a body; more are dropped
+};
+
 /// Times in nanoseconds; 0 means none. `total_at_ns` is absolute.
 struct wr_transfer_timeouts {
   uint64_t connect_ns;    ///< resolve, connect and TLS together

@@ -152,6 +152,6 @@ struct wr_transport *wr_transport_h1_new(struct wr_loop *l, struct wr_resolver *
   wr_region_init(&tr->region, REGION_MAX);
   wr_timer_init(&tr->sweep, l, on_sweep);
   wr_deferred_init(&tr->close, on_close);
-  tr->scratch = wr_alloc(WR_H1_READ_MAX);
+  tr->scratch = wr_alloc(WR_H1_READ_SIZE);
   return &tr->base;
 }

@@ -23,9 +23,7 @@
 #include "upstream/transport.h"
 
 enum {
-  WR_H1_IDLE_MAX = 256,          ///< idle connections kept for one endpoint
-  WR_H1_INTERIM_MAX = 32,        ///< 1xx heads before the final one
-  WR_H1_UPLOAD_HIGH = 64 * 1024, ///< request body waiting, at or above which a writer must wait
+  WR_H1_IDLE_MAX = 256, ///< idle connections kept for one endpoint
 };
 
 /// All fields may be zero: the value in parentheses.

@@ -40,6 +40,7 @@ struct wr_upstream {
   double panic; ///< share of usable endpoints below which nobody counts as out; 0: never
   enum wr_upstream_host host;
   uint64_t pool_idle_ns;  ///< a connection idle for longer is not used again; 0: the transport's
+  bool keeps_fresh;       ///< what may be sent once only rides no pooled connection, however young
   uint64_t connect_ns;    ///< limit for resolve, connect and TLS
   uint64_t first_byte_ns; ///< limit from the request's end to the response head; 0 leaves it to the
                           ///< policy
