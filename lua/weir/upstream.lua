@@ -41,7 +41,20 @@ local hash_options = schema.new("upstream hash", {
   param = schema.string { min = 1, max = 128, doc = "A parameter of the route's path." },
 })
 
+local tls_options = schema.new("upstream tls", {
+  ca = schema.string { min = 1, max = 4096,
+    doc = "PEM file: who must have signed the endpoints' certificates. Default: the system's." },
+  cert = schema.string { min = 1, max = 4096,
+    doc = "PEM file: the certificate that weir shows, then its chain." },
+  key = schema.string { min = 1, max = 4096, doc = "PEM file: its private key, not encrypted." },
+  server_name = schema.string { min = 1, max = 253, pattern = "^[%w.-]+$", what = "a host's name",
+    doc = "The name asked for (SNI) and verified. Default: the Host field's." },
+  verify = schema.boolean { default = true,
+    doc = "false takes any certificate, so anybody in between can read along." },
+})
+
 local upstream_options = schema.new("upstream", {
+  tls = schema.table { doc = "TLS to https endpoints: { ca, cert, key, server_name, verify }." },
   endpoints = schema.list(endpoint, { required = true, min = 1, max = 4096,
     doc = "URLs, or tables of url, weight and zone." }),
   balance = schema.enum { "least_request", "peak_ewma", "round_robin", "ring_hash", "maglev",
@@ -150,7 +163,7 @@ local function watch(name, handle, index, url, o)
   local good, bad = 0, 0
   local function check()
     local res, err = core.http_request { url = url:gsub("/$", "") .. o.path, timeout = o.timeout,
-      method = "GET", max_body = 65536, trusted = true }
+      method = "GET", max_body = 65536, trusted = true, like = handle }
     local ok = res ~= nil and res.status >= 200 and res.status < 400
     good, bad = ok and good + 1 or 0, ok and 0 or bad + 1
     if good < o.rise and bad < o.fall then return end
@@ -185,6 +198,23 @@ local function read_hash(name, o)
   end
 end
 
+local function read_tls(name, o)
+  if not o.tls then return end
+  o.tls = tls_options:check(o.tls, 4)
+  if (o.tls.cert == nil) ~= (o.tls.key == nil) then
+    error(("upstream '%s': tls: cert and key go together"):format(name), 4)
+  end
+  for _, one in ipairs(o.endpoints) do
+    if not one.url:find "^[Hh][Tt][Tt][Pp][Ss]:" then
+      error(("upstream '%s': tls: endpoint '%s' is not https"):format(name, one.url), 4)
+    end
+  end
+  if o.tls.verify then return end
+  composition.warn { id = "unverified-upstream", policy = name, place = core.where(),
+    message = "tls.verify is false: whoever answers is taken for the upstream",
+    advice = "name the authority that signed its certificate with tls.ca" }
+end
+
 -- The options as C wants them.
 local function read_options(name, options)
   local o = upstream_options:check(options, 3)
@@ -192,6 +222,7 @@ local function read_options(name, options)
   o.health = o.health and health_options:check(o.health, 3)
   o.pool_max, o.pool_idle, o.pool_reuse = pool.max, pool.idle, pool.reuse
   read_hash(name, o)
+  read_tls(name, o)
   return o
 end
 

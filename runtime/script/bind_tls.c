@@ -19,6 +19,13 @@ static bool read_file(lua_State *L, int table, const char *key, struct wr_tls_fi
   return file->path == NULL || s->data(s->find_ctx, file->path, &file->text, error);
 }
 
+// When certificates must be valid. A worker that starts anew must not fail for one that was good
+// when it was loaded.
+static int64_t now_s(lua_State *L)
+{
+  return wr_script_of(L)->is_trial ? (int64_t)(wr_loop_wall() / WR_SECOND) : 0;
+}
+
 // --- listeners ----------------------------------------------------------------------------------
 
 // Pairs of the list `certificates`, in `pairs`; the list's strings keep the paths.
@@ -57,8 +64,7 @@ static struct wr_tls *make(lua_State *L, const struct wr_tls_pair *pairs, size_t
   o.alpn = (const unsigned char *)alpn;
   o.alpn_len = (unsigned)strlen(alpn);
   o.keys = wr_session_keys_of(s->env->arena);
-  // A worker that starts anew must not fail for a certificate that was good when it was loaded.
-  if (s->is_trial) o.now_s = (int64_t)(wr_loop_wall() / WR_SECOND);
+  o.now_s = now_s(L);
   if (!read_file(L, 2, "client_ca", &o.client_ca, error)) return NULL;
   return wr_tls_new(&o, error);
 }
@@ -92,6 +98,33 @@ static int l_listen_tls(lua_State *L)
   d->options.tls = tls;
   lua_pushboolean(L, 1);
   return 1;
+}
+
+// --- upstreams ----------------------------------------------------------------------------------
+
+static struct wr_client_tls *make_client(lua_State *L, int index, struct wr_error *error)
+{
+  struct wr_tls_file ca;
+  struct wr_tls_file cert;
+  struct wr_tls_file key;
+  if (!read_file(L, index, "ca", &ca, error) || !read_file(L, index, "cert", &cert, error) ||
+      !read_file(L, index, "key", &key, error)) {
+    return NULL;
+  }
+  struct wr_client_tls_options o = {.ca = &ca, .cert = &cert, .key = &key, .now_s = now_s(L)};
+  const char *name = wr_table_text(L, index, "server_name", NULL);
+  if (name) o.server_name = wr_str_of(name);
+  o.skip_verify = !wr_table_bool(L, index, "verify", true);
+  return wr_client_tls_new(&o, error);
+}
+
+bool wr_bind_tls_client(lua_State *L, int index, struct wr_client_tls **out, struct wr_error *error)
+{
+  lua_getfield(L, index, "tls");
+  bool is_given = lua_istable(L, -1);
+  *out = is_given ? make_client(L, lua_gettop(L), error) : NULL;
+  lua_pop(L, 1);
+  return !is_given || *out != NULL;
 }
 
 // --- what is known of a client ------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include "script/bind_error.h"
 #include "script/bind_headers.h"
 #include "script/bind_request.h"
+#include "script/bind_tls.h"
 #include "script/fetch.h"
 #include "script/meter.h"
 #include "script/table.h"
@@ -97,6 +98,7 @@ static int l_upstream(lua_State *L)
   u->panic = wr_table_num(L, 2, "panic", 0.5);
   read_key(L, &u->key);
   if (!set_endpoints(L, u, env, &error)) return fail(L, u, env, error.message);
+  if (!wr_bind_tls_client(L, 2, &u->tls, &error)) return fail(L, u, env, error.message);
   const char *host = wr_table_text(L, 2, "host", "endpoint");
   u->host = strcmp(host, "client") == 0 ? WR_HOST_CLIENT : WR_HOST_ENDPOINT;
   u->pool_idle_ns = wr_table_u64(L, 2, "pool_idle", 0);
@@ -295,6 +297,9 @@ static int l_http_request(lua_State *L)
   struct wr_fetch fetch = {.uri = &uri,
                            .target = {uri.path.ptr, len},
                            .is_trusted = wr_table_bool(L, 1, "trusted", false)};
+  lua_getfield(L, 1, "like"); // an upstream, whose endpoint this is
+  if (!lua_isnil(L, -1)) fetch.tls = check_upstream(L, -1)->tls;
+  lua_pop(L, 1);
   // "http://host?q" has a query and no path of its own in the text.
   if (uri.query.ptr && (uri.query.ptr < uri.path.ptr || uri.path.len == 0)) {
     char *text = wr_region_take(region, uri.query.len + 2);

@@ -295,6 +295,7 @@ static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
     request->authority = fetch->request->info->head->host;
   }
   request->target = join(&r->region, endpoint->prefix, fetch->target);
+  request->tls = u->tls;
   request->pool_idle_ns = u->pool_idle_ns;
   request->timeouts.connect_ns = u->connect_ns;
   request->timeouts.first_byte_ns = u->first_byte_ns;
@@ -310,6 +311,7 @@ static void aim_at_uri(struct wr_task *t, const struct wr_fetch *fetch,
                        struct wr_transfer_request *request)
 {
   request->is_guarded = !fetch->is_trusted;
+  request->tls = fetch->tls;
   request->is_https = fetch->uri->is_https;
   request->host = fetch->uri->host;
   request->port = fetch->uri->port;

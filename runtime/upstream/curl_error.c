@@ -31,7 +31,10 @@ enum wr_error_kind wr_curl_error_kind(CURLcode result, const char *detail)
   case CURLE_BAD_CONTENT_ENCODING:
   case CURLE_FILESIZE_EXCEEDED:
   case CURLE_HTTP2: return WR_ERROR_PROTOCOL;
+  case CURLE_SEND_ERROR:
   case CURLE_RECV_ERROR:
+    // TLS 1.3 tells a client after its handshake that it has not the right certificate.
+    if (strstr(detail, "alert")) return WR_ERROR_TLS;
     return strstr(detail, "chunked-encoding") ? WR_ERROR_PROTOCOL : WR_ERROR_RESET;
   default: return WR_ERROR_RESET;
   }

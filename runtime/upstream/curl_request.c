@@ -78,6 +78,7 @@ static void set_str(CURL *easy, CURLoption option, struct wr_str value)
 static struct wr_str url_host(const struct wr_transfer_request *rq)
 {
   if (!rq->is_https) return WR_STR("endpoint");
+  if (rq->tls && rq->tls->server_name.len > 0) return rq->tls->server_name;
   struct wr_str host = rq->authority;
   const char *end = host.ptr[0] == '[' ? memchr(host.ptr, ']', host.len) : NULL;
   if (end == NULL) return wr_str_split(&host, ':');
@@ -139,10 +140,30 @@ static void set_protocol(const struct wr_transfer_request *rq,
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, rq->is_idempotent && !rq->is_fresh ? 0L : 1L);
 }
 
+static void set_blob(CURL *easy, CURLoption option, struct wr_str pem)
+{
+  struct curl_blob blob = {(void *)pem.ptr, pem.len, CURL_BLOB_COPY};
+  if (pem.len > 0) WR_CHECK(curl_easy_setopt(easy, option, &blob) == CURLE_OK);
+}
+
+// From memory, as the bundle has them: a file that changes meanwhile changes nothing before a
+// reload.
+static void set_client_tls(const struct wr_client_tls *tls, CURL *easy)
+{
+  set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca);
+  set_blob(easy, CURLOPT_SSLCERT_BLOB, tls->cert);
+  set_blob(easy, CURLOPT_SSLKEY_BLOB, tls->key);
+  if (!tls->skip_verify) return;
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+}
+
 static void set_tls(const struct wr_transport_curl_options *options, CURL *easy)
 {
   if (options->ca_file) curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
-  if (options->ca_path) curl_easy_setopt(easy, CURLOPT_CAPATH, options->ca_path);
+  // Debian's libcurl looks into a directory too, and keeps roots in memory only where it does not:
+  // else it reads all of them anew for each connection, while the loop stands.
+  curl_easy_setopt(easy, CURLOPT_CAPATH, options->ca_path);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->skip_verify ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->skip_verify ? 0L : 2L);
 }
@@ -153,6 +174,7 @@ struct curl_slist *wr_curl_request_apply(const struct wr_transfer_request *rq,
 {
   set_protocol(rq, options, easy);
   set_tls(options, easy);
+  if (rq->tls) set_client_tls(rq->tls, easy);
   set_url(rq, easy);
   set_str(easy, CURLOPT_REQUEST_TARGET, rq->target);
   set_method(rq, easy);

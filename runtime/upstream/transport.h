@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "http/headers.h"
 #include "loop/loop.h"
+#include "upstream/client_tls.h"
 
 struct wr_transfer;
 struct wr_transport;
@@ -53,6 +54,8 @@ struct wr_transfer_request {
   struct wr_str body;
   bool has_length; ///< STREAM: `length` is the size that will be written; else chunked
   uint64_t length;
+  const struct wr_client_tls
+      *tls;           ///< copied by `start`; NULL: nothing beyond the transport's rules
   bool is_guarded;    ///< never to a link-local address (169.254/16, fe80::/10: cloud metadata)
   bool is_idempotent; ///< may be sent again on a fresh connection when a pooled one turns out dead
   bool is_fresh;      ///< rides no pooled connection, however idempotent

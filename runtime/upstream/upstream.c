@@ -25,6 +25,7 @@ void wr_upstream_unref(struct wr_upstream *u, struct wr_endpoints *e)
   wr_free(u->name);
   wr_free(u->zone);
   wr_free(u->key.name);
+  wr_client_tls_free(u->tls);
   wr_free(u);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "upstream/balance.h"
+#include "upstream/client_tls.h"
 #include "upstream/endpoint.h"
 
 /// Whose name the Host field bears.
@@ -45,6 +46,7 @@ struct wr_upstream {
   uint64_t first_byte_ns; ///< limit from the request's end to the response head; 0 leaves it to the
                           ///< policy
   uint64_t between_bytes_ns; ///< limit between two pieces of response body
+  struct wr_client_tls *tls; ///< owned; NULL: nothing beyond the transport's rules
   size_t refs;               // private: the script's handle and fetches under way
 };
 

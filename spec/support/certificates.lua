@@ -67,6 +67,14 @@ function Folder:make(name, options)
   return { cert = base .. ".pem", key = base .. ".key" }
 end
 
+--- A certificate's bytes in base64, as its file has them between the marks.
+function certificates.der(pair)
+  local file = assert(io.open(pair.cert))
+  local text = file:read "*a"
+  file:close()
+  return (text:match "%-%-%-%-%-\n(.-)\n%-%-%-%-%-":gsub("\n", ""))
+end
+
 --- Copies a pair over another one, as an operator renews it.
 function certificates.replace(old, new)
   for _, part in ipairs { "cert", "key" } do

@@ -37,6 +37,10 @@ local function command_of(self)
     command[#command + 1] = "--dns"
     command[#command + 1] = o.dns
   end
+  if o.session_keys then
+    command[#command + 1] = "--session-keys"
+    command[#command + 1] = o.session_keys
+  end
   if o.allow_chaos then command[#command + 1] = "--allow-chaos" end
   if o.watch then command[#command + 1] = "--watch" end
   return command
@@ -99,8 +103,8 @@ local function start(options)
 end
 
 --- Starts weir and waits until it is ready. Options: [1] main script, "x.lua" = text of a module,
---- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `watch` as on the command line, and
---- whatever scripts name in $().
+--- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `session_keys`, `watch` as on the
+--- command line, and whatever scripts name in $().
 function gateway.start(options)
   local self = start(options)
   local ok, message = pcall(function()

@@ -47,7 +47,21 @@ def connect(o, c=None, session=None):
     if "receive_buffer" in o:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, o["receive_buffer"])
     raw.connect(("127.0.0.1", o["port"]))
-    return (c or context(o)).wrap_socket(raw, server_hostname=o.get("sni"), session=session)
+    s = (c or context(o)).wrap_socket(raw, server_hostname=o.get("sni"), session=session,
+                                      do_handshake_on_connect=False)
+    try:
+        s.do_handshake()
+    except (ssl.SSLError, OSError):
+        # Closing with bytes unread would be a reset, which may overtake our alert.
+        raw = socket.socket(fileno=s.detach())
+        raw.settimeout(LIMIT)
+        try:
+            while raw.recv(65536):
+                pass
+        except OSError:
+            pass
+        raise
+    return s
 
 
 def head(o, method="GET", extra=""):
@@ -109,11 +123,12 @@ def resume(o):
     session = s.session
     s.close()
     marker = o.get("wait_for")
+    if marker:
+        print("waiting", flush=True)
     while marker and not os.path.exists(marker):
-        print("waiting", flush=True) if not o.get("said") else None
-        o["said"] = True
         time.sleep(0.02)
     resumed = []
+    o["port"] = o.get("then_port", o["port"])
     for _ in range(o["times"]):
         s = connect(o, c, session)
         s.sendall(head(o))
@@ -123,6 +138,25 @@ def resume(o):
             session = s.session
         s.close()
     return {"resumed": sum(resumed), "status": answer["status"], "body": answer["body"]}
+
+
+def stale(o):
+    """Waits until a session that resumed at first is not resumed any more."""
+    c = context(o)
+    s = connect(o, c)
+    s.sendall(head(o))
+    response(s)
+    session = s.session
+    s.close()
+    end = time.time() + LIMIT
+    while time.time() < end:
+        s = connect(o, c, session)
+        reused = s.session_reused
+        s.close()
+        if not reused:
+            return {"stale": True}
+        time.sleep(0.05)
+    return {"stale": False}
 
 
 def load(o):
@@ -142,8 +176,10 @@ def load(o):
     def fresh():
         while not os.path.exists(o["until"]):
             s = connect(o)
-            serials.add(serial_of[s.getpeercert(True)] if s.getpeercert(True) in serial_of
-                        else serial_of.setdefault(s.getpeercert(True), serial(s)))
+            der = s.getpeercert(True)
+            if der not in serial_of:
+                serial_of[der] = serial(s)
+            serials.add(serial_of[der])
             s.sendall(head(o))
             if response(s)["status"] != 200:
                 raise RuntimeError("status")

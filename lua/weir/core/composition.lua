@@ -34,6 +34,7 @@ local VALUES_MAX = 20000
 
 M.policies = {} ---@type weir.PolicyRecord[]
 M.routes = {} ---@type weir.RouteRecord[]
+M.warnings = {} ---@type weir.Warning[]
 
 local record_of = setmetatable({}, { __mode = "k" }) -- policy -> record
 local name_of = setmetatable({}, { __mode = "k" }) -- upstream, cache or flag -> name
@@ -65,6 +66,12 @@ end
 ---@param name string
 function M.add(kind, value, name)
   kind_of[value], name_of[value] = kind, name
+end
+
+--- Notes what `weir check` is to warn of beside its rules.
+---@param warning weir.Warning
+function M.warn(warning)
+  M.warnings[#M.warnings + 1] = warning
 end
 
 --- Notes a route.

@@ -29,7 +29,7 @@ end
 
 -- An element of other policies that no route calls by itself is judged where it stands in them.
 local function judge_all(reached_by)
-  local warnings = {}
+  local warnings = { unpack(composition.warnings) }
   for _, record in ipairs(composition.policies) do
     local routes = reached_by[record] or {}
     if routes[1] or not record.is_element then judge(record, routes, warnings) end
