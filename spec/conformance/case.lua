@@ -85,7 +85,7 @@ local function same(c, what, wanted, got)
   if wanted ~= got then fail(c, "%s:\n wanted %q\n got    %q", what, wanted, tostring(got)) end
 end
 
--- What the upstream of `port` must have got for `lines`.
+-- What the upstream that weir knows by `port` must have got for `lines`.
 local function expected_head(c, lines, port, framing)
   local out = { lines[1] .. " HTTP/1.1", "Host: 127.0.0.1:" .. port }
   for i = 2, #lines do out[#out + 1] = lines[i] end
@@ -148,7 +148,7 @@ end
 -- The upstream saw a beginning, and no end.
 local function check_broken(c, t, w)
   if #t.seen > 1 then fail(c, "the upstream saw more than one request") end
-  local head = expected_head(c, { "POST /" }, w.port, "Transfer-Encoding: chunked")
+  local head = expected_head(c, { "POST /" }, w.known_port, "Transfer-Encoding: chunked")
   local heard = without_chance(w.heard)
   local most = head .. c.broken
   if most:sub(1, #heard) ~= heard then fail(c, "the upstream saw %q", heard) end
@@ -180,12 +180,14 @@ end
 -- The second request on the same connection.
 local function check_goes_on(c, w, t)
   local before = #t.seen
+  w.answers = {}
   w:act(t.client, "GET /still-here HTTP/1.1\r\nHost: a\r\n\r\n")
   w:more(t, { count = #t.responses + 1, is_head = c.is_head })
   local last = t.responses[#t.responses]
   if t.ended or not last or last.status ~= 200 then
     fail(c, "the connection did not go on: %s, rest %q", tostring(t.ended), t.rest)
   end
+  same(c, "the second request's answer", "ok", last.body)
   same(c, "requests that the upstream saw after it", before + 1, #t.seen)
   same(c, "the second target", "/still-here", t.seen[#t.seen].target)
   if c.upstream_ends and t.seen[1].connection == t.seen[#t.seen].connection then
@@ -198,7 +200,8 @@ local function statuses_of(c)
   return c.status == false and 0 or 1
 end
 
---- Runs a case through weir at `port` with `w` as its upstream; raises when it fails.
+--- Runs a case through weir at `port` with `w` as its upstream, which weir knows by `w.known_port`;
+--- raises when it fails.
 function case.run(c, w, port)
   w:reset()
   if c.broken then c.refused = 400 end
@@ -209,7 +212,7 @@ function case.run(c, w, port)
   })
   if not ok then fail(c, "%s", tostring(t)) end
   if c.status ~= false then check_responses(c, t) end
-  if c.broken then check_broken(c, t, w) else check_seen(c, t.seen, w.port) end
+  if c.broken then check_broken(c, t, w) else check_seen(c, t.seen, w.known_port) end
   if c.check then c.check(t, w) end
   same(c, "how the connection ended", tostring(ends), tostring(t.ended))
   if c.status == false then same(c, "responses", 0, #t.responses) end

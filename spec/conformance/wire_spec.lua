@@ -2,21 +2,35 @@
 --- every byte that the upstream sees.
 local case = require "spec.conformance.case"
 local gateway = require "spec.support.gateway"
+local process = require "spec.support.process"
 
 local FILES = { "framing", "fields", "target", "meaning", "upstreams", "connection" }
 
-local TRANSPORTS = { "curl" }
+-- Upstreams on plain sockets are called natively; those behind TLS, by libcurl.
+local TRANSPORTS = { "h1", "curl" }
 
 for _, transport in ipairs(TRANSPORTS) do
   describe("on the wire, upstream " .. transport, function()
-    local w, g
+    local w, g, relay, folder
+    local url
 
     setup(function()
       w = case.wire.new()
-      g = gateway.start { workers = 1, upstream = w.port, log_level = "error", [[
+      local ca_file
+      w.known_port, url = w.port, "http://127.0.0.1:" .. w.port
+      if transport == "curl" then
+        folder = os.tmpname()
+        os.remove(folder)
+        os.execute("mkdir " .. folder)
+        relay = process.spawn { "/usr/bin/python3", "spec/support/relay.py", w.port, folder }
+        w.known_port, ca_file = tonumber((relay:line "port (%d+)")), relay:line "cert (%S+)"
+        url = "https://127.0.0.1:" .. w.known_port
+      end
+      g = gateway.start { workers = 1, upstream = w.port, url = url, ca_file = ca_file,
+        log_level = "error", [[
         local weir = require "weir"
         weir.listen "127.0.0.1:$(port)"
-        local up = weir.upstream("up", { endpoints = { "http://127.0.0.1:$(upstream)" } })
+        local up = weir.upstream("up", { endpoints = { "$(url)" } })
         -- Sets what the query names; tells whether it could.
         local function set(headers, query)
           local ok = true
@@ -38,7 +52,7 @@ for _, transport in ipairs(TRANSPORTS) do
           return up:forward(req, { path = req.query.to })
         end)
         weir.route("GET /any", function(req)
-          local r, err = weir.http.get((req.query.url:gsub("UP", "127.0.0.1:$(upstream)")))
+          local r, err = weir.http.get((req.query.url:gsub("http://UP", "$(url)")))
           if not r then return err.kind end
           return weir.response(r.status, "answered", { ["X-Location"] = r.headers.location })
         end)
@@ -53,6 +67,8 @@ for _, transport in ipairs(TRANSPORTS) do
     teardown(function()
       w:close()
       g:stop()
+      if relay then relay:kill() end
+      if folder then os.execute("rm -rf " .. folder) end
     end)
 
     for _, file in ipairs(FILES) do

@@ -43,6 +43,14 @@ local function command_of(self)
   end
   if o.allow_chaos then command[#command + 1] = "--allow-chaos" end
   if o.watch then command[#command + 1] = "--watch" end
+  if o.ca_file then
+    command[#command + 1] = "--ca-file"
+    command[#command + 1] = o.ca_file
+  end
+  if o.descriptors then
+    table.insert(command, 1, "/usr/bin/prlimit")
+    table.insert(command, 2, "--nofile=" .. o.descriptors)
+  end
   return command
 end
 
@@ -103,8 +111,9 @@ local function start(options)
 end
 
 --- Starts weir and waits until it is ready. Options: [1] main script, "x.lua" = text of a module,
---- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `session_keys`, `watch` as on the
---- command line, and whatever scripts name in $().
+--- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `session_keys`, `ca_file`, `watch` as on
+--- the command line, `descriptors` (how many each process may have), and whatever scripts name in
+--- $().
 function gateway.start(options)
   local self = start(options)
   local ok, message = pcall(function()

@@ -165,12 +165,21 @@ add(16, "9110 6.5.1", "they pass when it did, and the upstream is asked for them
     assert(table.concat(t.responses[1].trailers or {}, ";") == "X-Sum: 1;Y: 2")
   end,
 })
+local function trailer(field)
+  return case.head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") .. "3\r\nabc\r\n0\r\n"
+    .. field .. "\r\n\r\n"
+end
+add(16, "9110 6.5.1", "but never one that a recipient acts upon", {
+  send = get "TE: trailers", seen = { "GET /" }, te = true, over = "h1",
+  answers = { trailer "Set-Cookie: a=b" }, got_body = "abc", check = function(t)
+    assert(not t.responses[1].trailers)
+  end,
+})
 for _, field in ipairs { "Content-Length: 5", "Transfer-Encoding: chunked", "Host: b",
-  "Connection: close", "Set-Cookie: a=b" } do
-  add(16, "9110 6.5.1", "but never " .. field, {
-    send = get("TE: trailers"), seen = { "GET /" }, te = true, over = "h1",
-    answers = { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
-      .. "0\r\n" .. field .. "\r\n\r\n" },
+  "Connection: close" } do
+  add(16, "9110 6.5.1", "an upstream whose trailer is " .. field .. " has failed", {
+    send = get "TE: trailers", seen = { "GET /" }, te = true, over = "h1", not_over = "curl",
+    answers = { trailer(field) }, status = 502, upstream_ends = true,
   })
 end
 
