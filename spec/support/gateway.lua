@@ -111,9 +111,9 @@ local function start(options)
 end
 
 --- Starts weir and waits until it is ready. Options: [1] main script, "x.lua" = text of a module,
---- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `session_keys`, `ca_file`, `watch` as on
---- the command line, `descriptors` (how many each process may have), and whatever scripts name in
---- $().
+--- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `session_keys`, `ca_file`, `watch` as
+--- on the command line, `descriptors` (how many each process may have), and whatever scripts name
+--- in $().
 function gateway.start(options)
   local self = start(options)
   local ok, message = pcall(function()
