@@ -188,9 +188,13 @@ end
 add(19, "9110 9.3.8", "TRACE is refused: it would show cookies to scripts", {
   send = head("TRACE / HTTP/1.1", H, "Cookie: a=b"), seen = {}, status = 405,
 })
-add(31, "9113 3.4", "the preface of HTTP/2 where HTTP/1.1 alone is spoken", {
-  send = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", refused = 505, over = "h1",
-})
+for _, row in ipairs {
+  { "with another target", "PRI / HTTP/2.0" }, { "with another method", "GET * HTTP/2.0" },
+} do
+  add(31, "9113 3.4", "the preface of HTTP/2 " .. row[1] .. " is none", {
+    send = head(row[2], H) .. "SM\r\n\r\n", refused = 505, over = "h1",
+  })
+end
 local ALLOW = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 local own = { "HTTP/1.1 204 No Content", ALLOW, "Date: *", "Via: 1.1 weir", "X-Request-ID: *" }
 add(19, "9110 9.3.7", "OPTIONS * is answered here", {
