@@ -37,6 +37,8 @@ local listen_options = schema.new("listen", {
     schema.new("proxy_protocol", { from = networks }),
     doc = "Connections begin with a PROXY header, version 1 or 2, that says who the client is; "
       .. "`{ from = { \"10.0.0.0/8\" } }` reads it from these and refuses all others." },
+  http2 = schema.boolean { default = true,
+    doc = "Speaks HTTP/2: over TLS by ALPN, in the clear to clients that begin with it." },
   connections_per_client = schema.integer { min = 1, max = 1000000,
     doc = "Connections of one client, in all workers; further ones are closed at once." },
   mode = schema.string { min = 3, max = 4, pattern = "^0?[0-7][0-7][0-7]$",
@@ -85,11 +87,12 @@ function M.listen(address, options)
     if not ok then error("listen: priority_header: " .. message, 2) end
   end
   local listener, refusal = core.listen(normal, { mode = tonumber(o.mode, 8),
-    is_proxied = o.proxy_protocol and true or false, per_client = o.connections_per_client or 0 })
+    is_proxied = o.proxy_protocol and true or false, per_client = o.connections_per_client or 0,
+    no_h2 = not o.http2 })
   if not listener then error(("listen: '%s': %s"):format(normal, refusal), 2) end
   demand_header(listener, o)
   if not o.tls then return end
-  local ok, message = tls.listen(normal, o.tls)
+  local ok, message = tls.listen(normal, o.tls, o.http2)
   if not ok then error(("listen: tls: %s"):format(message), 2) end
 end
 

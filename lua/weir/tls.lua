@@ -24,7 +24,7 @@ M.options = schema.new("tls", {
   tell_upstreams = schema.boolean { default = false,
     doc = "Forwards a client's certificate in the field Client-Cert (RFC 9440)." },
   min_version = schema.enum { "1.2", "1.3", default = "1.2", doc = "The oldest TLS spoken." },
-  alpn = schema.list(schema.enum { "http/1.1" }, { min = 1, max = 1,
+  alpn = schema.list(schema.enum { "h2", "http/1.1" }, { min = 1, max = 2,
     doc = "Protocols offered, best first; all by default." }),
 }, { doc = "Serves over TLS, see below." })
 
@@ -38,16 +38,20 @@ end
 --- Makes the declared listener of `address` speak TLS; nil and a message when a file is no good.
 ---@param address string  In normal form.
 ---@param o table         As checked by `options`.
+---@param http2 boolean   Whether the listener speaks HTTP/2.
 ---@return boolean?, string?
-function M.listen(address, o)
+function M.listen(address, o, http2)
   local auth = o.client_auth or (o.client_ca and "required" or "none")
   if (auth == "none") ~= (o.client_ca == nil) then
     return nil, ("client_auth is \"%s\" %s client_ca"):format(auth,
       o.client_ca and "beside a" or "without a")
   end
+  for _, name in ipairs(o.alpn or {}) do
+    if name == "h2" and not http2 then return nil, "alpn names \"h2\", and http2 is false" end
+  end
   return core.listen_tls(address, { certificates = o.certificates, client_ca = o.client_ca,
     client_auth = auth, tell_upstreams = o.tell_upstreams, min_version = o.min_version,
-    alpn = wire(o.alpn or { "http/1.1" }) })
+    alpn = wire(o.alpn or (http2 and { "h2", "http/1.1" } or { "http/1.1" })) })
 end
 
 return M

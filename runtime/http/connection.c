@@ -3,6 +3,7 @@
 #include "arena/clients.h"
 #include "base/alloc.h"
 #include "base/duration.h"
+#include "http/h2.h"
 #include "http/handshake.h"
 #include "http/output.h"
 #include "http/request.h"
@@ -55,6 +56,7 @@ static void free_connection(struct wr_connection *c)
   struct wr_server *s = c->server;
   wr_loop_undefer(&c->work);
   wr_list_remove(&c->link);
+  wr_h2_close(c);
   wr_buf_fini(&c->in);
   wr_buf_fini(&c->out);
   wr_region_fini(&c->region);
@@ -65,7 +67,7 @@ static void free_connection(struct wr_connection *c)
 
 // Closing with input unread sends RST, which may overtake our last words in the client's kernel. So
 // our side is shut first, and the client's bytes are thrown away until it closes, or for a while.
-static void linger(struct wr_connection *c)
+void wr_connection_linger(struct wr_connection *c)
 {
   if (c->saw_fin) {
     wr_connection_close(c, false);
@@ -80,6 +82,7 @@ static void linger(struct wr_connection *c)
 void wr_connection_drain(struct wr_connection *c)
 {
   c->must_close = true;
+  if (c->state == WR_CONNECTION_H2) wr_h2_drain(c);
   if (c->state == WR_CONNECTION_HEAD && c->in.len == 0 && c->view.len == 0) {
     wr_connection_close(c, false);
   }
@@ -105,12 +108,22 @@ void wr_connection_wake(struct wr_connection *c)
   wr_list_remove(&c->idle);
 }
 
+// Over TLS client and server have agreed what they speak (RFC 9113 3.2).
+static void begin(struct wr_connection *c)
+{
+  if (wr_str_eq(wr_tls_session_facts(&c->channel)->protocol, WR_STR("h2"))) {
+    wr_h2_open(c);
+  } else {
+    become_idle(c);
+  }
+}
+
 static bool step_handshake(struct wr_connection *c)
 {
   switch (wr_handshake_judge(c)) {
   case WR_HANDSHAKE_WAIT: return false;
-  case WR_HANDSHAKE_DONE: become_idle(c); break;
-  case WR_HANDSHAKE_LINGER: linger(c); break;
+  case WR_HANDSHAKE_DONE: begin(c); break;
+  case WR_HANDSHAKE_LINGER: wr_connection_linger(c); break;
   case WR_HANDSHAKE_CLOSE: wr_connection_close(c, false); break;
   }
   return true;
@@ -158,7 +171,7 @@ static void finish(struct wr_connection *c)
     // The client asked for the end and has nothing under way.
     wr_connection_close(c, false);
   } else {
-    linger(c);
+    wr_connection_linger(c);
   }
 }
 
@@ -205,7 +218,7 @@ static bool step_rest(struct wr_connection *c)
   }
   bool is_enough = status == WR_BODY_BAD || c->discarded > WR_CONNECTION_DISCARD;
   if (!is_enough && !c->saw_fin && !c->must_close) return false;
-  linger(c);
+  wr_connection_linger(c);
   return true;
 }
 
@@ -221,6 +234,7 @@ static bool step_linger(struct wr_connection *c)
 // The socket failed or is closed: whoever works on the exchange must hear it.
 static bool step_closed(struct wr_connection *c)
 {
+  if (c->h2 != NULL) return wr_h2_step_closed(c);
   struct wr_exchange *x = &c->x;
   if (!x->is_live) return false;
   wr_exchange_tell_gone(x, c->failure ? c->failure : WR_ERROR_CANCELLED,
@@ -239,6 +253,8 @@ static bool step_expired(struct wr_connection *c)
   if (c->state == WR_CONNECTION_HEAD && c->start_ns != 0) {
     stats->head_timeouts++;
     wr_request_refuse(c, 408, "the request head did not arrive in time");
+  } else if (c->state == WR_CONNECTION_H2) {
+    wr_h2_expire(c);
   } else if (c->state != WR_CONNECTION_EXCHANGE) {
     wr_connection_close(c, false);
   } else if (wr_output_unsent(c) > 0) {
@@ -263,6 +279,7 @@ static bool step(struct wr_connection *c)
   case WR_CONNECTION_HANDSHAKE: break;
   case WR_CONNECTION_HEAD: return step_head(c);
   case WR_CONNECTION_EXCHANGE: return step_exchange(c);
+  case WR_CONNECTION_H2: return wr_h2_step(c);
   case WR_CONNECTION_REST: return step_rest(c);
   case WR_CONNECTION_LINGER: return step_linger(c);
   case WR_CONNECTION_CLOSED: return step_closed(c);
@@ -304,6 +321,7 @@ static size_t read_room(const struct wr_connection *c)
   const struct wr_exchange *x = &c->x;
   if (c->saw_fin || c->state == WR_CONNECTION_CLOSED) return 0;
   if (c->channel.unsent > WR_CHANNEL_UNSENT_MAX) return 0;
+  if (c->state == WR_CONNECTION_H2) return wr_h2_read_room(c);
   if (c->state != WR_CONNECTION_EXCHANGE) {
     return c->in.len == 0 ? WR_SERVER_READ_MAX : WR_CONNECTION_AHEAD;
   }
@@ -359,6 +377,7 @@ static uint64_t deadline_of(const struct wr_connection *c)
     if (wr_output_unsent(c) > 0) return after(c->sent_ns, o->send_timeout_ns);
     if (x->is_reading && !x->is_body_done) return after(x->body_ns, o->body_timeout_ns);
     return NEVER;
+  case WR_CONNECTION_H2: return wr_h2_deadline(c);
   case WR_CONNECTION_REST:
   case WR_CONNECTION_LINGER: return c->until_ns;
   case WR_CONNECTION_CLOSED: return NEVER;
@@ -409,7 +428,7 @@ void wr_connection_advance(struct wr_connection *c)
   close_view(c);
   c->is_advancing = false;
   if (c->state == WR_CONNECTION_CLOSED) {
-    if (c->is_released && !c->x.is_live) free_connection(c);
+    if (c->is_released && !c->x.is_live && !wr_h2_is_busy(c)) free_connection(c);
     return;
   }
   want(c);
@@ -445,6 +464,7 @@ bool wr_connection_open(struct wr_server *s, const struct wr_connection_start *s
   wr_list_init(&c->idle);
   c->peer = start->peer;
   c->seat = start->seat;
+  c->is_h1 = start->no_h2 || start->tls || s->options.is_admin;
   wr_list_push(&s->connections, &c->link);
   s->stats.open++;
   if (start->tls) {

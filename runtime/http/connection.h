@@ -20,10 +20,13 @@ enum wr_connection_state {
   WR_CONNECTION_HANDSHAKE, ///< of TLS
   WR_CONNECTION_HEAD,      ///< idle, or a head is coming in
   WR_CONNECTION_EXCHANGE,  ///< the layer above is at work
+  WR_CONNECTION_H2,        ///< HTTP/2: any number of exchanges, see h2.h
   WR_CONNECTION_REST,      ///< answered; the rest of the request body is swallowed
   WR_CONNECTION_LINGER,    ///< our side is shut; the client gets time to read our last words
   WR_CONNECTION_CLOSED, ///< no socket any more; memory waits for the handle and for the layer above
 };
+
+struct wr_h2;
 
 struct wr_connection {
   struct wr_server *server;
@@ -38,6 +41,7 @@ struct wr_connection {
   bool is_released;           // the handle has closed
   bool is_blocked;            // the socket takes no more now
   bool is_expired;            // the timer fired
+  bool is_h1;                 // it speaks HTTP/1: no preface of HTTP/2 is looked for
   bool must_close;            // no further request is read
   bool must_reset;            // it ends with RST
   bool saw_fin;               // the client sends no more
@@ -55,6 +59,7 @@ struct wr_connection {
   uint64_t until_ns; // end of REST and LINGER
   uint64_t armed_ns; // what the timer is set to
   size_t discarded;
+  struct wr_h2 *h2; // its streams, once it speaks HTTP/2
   struct wr_exchange x;
   struct wr_body body; // of its request
   size_t head_left;    // bytes of `out` up to the end of its response's head
@@ -69,6 +74,7 @@ struct wr_connection_start {
   struct wr_peer peer;
   int32_t seat;       ///< wr_clients_enter gave it; negative: none
   struct wr_tls *tls; ///< NULL: in the clear
+  bool no_h2;         ///< HTTP/2 is not spoken
 };
 
 /// Begins to serve. False when the socket cannot be watched; it is closed then.
@@ -91,6 +97,10 @@ void wr_connection_consume(struct wr_connection *c, size_t len);
 
 /// Closes the socket now; `reset` sends RST. Safe to repeat.
 void wr_connection_close(struct wr_connection *c, bool reset);
+
+/// Our last words have left: shuts our side and throws away what comes until the client closes, or
+/// for a while.
+void wr_connection_linger(struct wr_connection *c);
 
 /// Closes an idle connection, lets any other finish its exchange and then close.
 void wr_connection_drain(struct wr_connection *c);

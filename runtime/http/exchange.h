@@ -44,6 +44,7 @@ struct wr_exchange_info {
   struct wr_str client;     ///< numeric address of the peer
   uint16_t client_port;
   struct wr_str scheme;           ///< "http" or "https"
+  struct wr_str version;          ///< of HTTP: "1.0", "1.1" or "2"
   const struct wr_tls_facts *tls; ///< NULL: in the clear
   struct wr_str request_id;       ///< accepted from a trusted sane X-Request-ID, else made
   uint64_t start_ns;              ///< first byte of the head

@@ -108,7 +108,8 @@ static int32_t take_seat(struct wr_server *s, const struct wr_peer *peer,
 void wr_listener_admit(struct wr_server *s, int fd, const struct wr_peer *peer,
                        const struct wr_listen_rules *rules)
 {
-  struct wr_connection_start start = {fd, *peer, take_seat(s, peer, rules), rules->options.tls};
+  struct wr_connection_start start = {fd, *peer, take_seat(s, peer, rules), rules->options.tls,
+                                      rules->options.no_h2};
   if (start.seat == WR_CLIENTS_REFUSED) {
     s->stats.refused_client++;
     wr_listener_reset(fd);

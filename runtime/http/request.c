@@ -1,6 +1,7 @@
 #include "http/request.h"
 
 #include "http/h1.h"
+#include "http/h2.h"
 #include "http/judge.h"
 #include "http/tls_session.h"
 
@@ -16,8 +17,10 @@ static void open_exchange(struct wr_connection *c)
       .client_port = c->peer.port,
       .scheme = c->channel.tls ? WR_STR("https") : WR_STR("http"),
       .tls = c->channel.tls ? wr_tls_session_facts(&c->channel) : NULL,
+      .version = c->x.head.minor == 0 ? WR_STR("1.0") : WR_STR("1.1"),
       .start_ns = c->start_ns,
   };
+  c->is_h1 = true;
   c->head_left = 0;
   c->keep_alive = false;
   c->scanned = 0;
@@ -85,10 +88,22 @@ static enum wr_parser_status parse(struct wr_connection *c, size_t *used,
   return parse_at(c, copy.ptr, copy.len, used, error);
 }
 
+// Is this a client of HTTP/2, or may it still be one?
+static enum wr_h2_preface preface_of(const struct wr_connection *c)
+{
+  return c->is_h1 ? WR_H2_PREFACE_NO : wr_h2_preface(c->view);
+}
+
 bool wr_request_begin(struct wr_connection *c)
 {
   struct wr_server *s = c->server;
   wr_connection_wake(c);
+  enum wr_h2_preface preface = preface_of(c);
+  if (preface == WR_H2_PREFACE_MAYBE) return false;
+  if (preface == WR_H2_PREFACE_YES) {
+    wr_h2_open(c);
+    return true;
+  }
   size_t used = 0;
   struct wr_parser_error error = {0};
   enum wr_parser_status status = parse(c, &used, &error);

@@ -4,7 +4,8 @@
 
 #include "http/connection.h"
 
-/// Reads a head from the input and begins the exchange. True when anything changed. Calls hooks.
+/// Reads a head from the input and begins the exchange, or goes over to HTTP/2 where a connection
+/// begins with its preface. True when anything changed. Calls hooks.
 bool wr_request_begin(struct wr_connection *c);
 
 /// Answers by ourselves, for want of a proper head, and closes. `detail` is constant text.

@@ -123,8 +123,7 @@ static char *put_framing(char *at, const struct wr_response *r)
   return at;
 }
 
-// May this field, which came from above, leave?
-static bool may_leave(const struct wr_response *r, const struct wr_header *h)
+bool wr_response_may_leave(const struct wr_response *r, const struct wr_header *h)
 {
   if (!wr_headers_is_token(h->name) || !wr_headers_is_value(h->value)) return false;
   if (wr_headers_is_hop(h->name)) return false;
@@ -150,7 +149,7 @@ bool wr_response_write(const struct wr_response *r, struct wr_buf *out)
   char *at = put_status_line(start, r->status);
   for (size_t i = 0; r->headers != NULL && i < r->headers->count; i++) {
     const struct wr_header *h = &r->headers->items[i];
-    if (!may_leave(r, h)) continue;
+    if (!wr_response_may_leave(r, h)) continue;
     if (!has_date && wr_str_eq_nocase(h->name, WR_STR("Date"))) has_date = true;
     if (!has_server && wr_str_eq_nocase(h->name, WR_STR("Server"))) has_server = true;
     at = put_field(at, h->name, h->value);

@@ -23,6 +23,9 @@ struct wr_response {
 /// Appends the head with its empty line. False when `out` is full; nothing is appended then.
 bool wr_response_write(const struct wr_response *r, struct wr_buf *out);
 
+/// May this field, which came from above, leave with the response?
+bool wr_response_may_leave(const struct wr_response *r, const struct wr_header *field);
+
 /// "Not Found"; "Unknown" for what has no name.
 struct wr_str wr_response_reason(int status);
 

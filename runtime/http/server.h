@@ -1,5 +1,6 @@
 #pragma once
-/// HTTP/1.1 server: accepts on listening sockets it is lent, owns client connections, drains.
+/// HTTP server, versions 1.0, 1.1 and 2: accepts on listening sockets it is lent, owns client
+/// connections, drains.
 ///
 /// One per worker and loop (another one serves the admin socket in the master). Knows nothing of
 /// Lua or policies: the layer above is a table of hooks.
@@ -7,6 +8,7 @@
 #include "arena/arena.h"
 #include "base/network.h"
 #include "http/exchange.h"
+#include "http/h2_strain.h"
 #include "http/tls_facts.h"
 #include "loop/loop.h"
 
@@ -42,6 +44,7 @@ extern const struct wr_server_options wr_server_options_default;
 /// What one address is listened on for. All zeros: whoever comes, as they are.
 struct wr_listen_options {
   struct wr_tls *tls; ///< over TLS by these rules, which get a holder more; NULL: in the clear
+  bool no_h2;         ///< HTTP/2 is not spoken in the clear; over TLS its rules say what is
   bool is_proxied;    ///< every connection begins with a PROXY header
   struct wr_networks proxies; ///< whose header is read, all others are refused; empty: everybody's
   uint32_t per_client;        ///< connections of one client; 0: any number
@@ -55,6 +58,8 @@ struct wr_server_stats {
   uint64_t head_timeouts, body_timeouts, send_timeouts;
   uint64_t tls_handshakes[2][2]; ///< done: by version (1.2, 1.3), and full or resumed
   uint64_t tls_failures[WR_TLS_FAILURES];
+  uint64_t h2_connections;
+  uint64_t h2_floods[WR_H2_STRAIN_KINDS]; ///< connections ended for them
   uint64_t accept_paused; ///< times that connections_max or descriptor pressure stopped accepting
   uint64_t reclaimed;     ///< idle connections closed to make room
   uint64_t refused_client, refused_proxy, refused_descriptors; ///< closed unread, by reason

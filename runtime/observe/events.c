@@ -136,17 +136,31 @@ static void count_tls(struct wr_script_env *env, const struct wr_server_stats *n
   }
 }
 
+static void count_floods(struct wr_script_env *env, const struct wr_server_stats *now,
+                         const struct wr_server_stats *last)
+{
+  for (size_t i = 0; i < WR_H2_STRAIN_KINDS; i++) {
+    uint64_t more = now->h2_floods[i] - last->h2_floods[i];
+    if (more == 0) continue;
+    wr_meter_add(env->meter, WR_METRIC_H2_FLOODS, (double)more, "reason",
+                 wr_h2_strain_name((enum wr_h2_strain_kind)i), NULL);
+  }
+}
+
 static void count_server(struct wr_script_env *env, const struct wr_server_stats *now,
                          const struct wr_server_stats *last)
 {
   wr_meter_add(env->meter, WR_METRIC_SERVER_CONNECTIONS_TOTAL,
                (double)(now->accepted - last->accepted), NULL);
+  wr_meter_add(env->meter, WR_METRIC_H2_CONNECTIONS,
+               (double)(now->h2_connections - last->h2_connections), NULL);
   count_refused(env, "client_limit", now->refused_client, last->refused_client);
   count_refused(env, "proxy_protocol", now->refused_proxy, last->refused_proxy);
   count_refused(env, "descriptors", now->refused_descriptors, last->refused_descriptors);
   wr_meter_add(env->meter, WR_METRIC_SERVER_RECLAIMED, (double)(now->reclaimed - last->reclaimed),
                NULL);
   count_tls(env, now, last);
+  count_floods(env, now, last);
   count_bad(env, "grammar", now->bad_requests, last->bad_requests);
   count_bad(env, "head_timeout", now->head_timeouts, last->head_timeouts);
   count_bad(env, "body_timeout", now->body_timeouts, last->body_timeouts);

@@ -14,6 +14,7 @@ static void put_request(struct wr_json *j, const struct wr_serving *s,
   wr_json_field_str(j, "request_id", info->request_id);
   wr_json_field_str(j, "method", info->head->method);
   wr_json_field_str(j, "path", info->path);
+  wr_json_field_str(j, "version", info->version);
   wr_json_field_cstr(j, "route", s->request.trail.route);
   wr_json_field_str(j, "client", s->request.client);
   wr_json_field_uint(j, "generation", s->generation_number);
@@ -48,7 +49,8 @@ static void count(struct wr_script_env *env, const struct wr_serving *s, const c
   snprintf(method, sizeof(method), "%.*s", WR_STR_ARG(info->head->method));
   const char *route = s->request.trail.route;
   wr_meter_observe(env->meter, WR_METRIC_HTTP_SERVER_DURATION, seconds, "http_request_method",
-                   method, "http_response_status_code", status, "http_route", route, NULL);
+                   method, "http_response_status_code", status, "http_route", route,
+                   "network_protocol_version", info->version.ptr, NULL);
   wr_meter_add(env->meter, WR_METRIC_RESPONSES, 1, "route", route, "why", why, NULL);
 }
 

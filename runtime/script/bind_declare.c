@@ -73,7 +73,7 @@ static int l_trust(lua_State *L)
 }
 
 // core.listen(address, options) -> listener | nil, message: address in normal form; options {mode,
-// is_proxied, per_client}
+// is_proxied, per_client, no_h2}
 static int l_listen(lua_State *L)
 {
   require_loading(L, "weir.listen");
@@ -89,6 +89,7 @@ static int l_listen(lua_State *L)
   d->address = wr_strdup(address);
   d->mode = wr_table_u32(L, 2, "mode", 0660);
   d->options.is_proxied = wr_table_bool(L, 2, "is_proxied", false);
+  d->options.no_h2 = wr_table_bool(L, 2, "no_h2", false);
   d->options.per_client = wr_table_u32(L, 2, "per_client", 0);
   wr_list_push(&s->declared.listens, &d->link);
   lua_pushlightuserdata(L, d);

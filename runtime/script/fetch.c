@@ -213,7 +213,9 @@ static void add_forwarded(struct wr_headers *out, const struct wr_request *q)
     add(out, "X-Forwarded-Host", q->info->head->host);
   }
   add(out, "X-Request-ID", q->info->request_id);
-  append(out, "Via", q->info->head->minor == 0 ? WR_STR("1.0 weir") : WR_STR("1.1 weir"));
+  char via[16];
+  int len = snprintf(via, sizeof(via), "%.*s weir", WR_STR_ARG(q->info->version));
+  append(out, "Via", (struct wr_str){via, (size_t)len});
 }
 
 static void add_deadline(struct wr_headers *out, const struct wr_task *t)

@@ -12,6 +12,10 @@ local WIDE_CEILING = 3
 local GIVEN = {
   ["runtime/http/tls.c on_protocols"] = "OpenSSL's callback",
   ["runtime/http/tls.c on_ticket"] = "OpenSSL's callback",
+  ["runtime/http/h2_callbacks.c on_header"] = "nghttp2's callback",
+  ["runtime/http/h2_callbacks.c on_invalid_header"] = "nghttp2's callback",
+  ["runtime/http/h2_callbacks.c on_data"] = "nghttp2's callback",
+  ["runtime/http/h2_exchange.c read_body"] = "nghttp2's callback",
 }
 
 -- path -> { lines, reason }: a file that may grow to `lines`. Starts empty.

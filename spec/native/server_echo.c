@@ -147,6 +147,18 @@ static void counters(struct work *w)
   reply(w, 200, (struct wr_str){text, (size_t)len});
 }
 
+static void floods(struct work *w)
+{
+  const struct wr_server_stats *s = wr_server_stats(w->program->server);
+  char text[1024];
+  size_t len = 0;
+  for (int i = 0; i < WR_H2_STRAIN_KINDS; i++) {
+    len += (size_t)snprintf(text + len, sizeof(text) - len, "%s=%lu ",
+                            wr_h2_strain_name((enum wr_h2_strain_kind)i), s->h2_floods[i]);
+  }
+  reply(w, 200, (struct wr_str){text, len});
+}
+
 // Fields that must not leave as they are, among some that must.
 static void fields(struct work *w)
 {
@@ -334,6 +346,7 @@ static const struct script scripts[] = {
     {"/hello", hello, NULL, NULL, NULL, NULL},
     {"/status", status, NULL, NULL, NULL, NULL},
     {"/info", info, NULL, NULL, NULL, NULL},
+    {"/floods", floods, NULL, NULL, NULL, NULL},
     {"/stats", counters, NULL, NULL, NULL, NULL},
     {"/fields", fields, NULL, NULL, NULL, NULL},
     {"/echo", echo, echo_body, echo_end, more, NULL},
