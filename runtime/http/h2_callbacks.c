@@ -148,6 +148,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
   if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) note_end(s);
   if (type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
     s->is_headed = true;
+    s->has_body = !s->saw_end;
     wr_h2_strain_request(&h2->strain);
   }
   wr_h2_stream_wake(s);

@@ -52,6 +52,7 @@ struct wr_h2_stream {
   uint64_t armed_ns; // what the timer is set to
   uint64_t received; // bytes of request body that came
   bool is_headed;    // its head is whole
+  bool has_body;     // more than its head was to come
   bool is_begun;     // its exchange began
   bool is_over;      // and ended
   bool saw_end;      // the client has sent all

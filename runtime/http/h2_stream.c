@@ -89,7 +89,7 @@ static void begin(struct wr_h2_stream *s)
   struct wr_exchange *x = &s->x;
   s->is_begun = true;
   const char *fault = NULL;
-  int status = wr_h2_head_read(&s->draft, !s->saw_end, &x->head, &fault);
+  int status = wr_h2_head_read(&s->draft, s->has_body, &x->head, &fault);
   x->ops = &wr_h2_exchange_ops;
   x->server = c->server;
   x->info = (struct wr_exchange_info){
