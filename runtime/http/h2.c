@@ -70,6 +70,11 @@ static void give_back(void *ptr, void *user)
   wr_free(ptr);
 }
 
+static void on_more(struct wr_timer *t)
+{
+  wr_connection_advance(WR_CONTAINER(t, struct wr_h2, more)->c);
+}
+
 static void submit_settings(struct wr_h2 *h2)
 {
   const nghttp2_settings_entry settings[] = {
@@ -91,6 +96,7 @@ void wr_h2_open(struct wr_connection *c)
   wr_list_init(&h2->streams);
   wr_list_init(&h2->ready);
   wr_h2_strain_init(&h2->strain, wr_loop_now(c->server->loop));
+  wr_timer_init(&h2->more, c->server->loop, on_more);
   nghttp2_mem memory = {
       .malloc = take_memory, .calloc = take_cleared, .realloc = resize, .free = give_back};
   nghttp2_session_callbacks *callbacks = wr_h2_callbacks_new();
@@ -164,6 +170,7 @@ void wr_h2_close(struct wr_connection *c)
   WR_LIST_EACH(&h2->streams, node) {
     wr_h2_stream_free(WR_CONTAINER(node, struct wr_h2_stream, link));
   }
+  wr_timer_stop(&h2->more);
   nghttp2_session_del(h2->session);
   wr_free(h2);
 }
@@ -185,12 +192,26 @@ static bool read_input(struct wr_h2 *h2)
   return true;
 }
 
+// A hundred requests that come in one read are not served in one turn: others have a turn in
+// between, and the worker's heart beats.
+static bool may_serve(struct wr_h2 *h2)
+{
+  const struct wr_connection *c = h2->c;
+  uint64_t now = wr_loop_now(c->server->loop);
+  if (h2->turn_ns != now) h2->served = 0;
+  h2->turn_ns = now;
+  if (c->failure || c->state == WR_CONNECTION_CLOSED) return true;
+  if (h2->served++ < WR_H2_TURN_MAX) return true;
+  if (!wr_list_is_empty(&h2->ready)) wr_timer_start(&h2->more, 0);
+  return false;
+}
+
 static bool step_streams(struct wr_h2 *h2)
 {
   bool was_idle = !wr_list_is_empty(&h2->c->idle);
   bool moved = false;
   struct wr_list *node;
-  while ((node = wr_list_pop(&h2->ready)) != NULL) {
+  while (may_serve(h2) && (node = wr_list_pop(&h2->ready)) != NULL) {
     wr_h2_stream_step(WR_CONTAINER(node, struct wr_h2_stream, ready));
     moved = true;
   }
