@@ -202,7 +202,7 @@ static bool may_serve(struct wr_h2 *h2)
   h2->turn_ns = now;
   if (c->failure || c->state == WR_CONNECTION_CLOSED) return true;
   if (h2->served++ < WR_H2_TURN_MAX) return true;
-  if (!wr_list_is_empty(&h2->ready)) wr_timer_start(&h2->more, 0);
+  if (!wr_list_is_empty(&h2->ready)) wr_timer_start(&h2->more, 1); // not in this turn
   return false;
 }
 

@@ -16,7 +16,7 @@ enum {
   WR_H2_STREAMS_MAX = 100,               ///< requests of a connection at once
   WR_H2_STREAM_WINDOW = 64 * 1024 - 1,   ///< request body in memory, of one stream
   WR_H2_CONNECTION_WINDOW = 1024 * 1024, ///< request bodies on their way, of all streams
-  WR_H2_TURN_MAX = 32,                      ///< streams of a connection served in one turn
+  WR_H2_TURN_MAX = 32,                   ///< streams of a connection served in one turn
   WR_H2_OUT_MARK = 64 * 1024,            ///< bytes gathered for the socket at once
   WR_H2_CONTINUATIONS_MAX = 8,           ///< frames of one head behind its first
   WR_H2_ANSWERS_MAX = 1000,              ///< acknowledgements that the client has not taken
@@ -30,7 +30,7 @@ struct wr_h2 {
   struct wr_list ready;   // of streams: something happened
   size_t live;            // streams whose exchange is not over, or whose head is coming in
   struct wr_h2_strain strain;
-  uint64_t head_ns;   // first byte of a head that is not whole; 0: none
+  uint64_t head_ns;     // first byte of a head that is not whole; 0: none
   struct wr_timer more; // the streams that are ready wait for the next turn
   uint64_t turn_ns;     // the turn that `served` counts in
   int served;
