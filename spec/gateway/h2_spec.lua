@@ -21,7 +21,8 @@ describe("HTTP/2", function()
     ca = folder:authority "root"
     local a = folder:make("a", { san = "DNS:localhost,IP:127.0.0.1", by = ca })
     o = origin.start()
-    g = gateway.start { origin = o.port, heartbeat = "5s", secure = gateway.free_port(), old = gateway.free_port(),
+    g = gateway.start { origin = o.port, heartbeat = "5s", secure = gateway.free_port(),
+      old = gateway.free_port(),
       cert = a.cert, key = a.key, [[
       local weir = require "weir"
       local pair = { { cert = "$(cert)", key = "$(key)" } }
