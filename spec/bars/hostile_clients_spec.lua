@@ -9,7 +9,7 @@ local wait = require "spec.support.wait"
 local BUNDLE = [[
   local weir = require "weir"
   weir.listen "127.0.0.1:$(port)"
-  local large = ("l"):rep(1024 * 1024)
+  local large = ("l"):rep(512 * 1024)
   weir.route("GET /small", function() return "small" end)
   weir.route("GET /large", function() return large end)
   weir.route("POST /upload", { deadline = "1h" }, function(req)
