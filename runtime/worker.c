@@ -216,6 +216,7 @@ static void on_beat(struct wr_timer *t)
   start_beat(w);
   wr_guard_collect(&w->services.guard, now);
   limit_draining(w);
+  if (w->serve.live) wr_script_beat(w->serve.live->script);
   wr_events_sample(&w->services.env, w->server, &w->serve, &w->counted);
 }
 

@@ -1,6 +1,7 @@
 --- Named upstreams: groups of endpoints to forward to.
 local composition = require "weir.core.composition"
 local core = require "weir.core"
+local endpoints = require "weir.endpoints"
 local schema = require "weir.schema"
 
 local M = {}
@@ -14,26 +15,6 @@ local pool_options = schema.new("pool", {
     doc = "What a request that may be sent once only rides: also a connection that answered within "
       .. "the last second, or none but its own." },
 })
-
-local health_options = schema.new("upstream health", {
-  path = schema.string { min = 1, max = 1024, default = "/", doc = "What is asked for with GET." },
-  interval = schema.duration { min = "100ms", max = "1h", default = "5s",
-    doc = "Between two checks." },
-  timeout = schema.duration { min = "10ms", max = "1m", default = "1s",
-    doc = "Limit of one check." },
-  fall = schema.integer { min = 1, max = 100, default = 3,
-    doc = "Failures in a row until it is out." },
-  rise = schema.integer { min = 1, max = 100, default = 2,
-    doc = "Successes in a row until it is back." },
-})
-
-local endpoint = schema.new("endpoint", {
-  url = schema.string { min = 1, max = 2048, required = true,
-    doc = "A path in it is put before the request's." },
-  weight = schema.integer { min = 1, max = 65535, default = 1,
-    doc = "Its share of the calls, relative to the others'." },
-  zone = schema.string { min = 1, max = 63, doc = "Where it stands." },
-}, { positional = "url" })
 
 local hash_options = schema.new("upstream hash", {
   header = schema.string { min = 1, max = 128, doc = "The value of this field." },
@@ -55,8 +36,15 @@ local tls_options = schema.new("upstream tls", {
 
 local upstream_options = schema.new("upstream", {
   tls = schema.table { doc = "TLS to https endpoints: { ca, cert, key, server_name, verify }." },
-  endpoints = schema.list(endpoint, { required = true, min = 1, max = 4096,
+  endpoints = schema.list(endpoints.one, { min = 1, max = 4096,
     doc = "URLs, or tables of url, weight and zone." }),
+  dns = schema.string { min = 1, max = 300,
+    doc = "A URL whose name's addresses (A and AAAA) are the endpoints." },
+  srv = schema.string { min = 1, max = 300,
+    doc = "A URL whose name's SRV records are the endpoints." },
+  file = schema.string { min = 1, max = 4096, doc = "A file that lists the endpoints; watched." },
+  max_endpoints = schema.integer { min = 1, max = 4096,
+    doc = "Room for endpoints that are found or set; else 64, or as many as are listed." },
   balance = schema.enum { "least_request", "peak_ewma", "round_robin", "ring_hash", "maglev",
     "random", default = "least_request", doc = "How one is chosen, see below." },
   hash = schema.either { schema.enum { "client" }, schema.func(), hash_options,
@@ -72,6 +60,8 @@ local upstream_options = schema.new("upstream", {
   panic = schema.ratio { default = 0.5,
     doc = "When a smaller share of the endpoints than this is usable, all are used; 0: never." },
   pool = schema.table { doc = "The connections: { max, idle, reuse }." },
+  outlier = schema.either { schema.table(), schema.boolean(),
+    doc = "Ejection of endpoints that do worse than the others; false: none." },
   health = schema.table {
     doc = "Active checks of each endpoint: { path, interval, timeout, fall, rise }." },
   host = schema.enum { "endpoint", "client", default = "endpoint",
@@ -128,6 +118,7 @@ end
 ---@return weir.Response?
 ---@return weir.Error?
 function Upstream:forward(req, options)
+  endpoints.await(self)
   local o = options and forward_options:check(options) or no_options
   if core.request_replayable(req) then
     local body, err = req:text()
@@ -142,6 +133,7 @@ end
 ---@return weir.Response?
 ---@return weir.Error?
 function Upstream:request(options)
+  endpoints.await(self)
   local o = request_options:check(options)
   return core.upstream_request(self, o)
 end
@@ -152,33 +144,25 @@ end
 ---@return weir.Response?
 ---@return weir.Error?
 function Upstream:get(path)
+  endpoints.await(self)
   local o = request_options:check(path)
   return core.upstream_request(self, o)
 end
 
--- Checks one endpoint for ever, as a job of the generation; its verdict belongs to the endpoint and
--- lives through reloads. The first checks are spread over the interval, later ones vary by a fifth,
--- so that many workers do not ask in step.
-local function watch(name, handle, index, url, o)
-  local good, bad = 0, 0
-  local function check()
-    local res, err = core.http_request { url = url:gsub("/$", "") .. o.path, timeout = o.timeout,
-      method = "GET", max_body = 65536, trusted = true, like = handle }
-    local ok = res ~= nil and res.status >= 200 and res.status < 400
-    good, bad = ok and good + 1 or 0, ok and 0 or bad + 1
-    if good < o.rise and bad < o.fall then return end
-    if core.upstream_mark(handle, index, ok) then
-      core.log(ok and "info" or "warn", ok and "endpoint is healthy" or "endpoint is unhealthy",
-        { upstream = name, endpoint = url, cause = err and err.kind or res and res.status })
-    end
-  end
-  core.job("health " .. name, core.where(), 0, function()
-    core.sleep(o.interval * core.random())
-    while true do
-      check()
-      core.sleep(o.interval * (0.8 + 0.4 * core.random()))
-    end
-  end)
+--- Makes these the endpoints, for all workers, until the declaration changes: a list of URLs, or
+--- of tables of url, weight and zone. Those that stay keep what is known of them. Not for upstreams
+--- whose endpoints are found by `dns`, `srv` or `file`.
+---@param list (string|table)[]
+---@return true?
+---@return weir.Error?
+function Upstream:set_endpoints(list)
+  return endpoints.set(self, list)
+end
+
+--- The endpoints as this worker knows them: `{ url, weight, zone, ejected, unhealthy }` each.
+---@return table[]
+function Upstream:endpoints()
+  return core.endpoints(self)
 end
 
 -- Which key the balance hashes: what C reads from the request by itself, or a function.
@@ -219,15 +203,15 @@ end
 local function read_options(name, options)
   local o = upstream_options:check(options, 3)
   local pool = o.pool and pool_options:check(o.pool, 3) or {}
-  o.health = o.health and health_options:check(o.health, 3)
   o.pool_max, o.pool_idle, o.pool_reuse = pool.max, pool.idle, pool.reuse
   read_hash(name, o)
+  endpoints.read_options(name, o)
   read_tls(name, o)
   return o
 end
 
---- Declares an upstream. Connections, in-flight counts and the memory of failed connects belong to
---- its endpoints' addresses and live through reloads.
+--- Declares an upstream. Who its endpoints are and how they do is kept by name, shared by all
+--- workers, and lives through reloads; so do connections and in-flight counts.
 ---@param name string
 ---@param options table
 ---@return weir.Upstream
@@ -243,9 +227,7 @@ function M.declare(name, options)
   if not handle then error(("upstream '%s': %s"):format(name, message), 2) end
   if type(o.hash) == "function" then key_function[handle] = o.hash end
   composition.add("upstreams", handle, name)
-  for index, one in ipairs(o.health and o.endpoints or {}) do
-    watch(name, handle, index, one.url, o.health)
-  end
+  endpoints.start(name, handle, o)
   return handle
 end
 

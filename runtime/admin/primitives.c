@@ -11,9 +11,12 @@
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
 #include "script/guard_cache.h"
+#include "upstream/roster.h"
 
 #include <math.h>
 #include <stdatomic.h>
+
+enum { ENDPOINTS_SHOWN = 128 };
 
 static double seconds(uint64_t ns)
 {
@@ -172,17 +175,72 @@ static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j
   wr_json_field_bool(j, "permitted", c->config.is_permitted);
 }
 
+static void put_endpoint(const struct wr_roster *r, uint32_t at, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_outlier_row *row = &wr_roster_outlier(r)->rows[at];
+  const struct wr_roster_member *m = wr_roster_member(r, at);
+  bool is_out = row->is_ejected && row->until_ns > now_ns;
+  wr_json_object(j);
+  wr_json_field_cstr(j, "url", m->url);
+  wr_json_field_uint(j, "weight", m->weight);
+  if (m->zone[0]) wr_json_field_cstr(j, "zone", m->zone);
+  wr_json_field_bool(j, "healthy", !row->is_unhealthy);
+  wr_json_field_bool(j, "ejected", row->is_ejected);
+  wr_json_field_uint(j, "ejections", row->ejections);
+  if (row->ejections > 0) {
+    wr_json_field_cstr(j, "cause", wr_outlier_cause_name((enum wr_outlier_cause)row->cause));
+  }
+  if (is_out) wr_json_field_num(j, "back_in_s", seconds(row->until_ns - now_ns));
+  wr_json_object_end(j);
+}
+
+// Those that are out, and then others, as far as the page has room: metrics have all.
+static void put_endpoints(const struct wr_roster *r, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_outlier *o = wr_roster_outlier(r);
+  uint32_t room = ENDPOINTS_SHOWN;
+  wr_json_key(j, "endpoints");
+  wr_json_array(j);
+  for (int pass = 0; pass < 2; pass++) {
+    for (uint32_t i = 0; i < r->capacity && room > 0; i++) {
+      bool is_out = o->rows[i].is_ejected || o->rows[i].is_unhealthy;
+      if (!o->rows[i].is_used || is_out != (pass == 0)) continue;
+      put_endpoint(r, i, now_ns, j);
+      room--;
+    }
+  }
+  wr_json_array_end(j);
+}
+
+static void put_upstream(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_roster *r = entry->state;
+  const struct wr_outlier *o = wr_roster_outlier(r);
+  wr_json_field_uint(j, "count", o->count);
+  wr_json_field_uint(j, "usable", o->usable);
+  wr_json_field_uint(j, "ejected", o->ejected);
+  wr_json_field_bool(j, "panic", r->is_panic);
+  wr_json_field_bool(j, "full", r->was_full);
+  put_endpoints(r, now_ns, j);
+}
+
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
 // its lock.
 static const struct {
   const char *plural;
   void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
 } shown[WR_KINDS] = {
-    [WR_KIND_BREAKER] = {"breakers", put_breaker}, [WR_KIND_FLAG] = {"flags", put_flag},
-    [WR_KIND_HEALTH] = {"checks", put_health},     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
-    [WR_KIND_CACHE] = {"caches", put_cache},       [WR_KIND_THROTTLE] = {"throttles", put_throttle},
-    [WR_KIND_HEDGE] = {"hedges", put_hedge},       [WR_KIND_SHEDDER] = {"shedders", put_shedder},
-    [WR_KIND_CHAOS] = {"chaos", put_chaos},        [WR_KIND_LIMITER] = {"limiters", put_limiter},
+    [WR_KIND_BREAKER] = {"breakers", put_breaker},
+    [WR_KIND_FLAG] = {"flags", put_flag},
+    [WR_KIND_HEALTH] = {"checks", put_health},
+    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_CACHE] = {"caches", put_cache},
+    [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_HEDGE] = {"hedges", put_hedge},
+    [WR_KIND_SHEDDER] = {"shedders", put_shedder},
+    [WR_KIND_CHAOS] = {"chaos", put_chaos},
+    [WR_KIND_LIMITER] = {"limiters", put_limiter},
+    [WR_KIND_UPSTREAM] = {"upstreams", put_upstream},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

@@ -321,6 +321,40 @@ static void add_chaos(struct wr_columns *c, const json_t *e, const struct wr_sty
   add_count(c, e, "seen");
 }
 
+static const struct wr_column upstream_columns[] = {
+    {"name", false}, {"endpoints", true}, {"usable", true}, {"ejected", true}, {"out", false}};
+
+// Which are out: "http://10.0.0.7:80 (latency, 12s)".
+static void add_out(struct wr_columns *c, const json_t *u)
+{
+  char text[WR_COLUMNS_CELL_MAX] = "";
+  char age[AGE_MAX];
+  const json_t *e;
+  size_t i;
+  json_array_foreach(json_object_get(u, "endpoints"), i, e)
+  {
+    bool is_ejected = json_is_true(json_object_get(e, "ejected"));
+    if (!is_ejected && json_is_true(json_object_get(e, "healthy"))) continue;
+    size_t len = strlen(text);
+    snprintf(text + len, sizeof(text) - len, "%s%s (%s)", len ? ", " : "", text_of(e, "url"),
+             is_ejected ? age_text(json_object_get(e, "back_in_s"), age) : "unhealthy");
+  }
+  wr_columns_cell(c, "%s", text);
+}
+
+static void add_upstream(struct wr_columns *c, const json_t *u, const struct wr_style *style)
+{
+  bool is_panic = json_is_true(json_object_get(u, "panic"));
+  bool is_whole = json_integer_value(json_object_get(u, "usable")) ==
+                  json_integer_value(json_object_get(u, "count"));
+  wr_columns_row(c, is_panic ? style->red : is_whole ? "" : style->yellow);
+  wr_columns_cell(c, is_panic ? "%s (panic)" : "%s", text_of(u, "name"));
+  add_count(c, u, "count");
+  add_count(c, u, "usable");
+  add_count(c, u, "ejected");
+  add_out(c, u);
+}
+
 // One list of the answer, and how its elements become rows.
 static const struct section {
   const char *key;
@@ -332,6 +366,7 @@ static const struct section {
     {"generations", generation_columns, WR_COUNT(generation_columns), 2, add_generation},
     {"workers", worker_columns, WR_COUNT(worker_columns), 1, add_worker},
     {"listeners", listener_columns, WR_COUNT(listener_columns), 1, add_listener},
+    {"upstreams", upstream_columns, WR_COUNT(upstream_columns), 1, add_upstream},
     {"checks", check_columns, WR_COUNT(check_columns), 1, add_check},
     {"flags", flag_columns, WR_COUNT(flag_columns), 1, add_flag},
     {"breakers", breaker_columns, WR_COUNT(breaker_columns), 1, add_breaker},

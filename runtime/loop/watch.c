@@ -27,11 +27,12 @@ void wr_watch_init(struct wr_watch *w, struct wr_loop *l, uint64_t quiet_ns,
 
 // A log written into a watched folder must not reload for ever: scripts count, and the links that
 // Kubernetes turns over ("..data"). Without a name it may be anything.
-static bool is_relevant(const char *name)
+static bool is_relevant(const struct wr_watch *w, const char *name)
 {
   size_t len = name ? strlen(name) : 0;
-  if (len == 0) return true;
-  return strncmp(name, "..", 2) == 0 || (len > 4 && strcmp(name + len - 4, ".lua") == 0);
+  if (len == 0 || strncmp(name, "..", 2) == 0) return true;
+  if (w->file) return strcmp(name, w->file) == 0;
+  return len > 4 && strcmp(name + len - 4, ".lua") == 0;
 }
 
 static void on_event(uv_fs_event_t *uv, const char *name, int events, int status)
@@ -40,7 +41,7 @@ static void on_event(uv_fs_event_t *uv, const char *name, int events, int status
   (void)status; // an error is a change too: the folder may be gone
   struct wr_watch_folder *folder = uv->data;
   wr_loop_tick(folder->handle.loop);
-  if (folder->watch && is_relevant(name))
+  if (folder->watch && is_relevant(folder->watch, name))
     wr_timer_start(&folder->watch->quiet, folder->watch->quiet_ns);
 }
 

@@ -13,9 +13,10 @@ enum { WR_WATCH_FOLDERS_MAX = 64 };
 struct wr_watch_folder;
 
 struct wr_watch {
-  struct wr_loop *loop;                                  // private
-  struct wr_timer quiet;                                 // private
-  uint64_t quiet_ns;                                     // private
+  struct wr_loop *loop;  // private
+  struct wr_timer quiet; // private
+  uint64_t quiet_ns;     // private
+  const char *file;      ///< the one name that counts, set after init; NULL: scripts do
   struct wr_watch_folder *folders[WR_WATCH_FOLDERS_MAX]; // private
   size_t count;                                          ///< read-only
   void (*on_change)(struct wr_watch *w);

@@ -87,6 +87,57 @@ static void tell_chaos(struct wr_log *log, struct wr_entry *entry,
   wr_log_end(log);
 }
 
+static double ms(uint64_t ns)
+{
+  return round((double)ns / 1e5) / 10;
+}
+
+static void put_outlier(struct wr_json *j, const struct wr_outlier_event *event)
+{
+  wr_json_field_cstr(j, "to", event->is_ejected ? "ejected" : "back");
+  wr_json_field_cstr(j, "cause", wr_outlier_cause_name((enum wr_outlier_cause)event->cause));
+  if (!event->is_ejected) return;
+  wr_json_field_num(j, "for_s", ms(event->for_ns) / 1e3);
+  wr_json_field_uint(j, "consecutive", event->consecutive);
+  wr_json_field_uint(j, "calls", event->calls);
+  wr_json_field_uint(j, "failures", event->failures);
+  if (event->p90_ns == 0) return;
+  wr_json_field_num(j, "p90_ms", ms(event->p90_ns));
+  wr_json_field_num(j, "median_ms", ms(event->median_ns));
+}
+
+static void put_health(struct wr_json *j, const struct wr_roster_event *event)
+{
+  wr_json_field_cstr(j, "to", event->is_on ? "healthy" : "unhealthy");
+  if (event->is_on) return;
+  wr_json_field_cstr(j, "cause", wr_error_name((enum wr_error_kind)event->error));
+}
+
+// An endpoint's own events, and those of its upstream.
+static void tell_roster(struct wr_log *log, struct wr_entry *entry,
+                        const struct wr_roster_event *event)
+{
+  static const char *const names[] = {"endpoint.transition", "endpoint.transition",
+                                      "upstream.panic", "upstream.endpoints"};
+  bool is_bad = (event->news == WR_ROSTER_OUTLIER && event->outlier.is_ejected) ||
+                (event->news == WR_ROSTER_HEALTH && !event->is_on) ||
+                (event->news == WR_ROSTER_PANIC && event->is_on);
+  struct wr_json *j = wr_log_begin(log, is_bad ? WR_LOG_WARN : WR_LOG_INFO, names[event->news]);
+  if (j == NULL) return;
+  wr_json_field_cstr(j, "upstream", entry->name);
+  if (event->url[0]) wr_json_field_cstr(j, "endpoint", event->url);
+  if (event->news == WR_ROSTER_OUTLIER) put_outlier(j, &event->outlier);
+  if (event->news == WR_ROSTER_HEALTH) put_health(j, event);
+  if (event->news == WR_ROSTER_PANIC) wr_json_field_bool(j, "on", event->is_on);
+  if (event->news == WR_ROSTER_CHANGED) {
+    wr_json_field_uint(j, "added", event->added);
+    wr_json_field_uint(j, "removed", event->removed);
+  }
+  wr_json_field_uint(j, "usable", event->usable);
+  wr_json_field_uint(j, "endpoints", event->count);
+  wr_log_end(log);
+}
+
 void wr_events_primitive(struct wr_log *log, struct wr_meter *meter, struct wr_entry *entry,
                          const union wr_guard_event *event)
 {
@@ -94,6 +145,7 @@ void wr_events_primitive(struct wr_log *log, struct wr_meter *meter, struct wr_e
   case WR_KIND_BREAKER: tell_breaker(log, meter, entry, &event->breaker); break;
   case WR_KIND_HEALTH: tell_health(log, meter, entry, &event->health); break;
   case WR_KIND_CHAOS: tell_chaos(log, entry, &event->chaos); break;
+  case WR_KIND_UPSTREAM: tell_roster(log, entry, &event->roster); break;
   case WR_KIND_FLAG: tell_flag(log, meter, entry, &event->flag); break;
   default: break;
   }

@@ -13,3 +13,6 @@ bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out
 
 /// Its part about the primitives, read from their states.
 bool wr_metrics_primitives(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out);
+
+/// Appends those of upstreams and their endpoints, from their rosters.
+bool wr_metrics_upstreams(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out);

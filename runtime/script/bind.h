@@ -50,6 +50,12 @@ int wr_bind_request(lua_State *L);
 /// Upstreams and plain HTTP calls: bind_upstream.c.
 int wr_bind_upstream(lua_State *L);
 
+/// Declaring upstreams and their endpoints: bind_endpoints.c. After bind_upstream.c.
+int wr_bind_endpoints(lua_State *L);
+
+/// Name servers and files, for who finds endpoints: bind_resolve.c.
+int wr_bind_resolve(lua_State *L);
+
 /// Breakers, bulkheads and budgets: bind_guard.c.
 int wr_bind_guard(lua_State *L);
 

@@ -1,13 +1,11 @@
 #include "script/bind.h"
 
-#include "base/alloc.h"
 #include "base/check.h"
 #include "script/bind_error.h"
 #include "script/bind_headers.h"
 #include "script/bind_request.h"
-#include "script/bind_tls.h"
+#include "script/bind_upstream.h"
 #include "script/fetch.h"
-#include "script/meter.h"
 #include "script/table.h"
 
 #include <lauxlib.h>
@@ -20,121 +18,28 @@ enum {
   WHOLE_MAX = 8 * 1024 * 1024,   // default bound of a buffered response body
 };
 
-static struct wr_upstream *check_upstream(lua_State *L, int index)
+struct wr_upstream *wr_bind_upstream_check(lua_State *L, int index)
 {
   struct wr_upstream **handle = luaL_checkudata(L, index, TYPE);
   return *handle;
 }
 
-static int fail(lua_State *L, struct wr_upstream *u, struct wr_script_env *env, const char *message)
+void wr_bind_upstream_push(lua_State *L, struct wr_upstream *u)
 {
-  wr_bind_refuse(L, message); // before the message's owner may go
-  wr_upstream_unref(u, env->endpoints);
-  return 2;
-}
-
-// One element of `endpoints`: a URL, or { url, weight, zone }. The strings live as long as the
-// table.
-static void read_member(lua_State *L, struct wr_upstream_member *m)
-{
-  *m = (struct wr_upstream_member){.weight = 1, .zone = WR_STR("")};
-  if (lua_istable(L, -1)) {
-    m->url = wr_str_of(wr_table_text(L, -1, "url", ""));
-    m->weight = wr_table_u32(L, -1, "weight", 1);
-    m->zone = wr_str_of(wr_table_text(L, -1, "zone", ""));
-  } else {
-    m->url = wr_bind_str(L, -1);
-  }
-}
-
-static bool set_endpoints(lua_State *L, struct wr_upstream *u, struct wr_script_env *env,
-                          struct wr_error *error)
-{
-  lua_getfield(L, 2, "endpoints");
-  int count = (int)lua_objlen(L, -1);
-  struct wr_upstream_member *members = lua_newuserdata(L, (size_t)count * sizeof(*members));
-  for (int i = 0; i < count; i++) {
-    lua_rawgeti(L, -2, i + 1);
-    read_member(L, &members[i]);
-    lua_pop(L, 1);
-  }
-  bool ok = wr_upstream_set(u, env->endpoints, members, (size_t)count, error);
-  lua_pop(L, 2);
-  return ok;
-}
-
-static char *copy_text(const char *text)
-{
-  return text ? wr_strdup(text) : NULL;
-}
-
-static void read_key(lua_State *L, struct wr_upstream_key *key)
-{
-  static const char *const kinds[] = {"", "client", "header", "cookie", "param"};
-  const char *kind = wr_table_text(L, 2, "key_kind", "");
-  for (size_t i = 0; i < WR_COUNT(kinds); i++) {
-    if (strcmp(kinds[i], kind) == 0) key->kind = (enum wr_upstream_key_kind)i;
-  }
-  key->name = copy_text(wr_table_text(L, 2, "key_name", NULL));
-}
-
-static bool read_balance(lua_State *L, struct wr_balance_config *c)
-{
-  c->pool_max = wr_table_u32(L, 2, "pool_max", 0);
-  c->slow_start_ns = wr_table_u64(L, 2, "slow_start", 0);
-  c->bound = wr_table_num(L, 2, "hash_bound", 0);
-  return wr_balance_rule_find(wr_str_of(wr_table_text(L, 2, "balance", "least_request")), &c->rule);
-}
-
-// core.upstream(name, options) -> handle | nil, message. Times in ns.
-static int l_upstream(lua_State *L)
-{
-  struct wr_script_env *env = wr_script_of(L)->env;
-  struct wr_balance_config balance = {0};
-  if (!read_balance(L, &balance)) return wr_bind_refuse(L, "no such balance");
-  struct wr_upstream *u = wr_upstream_new(wr_bind_str(L, 1), &balance);
-  struct wr_error error;
-  u->zone = copy_text(wr_table_text(L, 2, "zone", NULL));
-  u->panic = wr_table_num(L, 2, "panic", 0.5);
-  read_key(L, &u->key);
-  if (!set_endpoints(L, u, env, &error)) return fail(L, u, env, error.message);
-  if (!wr_bind_tls_client(L, 2, &u->tls, &error)) return fail(L, u, env, error.message);
-  const char *host = wr_table_text(L, 2, "host", "endpoint");
-  u->host = strcmp(host, "client") == 0 ? WR_HOST_CLIENT : WR_HOST_ENDPOINT;
-  u->pool_idle_ns = wr_table_u64(L, 2, "pool_idle", 0);
-  u->keeps_fresh = strcmp(wr_table_text(L, 2, "pool_reuse", "recent"), "idempotent") == 0;
-  u->connect_ns = wr_table_u64(L, 2, "connect", 2 * WR_SECOND);
-  u->first_byte_ns = wr_table_u64(L, 2, "first_byte", 0);
-  u->between_bytes_ns = wr_table_u64(L, 2, "between_bytes", 30 * WR_SECOND);
   struct wr_upstream **handle = lua_newuserdata(L, sizeof(*handle));
   *handle = u;
   luaL_getmetatable(L, TYPE);
   lua_setmetatable(L, -2);
-  return 1;
-}
-
-// core.upstream_mark(upstream, index, is_healthy): the verdict of a health check. The metric's
-// series is there from the first verdict on.
-static int l_upstream_mark(lua_State *L)
-{
-  struct wr_upstream *u = check_upstream(L, 1);
-  struct wr_script_env *env = wr_script_of(L)->env;
-  size_t index = (size_t)luaL_checkinteger(L, 2) - 1;
-  if (index >= u->balance.count) return luaL_error(L, "upstream %s has no such endpoint", u->name);
-  struct wr_endpoint *endpoint = u->balance.places[index].endpoint;
-  bool is_healthy = lua_toboolean(L, 3);
-  lua_pushboolean(L, wr_upstream_mark(u, index, is_healthy)); // did it change?
-  uint32_t series = wr_meter_series(env->meter, WR_METRIC_UPSTREAM_HEALTHY, "upstream", u->name,
-                                    "endpoint", endpoint->authority, NULL);
-  wr_series_set(env->arena, env->shard, series, is_healthy);
-  return 1;
 }
 
 static int l_upstream_gc(lua_State *L)
 {
   struct wr_upstream **handle = lua_touserdata(L, 1);
-  if (*handle) wr_upstream_unref(*handle, wr_script_of(L)->env->endpoints);
+  struct wr_upstream *u = *handle;
   *handle = NULL;
+  if (u == NULL) return 0;
+  wr_list_remove(&u->link); // it may outlive the script by what is under way
+  wr_upstream_unref(u);
   return 0;
 }
 
@@ -182,7 +87,7 @@ static struct wr_str check_target(lua_State *L, int index, struct wr_str otherwi
 // read when core.request_replayable says that it can be.
 static int l_upstream_forward(lua_State *L)
 {
-  struct wr_upstream *u = check_upstream(L, 1);
+  struct wr_upstream *u = wr_bind_upstream_check(L, 1);
   struct wr_request *q = wr_bind_request_check(L, 2);
   struct wr_task *t = wr_task_require(L, "upstream:forward");
   const struct wr_head *head = q->info->head;
@@ -264,7 +169,7 @@ static struct wr_region *push_region(lua_State *L)
 // core.upstream_request(upstream, options) -> response | nil, err
 static int l_upstream_request(lua_State *L)
 {
-  struct wr_upstream *u = check_upstream(L, 1);
+  struct wr_upstream *u = wr_bind_upstream_check(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   struct wr_task *t = wr_task_require(L, "upstream:request");
   struct wr_headers headers;
@@ -292,13 +197,15 @@ static int l_http_request(lua_State *L)
                  url.ptr ? url.ptr : "", reason ? reason : "it is missing");
     return wr_bind_error_fail(L, &error);
   }
+  struct wr_str address = table_str(L, 1, "address"); // to connect to, instead of the name's
+  if (address.ptr) uri.host = address;
   size_t len =
       uri.query.ptr ? (size_t)(uri.query.ptr + uri.query.len - uri.path.ptr) : uri.path.len;
   struct wr_fetch fetch = {.uri = &uri,
                            .target = {uri.path.ptr, len},
                            .is_trusted = wr_table_bool(L, 1, "trusted", false)};
   lua_getfield(L, 1, "like"); // an upstream, whose endpoint this is
-  if (!lua_isnil(L, -1)) fetch.tls = check_upstream(L, -1)->tls;
+  if (!lua_isnil(L, -1)) fetch.tls = wr_bind_upstream_check(L, -1)->tls;
   lua_pop(L, 1);
   // "http://host?q" has a query and no path of its own in the text.
   if (uri.query.ptr && (uri.query.ptr < uri.path.ptr || uri.path.len == 0)) {
@@ -323,9 +230,7 @@ static int l_escape(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"upstream", l_upstream},
     {"upstream_forward", l_upstream_forward},
-    {"upstream_mark", l_upstream_mark},
     {"upstream_request", l_upstream_request},
     {"request_replayable", l_request_replayable},
     {"http_request", l_http_request},

@@ -9,6 +9,7 @@ void wr_declare_init(struct wr_declarations *d)
   wr_list_init(&d->routes);
   wr_list_init(&d->entries);
   wr_list_init(&d->jobs);
+  wr_list_init(&d->upstreams);
   d->route_count = 0;
 }
 

@@ -58,6 +58,7 @@ struct wr_job_declared {
 struct wr_declarations {
   struct wr_networks trust; ///< proxies that are believed, of all listeners
   struct wr_list listens, routes, entries, jobs;
+  struct wr_list upstreams; ///< struct wr_upstream, owned by their handles
   size_t route_count;
   struct wr_overload_config overload; ///< `weir.overload`; all zeros: not declared
   bool overload_shadow;

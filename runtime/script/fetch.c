@@ -251,8 +251,8 @@ static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struc
 
 // --- where to -----------------------------------------------------------------------------------
 
-static struct wr_endpoint *pick(struct wr_task *t, const struct wr_fetch *fetch,
-                                struct wr_error *error)
+static bool pick(struct wr_task *t, const struct wr_fetch *fetch, struct wr_upstream_choice *out,
+                 struct wr_error *error)
 {
   struct wr_script_env *env = t->script->env;
   struct wr_upstream *u = fetch->upstream;
@@ -266,7 +266,7 @@ static struct wr_endpoint *pick(struct wr_task *t, const struct wr_fetch *fetch,
   }
   ask.has_hash = key.ptr != NULL;
   if (ask.has_hash) ask.hash = wr_hash_fnv(0, key);
-  return wr_upstream_pick(u, &ask, error);
+  return wr_upstream_pick(u, &ask, out, error);
 }
 
 static struct wr_str join(struct wr_region *region, const char *prefix, struct wr_str target)
@@ -284,11 +284,10 @@ static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
                             struct wr_transfer_request *request, struct wr_error *error)
 {
   struct wr_upstream *u = fetch->upstream;
-  struct wr_endpoint *endpoint = pick(t, fetch, error);
-  if (endpoint == NULL) return false;
+  if (!pick(t, fetch, &r->choice, error)) return false;
+  const struct wr_endpoint *endpoint = r->choice.endpoint;
   u->refs++;
   r->upstream = u;
-  r->endpoint = endpoint;
   request->is_https = endpoint->is_https;
   request->host = wr_str_of(endpoint->host);
   request->port = endpoint->port;

@@ -18,6 +18,7 @@
 #include "resilience/flag.h"
 #include "resilience/health.h"
 #include "resilience/limiter.h"
+#include "upstream/roster.h"
 
 enum wr_guard_admission { WR_GUARD_REFUSED, WR_GUARD_ADMITTED, WR_GUARD_QUEUED };
 
@@ -46,6 +47,7 @@ union wr_guard_event {
   struct wr_health_event health;
   struct wr_flag_event flag;
   struct wr_chaos_event chaos;
+  struct wr_roster_event roster;
 };
 
 /// What the guard tells. Any of them may be NULL.

@@ -132,8 +132,7 @@ static void report(struct wr_response *r)
       .kind = r->state == WR_RESPONSE_BROKEN ? r->error.kind : WR_ERROR_NONE,
       .status = r->status,
   };
-  wr_upstream_report(r->upstream, r->endpoint, &report);
-  r->endpoint = NULL;
+  wr_upstream_report(r->upstream, &r->choice, &report);
 }
 
 // The attempt is over, well or not: the endpoint's load goes down, held permits go back.
@@ -142,7 +141,7 @@ static void close_books(struct wr_response *r)
   r->transfer = NULL;
   observe(r);
   detach_upload(r);
-  if (r->endpoint) report(r);
+  if (r->choice.endpoint) report(r);
   end_tee(r); // before the tickets: who waits for one finds what was stored
   settle_tickets(r);
 }
@@ -160,7 +159,7 @@ static void free_response(struct wr_response *r)
 {
   wr_response_cancel(r);
   WR_CHECK(r->ticket_count == 0);
-  if (r->upstream) wr_upstream_unref(r->upstream, r->env->endpoints);
+  if (r->upstream) wr_upstream_unref(r->upstream);
   wr_list_remove(&r->link);
   recycle(r);
 }

@@ -71,7 +71,7 @@ struct wr_response {
   char rung[WR_TRAIL_NAME_MAX];            ///< X-Degraded: the ladder's rung, "" for none
   struct wr_transfer *transfer;            // while it is under way
   struct wr_upstream *upstream;            // counted reference, or NULL
-  struct wr_endpoint *endpoint;            // of upstream, or NULL
+  struct wr_upstream_choice choice;        // where the attempt goes, while it is under way
   struct wr_request *upload;               // whose body we send, or NULL
   struct wr_op op;                         // somebody waits for the head, or for the whole
   void (*on_ready)(struct wr_response *r); // resumes whoever waits on op

@@ -5,7 +5,9 @@
 #include "base/check.h"
 #include "script/bind.h"
 #include "script/bind_guard.h"
+#include "script/meter.h"
 #include "script/task.h"
+#include "upstream/upstream.h"
 
 #include <lauxlib.h>
 
@@ -61,10 +63,11 @@ static const struct wr_vm_host host = {host_clock, host_random, host_find,
 // --- life ---------------------------------------------------------------------------------------
 
 static const lua_CFunction binds[] = {
-    wr_bind_error,   wr_bind_headers,  wr_bind_response, wr_bind_request,    wr_bind_flag,
-    wr_bind_health,  wr_bind_upstream, wr_bind_guard,    wr_bind_retry,      wr_bind_throttle,
-    wr_bind_chaos,   wr_bind_task,     wr_bind_declare,  wr_bind_cache,      wr_bind_observe,
-    wr_bind_shedder, wr_bind_hedge,    wr_bind_limiter,  wr_bind_http_cache, wr_bind_tls,
+    wr_bind_error,      wr_bind_headers,  wr_bind_response, wr_bind_request, wr_bind_flag,
+    wr_bind_health,     wr_bind_upstream, wr_bind_guard,    wr_bind_retry,   wr_bind_throttle,
+    wr_bind_chaos,      wr_bind_task,     wr_bind_declare,  wr_bind_cache,   wr_bind_observe,
+    wr_bind_endpoints,  wr_bind_resolve,  wr_bind_shedder,  wr_bind_hedge,   wr_bind_limiter,
+    wr_bind_http_cache, wr_bind_tls,
 };
 
 static bool open_vm(struct wr_script *s, const struct wr_vm_limits *limits,
@@ -115,6 +118,31 @@ void wr_script_reconcile(struct wr_script *s)
     wr_log_text(s->env->log, WR_LOG_ERROR, "policy.options",
                 "%s '%s' keeps its old options: there is no memory for a state of the new size",
                 wr_registry_kind_name(d->entry->kind), d->entry->name);
+  }
+  WR_LIST_EACH(&s->declared.upstreams, node) {
+    wr_upstream_sync(WR_CONTAINER(node, struct wr_upstream, link), now);
+  }
+}
+
+static void show_in_flight(struct wr_script_env *env, struct wr_upstream *u)
+{
+  for (size_t i = 0; i < u->balance.count; i++) {
+    const struct wr_endpoint *endpoint = u->balance.places[i].endpoint;
+    if (u->places[i].shown == endpoint->in_flight) continue;
+    u->places[i].shown = endpoint->in_flight;
+    uint32_t series = wr_meter_series(env->meter, WR_METRIC_ENDPOINT_IN_FLIGHT, "upstream", u->name,
+                                      "endpoint", endpoint->url, NULL);
+    wr_series_set(env->arena, env->shard, series, endpoint->in_flight);
+  }
+}
+
+void wr_script_beat(struct wr_script *s)
+{
+  uint64_t now = wr_loop_now(s->env->loop);
+  WR_LIST_EACH(&s->declared.upstreams, node) {
+    struct wr_upstream *u = WR_CONTAINER(node, struct wr_upstream, link);
+    wr_upstream_sync(u, now);
+    show_in_flight(s->env, u);
   }
 }
 

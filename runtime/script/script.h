@@ -86,6 +86,9 @@ bool wr_script_load(struct wr_script *s, struct wr_str path, struct wr_str text,
 /// nothing.
 void wr_script_reconcile(struct wr_script *s);
 
+/// Brings its upstreams up to date and shows how they do. A few times a second while it is live.
+void wr_script_beat(struct wr_script *s);
+
 /// Ends every task, queued and running ones alike. Outside of Lua.
 void wr_script_cancel_tasks(struct wr_script *s);
 

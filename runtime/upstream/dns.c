@@ -298,6 +298,28 @@ void wr_dns_lookup(struct wr_dns *d, const char *name, wr_dns_cb cb, void *ctx)
   rearm(d);
 }
 
+struct raw {
+  wr_dns_raw_cb cb;
+  void *ctx;
+};
+
+static void on_raw(void *arg, int status, int timeouts, unsigned char *reply, int len)
+{
+  struct raw raw = *(struct raw *)arg;
+  (void)timeouts;
+  wr_free(arg);
+  bool ok = status == ARES_SUCCESS;
+  raw.cb(raw.ctx, ok ? reply : NULL, ok ? (size_t)len : 0, ok ? NULL : reason_of(status));
+}
+
+void wr_dns_ask(struct wr_dns *d, const char *name, int type, wr_dns_raw_cb cb, void *ctx)
+{
+  struct raw *raw = wr_alloc(sizeof(*raw));
+  *raw = (struct raw){cb, ctx};
+  ares_search(d->channel, name, 1 /* IN */, type, on_raw, raw);
+  rearm(d);
+}
+
 void wr_dns_close(struct wr_dns *d, void (*on_closed)(void *ctx), void *ctx)
 {
   WR_CHECK(!d->is_closing);

@@ -23,6 +23,7 @@ struct wr_dns_address {
 struct wr_dns_answer {
   size_t count;
   struct wr_dns_address items[WR_DNS_ADDRESSES_MAX];
+  uint32_t ttl_s; ///< from resolver.h: for how long it holds; 0: not known
 };
 
 enum wr_dns_status {
@@ -55,6 +56,14 @@ struct wr_dns *wr_dns_open(struct wr_loop *l, const struct wr_dns_options *optio
 /// Asks for the addresses of `name` (NUL-terminated, checked by the caller). `cb` runs exactly
 /// once, maybe before this returns; not after `close`.
 void wr_dns_lookup(struct wr_dns *d, const char *name, wr_dns_cb cb, void *ctx);
+
+/// A raw answer; `reply` is NULL when there is none, and `reason` constant text.
+typedef void (*wr_dns_raw_cb)(void *ctx, const unsigned char *reply, size_t len,
+                              const char *reason);
+
+/// Asks for records of `type` of `name`. `cb` runs exactly once, maybe before this returns, at
+/// the latest from inside `close`.
+void wr_dns_ask(struct wr_dns *d, const char *name, int type, wr_dns_raw_cb cb, void *ctx);
 
 /// Drops all questions silently and closes the sockets; `on_closed` when the memory is gone. Not
 /// from inside a `wr_dns_cb`.

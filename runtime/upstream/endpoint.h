@@ -12,13 +12,12 @@
 struct wr_endpoint {
   char *url; ///< read-only: as declared, the identity
   bool is_https;
-  char *host;      ///< read-only: name or address without brackets
+  char *host;      ///< read-only: what to connect to: name or address without brackets
   char *authority; ///< read-only: for Host and SNI
   char *prefix; ///< read-only: path of the URL without a trailing slash, put before request targets
   uint16_t port;
-  uint32_t refs;          // private: generations that declare it
+  uint32_t refs;          ///< counted: places in upstreams, and attempts under way
   uint32_t in_flight;     ///< attempts under way from this worker
-  bool is_unhealthy;      ///< the last verdict of its health check; unknown is healthy
   uint64_t failed_at_ns;  ///< last connect failure, 0 when the last connect worked
   struct wr_ewma latency; ///< of its attempts from this worker
 };
@@ -33,8 +32,15 @@ void wr_endpoints_init(struct wr_endpoints *e, struct wr_hash_key key);
 /// Frees the table; every endpoint must have been put back.
 void wr_endpoints_fini(struct wr_endpoints *e);
 
-/// The endpoint of that URL, made when it is new. NULL with a set error (`invalid`) for a bad URL,
-/// one with a query, or one with user info. Give it back with `wr_endpoint_put`.
+/// The endpoint of that URL, made when it is new. A fragment is a numeric address: the connection
+/// goes there, while name, Host field and certificate are the URL's. NULL with a set error
+/// (`invalid`) for a bad URL, one with a query, or one with user info. Give it back with
+/// `wr_endpoint_put`.
 struct wr_endpoint *wr_endpoint_get(struct wr_endpoints *e, struct wr_str url,
                                     struct wr_error *error);
+
+/// Whether that URL may be one; sets the error if not.
+bool wr_endpoint_check(struct wr_str url, struct wr_error *error);
+
+/// One reference less; the last one frees it.
 void wr_endpoint_put(struct wr_endpoints *e, struct wr_endpoint *endpoint);

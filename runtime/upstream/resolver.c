@@ -71,7 +71,9 @@ static void deliver_entry(struct wr_resolver *r, struct wr_resolver_entry *e)
   wr_list_init(&waiters);
   move_all(&e->waiters, &waiters);
   struct wr_dns_answer answer = e->answer;
-  bool is_stale = wr_loop_now(r->loop) >= e->fresh_until_ns || e->is_stale;
+  uint64_t now = wr_loop_now(r->loop);
+  bool is_stale = now >= e->fresh_until_ns || e->is_stale;
+  answer.ttl_s = now < e->fresh_until_ns ? (uint32_t)((e->fresh_until_ns - now) / SECOND) : 0;
   struct wr_error error = {0};
   if (answer.count == 0) wr_error_set(&error, WR_ERROR_DNS, "%.100s: %s", e->name, e->reason);
   struct wr_list *node;
@@ -214,7 +216,7 @@ static bool is_localhost(struct wr_str name)
 
 static const struct wr_dns_answer *find_local(struct wr_resolver *r, struct wr_str name)
 {
-  static const struct wr_dns_answer loopback = {2, {{"127.0.0.1", false}, {"::1", true}}};
+  static const struct wr_dns_answer loopback = {2, {{"127.0.0.1", false}, {"::1", true}}, 0};
   const struct wr_dns_answer *found = wr_hosts_find(&r->hosts, wr_loop_now(r->loop), name);
   return found == NULL && is_localhost(name) ? &loopback : found;
 }
@@ -346,6 +348,11 @@ void wr_resolver_cancel(struct wr_resolver_query *q)
   if (q->on_answer == NULL) return;
   q->on_answer = NULL;
   wr_list_remove(&q->link);
+}
+
+struct wr_dns *wr_resolver_dns(struct wr_resolver *r)
+{
+  return r->dns;
 }
 
 struct wr_resolver_stats wr_resolver_stats(const struct wr_resolver *r)

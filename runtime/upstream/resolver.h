@@ -62,5 +62,8 @@ void wr_resolver_query(struct wr_resolver *r, struct wr_str host, struct wr_reso
 /// The waiter leaves; its callback will not run. Nothing happens when it is idle. At any moment.
 void wr_resolver_cancel(struct wr_resolver_query *q);
 
+/// What asks the name servers, for questions that are not for addresses.
+struct wr_dns *wr_resolver_dns(struct wr_resolver *r);
+
 /// The counters now.
 struct wr_resolver_stats wr_resolver_stats(const struct wr_resolver *r);

@@ -5,7 +5,8 @@
 
 The zone maps a lower-case name to an object; names that are not in it get NXDOMAIN:
   {"a": ["127.0.0.1"], "aaaa": ["::1"], "ttl": 60, "rcode": "SERVFAIL", "delay": ms, "drop": true,
-   "delay_aaaa": ms, "drop_aaaa": true, "cname": "other.test"}
+   "delay_aaaa": ms, "drop_aaaa": true, "cname": "other.test",
+   "srv": [[priority, weight, port, "target.test"]]}
 """
 import json
 import socket
@@ -14,7 +15,7 @@ import sys
 import threading
 
 RCODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}
-TYPES = {1: "A", 28: "AAAA", 5: "CNAME", 6: "SOA"}
+TYPES = {1: "A", 28: "AAAA", 5: "CNAME", 6: "SOA", 33: "SRV"}
 
 
 def encode_name(name):
@@ -45,6 +46,9 @@ def build(packet, question, name, qtype, entry):
     if rcode == 0 and qtype == 28:
         answers += [record(owner, 28, ttl, socket.inet_pton(socket.AF_INET6, a))
                     for a in entry.get("aaaa", [])]
+    if rcode == 0 and qtype == 33:
+        answers += [record(owner, 33, ttl, struct.pack("!HHH", p, w, port) + encode_name(target))
+                    for p, w, port, target in entry.get("srv", [])]
     header = packet[:2] + struct.pack("!HHHHH", 0x8180 | rcode, 1, len(answers), 0, 0)
     return header + question + b"".join(answers)
 

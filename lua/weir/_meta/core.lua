@@ -18,13 +18,24 @@
 ---@field request_keep fun(req: weir.Request)
 ---@field current_request fun(): weir.Request?
 -- bind_upstream.c
----@field upstream fun(name: string, options: table): weir.Upstream?, string?
 ---@field upstream_methods table
----@field upstream_mark fun(upstream, index: integer, is_healthy: boolean): boolean
 ---@field upstream_forward async fun(upstream, req, options): weir.Response?, weir.Error?
 ---@field upstream_request async fun(upstream, options): weir.Response?, weir.Error?
 ---@field http_request async fun(options: table): weir.Response?, weir.Error?
 ---@field escape fun(text: string): string
+-- bind_endpoints.c
+---@field upstream fun(name: string, options: table): weir.Upstream?, string?
+---@field endpoints fun(upstream): table[]
+---@field endpoints_set fun(upstream, list: table[]): integer?, string?
+---@field endpoints_ask fun(upstream, lease: number): boolean, number
+---@field endpoints_asked fun(upstream, after: number)
+---@field endpoint_claim fun(upstream): integer?, string|number
+---@field endpoint_checked fun(upstream, row: integer, url: string, ok: boolean, err?: any)
+-- bind_resolve.c
+---@field resolve async fun(name: string): string[]?, number|weir.Error
+---@field resolve_srv async fun(name: string): table[]?, number|weir.Error
+---@field file_text fun(path: string): string?, string?
+---@field file_changed async fun(folder: string, name: string, ns: number): true?, weir.Error?
 -- bind_guard.c
 ---@field breaker fun(name: string, options: table): userdata?, string?
 ---@field bulkhead fun(name: string, options: table): userdata?, string?

@@ -8,8 +8,15 @@
 ---@field forward async fun(self, req: weir.Request, options?: table): weir.Response?, weir.Error?
 ---
 --- A call of the policy's own; returns when the body is whole. `options`: a path, or `method`
---- (GET), `path` (/), `headers`, `body`, `timeout`, `max_body` (8MiB, at most 64MiB).
+--- (GET), `path` (/), `headers`, `body`, `timeout`, `max_body` (8MiB, at most 64MiB), `key`.
 ---@field request async fun(self, options: string|table): weir.Response?, weir.Error?
 ---
 --- `request` with GET.
 ---@field get async fun(self, path: string): weir.Response?, weir.Error?
+---
+--- Makes these the endpoints, for all workers, until the declaration changes: a list of URLs, or of
+--- tables of `url`, `weight`, `zone`. Those that stay keep what is known of them.
+---@field set_endpoints fun(self, list: (string|table)[]): true?, weir.Error?
+---
+--- The endpoints as this worker knows them: `{ url, weight, zone, ejected, unhealthy }` each.
+---@field endpoints fun(self): table[]
