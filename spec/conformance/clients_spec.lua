@@ -108,6 +108,21 @@ describe("the client", function()
       assert.equal("hello", out)
     end)
 
+    it("speaks HTTP/2 by prior knowledge: gets, heads and uploads", function()
+      local h2 = "--http2-prior-knowledge"
+      local account = curl(h2, "--write-out", " %{http_version} %{http_code}", base .. "/ok?2")
+      assert.is_truthy(account:find " 2 200$")
+      assert.is_truthy(account:find("GET /ok?2 HTTP/1.1", 1, true))
+      assert.is_truthy(account:find("Via: 2 weir", 1, true))
+      assert.is_truthy(curl(h2, "--head", base .. "/ok"):find "^HTTP/2 200")
+      local path = write(("u"):rep(1000000))
+      for _, flag in ipairs { "--data-binary", "--upload-file" } do
+        local file = flag == "--data-binary" and "@" .. path or path
+        assert.equal(1000000, json.decode(curl(h2, flag, file, base .. "/ok")).body_bytes)
+      end
+      os.remove(path)
+    end)
+
     it("takes what is compressed as it is, and unpacks it itself", function()
       local path = os.tmpname()
       assert(os.execute("printf 'unpacked' | gzip -c > " .. path) == 0)
@@ -147,6 +162,12 @@ describe("the client", function()
     assert.is_truthy(out:find "Requests/sec", out)
     assert.is_nil(out:find "Socket errors", out)
     assert.is_nil(out:find "Non%-2xx", out)
+  end)
+
+  it("h2load sees every stream of every connection answered", function()
+    local out = run { "/usr/bin/h2load", "-n", "2000", "-c", "8", "-m", "50", base .. "/small" }
+    assert.is_truthy(out:find("2000 succeeded, 0 failed, 0 errored, 0 timeout", 1, true), out)
+    assert.is_truthy(out:find("2000 2xx", 1, true), out)
   end)
 
   it("hey sees 200 alone, with and without keep-alive", function()
