@@ -1,9 +1,10 @@
 #include "http/authority.h"
 
+#include "base/check.h"
+#include "base/decimal.h"
 #include "http/chars.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 
 // Text of an IPv6 address is at most 45 bytes.
 enum { IPV6_TEXT = INET6_ADDRSTRLEN };
@@ -105,5 +106,7 @@ size_t wr_authority_write(const struct wr_authority *a, uint16_t default_port,
   if (a->is_ipv6) out[at++] = ']';
   out[at] = '\0';
   if (!a->has_port || a->port == default_port) return at;
-  return at + (size_t)snprintf(out + at, WR_AUTHORITY_TEXT - at, ":%u", a->port);
+  WR_CHECK(at + 1 + WR_DECIMAL_SIZE <= WR_AUTHORITY_TEXT);
+  out[at++] = ':';
+  return at + wr_decimal_write(out + at, a->port);
 }

@@ -43,17 +43,27 @@ static bool is_sane_id(struct wr_str id)
   return true;
 }
 
+// Eight hexadecimal digits, all at once: the nibbles are spread to bytes, and those above 9 go on
+// from '9' to 'a'.
+static uint64_t hex_of(uint32_t bits)
+{
+  uint64_t x = bits;
+  x = (x | x << 16) & 0x0000ffff0000ffff;
+  x = (x | x << 8) & 0x00ff00ff00ff00ff;
+  x = (x | x << 4) & 0x0f0f0f0f0f0f0f0f;
+  uint64_t is_letter = (x + 0x0606060606060606) >> 4 & 0x0101010101010101;
+  return x + 0x3030303030303030 + is_letter * ('a' - '9' - 1);
+}
+
 static struct wr_str make_id(struct wr_exchange *x)
 {
-  static const char digits[] = "0123456789abcdef";
-  enum { LEN = 32 };
-  char *id = wr_region_take(x->info.region, LEN);
-  if (id == NULL) return (struct wr_str){NULL, 0};
-  for (int half = 0; half < 2; half++) {
+  uint64_t digits[4];
+  for (int i = 0; i < 4; i += 2) {
     uint64_t bits = wr_rng_next(&x->server->rng);
-    for (int i = 0; i < LEN / 2; i++) id[half * LEN / 2 + i] = digits[bits >> (4 * i) & 15];
+    digits[i] = hex_of((uint32_t)bits);
+    digits[i + 1] = hex_of((uint32_t)(bits >> 32));
   }
-  return (struct wr_str){id, LEN};
+  return wr_region_copy(x->info.region, (struct wr_str){(const char *)digits, sizeof(digits)});
 }
 
 static void choose_id(struct wr_exchange *x)

@@ -53,9 +53,13 @@ static enum wr_parser_status parse_at(struct wr_connection *c, const char *bytes
 // The length of input up to and with the first empty line, or 0.
 static size_t find_end(const struct wr_connection *c)
 {
-  size_t from = c->scanned > 3 ? c->scanned - 3 : 0;
-  const char *end = memmem(c->view.ptr + from, c->view.len - from, "\r\n\r\n", 4);
-  return end ? (size_t)(end - c->view.ptr) + 4 : 0;
+  size_t at = c->scanned;
+  const char *lf;
+  while ((lf = memchr(c->view.ptr + at, '\n', c->view.len - at)) != NULL) {
+    at = (size_t)(lf - c->view.ptr) + 1;
+    if (at >= 4 && memcmp(lf - 3, "\r\n\r\n", 4) == 0) return at;
+  }
+  return 0;
 }
 
 // Is it worth looking for errors in a head that is not whole? Beyond its first bytes every rule but

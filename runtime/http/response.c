@@ -1,6 +1,7 @@
 #include "http/response.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/json.h"
 
 #include <string.h>
@@ -88,16 +89,10 @@ static char *put_field(char *at, struct wr_str name, struct wr_str value)
   return put(at, WR_STR("\r\n"));
 }
 
+// The room is measured with FIXED_MAX, which the NUL is in.
 static char *put_number(char *at, uint64_t n)
 {
-  char digits[20];
-  size_t len = 0;
-  do {
-    digits[len++] = (char)('0' + n % 10);
-    n /= 10;
-  } while (n > 0);
-  while (len > 0) *at++ = digits[--len];
-  return at;
+  return at + wr_decimal_write(at, n);
 }
 
 static char *put_status_line(char *at, int status)

@@ -1,10 +1,10 @@
 #include "observe/log_access.h"
 
+#include "base/decimal.h"
 #include "policy/problem.h"
 #include "script/meter.h"
 
 #include <math.h>
-#include <stdio.h>
 
 // Query values often carry secrets; the path alone says what was asked (research/ecosystem.md
 // §3.2).
@@ -39,14 +39,19 @@ static void put_trail(struct wr_json *j, const struct wr_trail *trail)
   }
 }
 
+// As labels are: cut when it is longer than any method that is known.
+enum { METHOD_MAX = 15 };
+
 static void count(struct wr_script_env *env, const struct wr_serving *s, const char *why,
                   const struct wr_exchange_stats *stats, double seconds)
 {
   const struct wr_exchange_info *info = s->request.info;
-  char status[8];
-  char method[16];
-  snprintf(status, sizeof(status), "%d", stats->status);
-  snprintf(method, sizeof(method), "%.*s", WR_STR_ARG(info->head->method));
+  char status[WR_DECIMAL_SIZE];
+  char method[METHOD_MAX + 1];
+  wr_decimal_write(status, (uint64_t)stats->status);
+  size_t len = info->head->method.len < METHOD_MAX ? info->head->method.len : METHOD_MAX;
+  memcpy(method, info->head->method.ptr, len);
+  method[len] = '\0';
   const char *route = s->request.trail.route;
   wr_meter_observe(env->meter, WR_METRIC_HTTP_SERVER_DURATION, seconds, "http_request_method",
                    method, "http_response_status_code", status, "http_route", route,

@@ -7,8 +7,7 @@
 
 void wr_meter_init(struct wr_meter *m, struct wr_arena *a, uint32_t shard, struct wr_hash_key key)
 {
-  m->arena = a;
-  m->shard = shard;
+  *m = (struct wr_meter){.arena = a, .shard = shard};
   wr_map_init(&m->known, key);
 }
 
@@ -59,8 +58,8 @@ static void put_labels(struct text *t, va_list args)
   }
 }
 
-// The key is the family's number in FAMILY_BYTES bytes, then the labels.
-static uint32_t find(struct wr_meter *m, uint32_t family, va_list args)
+// By text: the key is the family's number in FAMILY_BYTES bytes, then the labels.
+static uint32_t search(struct wr_meter *m, uint32_t family, va_list args)
 {
   struct text key;
   memcpy(key.bytes, &family, FAMILY_BYTES);
@@ -73,6 +72,51 @@ static uint32_t find(struct wr_meter *m, uint32_t family, va_list args)
   uint32_t series = wr_series_get(m->arena, family, labels);
   wr_map_put(&m->known, whole, (void *)((uintptr_t)series + 1));
   return series;
+}
+
+// The family and the values alone, each with its NUL: names, quotes and escapes follow from them.
+// 0 when they do not fit.
+static size_t put_key(char key[WR_METER_RECENT_KEY], uint32_t family, va_list args)
+{
+  memcpy(key, &family, FAMILY_BYTES);
+  size_t len = FAMILY_BYTES;
+  while (va_arg(args, const char *) != NULL) {
+    const char *value = va_arg(args, const char *);
+    size_t size = strlen(value) + 1;
+    if (size > WR_METER_RECENT_KEY - len) return 0;
+    memcpy(key + len, value, size);
+    len += size;
+  }
+  return len;
+}
+
+// Where among the recent ones. Whoever prepares collisions only makes others search.
+static struct wr_meter_recent *place_of(struct wr_meter *m, const char *key, size_t len)
+{
+  uint64_t hash = len;
+  for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    memcpy(&word, key + at, len - at < sizeof(word) ? len - at : sizeof(word));
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    hash ^= hash >> 32;
+  }
+  return &m->recent[hash % WR_METER_RECENT];
+}
+
+static uint32_t find(struct wr_meter *m, uint32_t family, va_list args)
+{
+  char key[WR_METER_RECENT_KEY];
+  va_list again;
+  va_copy(again, args);
+  size_t len = put_key(key, family, again);
+  va_end(again);
+  if (len == 0) return search(m, family, args);
+  struct wr_meter_recent *recent = place_of(m, key, len);
+  if (recent->len == len && memcmp(recent->key, key, len) == 0) return recent->series;
+  recent->series = search(m, family, args);
+  recent->len = (uint32_t)len;
+  memcpy(recent->key, key, len);
+  return recent->series;
 }
 
 uint32_t wr_meter_series(struct wr_meter *m, uint32_t family, ...)
