@@ -89,7 +89,7 @@ static void on_job_end(void *ctx, const struct wr_handler_result *result)
   struct wr_script *script = job->generation->script;
   job->task = NULL;
   if (result->end == WR_HANDLER_RAISED) {
-    wr_handler_log(script, &result->raised, job->declared->name, NULL);
+    wr_handler_log(script, result->raised, job->declared->name, NULL);
   }
   if (job->declared->every_ns == 0 || job->generation->state != WR_GENERATION_LIVE) return;
   // From start to start; a run that took longer than its interval is followed at once.
@@ -104,10 +104,11 @@ static void on_job_timer(struct wr_timer *timer)
 static void start_job(struct wr_job *job)
 {
   struct wr_script *script = job->generation->script;
-  struct wr_handler handler = {.fn_ref = job->declared->fn_ref, .on_end = on_job_end, .ctx = job};
+  job->handler =
+      (struct wr_handler){.fn_ref = job->declared->fn_ref, .on_end = on_job_end, .ctx = job};
   struct wr_error error;
   job->started_ns = wr_loop_now(script->env->loop);
-  job->task = wr_handler_new(script, &handler, &error);
+  job->task = wr_handler_new(script, &job->handler, &error);
   if (job->task) {
     wr_task_start_soon(job->task);
   } else {

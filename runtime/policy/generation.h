@@ -10,6 +10,7 @@
 #include "loop/timer.h"
 #include "policy/route.h"
 #include "policy/source.h"
+#include "script/handler.h"
 #include "script/script.h"
 
 enum wr_generation_state {
@@ -24,7 +25,8 @@ struct wr_job {
   struct wr_generation *generation;
   const struct wr_job_declared *declared;
   struct wr_timer timer;
-  struct wr_task *task; ///< while it runs
+  struct wr_task *task;      ///< while it runs
+  struct wr_handler handler; // what `task` runs
   uint64_t started_ns;
 };
 

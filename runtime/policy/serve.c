@@ -130,14 +130,14 @@ static void on_handler_end(void *ctx, const struct wr_handler_result *result);
 static void run(struct wr_serving *s, int fn_ref, const struct wr_error *error,
                 uint64_t deadline_ns)
 {
-  struct wr_handler handler = {.fn_ref = fn_ref,
-                               .request = &s->request,
-                               .error = error,
-                               .deadline_ns = deadline_ns,
-                               .on_end = on_handler_end,
-                               .ctx = s};
+  s->handler = (struct wr_handler){.fn_ref = fn_ref,
+                                   .request = &s->request,
+                                   .error = error,
+                                   .deadline_ns = deadline_ns,
+                                   .on_end = on_handler_end,
+                                   .ctx = s};
   struct wr_error problem;
-  s->task = wr_handler_new(s->generation->script, &handler, &problem);
+  s->task = wr_handler_new(s->generation->script, &s->handler, &problem);
   if (s->task) {
     wr_task_start(s->task);
   } else {
@@ -147,13 +147,13 @@ static void run(struct wr_serving *s, int fn_ref, const struct wr_error *error,
 
 static void on_raised(struct wr_serving *s, const struct wr_handler_result *result)
 {
-  wr_handler_log(s->generation->script, &result->raised, s->request.trail.route, &s->request);
+  wr_handler_log(s->generation->script, result->raised, s->request.trail.route, &s->request);
   bool has_own = s->route->on_error_ref != WR_ROUTE_NO_ON_ERROR && !s->is_failing;
   if (has_own && s->request.gone.kind == WR_ERROR_NONE) {
     s->is_failing = true;
-    run(s, s->route->on_error_ref, &result->error, s->route->deadline_ns);
+    run(s, s->route->on_error_ref, result->error, s->route->deadline_ns);
   } else {
-    answer_error(s, &result->error);
+    answer_error(s, result->error);
   }
 }
 
@@ -161,9 +161,9 @@ static void on_wrong(struct wr_serving *s, const struct wr_handler_result *resul
 {
   struct wr_script_error wrong = {0};
   wr_call_error_set(&wrong, "", 0, "the handler of route '%s' (%s): %s", s->route->pattern,
-                    s->route->place, result->error.message);
+                    s->route->place, result->error->message);
   wr_handler_log(s->generation->script, &wrong, s->request.trail.route, &s->request);
-  answer_error(s, &result->error);
+  answer_error(s, result->error);
 }
 
 static void on_cancelled(struct wr_serving *s)
@@ -185,7 +185,7 @@ static void on_handler_end(void *ctx, const struct wr_handler_result *result)
   switch (result->end) {
   case WR_HANDLER_RESPONSE: send_response(s, result->response); break;
   case WR_HANDLER_TEXT: send_text(s, result->text); break;
-  case WR_HANDLER_ERROR: answer_error(s, &result->error); break;
+  case WR_HANDLER_ERROR: answer_error(s, result->error); break;
   case WR_HANDLER_RAISED: on_raised(s, result); break;
   case WR_HANDLER_WRONG: on_wrong(s, result); break;
   case WR_HANDLER_CANCELLED: on_cancelled(s); break;

@@ -20,6 +20,7 @@ struct wr_serving {
   struct wr_generation *generation; ///< NULL once let go
   uint64_t generation_number;       ///< read-only
   struct wr_task *task;             ///< while the handler runs
+  struct wr_handler handler;        // what `task` runs
   const struct wr_route_declared *route;
   struct wr_response *response; ///< counted reference: what is being sent
   struct wr_deferred sender;

@@ -1,6 +1,5 @@
 #include "script/handler.h"
 
-#include "base/alloc.h"
 #include "script/bind_error.h"
 #include "script/bind_request.h"
 #include "script/bind_response.h"
@@ -8,40 +7,65 @@
 
 #include <lauxlib.h>
 
-static void read_returned(lua_State *L, int values, struct wr_handler_result *result)
+static void tell(const struct wr_handler *h, const struct wr_handler_result *result)
 {
-  result->response = values > 0 ? wr_bind_response_get(L, 1) : NULL;
-  if (result->response != NULL) {
-    result->end = WR_HANDLER_RESPONSE;
-  } else if (values > 0 && lua_type(L, 1) == LUA_TSTRING) {
-    result->end = WR_HANDLER_TEXT;
-    result->text.ptr = lua_tolstring(L, 1, &result->text.len);
-  } else if (values > 1 && lua_isnil(L, 1) && wr_bind_error_read(L, 2, &result->error)) {
-    result->end = WR_HANDLER_ERROR;
+  h->on_end(h->ctx, result);
+}
+
+static void tell_wrong(const struct wr_handler *h, const char *type)
+{
+  struct wr_error error;
+  wr_error_set(&error, WR_ERROR_SCRIPT,
+               "it returned %s; it must return a response, a string, or nil and an error", type);
+  tell(h, &(struct wr_handler_result){.end = WR_HANDLER_WRONG, .error = &error});
+}
+
+static void tell_error_or_wrong(const struct wr_handler *h, lua_State *L, int values)
+{
+  struct wr_error error;
+  if (values > 1 && lua_isnil(L, 1) && wr_bind_error_read(L, 2, &error)) {
+    tell(h, &(struct wr_handler_result){.end = WR_HANDLER_ERROR, .error = &error});
   } else {
-    result->end = WR_HANDLER_WRONG;
-    wr_error_set(&result->error, WR_ERROR_SCRIPT,
-                 "it returned %s; it must return a response, a string, or nil and an error",
-                 values > 0 ? luaL_typename(L, 1) : "nothing");
+    tell_wrong(h, values > 0 ? luaL_typename(L, 1) : "nothing");
   }
+}
+
+static void tell_returned(const struct wr_handler *h, lua_State *L, int values)
+{
+  struct wr_handler_result result = {.end = WR_HANDLER_RESPONSE};
+  result.response = values > 0 ? wr_bind_response_get(L, 1) : NULL;
+  if (result.response != NULL) {
+    tell(h, &result);
+  } else if (values > 0 && lua_type(L, 1) == LUA_TSTRING) {
+    result.end = WR_HANDLER_TEXT;
+    result.text.ptr = lua_tolstring(L, 1, &result.text.len);
+    tell(h, &result);
+  } else {
+    tell_error_or_wrong(h, L, values);
+  }
+}
+
+static void tell_raised(const struct wr_handler *h, struct wr_task *t)
+{
+  struct wr_script_error raised = {0};
+  struct wr_error error;
+  wr_call_describe(t->co, (int)t->stop, &raised);
+  wr_error_set(&error, WR_ERROR_SCRIPT, "%s", raised.message);
+  tell(h, &(struct wr_handler_result){
+              .end = WR_HANDLER_RAISED, .error = &error, .raised = &raised});
 }
 
 static void on_task_end(struct wr_task *t, enum wr_task_end end, int values)
 {
-  struct wr_handler handler = *(struct wr_handler *)t->ctx;
-  struct wr_handler_result result = {.end = WR_HANDLER_CANCELLED};
-  wr_free(t->ctx);
-  if (end == WR_TASK_RETURNED) {
-    read_returned(t->co, values, &result);
-  } else if (end == WR_TASK_RAISED) {
-    result.end = WR_HANDLER_RAISED;
-    wr_call_describe(t->co, (int)t->stop, &result.raised);
-    wr_error_set(&result.error, WR_ERROR_SCRIPT, "%s", result.raised.message);
+  const struct wr_handler *h = t->ctx;
+  switch (end) {
+  case WR_TASK_RETURNED: tell_returned(h, t->co, values); break;
+  case WR_TASK_RAISED: tell_raised(h, t); break;
+  case WR_TASK_CANCELLED: tell(h, &(struct wr_handler_result){.end = WR_HANDLER_CANCELLED}); break;
   }
-  handler.on_end(handler.ctx, &result);
 }
 
-struct wr_task *wr_handler_new(struct wr_script *s, const struct wr_handler *handler,
+struct wr_task *wr_handler_new(struct wr_script *s, struct wr_handler *handler,
                                struct wr_error *problem)
 {
   lua_State *L = s->vm.L;
@@ -57,8 +81,7 @@ struct wr_task *wr_handler_new(struct wr_script *s, const struct wr_handler *han
   }
   struct wr_task *t = wr_task_new(s, L, nargs, NULL, problem);
   if (t == NULL) return NULL;
-  t->ctx = wr_alloc(sizeof(*handler));
-  *(struct wr_handler *)t->ctx = *handler;
+  t->ctx = handler;
   t->on_end = on_task_end;
   if (handler->request) {
     t->trail = &handler->request->trail;

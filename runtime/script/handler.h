@@ -14,12 +14,13 @@ enum wr_handler_end {
   WR_HANDLER_CANCELLED, ///< it was ended from outside
 };
 
+/// What `end` does not name is absent or NULL.
 struct wr_handler_result {
   enum wr_handler_end end;
   struct wr_response *response;
   struct wr_str text;
-  struct wr_error error;
-  struct wr_script_error raised;
+  const struct wr_error *error;
+  const struct wr_script_error *raised;
 };
 
 /// What to run and whom to tell.
@@ -33,9 +34,10 @@ struct wr_handler {
   void *ctx;
 };
 
-/// Makes the task; run it with wr_task_start or wr_task_start_soon. Outside of Lua only. NULL with
-/// a set error at the task limit.
-struct wr_task *wr_handler_new(struct wr_script *s, const struct wr_handler *handler,
+/// Makes the task; run it with wr_task_start or wr_task_start_soon. Outside of Lua only. `handler`
+/// is borrowed until it was told; its `error` for this call alone. NULL with a set error at the
+/// task limit.
+struct wr_task *wr_handler_new(struct wr_script *s, struct wr_handler *handler,
                                struct wr_error *problem);
 
 /// Logs what a script raised, with the task's name (`what`) and, if any, the request it was
