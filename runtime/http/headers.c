@@ -6,6 +6,15 @@
 // A browser's request fits without growing; a large one doubles a few times.
 enum { FIRST_CAP = 16 };
 
+// The kind of a name, as one bit: most names that are looked for are not there, and are like none
+// that is.
+static uint64_t kind_of(struct wr_str name)
+{
+  if (name.len == 0) return 1;
+  unsigned first = (unsigned char)name.ptr[0] | 0x20;
+  return UINT64_C(1) << ((name.len * 5 + first) % 64);
+}
+
 void wr_headers_init(struct wr_headers *h, struct wr_region *region, size_t max)
 {
   *h = (struct wr_headers){.region = region, .max = max};
@@ -24,11 +33,21 @@ static bool grow(struct wr_headers *h)
   return true;
 }
 
+void wr_headers_adopt(struct wr_headers *h, struct wr_header *items, size_t count)
+{
+  WR_CHECK(h->count == 0 && count <= h->max);
+  h->items = items;
+  h->count = count;
+  h->cap = count;
+  for (size_t i = 0; i < count; i++) h->likes |= kind_of(items[i].name);
+}
+
 bool wr_headers_add(struct wr_headers *h, struct wr_str name, struct wr_str value)
 {
   if (h->count >= h->max) return false;
   if (h->count == h->cap && !grow(h)) return false;
   h->items[h->count++] = (struct wr_header){name, value};
+  h->likes |= kind_of(name);
   return true;
 }
 
@@ -52,6 +71,7 @@ bool wr_headers_add_copy(struct wr_headers *h, struct wr_str name, struct wr_str
 // Removes the fields of that name from index `from` on.
 static size_t remove_from(struct wr_headers *h, struct wr_str name, size_t from)
 {
+  if (!(h->likes & kind_of(name))) return 0;
   size_t kept = from;
   for (size_t i = from; i < h->count; i++) {
     if (!wr_str_eq_nocase(h->items[i].name, name)) h->items[kept++] = h->items[i];
@@ -63,6 +83,7 @@ static size_t remove_from(struct wr_headers *h, struct wr_str name, size_t from)
 
 static size_t find(const struct wr_headers *h, struct wr_str name, size_t from)
 {
+  if (!(h->likes & kind_of(name))) return h->count;
   size_t i = from;
   while (i < h->count && !wr_str_eq_nocase(h->items[i].name, name)) i++;
   return i;
@@ -163,19 +184,27 @@ static bool is_listed(const struct wr_str *list, size_t count, struct wr_str nam
     literal, sizeof(literal) - 1                                                                   \
   }
 
-static const struct wr_str hop_names[] = {
-    NAME("Connection"),
-    NAME("Keep-Alive"),
-    NAME("Proxy-Connection"),
-    NAME("TE"),
-    NAME("Trailer"),
-    NAME("Transfer-Encoding"),
-    NAME("Upgrade"),
-    NAME("Content-Length"),
-    NAME("Proxy-Authenticate"),
-    NAME("Proxy-Authorization"),
-    NAME("HTTP2-Settings"),
-};
+#define HOP_NAMES(X)                                                                               \
+  X("Connection")                                                                                  \
+  X("Keep-Alive")                                                                                  \
+  X("Proxy-Connection")                                                                            \
+  X("TE")                                                                                          \
+  X("Trailer")                                                                                     \
+  X("Transfer-Encoding")                                                                           \
+  X("Upgrade")                                                                                     \
+  X("Content-Length")                                                                              \
+  X("Proxy-Authenticate")                                                                          \
+  X("Proxy-Authorization")                                                                         \
+  X("HTTP2-Settings")
+
+#define LISTED(literal) NAME(literal),
+static const struct wr_str hop_names[] = {HOP_NAMES(LISTED)};
+#undef LISTED
+
+// A bit for each length that one of them has: most names need no comparing.
+#define LENGTH(literal) | UINT32_C(1) << (sizeof(literal) - 1)
+static const uint32_t hop_lengths = 0 HOP_NAMES(LENGTH);
+#undef LENGTH
 
 // End-to-end by nature: a Connection field that names one is an attack on what the next hop relies
 // on (identity, routing, caching, tracing), so the name is ignored.
@@ -238,6 +267,7 @@ bool wr_headers_is_trailer(struct wr_str name)
 
 bool wr_headers_is_hop(struct wr_str name)
 {
+  if (name.len >= 32 || !(hop_lengths >> name.len & 1)) return false;
   return is_listed(hop_names, WR_COUNT(hop_names), name);
 }
 

@@ -7,6 +7,8 @@
 
 #include "base/region.h"
 
+#include <stdint.h>
+
 struct wr_header {
   struct wr_str name;
   struct wr_str value;
@@ -18,10 +20,14 @@ struct wr_headers {
   size_t cap;
   size_t max; ///< most fields it will hold
   struct wr_region *region;
+  uint64_t likes; // private: a bit for each kind of name that was added; few kinds share one
 };
 
 /// Starts empty; the list and its copies live in `region`.
 void wr_headers_init(struct wr_headers *h, struct wr_region *region, size_t max);
+
+/// Takes over `count` fields from `items`, which live in the region. Only for a list that is empty.
+void wr_headers_adopt(struct wr_headers *h, struct wr_header *items, size_t count);
 
 /// Appends a field whose bytes the caller keeps alive. False when the list or the region is full.
 bool wr_headers_add(struct wr_headers *h, struct wr_str name, struct wr_str value);

@@ -228,9 +228,7 @@ static enum wr_parser_status keep_fields(struct cursor *c, const struct draft *d
   struct wr_header *items = wr_region_take(region, d->count * sizeof(*items));
   if (items == NULL) return bad(c, 431, c->at, "the fields need too much memory");
   memcpy(items, d->fields, d->count * sizeof(*items));
-  head->headers.items = items;
-  head->headers.count = d->count;
-  head->headers.cap = d->count;
+  wr_headers_adopt(&head->headers, items, d->count);
   return WR_PARSER_DONE;
 }
 

@@ -18,6 +18,45 @@ static inline struct wr_str wr_bind_str(lua_State *L, int index)
   return s;
 }
 
+/// A type of handle in Lua, found by the address of its name: texts would be looked up at each use.
+/// Pushes its new metatable, which the caller fills.
+static inline void wr_bind_type_new(lua_State *L, const char *type)
+{
+  luaL_newmetatable(L, type);
+  lua_pushlightuserdata(L, (void *)type);
+  lua_rawseti(L, -2, 1);
+  lua_pushlightuserdata(L, (void *)type);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+/// Makes the userdata on top of the stack one of `type`.
+static inline void wr_bind_type_set(lua_State *L, const char *type)
+{
+  lua_pushlightuserdata(L, (void *)type);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_setmetatable(L, -2);
+}
+
+/// The userdata at `index` when it is of `type`, else NULL. Scripts cannot make or change
+/// metatables of userdata.
+static inline void *wr_bind_type_get(lua_State *L, int index, const char *type)
+{
+  void *handle = lua_touserdata(L, index);
+  if (handle == NULL || !lua_getmetatable(L, index)) return NULL;
+  lua_rawgeti(L, -1, 1);
+  bool is_one = lua_touserdata(L, -1) == type;
+  lua_pop(L, 2);
+  return is_one ? handle : NULL;
+}
+
+/// The same; raises when it is something else.
+static inline void *wr_bind_type_check(lua_State *L, int index, const char *type)
+{
+  void *handle = wr_bind_type_get(L, index, type);
+  return handle ? handle : luaL_checkudata(L, index, type);
+}
+
 /// Pushes `nil, message`, for the library to blame the policy's line with. Returns 2.
 static inline int wr_bind_refuse(lua_State *L, const char *message)
 {

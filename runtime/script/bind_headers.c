@@ -13,7 +13,7 @@ struct handle {
 
 static struct wr_headers *check_headers(lua_State *L, int index)
 {
-  struct handle *handle = luaL_checkudata(L, index, TYPE);
+  struct handle *handle = wr_bind_type_check(L, index, TYPE);
   struct wr_headers *h = handle->find(handle->owner);
   if (h == NULL) luaL_error(L, "these headers belong to an exchange that is over");
   return h;
@@ -25,8 +25,7 @@ void wr_bind_headers_push(lua_State *L, wr_bind_headers_fn find, void *owner, in
   struct handle *handle = lua_newuserdata(L, sizeof(*handle));
   handle->find = find;
   handle->owner = owner;
-  luaL_getmetatable(L, TYPE);
-  lua_setmetatable(L, -2);
+  wr_bind_type_set(L, TYPE);
   lua_createtable(L, 1, 0);
   lua_pushvalue(L, anchor);
   lua_rawseti(L, -2, 1);
@@ -173,7 +172,7 @@ static const luaL_Reg methods[] = {
 
 int wr_bind_headers(lua_State *L)
 {
-  luaL_newmetatable(L, TYPE);
+  wr_bind_type_new(L, TYPE);
   lua_newtable(L);
   luaL_register(L, NULL, methods);
   lua_pushcclosure(L, l_headers_index, 1);

@@ -13,18 +13,20 @@
 
 static const char TYPE[] = "weir.Request";
 
+struct handle {
+  struct wr_request *q; // NULL once over
+  bool has_cache;       // its environment is a table of its own
+};
+
 void wr_bind_request_push(lua_State *L, struct wr_request *q)
 {
   if (q->handle_ref != 0) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, q->handle_ref);
     return;
   }
-  struct wr_request **handle = lua_newuserdata(L, sizeof(struct wr_request *));
-  *handle = q;
-  luaL_getmetatable(L, TYPE);
-  lua_setmetatable(L, -2);
-  lua_newtable(L); // what is made once: headers, params, query
-  lua_setfenv(L, -2);
+  struct handle *handle = lua_newuserdata(L, sizeof(*handle));
+  *handle = (struct handle){.q = q};
+  wr_bind_type_set(L, TYPE);
   lua_pushvalue(L, -1);
   q->handle_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
@@ -35,7 +37,7 @@ void wr_bind_request_cut(struct wr_script *s, struct wr_request *q)
   if (q->handle_ref == 0) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, q->handle_ref);
   struct wr_request *rest = q->is_kept ? wr_request_copy(q, q->info->head->method) : NULL;
-  *(struct wr_request **)lua_touserdata(L, -1) = rest;
+  ((struct handle *)lua_touserdata(L, -1))->q = rest;
   lua_pop(L, 1);
   luaL_unref(L, LUA_REGISTRYINDEX, q->handle_ref);
   q->handle_ref = 0;
@@ -43,9 +45,9 @@ void wr_bind_request_cut(struct wr_script *s, struct wr_request *q)
 
 struct wr_request *wr_bind_request_check(lua_State *L, int index)
 {
-  struct wr_request **handle = luaL_checkudata(L, index, TYPE);
-  if (*handle == NULL) luaL_error(L, "this request is over");
-  return *handle;
+  struct handle *handle = wr_bind_type_check(L, index, TYPE);
+  if (handle->q == NULL) luaL_error(L, "this request is over");
+  return handle->q;
 }
 
 // --- fields -------------------------------------------------------------------------------------
@@ -59,10 +61,10 @@ static int push_str(lua_State *L, struct wr_str s)
 
 static struct wr_headers *find_headers(void *owner)
 {
-  struct wr_request **handle = owner;
-  if (*handle == NULL) return NULL;
+  struct handle *handle = owner;
+  if (handle->q == NULL) return NULL;
   // The head is the exchange's own and nobody else's: scripts may rewrite what is forwarded.
-  return (struct wr_headers *)&(*handle)->info->head->headers;
+  return (struct wr_headers *)&handle->q->info->head->headers;
 }
 
 static void push_params(lua_State *L, const struct wr_request *q)
@@ -103,10 +105,17 @@ static void push_query(lua_State *L, const struct wr_request *q)
   }
 }
 
-// What is a table or a handle is made once and kept in the request's environment.
+// What is a table or a handle is made once and kept in the request's environment, which many
+// requests do without.
 static int push_cached(lua_State *L, struct wr_request *q, const char *key)
 {
   if (key[0] == 't' && q->info->tls == NULL) return 0;
+  struct handle *handle = lua_touserdata(L, 1);
+  if (!handle->has_cache) {
+    lua_newtable(L);
+    lua_setfenv(L, 1);
+    handle->has_cache = true;
+  }
   lua_getfenv(L, 1);
   lua_getfield(L, -1, key);
   if (!lua_isnil(L, -1)) return 1;
@@ -232,13 +241,13 @@ static int l_request_text(lua_State *L)
 // core.request_copy(request): the handle goes on beyond the exchange, as a GET of its own.
 static int l_request_copy(lua_State *L)
 {
-  struct wr_request **handle = luaL_checkudata(L, 1, TYPE);
+  struct handle *handle = wr_bind_type_check(L, 1, TYPE);
   struct wr_request *q = wr_bind_request_check(L, 1);
   if (q->is_copy) return 0;
   struct wr_request *copy = wr_request_copy(q, WR_STR("GET"));
   luaL_unref(L, LUA_REGISTRYINDEX, q->handle_ref);
   q->handle_ref = 0;
-  *handle = copy;
+  handle->q = copy;
   return 0;
 }
 
@@ -251,19 +260,19 @@ static int l_request_keep(lua_State *L)
 
 static int l_request_gc(lua_State *L)
 {
-  struct wr_request **handle = lua_touserdata(L, 1);
-  if (*handle && (*handle)->is_copy) wr_request_free_copy(*handle);
-  *handle = NULL;
+  struct handle *handle = lua_touserdata(L, 1);
+  if (handle->q && handle->q->is_copy) wr_request_free_copy(handle->q);
+  handle->q = NULL;
   return 0;
 }
 
 static int l_request_tostring(lua_State *L)
 {
-  struct wr_request **handle = luaL_checkudata(L, 1, TYPE);
-  if (*handle == NULL) {
+  struct handle *handle = wr_bind_type_check(L, 1, TYPE);
+  if (handle->q == NULL) {
     lua_pushliteral(L, "request: over");
   } else {
-    const struct wr_head *head = (*handle)->info->head;
+    const struct wr_head *head = handle->q->info->head;
     lua_pushlstring(L, head->method.ptr, head->method.len);
     lua_pushliteral(L, " ");
     lua_pushlstring(L, head->target.ptr, head->target.len);
@@ -297,7 +306,7 @@ int wr_bind_request(lua_State *L)
 {
   lua_pushcfunction(L, l_current_request);
   lua_setfield(L, 1, "current_request");
-  luaL_newmetatable(L, TYPE);
+  wr_bind_type_new(L, TYPE);
   lua_newtable(L);
   lua_pushcfunction(L, l_request_text);
   lua_setfield(L, -2, "text");

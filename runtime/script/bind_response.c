@@ -14,23 +14,18 @@ void wr_bind_response_push(lua_State *L, struct wr_response *r)
 {
   struct wr_response **handle = lua_newuserdata(L, sizeof(struct wr_response *));
   *handle = wr_response_ref(r);
-  luaL_getmetatable(L, TYPE);
-  lua_setmetatable(L, -2);
+  wr_bind_type_set(L, TYPE);
 }
 
 struct wr_response *wr_bind_response_get(lua_State *L, int index)
 {
-  struct wr_response **handle = lua_touserdata(L, index);
-  if (handle == NULL || !lua_getmetatable(L, index)) return NULL;
-  luaL_getmetatable(L, TYPE);
-  bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same ? *handle : NULL;
+  struct wr_response **handle = wr_bind_type_get(L, index, TYPE);
+  return handle ? *handle : NULL;
 }
 
 static struct wr_response *check_response(lua_State *L, int index)
 {
-  struct wr_response **handle = luaL_checkudata(L, index, TYPE);
+  struct wr_response **handle = wr_bind_type_check(L, index, TYPE);
   return *handle;
 }
 
@@ -213,7 +208,7 @@ static const luaL_Reg functions[] = {
 int wr_bind_response(lua_State *L)
 {
   luaL_register(L, NULL, functions);
-  luaL_newmetatable(L, TYPE);
+  wr_bind_type_new(L, TYPE);
   lua_newtable(L);
   luaL_register(L, NULL, methods);
   lua_pushvalue(L, -1);

@@ -22,7 +22,7 @@ struct retry {
 
 static struct retry *check_retry(lua_State *L)
 {
-  return luaL_checkudata(L, 1, TYPE);
+  return wr_bind_type_check(L, 1, TYPE);
 }
 
 const char *wr_bind_retry_on(lua_State *L, struct wr_retry_on *on)
@@ -80,8 +80,7 @@ static int l_retry(lua_State *L)
   retry->has_told = false;
   retry->budget = lua_islightuserdata(L, 3) ? lua_touserdata(L, 3) : NULL;
   wr_trail_name(retry->name, wr_str_of(luaL_checkstring(L, 1)));
-  luaL_getmetatable(L, TYPE);
-  lua_setmetatable(L, -2);
+  wr_bind_type_set(L, TYPE);
   return 1;
 }
 
@@ -229,6 +228,6 @@ static const luaL_Reg functions[] = {
 int wr_bind_retry(lua_State *L)
 {
   luaL_register(L, NULL, functions);
-  luaL_newmetatable(L, TYPE);
+  wr_bind_type_new(L, TYPE);
   return 0;
 }

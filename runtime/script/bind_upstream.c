@@ -20,7 +20,7 @@ enum {
 
 struct wr_upstream *wr_bind_upstream_check(lua_State *L, int index)
 {
-  struct wr_upstream **handle = luaL_checkudata(L, index, TYPE);
+  struct wr_upstream **handle = wr_bind_type_check(L, index, TYPE);
   return *handle;
 }
 
@@ -28,8 +28,7 @@ void wr_bind_upstream_push(lua_State *L, struct wr_upstream *u)
 {
   struct wr_upstream **handle = lua_newuserdata(L, sizeof(*handle));
   *handle = u;
-  luaL_getmetatable(L, TYPE);
-  lua_setmetatable(L, -2);
+  wr_bind_type_set(L, TYPE);
 }
 
 static int l_upstream_gc(lua_State *L)
@@ -241,7 +240,7 @@ static const luaL_Reg functions[] = {
 int wr_bind_upstream(lua_State *L)
 {
   luaL_register(L, NULL, functions);
-  luaL_newmetatable(L, TYPE);
+  wr_bind_type_new(L, TYPE);
   lua_pushcfunction(L, l_upstream_gc);
   lua_setfield(L, -2, "__gc");
   lua_newtable(L);

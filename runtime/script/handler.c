@@ -51,8 +51,8 @@ static void tell_raised(const struct wr_handler *h, struct wr_task *t)
   struct wr_error error;
   wr_call_describe(t->co, (int)t->stop, &raised);
   wr_error_set(&error, WR_ERROR_SCRIPT, "%s", raised.message);
-  tell(h, &(struct wr_handler_result){
-              .end = WR_HANDLER_RAISED, .error = &error, .raised = &raised});
+  tell(h,
+       &(struct wr_handler_result){.end = WR_HANDLER_RAISED, .error = &error, .raised = &raised});
 }
 
 static void on_task_end(struct wr_task *t, enum wr_task_end end, int values)

@@ -23,12 +23,82 @@ enum {
 
 // Memory.
 
+// A request makes and drops a few small objects: those sizes go round without the heap.
+
+enum { SMALL_STEP = 16 };
+
+_Static_assert(sizeof(((struct wr_vm *)0)->small) / sizeof(void *) == WR_VM_SMALL_MAX / SMALL_STEP,
+               "a list for each size");
+
+static size_t list_of(size_t size)
+{
+  return (size - 1) / SMALL_STEP;
+}
+
+static void *take_small(struct wr_vm *vm, size_t size)
+{
+  size_t list = list_of(size);
+  void *ptr = vm->small[list];
+  if (ptr == NULL) return wr_realloc(NULL, (list + 1) * SMALL_STEP);
+  vm->small[list] = *(void **)ptr;
+  vm->small_held--;
+  return ptr;
+}
+
+static void give_small(struct wr_vm *vm, void *ptr, size_t size)
+{
+  if (vm->small_held == WR_VM_SMALL_HELD) {
+    wr_free(ptr);
+    return;
+  }
+  size_t list = list_of(size);
+  *(void **)ptr = vm->small[list];
+  vm->small[list] = ptr;
+  vm->small_held++;
+}
+
+static void free_small(struct wr_vm *vm)
+{
+  for (size_t i = 0; i < WR_COUNT(vm->small); i++) {
+    while (vm->small[i] != NULL) {
+      void *ptr = vm->small[i];
+      vm->small[i] = *(void **)ptr;
+      wr_free(ptr);
+    }
+  }
+}
+
+static bool is_small(size_t size)
+{
+  return size <= WR_VM_SMALL_MAX;
+}
+
+// From one size to another, neither of them 0.
+static void *resize(struct wr_vm *vm, void *ptr, size_t old_size, size_t new_size)
+{
+  bool was_small = is_small(old_size);
+  if (!was_small && !is_small(new_size)) return wr_realloc(ptr, new_size);
+  if (was_small && is_small(new_size) && list_of(old_size) == list_of(new_size)) return ptr;
+  void *moved = is_small(new_size) ? take_small(vm, new_size) : wr_realloc(NULL, new_size);
+  memcpy(moved, ptr, old_size < new_size ? old_size : new_size);
+  if (was_small) {
+    give_small(vm, ptr, old_size);
+  } else {
+    wr_free(ptr);
+  }
+  return moved;
+}
+
 static void *count_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
 {
   struct wr_vm *vm = ud;
   if (new_size == 0) {
     vm->used_bytes -= old_size;
-    wr_free(ptr);
+    if (ptr != NULL && is_small(old_size)) {
+      give_small(vm, ptr, old_size);
+    } else {
+      wr_free(ptr);
+    }
     return NULL;
   }
   size_t used = vm->used_bytes - old_size + new_size;
@@ -41,7 +111,8 @@ static void *count_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
   }
   vm->used_bytes = used;
   if (used > vm->peak_bytes) vm->peak_bytes = used;
-  return wr_realloc(ptr, new_size);
+  if (ptr != NULL) return resize(vm, ptr, old_size, new_size);
+  return is_small(new_size) ? take_small(vm, new_size) : wr_realloc(NULL, new_size);
 }
 
 // The budget hook. LuaJIT has one hook for all coroutines of a state.
@@ -207,6 +278,7 @@ void wr_vm_close(struct wr_vm *vm)
   lua_State *L = vm->L;
   vm->L = NULL;
   lua_close(L);
+  free_small(vm);
   WR_CHECK(vm->used_bytes == 0);
 }
 

@@ -1,5 +1,6 @@
 #include "upstream/transfer.h"
 
+#include "http/chars.h"
 #include "http/headers.h"
 
 enum { LINE_MAX_BYTES = 64 * 1024 };
@@ -7,9 +8,8 @@ enum { LINE_MAX_BYTES = 64 * 1024 };
 static bool is_authority(struct wr_str s)
 {
   for (size_t i = 0; i < s.len; i++) {
-    char c = wr_str_lower(s.ptr[i]);
-    bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    if (!is_plain && (c == '\0' || strchr("-._~:[]", c) == NULL)) return false;
+    char c = s.ptr[i];
+    if (!wr_chars_is(c, WR_CHARS_UNRESERVED) && c != ':' && c != '[' && c != ']') return false;
   }
   return s.len > 0 && s.len <= 320;
 }
@@ -17,11 +17,7 @@ static bool is_authority(struct wr_str s)
 static bool is_target(struct wr_str s)
 {
   if (s.len == 0 || (s.ptr[0] != '/' && !wr_str_eq(s, WR_STR("*")))) return false;
-  for (size_t i = 0; i < s.len; i++) {
-    unsigned char c = (unsigned char)s.ptr[i];
-    if (c <= ' ' || c >= 0x7f || c == '#') return false;
-  }
-  return true;
+  return wr_chars_skip(s.ptr, s.ptr + s.len, WR_CHARS_TARGET) == s.ptr + s.len;
 }
 
 static const char *check_fields(const struct wr_headers *headers)
