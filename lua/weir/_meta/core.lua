@@ -85,6 +85,7 @@
 ---@field all async fun(functions: table): table?, weir.Error?
 -- bind_declare.c
 ---@field listen fun(address: string, options: table): userdata?, string?
+---@field listen_tls fun(address: string, options: table): true?, string?
 ---@field listen_from fun(listener: userdata, network: string): true?, string?
 ---@field trust fun(network: string): true?, string?
 ---@field priority_header fun(name: string): true?, string?

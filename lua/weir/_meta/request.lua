@@ -1,5 +1,22 @@
 ---@meta
 
+--- What is known of a client by its TLS handshake; nothing of it comes from a header field.
+---@class weir.Tls
+---@field version string "1.2" or "1.3".
+---@field cipher string "TLS_AES_128_GCM_SHA256".
+---@field sni string? The host that the client named, lower case.
+---@field protocol string? Chosen by ALPN: "http/1.1".
+---@field resumed boolean By a session ticket.
+---@field verified boolean It showed a certificate that the listener's `client_ca` has signed.
+---@field client weir.TlsClient? That certificate.
+
+---@class weir.TlsClient
+---@field subject string RFC 2253: "CN=billing,O=Example".
+---@field issuer string
+---@field serial string Hexadecimal.
+---@field fingerprint string SHA-256 of the certificate, hexadecimal.
+---@field names string[] "dns:…", "uri:…", "email:…", "ip:…".
+
 --- The request being served: given to handlers, and of no use after the handler has returned (then
 --- every access raises "this request is over"), except to refreshes of caches in the background,
 --- for which it goes on without its body. Everything but the header fields is read-only.
@@ -8,7 +25,8 @@
 ---@field path string Normal form: no dot segments, no escapes of plain characters.
 ---@field target string As the client sent it: "/a?b=1", or an absolute URL.
 ---@field host string? From the target or the Host field; nil for an HTTP/1.0 request without one.
----@field scheme string "http".
+---@field scheme string "http" or "https".
+---@field tls weir.Tls? nil for a client in the clear.
 ---@field client string Numeric address of the peer.
 ---@field id string The client's X-Request-ID (up to 128 visible characters), else made here.
 ---@field priority string "normal": the route's, or what a trusted proxy said.
