@@ -90,9 +90,12 @@ static int l_listen_tls(lua_State *L)
   size_t count = lua_objlen(L, -1);
   lua_pop(L, 1);
   struct wr_error error;
+  struct wr_vm *vm = &wr_script_of(L)->vm;
+  uint64_t began_ns = wr_vm_work_begin(vm);
   struct wr_tls_pair *pairs = wr_alloc(count * sizeof(*pairs));
   struct wr_tls *tls = read_pairs(L, pairs, count, &error) ? make(L, pairs, count, &error) : NULL;
   wr_free(pairs);
+  wr_vm_work_end(vm, began_ns);
   if (tls == NULL) return wr_bind_refuse(L, error.message);
   wr_tls_unref(d->options.tls);
   d->options.tls = tls;
@@ -122,7 +125,10 @@ bool wr_bind_tls_client(lua_State *L, int index, struct wr_client_tls **out, str
 {
   lua_getfield(L, index, "tls");
   bool is_given = lua_istable(L, -1);
+  struct wr_vm *vm = &wr_script_of(L)->vm;
+  uint64_t began_ns = wr_vm_work_begin(vm);
   *out = is_given ? make_client(L, lua_gettop(L), error) : NULL;
+  wr_vm_work_end(vm, began_ns);
   lua_pop(L, 1);
   return !is_given || *out != NULL;
 }

@@ -377,3 +377,13 @@ const char *wr_vm_library_version(void)
 {
   return LUAJIT_VERSION + sizeof("LuaJIT ") - 1;
 }
+
+uint64_t wr_vm_work_begin(const struct wr_vm *vm)
+{
+  return vm->host.clock(vm->owner);
+}
+
+void wr_vm_work_end(struct wr_vm *vm, uint64_t began_ns)
+{
+  if (vm->load_until_ns > 0) vm->load_until_ns += vm->host.clock(vm->owner) - began_ns;
+}

@@ -105,6 +105,13 @@ bool wr_vm_bind(struct wr_vm *vm, lua_CFunction bind, struct wr_script_error *er
 /// Loads lua/weir/init.lua; call after all binds. True, or false with `err` filled.
 bool wr_vm_open_library(struct wr_vm *vm, struct wr_script_error *err);
 
+/// Work of C on a script's behalf begins, whose time is not the script's (it has limits of its
+/// own): reading certificates. Give the result to `wr_vm_work_end`.
+uint64_t wr_vm_work_begin(const struct wr_vm *vm);
+
+/// It is done: the load budget is longer by what it took.
+void wr_vm_work_end(struct wr_vm *vm, uint64_t began_ns);
+
 /// Runs `text` as a main chunk of the policy world, named `path`, within the load budget. It may
 /// not suspend. True with the chunk's first result (or nil) pushed on `vm->L`; false with `err`
 /// filled and nothing pushed. Whatever the script does, this returns.
