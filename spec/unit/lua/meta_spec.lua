@@ -29,6 +29,14 @@ local function live()
     "int wr_bind_error_fail")
   add(api["weir.Error"], c_names("runtime/script/fetch.c", 'setfield%(t%->co, %-2, "([%w_]+)"%)',
     "static void fail"))
+  local tls, text = "runtime/script/bind_tls.c", 'set_%a+%(L, "([%w_]+)"'
+  for class, part in pairs {
+    ["weir.TlsClient"] = { "static void push_client", "void wr_bind_tls_push" },
+    ["weir.Tls"] = { "void wr_bind_tls_push", "int wr_bind_tls(" },
+  } do
+    api[class] = c_names(tls, text, part[1], part[2])
+    add(api[class], c_names(tls, set, part[1], part[2]))
+  end
   return api
 end
 
