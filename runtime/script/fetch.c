@@ -215,7 +215,8 @@ static void add_forwarded(struct wr_headers *out, const struct wr_request *q)
   add(out, "X-Request-ID", q->info->request_id);
   char via[16];
   int len = snprintf(via, sizeof(via), "%.*s weir", WR_STR_ARG(q->info->version));
-  append(out, "Via", (struct wr_str){via, (size_t)len});
+  struct wr_str own = wr_region_copy(out->region, (struct wr_str){via, (size_t)len});
+  if (own.ptr) append(out, "Via", own);
 }
 
 static void add_deadline(struct wr_headers *out, const struct wr_task *t)
