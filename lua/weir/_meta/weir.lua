@@ -16,8 +16,8 @@
 ---
 --- Serves on an address: "127.0.0.1:8080", ":8080" or 8080 for all IPv4 addresses, "[::1]:8080",
 --- "[::]:8080" for all IPv6 and IPv4 addresses, "unix:/run/weir.sock". Options: `trusted_proxies`,
---- `priority_header`, `proxy_protocol`, `connections_per_client`, `mode`. Top level only; at most
---- 64 addresses, each once.
+--- `priority_header`, `proxy_protocol`, `connections_per_client`, `http2`, `mode`. Top level only;
+--- at most 64 addresses, each once.
 ---@field listen fun(address: string|number, options: table?)
 ---
 --- Serves a route: "GET /users/:id", "GET,POST /x", "/files/*path". The handler returns a response,
