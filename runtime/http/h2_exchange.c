@@ -5,8 +5,8 @@
 // An exchange on a stream: the operations that exchange.c asks for.
 
 enum {
-  OWN_FIELDS_MAX = 8, // beside those of the layer above
-  DIGITS_MAX = 21,
+  OWN_FIELDS = 8, // beside those of the layer above
+  DIGITS = 21,
 };
 
 static bool is_open(const struct wr_exchange *x)
@@ -121,9 +121,9 @@ static bool put_fields(struct fields *f, const struct wr_response *r, struct wr_
   return true;
 }
 
-static struct wr_str write_number(char out[DIGITS_MAX], uint64_t n)
+static struct wr_str write_number(char out[DIGITS], uint64_t n)
 {
-  int len = snprintf(out, DIGITS_MAX, "%llu", (unsigned long long)n);
+  int len = snprintf(out, DIGITS, "%llu", (unsigned long long)n);
   return (struct wr_str){out, (size_t)len};
 }
 
@@ -170,9 +170,9 @@ static void send_head(struct wr_exchange *x, struct wr_response *r)
 {
   struct wr_h2_stream *s = wr_h2_stream_of(x);
   struct fields f;
-  char status[DIGITS_MAX];
-  char length[DIGITS_MAX];
-  size_t room = (r->headers ? r->headers->count : 0) + OWN_FIELDS_MAX;
+  char status[DIGITS];
+  char length[DIGITS];
+  size_t room = (r->headers ? r->headers->count : 0) + OWN_FIELDS;
   bool fits = begin_fields(&f, &s->region, room);
   if (fits) put(&f, WR_STR(":status"), write_number(status, (uint64_t)r->status));
   if (!fits || !put_fields(&f, r, &s->region)) {
