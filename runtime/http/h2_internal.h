@@ -14,7 +14,7 @@
 
 enum {
   WR_H2_STREAMS_MAX = 100,               ///< requests of a connection at once
-  WR_H2_STREAM_WINDOW = 64 * 1024 - 1,   ///< request body in memory, of one stream
+  WR_H2_STREAM_WINDOW = 65535,           ///< request body in memory, of one stream
   WR_H2_CONNECTION_WINDOW = 1024 * 1024, ///< request bodies on their way, of all streams
   WR_H2_TURN_MAX = 32,                   ///< streams of a connection served in one turn
   WR_H2_OUT_MARK = 64 * 1024,            ///< bytes gathered for the socket at once
