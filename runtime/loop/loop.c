@@ -24,6 +24,11 @@ uint64_t wr_loop_clock(void)
   return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t wr_loop_processor(void)
+{
+  return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 uint64_t wr_loop_entropy(void)
 {
   uint64_t seed = 0;

@@ -70,6 +70,10 @@ uint64_t wr_loop_wall(void);
 /// deadlines.
 uint64_t wr_loop_clock(void);
 
+/// Nanoseconds that this thread has had of a processor: for budgets of work, which a machine that
+/// is busy with others must not shorten.
+uint64_t wr_loop_processor(void);
+
 /// A seed for the worker's generator, from the operating system.
 uint64_t wr_loop_entropy(void);
 

@@ -1,6 +1,7 @@
 #include "script/fetch.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/duration.h"
 #include "http/uri.h"
 #include "script/bind_error.h"
@@ -165,15 +166,8 @@ static void add(struct wr_headers *out, const char *name, struct wr_str value)
 
 static void add_number(struct wr_headers *out, const char *name, uint64_t value)
 {
-  enum { DIGITS = 20 };
-  char *text = wr_region_take(out->region, DIGITS);
-  if (text == NULL) return;
-  size_t at = DIGITS;
-  do {
-    text[--at] = (char)('0' + value % 10);
-    value /= 10;
-  } while (value > 0);
-  add(out, name, (struct wr_str){text + at, DIGITS - at});
+  char *text = wr_region_take(out->region, WR_DECIMAL_SIZE);
+  if (text != NULL) add(out, name, (struct wr_str){text, wr_decimal_write(text, value)});
 }
 
 // Adds to the list a trusted proxy sent, or begins one: `value` is the last element.

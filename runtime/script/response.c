@@ -2,10 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/decimal.h"
 #include "script/meter.h"
 #include "script/request.h"
-
-#include <stdio.h>
 
 enum {
   SPARES = 512,           // responses kept for the next ones: what the collector finds in one go
@@ -106,8 +105,8 @@ static void detach_upload(struct wr_response *r)
 static void observe(struct wr_response *r)
 {
   if (!r->is_upstream || r->started_ns == 0) return;
-  char status[8] = "";
-  if (r->status > 0) snprintf(status, sizeof(status), "%d", r->status % 1000);
+  char status[WR_DECIMAL_SIZE] = "";
+  if (r->status > 0) wr_decimal_write(status, (uint64_t)r->status);
   const char *error = r->state == WR_RESPONSE_BROKEN ? wr_error_name(r->error.kind) : "";
   double seconds = (double)(wr_loop_now(r->env->loop) - r->started_ns) / 1e9;
   wr_meter_observe(r->env->meter, WR_METRIC_HTTP_CLIENT_DURATION, seconds, "upstream",

@@ -21,7 +21,7 @@ struct wr_script *wr_script_of(lua_State *L)
 static uint64_t host_clock(void *owner)
 {
   (void)owner;
-  return wr_loop_clock();
+  return wr_loop_processor();
 }
 
 static double host_random(void *owner)

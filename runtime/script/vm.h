@@ -25,7 +25,7 @@ struct wr_vm_limits {
   size_t soft_bytes;   ///< script_memory, 64 MiB: above it the running script is interrupted
   size_t hard_bytes;   ///< 8 x soft: an allocation that would pass it is refused
   size_t string_bytes; ///< script_string, 8 MiB: longest result of rep, concat, gsub and JSON
-  uint64_t load_ns;    ///< script_load_time, 500 ms: a main chunk with all it requires
+  uint64_t load_ns;    ///< script_load_time, 500 ms of a processor: a main chunk with its modules
 };
 
 /// Why a script was taken off the processor.
@@ -33,7 +33,7 @@ enum wr_vm_stop { WR_VM_RUNS, WR_VM_STOP_TIME, WR_VM_STOP_MEMORY };
 
 /// What a state needs from its owner; each gets `vm->owner` first. Only `clock` is required.
 struct wr_vm_host {
-  /// A fresh monotonic reading in nanoseconds (`wr_loop_clock`), for the load budget.
+  /// A fresh reading of processor time in nanoseconds (`wr_loop_processor`), for the load budget.
   uint64_t (*clock)(void *owner);
   /// Uniform in [0, 1): `math.random` draws from it. Default: always 0.5.
   double (*random)(void *owner);

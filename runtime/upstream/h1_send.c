@@ -1,9 +1,9 @@
 #include "upstream/h1_send.h"
 
+#include "base/decimal.h"
 #include "upstream/transfer.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -38,7 +38,9 @@ static char *put_field(char *at, struct wr_str name, struct wr_str value)
 
 static char *put_length(char *at, uint64_t length)
 {
-  return at + snprintf(at, FRAMING_SIZE, "Content-Length: %llu\r\n", (unsigned long long)length);
+  at = put(at, WR_STR("Content-Length: "));
+  at += wr_decimal_write(at, length);
+  return put(at, WR_STR("\r\n"));
 }
 
 static char *put_framing(char *at, const struct wr_transfer_request *rq)
