@@ -10,8 +10,6 @@
 #include "script/identity.h"
 #include "script/meter.h"
 
-#include <stdio.h>
-
 // Defaults of a call that states nothing else (DESIGN §5: nothing can wait for ever).
 #define CONNECT_NS (2 * WR_SECOND)
 #define BETWEEN_BYTES_NS (30 * WR_SECOND)
@@ -158,6 +156,16 @@ static void fail_op(struct wr_op *op, const struct wr_error *error)
 
 // --- the request head ---------------------------------------------------------------------------
 
+// Both in one piece; absent when the region is full.
+static struct wr_str join(struct wr_region *region, struct wr_str a, struct wr_str b)
+{
+  char *text = wr_region_take(region, a.len + b.len);
+  if (text == NULL) return (struct wr_str){NULL, 0};
+  memcpy(text, a.ptr, a.len);
+  memcpy(text + a.len, b.ptr, b.len);
+  return (struct wr_str){text, a.len + b.len};
+}
+
 // Names are constant text; values outlive the call, which copies them.
 static void add(struct wr_headers *out, const char *name, struct wr_str value)
 {
@@ -174,14 +182,7 @@ static void add_number(struct wr_headers *out, const char *name, uint64_t value)
 static void append(struct wr_headers *out, const char *name, struct wr_str value)
 {
   struct wr_str before = wr_headers_get(out, wr_str_of(name));
-  if (before.len > 0) {
-    char *text = wr_region_take(out->region, before.len + 2 + value.len);
-    if (text == NULL) return;
-    memcpy(text, before.ptr, before.len);
-    memcpy(text + before.len, ", ", 2);
-    memcpy(text + before.len + 2, value.ptr, value.len);
-    value = (struct wr_str){text, before.len + 2 + value.len};
-  }
+  if (before.len > 0) value = join(out->region, join(out->region, before, WR_STR(", ")), value);
   add(out, name, value);
 }
 
@@ -207,10 +208,8 @@ static void add_forwarded(struct wr_headers *out, const struct wr_request *q)
     add(out, "X-Forwarded-Host", q->info->head->host);
   }
   add(out, "X-Request-ID", q->info->request_id);
-  char via[16];
-  int len = snprintf(via, sizeof(via), "%.*s weir", WR_STR_ARG(q->info->version));
-  struct wr_str own = wr_region_copy(out->region, (struct wr_str){via, (size_t)len});
-  if (own.ptr) append(out, "Via", own);
+  struct wr_str via = join(out->region, q->info->version, WR_STR(" weir"));
+  if (via.ptr) append(out, "Via", via);
 }
 
 static void add_deadline(struct wr_headers *out, const struct wr_task *t)
@@ -264,17 +263,6 @@ static bool pick(struct wr_task *t, const struct wr_fetch *fetch, struct wr_upst
   return wr_upstream_pick(u, &ask, out, error);
 }
 
-static struct wr_str join(struct wr_region *region, const char *prefix, struct wr_str target)
-{
-  size_t len = strlen(prefix);
-  if (len == 0) return target;
-  char *text = wr_region_take(region, len + target.len + 1);
-  if (text == NULL) return (struct wr_str){NULL, 0};
-  memcpy(text, prefix, len);
-  memcpy(text + len, target.ptr, target.len);
-  return (struct wr_str){text, len + target.len};
-}
-
 static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
                             struct wr_transfer_request *request, struct wr_error *error)
 {
@@ -290,7 +278,10 @@ static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
   if (u->host == WR_HOST_CLIENT && fetch->request && fetch->request->info->head->host.len > 0) {
     request->authority = fetch->request->info->head->host;
   }
-  request->target = join(&r->region, endpoint->prefix, fetch->target);
+  request->target = fetch->target;
+  if (endpoint->prefix[0] != '\0') {
+    request->target = join(&r->region, wr_str_of(endpoint->prefix), fetch->target);
+  }
   request->tls = u->tls;
   request->pool_idle_ns = u->pool_idle_ns;
   request->timeouts.connect_ns = u->connect_ns;
