@@ -21,6 +21,10 @@ enum {
 // How long accepting rests when the process or the machine has no descriptors left.
 #define PRESSURE_REST_NS (100 * WR_MS)
 
+// Who has been quiet for less may have a request on its way: a crowd of newcomers must not cut each
+// other off.
+#define RECLAIM_AGE_NS (250 * WR_MS)
+
 // Room
 
 static void set_accepting(struct wr_server *s, bool is_accepting)
@@ -45,12 +49,14 @@ static void on_rested(struct wr_timer *t)
   wr_server_has_room(WR_CONTAINER(t, struct wr_server, accept_timer));
 }
 
-// The longest idle connections make room. False when there is none.
+// The longest idle connections make room. False when none has idled for long enough.
 static bool reclaim(struct wr_server *s)
 {
   bool any = false;
+  uint64_t now = wr_loop_now(s->loop);
   for (int i = 0; i < RECLAIM_BATCH && !wr_list_is_empty(&s->idle); i++) {
     struct wr_connection *c = WR_CONTAINER(s->idle.next, struct wr_connection, idle);
+    if (now - c->idle_ns < RECLAIM_AGE_NS) break;
     s->stats.reclaimed++;
     wr_connection_close(c, false);
     any = true;

@@ -40,16 +40,16 @@ static void put_trail(struct wr_json *j, const struct wr_trail *trail)
 }
 
 // As labels are: cut when it is longer than any method that is known.
-enum { METHOD_MAX = 15 };
+enum { METHOD_LEN = 15 };
 
 static void count(struct wr_script_env *env, const struct wr_serving *s, const char *why,
                   const struct wr_exchange_stats *stats, double seconds)
 {
   const struct wr_exchange_info *info = s->request.info;
   char status[WR_DECIMAL_SIZE];
-  char method[METHOD_MAX + 1];
+  char method[METHOD_LEN + 1];
   wr_decimal_write(status, (uint64_t)stats->status);
-  size_t len = info->head->method.len < METHOD_MAX ? info->head->method.len : METHOD_MAX;
+  size_t len = info->head->method.len < METHOD_LEN ? info->head->method.len : METHOD_LEN;
   memcpy(method, info->head->method.ptr, len);
   method[len] = '\0';
   const char *route = s->request.trail.route;

@@ -27,7 +27,7 @@ enum {
 
 enum { SMALL_STEP = 16 };
 
-_Static_assert(sizeof(((struct wr_vm *)0)->small) / sizeof(void *) == WR_VM_SMALL_MAX / SMALL_STEP,
+_Static_assert(sizeof(((struct wr_vm *)0)->small) / sizeof(void *) == WR_VM_SMALL_SIZE / SMALL_STEP,
                "a list for each size");
 
 static size_t list_of(size_t size)
@@ -70,7 +70,7 @@ static void free_small(struct wr_vm *vm)
 
 static bool is_small(size_t size)
 {
-  return size <= WR_VM_SMALL_MAX;
+  return size <= WR_VM_SMALL_SIZE;
 }
 
 // From one size to another, neither of them 0.

@@ -49,7 +49,7 @@ struct wr_vm_host {
 };
 
 enum {
-  WR_VM_SMALL_MAX = 256,   ///< bytes of the largest object whose memory is kept for the next one
+  WR_VM_SMALL_SIZE = 256,  ///< bytes of the largest object whose memory is kept for the next one
   WR_VM_SMALL_HELD = 4096, ///< objects' memory kept, of all sizes together: 1 MiB at most
 };
 
@@ -68,10 +68,10 @@ struct wr_vm {
   int stop_line;              ///< and line; 0 otherwise
   _Atomic int stop;           ///< private: enum wr_vm_stop waiting for the hook
   uint64_t load_until_ns;     ///< private: end of the load budget, 0 outside of a load
-  struct wr_script_error *catching;  ///< private: where wr_vm_call's handler writes
-  void *small[WR_VM_SMALL_MAX / 16]; ///< private: freed memory by size, linked through itself
-  size_t small_held;                 ///< private: how many in these lists; not in `used_bytes`
-  int core_ref;                      ///< private: registry references
+  struct wr_script_error *catching;   ///< private: where wr_vm_call's handler writes
+  void *small[WR_VM_SMALL_SIZE / 16]; ///< private: freed memory by size, linked through itself
+  size_t small_held;                  ///< private: how many in these lists; not in `used_bytes`
+  int core_ref;                       ///< private: registry references
   int env_ref;
   int catch_ref;
 };

@@ -55,7 +55,7 @@ describe("the READMEs", function()
       for target in text:gmatch "%]%(([^)#:]+)%)" do expect(target, folder) end
       -- A path of ours in backquotes, from the top or from the README's folder.
       for target in text:gmatch "`([%w_/]+/[%w_.-]+%.[%a]+)`" do expect(target, "", folder,
-        "runtime/") end
+        "runtime/", "spec/") end
     end
     assert.is_true(count > 30, count)
     assert.same({}, wrong)
