@@ -31,22 +31,40 @@ static void set_accepting(struct wr_server *s, bool is_accepting)
 {
   if (s->is_accepting == is_accepting) return;
   s->is_accepting = is_accepting;
-  if (!is_accepting) s->stats.accept_paused++;
   WR_LIST_EACH(&s->listeners, node) {
     struct wr_listener *listener = WR_CONTAINER(node, struct wr_listener, link);
     wr_io_want(&listener->io, is_accepting ? WR_IO_READ : 0);
   }
 }
 
+// Rests until a connection closes, or somebody has idled for long enough by now.
+static void rest_full(struct wr_server *s)
+{
+  if (!s->is_full) s->stats.accept_paused++;
+  s->is_full = true;
+  set_accepting(s, false);
+  wr_timer_start(&s->accept_timer, RECLAIM_AGE_NS);
+}
+
+static void rest_under_pressure(struct wr_server *s)
+{
+  s->stats.accept_paused++;
+  s->is_full = false;
+  set_accepting(s, false);
+  wr_timer_start(&s->accept_timer, PRESSURE_REST_NS);
+}
+
 void wr_server_has_room(struct wr_server *s)
 {
-  bool is_resting = wr_timer_is_running(&s->accept_timer);
-  if (!is_resting && s->stats.open < s->options.connections_max) set_accepting(s, true);
+  if (!s->is_full || s->stats.open >= s->options.connections_max) return;
+  s->is_full = false;
+  wr_timer_stop(&s->accept_timer);
+  set_accepting(s, true);
 }
 
 static void on_rested(struct wr_timer *t)
 {
-  wr_server_has_room(WR_CONTAINER(t, struct wr_server, accept_timer));
+  set_accepting(WR_CONTAINER(t, struct wr_server, accept_timer), true);
 }
 
 // The longest idle connections make room. False when none has idled for long enough.
@@ -82,8 +100,7 @@ static void turn_one_away(struct wr_server *s, int fd)
     }
   }
   s->reserve_fd = open_reserve();
-  set_accepting(s, false);
-  wr_timer_start(&s->accept_timer, PRESSURE_REST_NS);
+  rest_under_pressure(s);
 }
 
 // Clients
@@ -173,7 +190,7 @@ static void on_acceptable(struct wr_io *io, int events)
   struct wr_server *s = listener->server;
   for (int i = 0; i < ACCEPT_BATCH && s->is_accepting; i++) {
     if (s->stats.open >= s->options.connections_max && !reclaim(s)) {
-      set_accepting(s, false);
+      rest_full(s);
       return;
     }
     if (!accept_one(listener)) return;

@@ -37,6 +37,7 @@ struct wr_server {
   uint64_t date_until_ns;
   int reserve_fd; ///< given up to be able to refuse when descriptors run out
   bool is_accepting;
+  bool is_full; ///< accepting rests at the maximum of connections
   bool is_draining;
   struct wr_timer accept_timer;
   struct wr_deferred drained_work;
