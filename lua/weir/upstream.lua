@@ -72,6 +72,13 @@ local upstream_options = schema.new("upstream", {
     doc = "Limit from the request's end to the response head." },
   between_bytes = schema.duration { min = "1ms", max = "1h", default = "30s",
     doc = "Limit between two pieces of response body." },
+  upgrade = schema.either { schema.boolean(), schema.list(schema.string { min = 1, max = 31,
+    pattern = "^[%w!#$&'*+.^_`|~-]+$", what = "a protocol's name" }, { min = 1, max = 8 }),
+    doc = "Protocols in which `forward` lets clients go on: true is { \"websocket\" }." },
+  tunnel_idle = schema.duration { min = "100ms", max = "1d", default = "5m",
+    doc = "Limit of a tunnel through which nothing comes, either way." },
+  tunnel_total = schema.duration { min = "100ms", max = "30d", default = "1d",
+    doc = "Limit of a tunnel." },
 })
 
 local forward_options = schema.new("forward", {
@@ -199,6 +206,18 @@ local function read_tls(name, o)
     advice = "name the authority that signed its certificate with tls.ca" }
 end
 
+-- Tunnels are plain TCP: a TLS endpoint cannot have them.
+local function read_upgrade(name, o)
+  if not o.upgrade then return end
+  o.upgrade_list = o.upgrade == true and "websocket" or table.concat(o.upgrade, ",")
+  for _, one in ipairs(o.endpoints or {}) do
+    if one.url:lower():find "^https:" then
+      error(("upstream '%s': upgrade goes to http endpoints only, and there is '%s'")
+        :format(name, one.url), 4)
+    end
+  end
+end
+
 -- The options as C wants them.
 local function read_options(name, options)
   local o = upstream_options:check(options, 3)
@@ -207,6 +226,7 @@ local function read_options(name, options)
   read_hash(name, o)
   endpoints.read_options(name, o)
   read_tls(name, o)
+  read_upgrade(name, o)
   return o
 end
 

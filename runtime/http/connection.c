@@ -178,7 +178,8 @@ static void finish(struct wr_connection *c)
 // All that the client sent was taken, nothing more comes, and it counts as gone for that.
 static bool left_by_fin(const struct wr_connection *c)
 {
-  return c->server->options.fin_is_gone && c->saw_fin && c->view.len == 0 && !c->x.is_ended;
+  return c->server->options.fin_is_gone && c->saw_fin && c->view.len == 0 && !c->x.is_ended &&
+         !c->x.is_tunnel;
 }
 
 static bool step_exchange(struct wr_connection *c)
@@ -375,6 +376,7 @@ static uint64_t deadline_of(const struct wr_connection *c)
     return after(c->idle_ns, o->keep_alive_timeout_ns);
   case WR_CONNECTION_EXCHANGE:
     if (wr_output_unsent(c) > 0) return after(c->sent_ns, o->send_timeout_ns);
+    if (x->is_tunnel) return NEVER;
     if (x->is_reading && !x->is_body_done) return after(x->body_ns, o->body_timeout_ns);
     return NEVER;
   case WR_CONNECTION_H2: return wr_h2_deadline(c);

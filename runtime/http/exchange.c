@@ -71,7 +71,7 @@ static bool deliver_piece(struct wr_exchange *x)
   if (!x->ops->take(x, &piece)) return false;
   x->stats.received_bytes += piece.len;
   uint64_t max = x->server->options.body_max;
-  if (max > 0 && x->stats.received_bytes > max) {
+  if (max > 0 && x->stats.received_bytes > max && !x->is_tunnel) {
     wr_exchange_refuse_body(x, WR_ERROR_TOO_LARGE, "the request body is larger than allowed");
     return false;
   }
@@ -133,6 +133,30 @@ void wr_exchange_respond(struct wr_exchange *x, int status, const struct wr_head
       .request_id = x->info.request_id,
   };
   x->stats.status = status;
+  x->ops->send_head(x, &response);
+  x->ops->poke(x);
+}
+
+void wr_exchange_upgrade(struct wr_exchange *x, const struct wr_headers *headers,
+                         struct wr_str protocol)
+{
+  struct wr_server *s = x->server;
+  WR_CHECK(x->is_live && !x->is_responded && !x->is_ended && x->is_body_done);
+  x->is_responded = true;
+  if (!x->ops->is_open(x) || x->is_aborted) return;
+  x->is_tunnel = true;
+  x->framing = WR_FRAMING_CLOSE;
+  x->is_body_done = x->is_body_told = false;
+  struct wr_response response = {
+      .status = 101,
+      .headers = headers,
+      .upgrade = protocol,
+      .date = wr_server_date(s),
+      .via = s->via,
+      .server_name = s->server_name,
+      .request_id = x->info.request_id,
+  };
+  x->stats.status = response.status;
   x->ops->send_head(x, &response);
   x->ops->poke(x);
 }

@@ -76,6 +76,13 @@ void wr_exchange_read(struct wr_exchange *x);
 void wr_exchange_respond(struct wr_exchange *x, int status, const struct wr_headers *headers,
                          bool has_length, uint64_t length);
 
+/// Goes on in another protocol (RFC 9110 7.8), for an HTTP/1.1 request without a body that asked
+/// for it: 101, and from then on the bytes of the connection as they are, in place of the bodies.
+/// What the client sends comes by `on_body` after `wr_exchange_read`, its FIN as `on_body_end`;
+/// nothing limits their number or time. In place of `wr_exchange_respond`.
+void wr_exchange_upgrade(struct wr_exchange *x, const struct wr_headers *headers,
+                         struct wr_str protocol);
+
 /// A piece of body (copied as far as the socket does not take it now). False above the high mark:
 /// the piece was taken, wait for `on_writable`; false also once the client is gone: `on_gone` comes
 /// or came. Ignored for HEAD, 204, 205 and 304. What passes the promised length is dropped, and the

@@ -58,6 +58,7 @@ struct wr_exchange {
   bool is_gone;     // on_gone was called
   bool is_bodyless; // HEAD, 204, 304
   bool wants_writable;
+  bool is_tunnel;  // bytes go both ways as they are
   bool has_excess; // more bytes were written than promised
   int refusal;     // status we answer with ourselves when a gone exchange ends unanswered
   enum wr_framing framing;

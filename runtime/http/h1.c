@@ -37,6 +37,10 @@ static bool take(struct wr_exchange *x, struct wr_str *piece)
   struct wr_connection *c = wr_h1_connection(x);
   if (c->failure) return false;
   if (c->view.len == 0) {
+    if (c->saw_fin && x->is_tunnel) {
+      x->is_body_done = true;
+      return true;
+    }
     if (c->saw_fin) {
       wr_connection_fail(c, WR_ERROR_CANCELLED,
                          "the client left in the middle of the request body");
@@ -78,6 +82,7 @@ static bool may_keep(const struct wr_connection *c)
 static void send_head(struct wr_exchange *x, struct wr_response *response)
 {
   struct wr_connection *c = wr_h1_connection(x);
+  if (x->is_tunnel) wr_body_init(&c->body, WR_FRAMING_CLOSE, 0);
   c->keep_alive = may_keep(c);
   response->is_close = !c->keep_alive;
   response->is_keep_alive = c->keep_alive && x->head.minor == 0;

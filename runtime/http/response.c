@@ -13,6 +13,7 @@ static const struct {
   int status;
   struct wr_str reason;
 } reasons[] = {
+    {101, WR_STR("Switching Protocols")},
     {200, WR_STR("OK")},
     {201, WR_STR("Created")},
     {202, WR_STR("Accepted")},
@@ -113,6 +114,10 @@ static char *put_framing(char *at, const struct wr_response *r)
   } else if (r->framing == WR_FRAMING_CHUNKED) {
     at = put(at, WR_STR("Transfer-Encoding: chunked\r\n"));
   }
+  if (r->upgrade.len > 0) {
+    at = put(at, WR_STR("Connection: Upgrade\r\n"));
+    return put_field(at, WR_STR("Upgrade"), r->upgrade);
+  }
   if (r->is_close) return put(at, WR_STR("Connection: close\r\n"));
   if (r->is_keep_alive) return put(at, WR_STR("Connection: keep-alive\r\n"));
   return at;
@@ -127,7 +132,8 @@ bool wr_response_may_leave(const struct wr_response *r, const struct wr_header *
 
 static size_t measure(const struct wr_response *r)
 {
-  size_t size = FIXED_MAX + r->date.len + r->via.len + r->server_name.len + r->request_id.len;
+  size_t size = FIXED_MAX + r->date.len + r->via.len + r->server_name.len + r->request_id.len +
+                r->upgrade.len;
   for (size_t i = 0; r->headers != NULL && i < r->headers->count; i++) {
     size += r->headers->items[i].name.len + r->headers->items[i].value.len + 4;
   }
@@ -136,7 +142,7 @@ static size_t measure(const struct wr_response *r)
 
 bool wr_response_write(const struct wr_response *r, struct wr_buf *out)
 {
-  WR_CHECK(r->status >= 200 && r->status <= 999);
+  WR_CHECK((r->status >= 200 && r->status <= 999) || (r->status == 101 && r->upgrade.len > 0));
   char *start = wr_buf_reserve(out, measure(r));
   if (start == NULL) return false;
   bool has_date = r->date.ptr == NULL;

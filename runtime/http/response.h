@@ -7,11 +7,12 @@
 #include "http/parser.h"
 
 struct wr_response {
-  int status; ///< 200 to 999
+  int status; ///< 200 to 999, or 101
   const struct wr_headers
       *headers; ///< end-to-end fields; invalid and hop-by-hop ones are left out; may be NULL
   enum wr_framing framing; ///< LENGTH and CHUNKED are announced
   uint64_t length;
+  struct wr_str upgrade;     ///< 101: the protocol; announced in place of the next two
   bool is_close;             ///< announces the end of the connection
   bool is_keep_alive;        ///< announces that it stays, for HTTP/1.0 clients
   struct wr_str date;        ///< added unless the fields have one

@@ -241,6 +241,7 @@ void wr_events_sample(struct wr_script_env *env, const struct wr_server *server,
   *last = *stats;
   set(env, WR_METRIC_SERVER_CONNECTIONS, (double)stats->open);
   set(env, WR_METRIC_HTTP_SERVER_ACTIVE, (double)serve->active);
+  set(env, WR_METRIC_TUNNELS, (double)serve->tunnels);
   wr_meter_add(env->meter, WR_METRIC_LOG_DROPS, (double)env->log->dropped, NULL);
   env->log->dropped = 0;
   if (serve->live == NULL) return;

@@ -53,9 +53,12 @@ static void count(struct wr_script_env *env, const struct wr_serving *s, const c
   memcpy(method, info->head->method.ptr, len);
   method[len] = '\0';
   const char *route = s->request.trail.route;
-  wr_meter_observe(env->meter, WR_METRIC_HTTP_SERVER_DURATION, seconds, "http_request_method",
-                   method, "http_response_status_code", status, "http_route", route,
-                   "network_protocol_version", info->version.ptr, NULL);
+  // How long a tunnel was open says nothing of how quick we are.
+  if (!s->is_tunnel) {
+    wr_meter_observe(env->meter, WR_METRIC_HTTP_SERVER_DURATION, seconds, "http_request_method",
+                     method, "http_response_status_code", status, "http_route", route,
+                     "network_protocol_version", info->version.ptr, NULL);
+  }
   wr_meter_add(env->meter, WR_METRIC_RESPONSES, 1, "route", route, "why", why, NULL);
 }
 

@@ -65,10 +65,38 @@ static void on_body_over(void *ctx, struct wr_response *r)
   }
   s->error = r->error.kind;
   wr_trail_error(&s->request.trail, &r->error);
-  wr_exchange_abort(s->request.x);
+  // A tunnel that was idle, or open for long enough, ends in good order.
+  if (s->is_tunnel && r->error.kind == WR_ERROR_TIMEOUT) {
+    wr_exchange_end(s->request.x);
+  } else {
+    wr_exchange_abort(s->request.x);
+  }
 }
 
 static const struct wr_response_sink sink = {on_piece, on_body_over};
+
+// From here on bytes go both ways in C, whatever becomes of the scripts.
+static void open_tunnel(struct wr_serving *s)
+{
+  struct wr_response *r = s->response;
+  let_go(s);
+  s->is_tunnel = true;
+  s->serve->active--;
+  s->serve->tunnels++;
+  s->request.body_limit = 0;
+  wr_meter_add(s->serve->env->meter, WR_METRIC_TUNNELS_TOTAL, 1, "upstream",
+               r->upstream ? r->upstream->name : "", NULL);
+  wr_exchange_upgrade(s->request.x, &r->headers, r->tunnel);
+  if (r->transfer) wr_request_start_upload(&s->request, r);
+  wr_response_attach(r, &sink, s);
+}
+
+// A script may hand a response to another request than it belongs to.
+static bool may_tunnel(const struct wr_serving *s)
+{
+  return s->response->tunnel_key == s->request.tunnel_key &&
+         s->request.body_state == WR_REQUEST_UNREAD;
+}
 
 static void add_degraded(struct wr_response *r)
 {
@@ -89,12 +117,22 @@ static void on_send(struct wr_deferred *d)
   struct wr_serving *s = WR_CONTAINER(d, struct wr_serving, sender);
   struct wr_response *r = s->response;
   struct wr_exchange *x = s->request.x;
+  if (r->tunnel.len > 0 && !may_tunnel(s)) {
+    struct wr_error error;
+    wr_error_set(&error, WR_ERROR_PROTOCOL, "a tunnel is for the request that asked for it");
+    answer_error(s, &error);
+    return;
+  }
   if (r->state == WR_RESPONSE_BROKEN) {
     answer_error(s, &r->error);
     return;
   }
   add_degraded(r);
   add_told(&r->headers, &s->request.told);
+  if (r->tunnel.len > 0) {
+    open_tunnel(s);
+    return;
+  }
   let_go(s);
   // A body-less answer to HEAD keeps the length of the body that GET would have had.
   bool is_head = wr_str_eq(s->request.info->head->method, WR_STR("HEAD"));
@@ -406,7 +444,11 @@ static void on_end(void *slot, struct wr_exchange *x)
   wr_loop_undefer(&s->sender);
   tell_chaos(s, wr_exchange_stats(x));
   if (serve->on_access) serve->on_access(serve->ctx, s, wr_exchange_stats(x));
-  serve->active--;
+  if (s->is_tunnel) {
+    serve->tunnels--;
+  } else {
+    serve->active--;
+  }
   let_go(s);
   wr_request_fini(&s->request);
   if (s->response) wr_response_unref(s->response);

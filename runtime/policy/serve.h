@@ -24,6 +24,7 @@ struct wr_serving {
   const struct wr_route_declared *route;
   struct wr_response *response; ///< counted reference: what is being sent
   struct wr_deferred sender;
+  bool is_tunnel;           ///< read-only: it goes on in another protocol
   bool is_failing;          ///< on_error's function runs
   enum wr_error_kind error; ///< read-only: what the response reports, NONE for the handler's own
 };
@@ -32,6 +33,7 @@ struct wr_serve {
   struct wr_script_env *env;
   struct wr_generation *live;  ///< read-only: set by wr_serve_swap
   uint64_t active;             ///< read-only: requests being served
+  uint64_t tunnels;            ///< read-only: open ones, which are not among `active`
   struct wr_overload overload; ///< read-only: what `weir.overload` makes this worker shed
   uint64_t body_max;           ///< of a request body that a handler reads whole
   /// Told at the end of each request, before its memory goes.

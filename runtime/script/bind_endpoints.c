@@ -70,6 +70,9 @@ static void read_settings(lua_State *L, struct wr_upstream *u)
   u->keeps_fresh = strcmp(wr_table_text(L, 2, "pool_reuse", "recent"), "idempotent") == 0;
   u->connect_ns = wr_table_u64(L, 2, "connect", 2 * WR_SECOND);
   u->first_byte_ns = wr_table_u64(L, 2, "first_byte", 0);
+  u->upgrade = copy_text(wr_table_text(L, 2, "upgrade_list", NULL));
+  u->tunnel_idle_ns = wr_table_u64(L, 2, "tunnel_idle", 0);
+  u->tunnel_total_ns = wr_table_u64(L, 2, "tunnel_total", 0);
   u->between_bytes_ns = wr_table_u64(L, 2, "between_bytes", 30 * WR_SECOND);
   read_key(L, &u->key);
 }

@@ -9,6 +9,7 @@
 #include "script/hash_key.h"
 #include "script/identity.h"
 #include "script/meter.h"
+#include "script/upgrade.h"
 
 // Defaults of a call that states nothing else (DESIGN §5: nothing can wait for ever).
 #define CONNECT_NS (2 * WR_SECOND)
@@ -52,6 +53,7 @@ static void on_head(void *ctx, struct wr_transfer *t, const struct wr_transfer_h
   r->status = head->status;
   r->has_length = head->has_length;
   r->length = head->length;
+  if (head->status == 101) r->tunnel = r->tunnel_asked;
   if (fits) {
     wr_response_on_head(r);
     return;
@@ -287,6 +289,15 @@ static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
   request->timeouts.connect_ns = u->connect_ns;
   request->timeouts.first_byte_ns = u->first_byte_ns;
   request->timeouts.between_bytes_ns = u->between_bytes_ns;
+  request->tunnel_idle_ns = u->tunnel_idle_ns;
+  request->tunnel_total_ns = u->tunnel_total_ns;
+  if (fetch->request && !wr_upgrade_choose(u, fetch->request, &request->upgrade, error))
+    return false;
+  r->tunnel_asked = request->upgrade;
+  // Not its address, at which another request may be by then.
+  if (r->tunnel_asked.len > 0) {
+    r->tunnel_key = fetch->request->tunnel_key = wr_rng_next(t->script->env->rng) | 1;
+  }
   if (t->trail) {
     wr_trail_name(t->trail->upstream, wr_str_of(u->name));
     wr_trail_name(t->trail->endpoint, wr_str_of(endpoint->authority));

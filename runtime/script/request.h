@@ -39,6 +39,7 @@ struct wr_request {
   const struct wr_networks *trust; ///< of its generation; NULL once that is let go
   const char *priority_header;     ///< of its generation: bears `priority` upstream; NULL: none
   uint8_t priority;                ///< enum wr_priority: what its handler begins with
+  uint64_t tunnel_key;             ///< of the response that may make it a tunnel; 0: none
   struct wr_str client;            ///< whose request it is, see wr_trust_client
   struct wr_request_param params[WR_REQUEST_PARAMS_MAX];
   size_t param_count;

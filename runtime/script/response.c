@@ -88,6 +88,8 @@ static void settle_tickets(struct wr_response *r)
 
 bool wr_response_hang_ticket(struct wr_response *r, uint64_t id, enum wr_outcome outcome)
 {
+  // A tunnel may be open for a day: its admission was a success when it opened.
+  if (r->tunnel.len > 0) return false;
   if (r->state != WR_RESPONSE_FLOWING || r->ticket_count == WR_RESPONSE_TICKETS_MAX) return false;
   r->tickets[r->ticket_count++] = (struct wr_response_ticket){id, outcome};
   return true;
@@ -128,7 +130,7 @@ static void report(struct wr_response *r)
       .now_ns = wr_loop_now(r->env->loop),
       .started_ns = r->started_ns,
       .head_ns = r->head_ns,
-      .kind = r->state == WR_RESPONSE_BROKEN ? r->error.kind : WR_ERROR_NONE,
+      .kind = r->state == WR_RESPONSE_BROKEN && !r->tunnel.len ? r->error.kind : WR_ERROR_NONE,
       .status = r->status,
   };
   wr_upstream_report(r->upstream, &r->choice, &report);
@@ -138,7 +140,7 @@ static void report(struct wr_response *r)
 static void close_books(struct wr_response *r)
 {
   r->transfer = NULL;
-  observe(r);
+  if (r->tunnel.len == 0) observe(r);
   detach_upload(r);
   if (r->choice.endpoint) report(r);
   end_tee(r); // before the tickets: who waits for one finds what was stored
@@ -234,6 +236,7 @@ void wr_response_on_head(struct wr_response *r)
 {
   r->state = WR_RESPONSE_FLOWING;
   r->head_ns = wr_loop_now(r->env->loop);
+  if (r->tunnel.len > 0) observe(r); // what comes is no part of the call
   if (!r->wants_whole) wake(r);
 }
 

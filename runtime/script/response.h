@@ -67,6 +67,9 @@ struct wr_response {
   struct wr_error error;                   ///< BROKEN: why
   bool is_idempotent;                      ///< the request that it answers may be sent again
   bool is_replayable;                      ///< its request can be sent again, if that is harmless
+  struct wr_str tunnel;                    ///< 101: the protocol; absent: an ordinary response
+  struct wr_str tunnel_asked;              ///< the protocol that the request asked for
+  uint64_t tunnel_key;                     ///< that of the request that may go on in it
   bool is_upstream;                        ///< came from an upstream, not from a script
   char rung[WR_TRAIL_NAME_MAX];            ///< X-Degraded: the ladder's rung, "" for none
   struct wr_transfer *transfer;            // while it is under way

@@ -44,11 +44,58 @@ static void tell_head(struct wr_h1_transfer *t, const struct wr_head *head)
   t->events.on_head(t->ctx, &t->base, &told);
 }
 
-static void take_interim(struct wr_h1_transfer *t, int status)
+// Tunnels
+
+// Does the head switch to the protocol that was asked for, and is it one that may (RFC 9110 15.2)?
+static const char *refuse_switch(const struct wr_h1_transfer *t, const struct wr_headers *headers)
 {
-  if (status == 101) {
-    wr_h1_transfer_fail(t, WR_ERROR_PROTOCOL, "the protocol was switched without being asked to");
-  } else if (++t->interims > WR_TRANSFER_INTERIM_MAX) {
+  if (t->upgrade[0] == '\0') return "the protocol was switched without being asked to";
+  size_t at = 0;
+  struct wr_str name = wr_headers_each(headers, WR_STR("Upgrade"), &at);
+  if (!wr_str_eq_nocase(name, wr_str_of(t->upgrade)) ||
+      wr_headers_each(headers, WR_STR("Upgrade"), &at).ptr != NULL) {
+    return "it switched to another protocol than was asked for";
+  }
+  if (!wr_headers_has_token(headers, WR_STR("Connection"), WR_STR("upgrade"))) {
+    return "it switched without saying so in Connection";
+  }
+  bool is_framed = wr_headers_get(headers, WR_STR("Content-Length")).ptr != NULL ||
+                   wr_headers_get(headers, WR_STR("Transfer-Encoding")).ptr != NULL;
+  return is_framed ? "it switched with a body" : NULL;
+}
+
+// From here on bytes are nobody's business but the two ends'.
+static void open_tunnel(struct wr_h1_transfer *t, const struct wr_head *head)
+{
+  uint64_t now = wr_loop_now(t->tr->loop);
+  t->is_final = t->is_tunnel = true;
+  t->body_kind = WR_TRANSFER_BODY_STREAM;
+  t->has_length = true;
+  t->length = UINT64_MAX;
+  t->timeouts.between_bytes_ns = t->tunnel_idle_ns;
+  t->timeouts.total_at_ns = t->tunnel_total_ns ? now + t->tunnel_total_ns : 0;
+  t->stats.first_byte_ns = now - t->started_ns;
+  wr_body_init(&t->decoder, WR_FRAMING_CLOSE, 0);
+  wr_h1_transfer_set_phase(t, WR_H1_PHASE_BODY);
+  const struct wr_transfer_head told = {
+      .status = head->status, .minor = head->minor, .headers = &head->headers};
+  t->events.on_head(t->ctx, &t->base, &told);
+}
+
+static void take_switch(struct wr_h1_transfer *t, const struct wr_head *head)
+{
+  const char *reason = refuse_switch(t, &head->headers);
+  if (reason == NULL && !wr_h1_send_is_done(t)) reason = "it switched before the request was out";
+  if (reason == NULL) {
+    open_tunnel(t, head);
+  } else {
+    wr_h1_transfer_fail(t, WR_ERROR_PROTOCOL, reason);
+  }
+}
+
+static void take_interim(struct wr_h1_transfer *t)
+{
+  if (++t->interims > WR_TRANSFER_INTERIM_MAX) {
     wr_h1_transfer_fail(t, WR_ERROR_PROTOCOL, "too many interim responses");
   }
 }
@@ -76,8 +123,10 @@ static bool take_head(struct wr_h1_transfer *t, struct wr_str *view)
     return false;
   }
   skip(view, used);
-  if (head.status < 200) {
-    take_interim(t, head.status);
+  if (head.status == 101) {
+    take_switch(t, &head);
+  } else if (head.status < 200) {
+    take_interim(t);
   } else {
     tell_head(t, &head);
   }

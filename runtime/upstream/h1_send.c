@@ -57,7 +57,8 @@ static char *put_framing(char *at, const struct wr_transfer_request *rq)
 
 static size_t measure(const struct wr_transfer_request *rq)
 {
-  size_t size = rq->method.len + rq->target.len + rq->authority.len + 3 * FRAMING_SIZE;
+  size_t size =
+      rq->method.len + rq->target.len + rq->authority.len + rq->upgrade.len + 4 * FRAMING_SIZE;
   for (size_t i = 0; rq->headers != NULL && i < rq->headers->count; i++) {
     size += rq->headers->items[i].name.len + rq->headers->items[i].value.len + 4;
   }
@@ -81,8 +82,13 @@ void wr_h1_send_head(struct wr_h1_transfer *t, const struct wr_transfer_request 
     // The expectation is between the client and us; the body is here already or comes by `write`.
     if (!is_expect(h->name)) at = put_field(at, h->name, h->value);
   }
-  // TE is for the next hop alone and has to be named as such.
-  if (rq->takes_trailers) at = put(at, WR_STR("TE: trailers\r\nConnection: TE\r\n"));
+  // What is for the next hop alone has to be named as such.
+  if (rq->upgrade.len > 0) {
+    at = put(at, WR_STR("Connection: Upgrade\r\n"));
+    at = put_field(at, WR_STR("Upgrade"), rq->upgrade);
+  } else if (rq->takes_trailers) {
+    at = put(at, WR_STR("TE: trailers\r\nConnection: TE\r\n"));
+  }
   at = put_framing(at, rq);
   at = put(at, WR_STR("\r\n"));
   wr_buf_grow(&t->head, (size_t)(at - start));
@@ -158,6 +164,10 @@ static void sending_is_over(struct wr_h1_transfer *t)
   if (t->phase == WR_H1_PHASE_SEND && wr_h1_send_is_done(t)) {
     wr_h1_transfer_set_phase(t, WR_H1_PHASE_HEAD);
   }
+  if (t->is_tunnel && t->is_written && t->out.len == 0 && !t->is_shut) {
+    t->is_shut = true;
+    shutdown(t->conn->io.fd, SHUT_WR);
+  }
   uint64_t waiting = t->out.len < t->written ? t->out.len : t->written;
   t->stats.sent_bytes =
       t->body_kind == WR_TRANSFER_BODY_STREAM ? t->written - waiting : t->body_sent;
@@ -214,6 +224,7 @@ bool wr_h1_send_piece(struct wr_h1_transfer *t, struct wr_str data)
     wr_h1_transfer_fail_later(t, WR_ERROR_INVALID, "the body is longer than announced");
   } else if (data.len > 0) {
     t->written += data.len;
+    if (t->is_tunnel) t->phase_ns = wr_loop_now(t->tr->loop);
     // What the peer does not take any more is not kept: its answer is what is waited for.
     if (!t->is_send_broken) send_framed(t, data);
     sending_is_over(t);
@@ -227,7 +238,7 @@ void wr_h1_send_end(struct wr_h1_transfer *t)
 {
   if (t->is_written) return;
   t->is_written = true;
-  if (t->has_length && t->written < t->length) {
+  if (t->has_length && t->written < t->length && !t->is_tunnel) {
     wr_h1_transfer_fail_later(t, WR_ERROR_INVALID, "the body is shorter than announced");
     return;
   }

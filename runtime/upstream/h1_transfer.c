@@ -61,7 +61,11 @@ struct wr_h1_transfer *wr_h1_transfer_new(struct wr_h1_transport *tr,
       .has_length = rq->has_length,
       .length = rq->length,
       .keep_ns = UINT64_MAX,
+      .tunnel_idle_ns = rq->tunnel_idle_ns,
+      .tunnel_total_ns = rq->tunnel_total_ns,
   };
+  if (rq->upgrade.len > 0)
+    snprintf(t->upgrade, sizeof(t->upgrade), "%.*s", WR_STR_ARG(rq->upgrade));
   wr_buf_clear(&t->head);
   wr_buf_clear(&t->out);
   wr_buf_clear(&t->trailers);
@@ -313,6 +317,8 @@ static void on_timer(struct wr_timer *timer)
     fail_late_dial(t);
   } else if (t->phase == WR_H1_PHASE_HEAD) {
     fail_timeout(t, "no response head", t->timeouts.first_byte_ns);
+  } else if (t->is_tunnel) {
+    fail_timeout(t, "nothing came through the tunnel", t->timeouts.between_bytes_ns);
   } else {
     fail_timeout(t, "no more of the body", t->timeouts.between_bytes_ns);
   }

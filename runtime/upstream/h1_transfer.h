@@ -15,6 +15,8 @@ enum wr_h1_phase {
   WR_H1_PHASE_BODY, ///< the response's body comes
 };
 
+enum { WR_H1_UPGRADE_SIZE = 32 };
+
 struct wr_h1_transfer {
   struct wr_transfer base;
   struct wr_list link; ///< among the live, or the spare
@@ -56,6 +58,13 @@ struct wr_h1_transfer {
   bool has_streamed;    ///< STREAM: some of it left and cannot be had again
   bool is_send_broken;  ///< the peer takes no more; what it has said already may be read
   bool is_send_blocked; ///< the socket takes no more now
+
+  // A tunnel.
+  char upgrade[WR_H1_UPGRADE_SIZE]; ///< the protocol that is asked for, "" for none
+  bool is_tunnel;                   ///< the endpoint has agreed
+  bool is_shut;                     ///< our half is closed
+  uint64_t tunnel_idle_ns;
+  uint64_t tunnel_total_ns;
 
   // The response.
   bool has_answer; ///< its first byte came

@@ -63,6 +63,13 @@ struct wr_transfer_request {
   bool takes_trailers; ///< says `TE: trailers`
   uint64_t
       pool_idle_ns; ///< a pooled connection idle for longer is not used; 0: the transport's own
+  /// Asks to go on in this protocol (RFC 9110 7.8), for a request without a body; absent: does not.
+  /// When the endpoint agrees, `on_head` has the status 101, and from then on bytes go both ways as
+  /// they are: by `write`, and to `on_data`. `write_end` closes our half; the endpoint's end is
+  /// `on_end`. Any other status is an ordinary response.
+  struct wr_str upgrade;
+  uint64_t tunnel_idle_ns;  ///< then: without a byte in either direction; 0: for ever
+  uint64_t tunnel_total_ns; ///< then: in place of total_at_ns, from the head on; 0: for ever
   void *ctx;
   const struct wr_transfer_events *events;
 };
@@ -77,7 +84,7 @@ struct wr_transfer_head {
 };
 
 struct wr_transfer_events {
-  /// The final head; 1xx were consumed. Once, before any data.
+  /// The final head, or the 101 that was asked for; other 1xx were consumed. Once, before any data.
   void (*on_head)(void *ctx, struct wr_transfer *t, const struct wr_transfer_head *head);
   /// A piece of body, valid during the call. Return false to pause: this piece counts as delivered,
   /// the next comes only after `resume`.

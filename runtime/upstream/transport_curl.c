@@ -144,9 +144,14 @@ static struct wr_transfer *start(struct wr_transport *transport,
   struct wr_curl_transport *tr = transport_of(transport);
   struct wr_curl_transfer *t = new_transfer(tr, rq);
   const char *refused = wr_transfer_check(rq);
+  enum wr_error_kind kind = WR_ERROR_INVALID;
   if (tr->is_closing) refused = "the transport is closing";
+  if (rq->upgrade.len > 0) {
+    refused = "tunnels go to http endpoints only";
+    kind = WR_ERROR_PROTOCOL;
+  }
   if (refused) {
-    wr_curl_transfer_fail_later(t, WR_ERROR_INVALID, refused);
+    wr_curl_transfer_fail_later(t, kind, refused);
     wr_loop_defer(tr->loop, &t->work);
     return &t->base;
   }

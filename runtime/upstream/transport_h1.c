@@ -26,6 +26,7 @@ static const char *check(const struct wr_h1_transport *tr, const struct wr_trans
   if (tr->is_closing) return "the transport is closing";
   if (rq->is_https) return "this transport speaks no TLS";
   if (rq->host.len == 0 || rq->host.len > WR_DNS_NAME_MAX) return "the host is empty or too long";
+  if (rq->upgrade.len >= WR_H1_UPGRADE_SIZE) return "the protocol's name is too long";
   return wr_transfer_check(rq);
 }
 

@@ -61,6 +61,9 @@ struct wr_upstream {
   uint64_t connect_ns;    ///< limit for resolve, connect and TLS
   uint64_t first_byte_ns; ///< limit from the request's end to the response head; 0 leaves it to the
                           ///< policy
+  char *upgrade;          ///< protocols that a client may go on in: "websocket,x"; NULL
+  uint64_t tunnel_idle_ns;         ///< limit of a tunnel without a byte in either direction
+  uint64_t tunnel_total_ns;        ///< limit of a tunnel
   struct wr_client_tls *tls;       ///< owned; NULL: nothing beyond the transport's rules
   uint64_t between_bytes_ns;       ///< limit between two pieces of response body
   struct wr_entry_ref ref;         // private: of `entry`
