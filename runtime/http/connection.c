@@ -217,7 +217,9 @@ static bool step_rest(struct wr_connection *c)
     become_idle(c);
     return true;
   }
-  bool is_enough = status == WR_BODY_BAD || c->discarded > WR_CONNECTION_DISCARD;
+  // What somebody had begun to read was promised to be taken: then only time bounds it.
+  bool is_much = c->discarded > WR_CONNECTION_DISCARD && !c->x.has_read;
+  bool is_enough = status == WR_BODY_BAD || is_much;
   if (!is_enough && !c->saw_fin && !c->must_close) return false;
   wr_connection_linger(c);
   return true;

@@ -47,6 +47,8 @@ describe("fetching", function()
       world.now = world.now + (world.wait or 0)
       return world.claim, world.claim == nil and { kind = "deadline" } or nil
     end
+    core.current_request = function() return world.request end
+    core.request_keep = function(req) world.kept = req end
     core.leave = function(depth, value) world.left_with = { depth, value } end
     core.scope_unwind = function(depth) world.unwound = depth end
     core.cache_refresh = function(_, _, fn, ...)
