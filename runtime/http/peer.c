@@ -34,7 +34,8 @@ void wr_peer_from_socket(struct wr_peer *p, const struct sockaddr_storage *addre
 
 bool wr_peer_owner(const struct wr_peer *p, unsigned char out[16])
 {
-  if (!wr_network_address(wr_str_of(p->text), out)) return false;
-  if (strchr(p->text, ':') != NULL) memset(out + V6_OWNER, 0, 16 - V6_OWNER);
+  struct wr_str text = {p->text, strlen(p->text)};
+  if (!wr_network_address(text, out)) return false;
+  if (memchr(text.ptr, ':', text.len) != NULL) memset(out + V6_OWNER, 0, 16 - V6_OWNER);
   return true;
 }

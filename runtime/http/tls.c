@@ -71,7 +71,9 @@ int wr_tls_chosen(const SSL *ssl)
   WR_UNREACHABLE("a connection's context is one of its listener's");
 }
 
-static int on_server_name(SSL *ssl, int *alert, void *arg)
+static int on_server_name(SSL *ssl,
+                          int *alert, // NOLINT(readability-non-const-parameter): OpenSSL's type
+                          void *arg)
 {
   (void)alert;
   const struct wr_tls *tls = arg;

@@ -31,7 +31,8 @@ static bool refuse(struct wr_error *error, const char *what, const struct wr_tls
 // Keys
 
 // There is nobody to ask.
-static int no_passphrase(char *to, int size, int is_writing, void *asked)
+static int no_passphrase(char *to, // NOLINT(readability-non-const-parameter): OpenSSL's type
+                         int size, int is_writing, void *asked)
 {
   (void)to;
   (void)size;

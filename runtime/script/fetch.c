@@ -163,8 +163,8 @@ static struct wr_str join(struct wr_region *region, struct wr_str a, struct wr_s
 {
   char *text = wr_region_take(region, a.len + b.len);
   if (text == NULL) return (struct wr_str){NULL, 0};
-  memcpy(text, a.ptr, a.len);
-  memcpy(text + a.len, b.ptr, b.len);
+  if (a.len > 0) memcpy(text, a.ptr, a.len);
+  if (b.len > 0) memcpy(text + a.len, b.ptr, b.len);
   return (struct wr_str){text, a.len + b.len};
 }
 

@@ -267,8 +267,7 @@ static void add_new(struct wr_roster *r, struct change *c, const struct wr_roste
 void wr_roster_set(struct wr_roster *r, const struct wr_roster_wanted *wanted, size_t count,
                    uint64_t declared, uint64_t now_ns)
 {
-  struct change c; // 64 KiB
-  c.stay = c.added = c.removed = 0;
+  struct change c = {0}; // 64 KiB
   keep(r, &c, wanted, count);
   add_new(r, &c, wanted, count, now_ns);
   if (declared) r->seeded = declared;

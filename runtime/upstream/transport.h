@@ -44,23 +44,23 @@ enum wr_transfer_body {
 /// longer.
 struct wr_transfer_request {
   struct wr_str method;
-  bool is_https;
   struct wr_str host; ///< name or address to connect to; without brackets
   uint16_t port;
+  bool is_https;
+  bool is_guarded;     ///< never to a link-local address (169.254/16, fe80::/10: cloud metadata)
+  bool is_idempotent;  ///< may go again on a fresh connection when a pooled one turns out dead
+  bool is_fresh;       ///< rides no pooled connection, however idempotent
+  bool takes_trailers; ///< says `TE: trailers`
+  bool has_length;     ///< STREAM: `length` is the size that will be written; else chunked
   struct wr_str authority;          ///< the Host field, and the TLS server name
   struct wr_str target;             ///< origin-form: path and query, sent as it is
   const struct wr_headers *headers; ///< end-to-end fields only; no Host, no framing
   enum wr_transfer_body body_kind;
   struct wr_str body;
-  bool has_length; ///< STREAM: `length` is the size that will be written; else chunked
   uint64_t length;
   const struct wr_client_tls
-      *tls;           ///< copied by `start`; NULL: nothing beyond the transport's rules
-  bool is_guarded;    ///< never to a link-local address (169.254/16, fe80::/10: cloud metadata)
-  bool is_idempotent; ///< may be sent again on a fresh connection when a pooled one turns out dead
-  bool is_fresh;      ///< rides no pooled connection, however idempotent
+      *tls; ///< copied by `start`; NULL: nothing beyond the transport's rules
   struct wr_transfer_timeouts timeouts;
-  bool takes_trailers; ///< says `TE: trailers`
   uint64_t
       pool_idle_ns; ///< a pooled connection idle for longer is not used; 0: the transport's own
   /// Asks to go on in this protocol (RFC 9110 7.8), for a request without a body; absent: does not.
