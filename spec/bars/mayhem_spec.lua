@@ -51,7 +51,7 @@ describe("everything at once", function()
       allow_chaos = true, mayhem.bundle(dice) }
     for _, event in ipairs { "worker.exit", "breaker.transition", "reload", "health.transition",
       "chaos.transition", "flag.transition", "admin.action", "script.error",
-      "script.log", "endpoint.transition" } do
+      "script.log", "endpoint.transition", "upstream.panic" } do
       g:expect(event)
     end
   end)
