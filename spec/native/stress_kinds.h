@@ -14,6 +14,7 @@
 #include "stress_hedge.h"
 #include "stress_shedder.h"
 #include "stress_throttle.h"
+#include "stress_upstream.h"
 
 static const struct stress_kind *const stress_kinds[WR_KINDS] = {
     [WR_KIND_BREAKER] = &stress_breaker,   [WR_KIND_BULKHEAD] = &stress_bulkhead,
@@ -21,5 +22,5 @@ static const struct stress_kind *const stress_kinds[WR_KINDS] = {
     [WR_KIND_THROTTLE] = &stress_throttle, [WR_KIND_CHAOS] = &stress_chaos,
     [WR_KIND_CACHE] = &stress_cache,       [WR_KIND_FLAG] = &stress_flag,
     [WR_KIND_HEALTH] = &stress_health,     [WR_KIND_HEDGE] = &stress_hedge,
-    [WR_KIND_LIMITER] = &stress_limiter,
+    [WR_KIND_LIMITER] = &stress_limiter,   [WR_KIND_UPSTREAM] = &stress_upstream,
 };
