@@ -7,7 +7,8 @@
 // sources: runtime/http/conditional.c runtime/http/freshness.c runtime/http/headers.c
 // sources: runtime/http/response.c runtime/http/same_origin.c runtime/http/storable.c
 // sources: runtime/http/stored.c runtime/http/uri.c runtime/http/vary.c
-// sources: runtime/resilience/retry_after.c runtime/base/alloc.c runtime/base/buf.c
+// sources: runtime/resilience/retry_after.c runtime/base/alloc.c
+// sources: runtime/base/decimal.c runtime/base/buf.c
 // sources: runtime/base/check.c runtime/base/duration.c runtime/base/json.c runtime/base/region.c
 
 #include "base/check.h"

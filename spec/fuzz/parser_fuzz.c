@@ -4,7 +4,8 @@
 /// cut. What must hold for any bytes is checked with WR_CHECK; the sanitizers see to the memory.
 // sources: runtime/http/authority.c runtime/http/body.c runtime/http/chars.c runtime/http/framing.c
 // sources: runtime/http/headers.c runtime/http/parser.c runtime/http/target.c runtime/http/uri.c
-// sources: runtime/base/alloc.c runtime/base/check.c runtime/base/region.c
+// sources: runtime/base/alloc.c runtime/base/buf.c
+// sources: runtime/base/decimal.c runtime/base/check.c runtime/base/region.c
 
 #include "base/check.h"
 #include "http/authority.h"
