@@ -20,6 +20,7 @@ uint64_t wr_deadline_nest(uint64_t at_ns, uint64_t now_ns, uint64_t after_ns)
 bool wr_deadline_fits(uint64_t at_ns, uint64_t now_ns, uint64_t delay_ns, uint64_t need_ns)
 {
   if (at_ns == WR_DEADLINE_NEVER) return true;
+  if (now_ns > at_ns) return false; // what needs no time is late too
   uint64_t left = wr_deadline_left(at_ns, now_ns);
   return delay_ns <= left && need_ns <= left - delay_ns;
 }
