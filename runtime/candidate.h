@@ -10,6 +10,7 @@ struct wr_generation;
 enum {
   WR_CANDIDATE_LISTENS_MAX = 64,
   WR_CANDIDATE_ADDRESS_MAX = 120, ///< a Unix socket's path has 107 bytes
+  WR_CANDIDATE_PLACE_MAX = WR_SCRIPT_FILE_MAX + 12,
 };
 
 #define WR_CANDIDATE_TIME_NS (5 * WR_SECOND) ///< then the master ends it
@@ -17,7 +18,8 @@ enum {
 /// One address to listen on.
 struct wr_candidate_listen {
   char address[WR_CANDIDATE_ADDRESS_MAX];
-  uint32_t mode; ///< of the file of a Unix socket
+  char place[WR_CANDIDATE_PLACE_MAX]; ///< "file:line" of its declaration
+  uint32_t mode;                      ///< of the file of a Unix socket
 };
 
 /// The one message a candidate sends; with the packed bundle as descriptor when `ok`.
@@ -32,13 +34,19 @@ struct wr_candidate_report {
   struct wr_candidate_listen listens[WR_CANDIDATE_LISTENS_MAX];
 };
 
+/// The report in a message of the size of one. The sender ran scripts and may say anything: every
+/// text is ended here.
+void wr_candidate_read(struct wr_candidate_report *report, const void *message);
+
 /// A bundle's file as somebody who stands where weir was started would write it: `file` is relative
 /// to the folder of `main_file`. "" stays "". NUL-terminated, cut at `size`.
 void wr_candidate_path(const char *main_file, const char *file, char *out, size_t size);
 
-/// Runs the trial in this process, which is the forked child, and sends the report on `fd`. Returns
-/// the exit code.
-int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, int fd);
+/// Runs the trial in this process, which is the forked child, and sends the report on `fd`. With
+/// `live` (taken over; else NULL) it is a dry run: the descriptor that goes with the report holds
+/// what the bundle would change of that one, as JSON. Returns the exit code.
+int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, struct wr_source *live,
+                     int fd);
 
 /// Somebody who looks at the loaded generation before it goes away.
 struct wr_candidate_inspector {

@@ -5,12 +5,13 @@
 #include "base/check.h"
 #include "observe/events.h"
 #include "reload.h"
+#include "strike.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,8 +56,6 @@ pid_t wr_fleet_fork_process(struct wr_master *m, const int pair[2])
   pid_t pid = fork();
   if (pid != 0) return pid;
   m->arena.on_wait = NULL; // it is ours to end workers
-  struct rlimit none = {0, 0};
-  setrlimit(RLIMIT_CORE, &none);
   close_foreign(m, pair[1]);
   sigset_t empty;
   sigemptyset(&empty);
@@ -69,6 +68,40 @@ void wr_fleet_send(struct wr_master_worker *w, enum wr_worker_message type, uint
 {
   struct wr_message head = {.type = type, .size = (uint32_t)payload.len, .number = number};
   if (w->pid > 0 && w->mailbox.is_open) wr_mailbox_send(&w->mailbox, &head, payload.ptr, fd);
+}
+
+static void log_death(struct wr_master_worker *w, int status, uint32_t settled)
+{
+  struct wr_master *m = w->master;
+  struct wr_json *j =
+      wr_log_begin(&m->log, m->is_draining ? WR_LOG_INFO : WR_LOG_ERROR, "worker.exit");
+  if (j == NULL) return;
+  wr_json_field_uint(j, "slot", w->slot);
+  wr_json_field_uint(j, "pid", (uint64_t)w->pid);
+  if (WIFSIGNALED(status)) {
+    wr_json_field_cstr(j, "signal", strsignal(WTERMSIG(status)));
+  } else {
+    wr_json_field_uint(j, "exit", (uint64_t)WEXITSTATUS(status));
+  }
+  wr_json_field_uint(j, "settled_tickets", settled);
+  wr_strike_describe(w, j);
+  wr_log_end(&m->log);
+}
+
+// Its successor serves.
+static void log_successor(struct wr_master_worker *w)
+{
+  struct wr_master *m = w->master;
+  uint64_t died_ns = w->died_ns;
+  w->died_ns = 0;
+  struct wr_json *j = died_ns ? wr_log_begin(&m->log, WR_LOG_INFO, "worker.replaced") : NULL;
+  if (j == NULL) return;
+  uint64_t now = wr_loop_now(&m->loop);
+  wr_json_field_uint(j, "slot", w->slot);
+  wr_json_field_uint(j, "pid", (uint64_t)w->pid);
+  wr_json_field_num(j, "forked_after_ms", floor((double)(w->forked_ns - died_ns) / 1e3) / 1e3);
+  wr_json_field_num(j, "live_after_ms", floor((double)(now - died_ns) / 1e3) / 1e3);
+  wr_log_end(&m->log);
 }
 
 // A worker accepts once it has something to answer with.
@@ -104,6 +137,7 @@ static void on_worker_message(struct wr_mailbox *mailbox, const struct wr_messag
   }
   case WR_WORKER_LIVE:
     send_listeners(w);
+    log_successor(w);
     wr_reload_on_live(w, head->number);
     break;
   default: break;
@@ -123,6 +157,16 @@ static void hand_over(struct wr_master_worker *w)
   wr_reload_on_fork(w);
 }
 
+// Only in the build that counts for a release (scripts/build).
+extern void __gcov_dump(void) __attribute__((weak));
+
+static _Noreturn void be_worker(struct wr_master *m, uint32_t slot, int fd)
+{
+  int code = wr_worker_run(&m->arena, slot, m->settings, fd);
+  if (__gcov_dump != NULL) __gcov_dump();
+  _exit(code);
+}
+
 void wr_fleet_fork(struct wr_master_worker *w)
 {
   struct wr_master *m = w->master;
@@ -130,7 +174,7 @@ void wr_fleet_fork(struct wr_master_worker *w)
   w->pid = -1;
   if (wr_mailbox_pair(pair) == 0) {
     w->pid = wr_fleet_fork_process(m, pair);
-    if (w->pid == 0) _exit(wr_worker_run(&m->arena, w->slot, m->settings, pair[1]));
+    if (w->pid == 0) be_worker(m, w->slot, pair[1]);
     close(pair[1]);
     if (w->pid < 0) close(pair[0]);
   }
@@ -145,7 +189,7 @@ void wr_fleet_fork(struct wr_master_worker *w)
   w->prepared = 0;
   w->is_listening = false;
   w->is_aborted = false;
-  w->late_cpu_s = 0;
+  w->late_cpu_s = -1;
   w->forked_ns = wr_loop_now(&m->loop);
   w->mailbox.on_message = on_worker_message;
   w->mailbox.on_hangup = on_worker_hangup;
@@ -184,26 +228,6 @@ struct wr_guard_callbacks wr_fleet_callbacks(struct wr_master *m)
   return (struct wr_guard_callbacks){.on_event = on_primitive_event, .ctx = m};
 }
 
-static void log_death(struct wr_master_worker *w, int status, uint32_t settled)
-{
-  struct wr_master *m = w->master;
-  struct wr_json *j =
-      wr_log_begin(&m->log, m->is_draining ? WR_LOG_INFO : WR_LOG_ERROR, "worker.exit");
-  if (j == NULL) return;
-  struct wr_slot *slot = wr_slot_of(&m->arena, w->slot);
-  wr_json_field_uint(j, "slot", w->slot);
-  wr_json_field_uint(j, "pid", (uint64_t)w->pid);
-  if (WIFSIGNALED(status)) {
-    wr_json_field_cstr(j, "signal", strsignal(WTERMSIG(status)));
-  } else {
-    wr_json_field_uint(j, "exit", (uint64_t)WEXITSTATUS(status));
-  }
-  wr_json_field_uint(j, "settled_tickets", settled);
-  wr_json_field_cstr(j, "request", slot->request);
-  wr_json_field_cstr(j, "route", slot->route);
-  wr_log_end(&m->log);
-}
-
 static void bury_worker(struct wr_master_worker *w, int status)
 {
   struct wr_master *m = w->master;
@@ -214,6 +238,7 @@ static void bury_worker(struct wr_master_worker *w, int status)
   wr_series_forget(&m->arena, w->slot);
   wr_clients_wipe(&m->arena, w->slot);
   log_death(w, status, settled);
+  if (WIFSIGNALED(status)) wr_strike_on_death(w);
   wr_slot_leave(wr_slot_of(&m->arena, w->slot), m->is_draining);
   w->pid = 0;
   w->live = 0;
@@ -221,6 +246,7 @@ static void bury_worker(struct wr_master_worker *w, int status)
   w->is_closing = true;
   wr_meter_add(&m->meter, WR_METRIC_TICKETS_SETTLED, settled, NULL);
   if (!m->is_draining) {
+    w->died_ns = now;
     const char *reason = WIFSIGNALED(status) ? "signal" : "exit";
     wr_meter_add(&m->meter, WR_METRIC_WORKER_RESTARTS, 1, "reason", reason, NULL);
     w->quick_deaths = now - w->forked_ns < QUICK_NS ? w->quick_deaths + 1 : 0;

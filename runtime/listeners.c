@@ -111,6 +111,13 @@ static bool bind_inet(int fd, const union address *address, socklen_t len, bool 
   return bind(fd, &address->any, len) == 0;
 }
 
+// What is to be done about a "Permission denied".
+static const char *hint_of(const union address *address)
+{
+  if (address->any.sa_family == AF_UNIX) return ": weir's user must be able to write to its folder";
+  return ": a port below 1024 takes a start as root with --user, or CAP_NET_BIND_SERVICE";
+}
+
 static int open_socket(const char *address, bool is_shared, uint32_t mode, struct wr_error *error)
 {
   union address parsed;
@@ -123,7 +130,8 @@ static int open_socket(const char *address, bool is_shared, uint32_t mode, struc
   bool ok = fd >= 0 && (parsed.any.sa_family == AF_UNIX ? bind_local(fd, &parsed, len, mode)
                                                         : bind_inet(fd, &parsed, len, is_shared));
   if (ok && listen(fd, BACKLOG) == 0) return fd;
-  wr_error_set(error, WR_ERROR_CONNECT, "cannot listen on %s: %s", address, strerror(errno));
+  wr_error_set(error, WR_ERROR_CONNECT, "cannot listen on %s: %s%s", address, strerror(errno),
+               errno == EACCES ? hint_of(&parsed) : "");
   if (fd >= 0) close(fd);
   return -1;
 }

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "fleet.h"
+#include "heartbeat.h"
 #include "http/server.h"
 #include "observe/metrics.h"
 #include "observe/pressure.h"
@@ -26,7 +27,6 @@
 #define SWEEP_NS (10 * WR_SECOND)
 #define MEASURE_NS (500 * WR_MS)
 #define WATCH_QUIET_NS (200 * WR_MS)
-enum { STARVED_TIMES = 5 };           // heartbeats that a worker without a processor is waited for
 #define KILL_AFTER_NS (2 * WR_SECOND) // from being told to stop to being killed
 #define ADMIN_NS (500 * WR_MS)        // for the last answers of the admin listener
 
@@ -85,6 +85,7 @@ static void drain(struct wr_master *m)
   }
   m->is_draining = true;
   wr_log_text(&m->log, WR_LOG_INFO, "drain", "finishing what is under way");
+  wr_notify_stopping(&m->notify, "finishing what is under way");
   wr_reload_stop(m);
   send_all(m, WR_WORKER_DRAIN);
   close_listeners(m);
@@ -97,6 +98,7 @@ void wr_master_stop(struct wr_master *m, int exit_code)
   m->exit_code = exit_code;
   m->is_draining = true;
   m->is_stopping = true;
+  wr_notify_stopping(&m->notify, m->failure->message);
   send_all(m, WR_WORKER_STOP);
   wr_timer_start(&m->drain, KILL_AFTER_NS);
   wr_master_maybe_over(m);
@@ -129,77 +131,13 @@ static void on_signal(struct wr_io *io, int events)
   while (read(io->fd, &info, sizeof(info)) == sizeof(info)) {
     switch (info.ssi_signo) {
     case SIGCHLD: wr_fleet_reap(m); break;
-    case SIGHUP: wr_reload_request(m, NULL); break;
+    case SIGHUP: wr_reload_request(m, NULL, false); break;
     case SIGTERM:
     case SIGINT: drain(m); break;
     default: break;
     }
   }
   if (m->is_draining) wr_master_maybe_over(m);
-}
-
-// Late, but not at fault: it waits for a processor, on a machine that has too much to do. It had
-// none since it was first seen late; what ran and still did not turn is stuck. Not for ever,
-// though.
-static bool is_starved(struct wr_master *m, struct wr_master_worker *w, uint64_t silent_ns)
-{
-  double cpu_s = 0;
-  bool is_runnable = wr_usage_is_runnable(w->pid, &cpu_s);
-  bool is_first = w->late_cpu_s == 0;
-  if (is_first) w->late_cpu_s = cpu_s;
-  if (!is_runnable || silent_ns >= STARVED_TIMES * m->settings->heartbeat_ns) return false;
-  return is_first || cpu_s <= w->late_cpu_s;
-}
-
-static void abort_worker(struct wr_master_worker *w, uint64_t silent_ns)
-{
-  // A stopped process takes no signal but this one.
-  if (w->is_aborted) {
-    kill(w->pid, SIGKILL);
-    return;
-  }
-  wr_log_text(&w->master->log, WR_LOG_ERROR, "worker.stuck", "worker %u has not turned for %llu ms",
-              w->slot, (unsigned long long)(silent_ns / WR_MS));
-  w->is_aborted = true;
-  kill(w->pid, SIGABRT);
-}
-
-static void check_heartbeat(struct wr_master *m, struct wr_master_worker *w, uint64_t now)
-{
-  struct wr_slot *slot = wr_slot_of(&m->arena, w->slot);
-  uint64_t beat = atomic_load_explicit(&slot->heartbeat_ns, memory_order_relaxed);
-  if (beat < w->forked_ns) beat = w->forked_ns;
-  if (now < beat || now - beat < m->settings->heartbeat_ns) {
-    w->late_cpu_s = 0;
-  } else if (w->is_aborted || !is_starved(m, w, now - beat)) {
-    abort_worker(w, now - beat);
-  }
-}
-
-// We wait for a lock, and so may all workers: nothing goes on before its holder does, or dies.
-static uint64_t on_lock_wait(void *ctx, uint32_t holder)
-{
-  struct wr_master *m = ctx;
-  uint64_t now = wr_loop_clock();
-  for (uint32_t i = 0; holder != 0 && i < m->settings->workers; i++) {
-    struct wr_master_worker *w = &m->workers[i];
-    if (w->pid == (pid_t)holder) check_heartbeat(m, w, now);
-  }
-  return now + TICK_NS;
-}
-
-// A worker whose loop does not turn is replaced. Our own lateness is not held against it, nor is
-// the one long turn in which it loads a generation, which has a limit of its own.
-static void check_heartbeats(struct wr_master *m, uint64_t now)
-{
-  for (uint32_t i = 0; i < m->settings->workers; i++) {
-    struct wr_master_worker *w = &m->workers[i];
-    uint64_t beat =
-        atomic_load_explicit(&wr_slot_of(&m->arena, i)->heartbeat_ns, memory_order_relaxed);
-    bool is_loading = m->reload.stage == WR_RELOAD_PREPARE && w->prepared != m->reload.number;
-    if (w->pid <= 0 || w->live == 0 || is_loading || beat < w->forked_ns) continue;
-    check_heartbeat(m, w, now);
-  }
 }
 
 static void sample(struct wr_master *m)
@@ -268,7 +206,9 @@ static void on_tick(struct wr_timer *t)
   wr_guard_health_spread(&m->registry, now);
   advance(m);
   bool is_late = now - m->ticked_ns > 2 * TICK_NS;
-  if (!is_late && !m->is_draining) check_heartbeats(m, now);
+  uint64_t next = now + TICK_NS;
+  uint64_t due = is_late || m->is_draining ? UINT64_MAX : wr_heartbeat_check(m, now);
+  if (due < next) next = due;
   m->ticked_ns = now;
   if (now - m->swept_ns >= SWEEP_NS) {
     m->swept_ns = now;
@@ -280,7 +220,7 @@ static void on_tick(struct wr_timer *t)
     measure(m);
   }
   sample(m);
-  wr_timer_start_at(t, now + TICK_NS);
+  wr_timer_start_at(t, next);
 }
 
 static void on_turn(struct wr_loop *l, void *ctx)
@@ -336,14 +276,19 @@ static void write_status(void *ctx, struct wr_json *j)
   wr_status_write(m, is_ready(m), j);
 }
 
-static void on_reload(void *ctx, struct wr_admin_waiter *waiter)
+static void on_reload(void *ctx, struct wr_admin_waiter *waiter, bool force)
 {
-  wr_reload_request(ctx, waiter);
+  wr_reload_request(ctx, waiter, force);
+}
+
+static void on_dry_run(void *ctx, struct wr_admin_waiter *waiter)
+{
+  wr_reload_dry_run(ctx, waiter);
 }
 
 static void on_file_change(struct wr_watch *w)
 {
-  wr_reload_request(WR_CONTAINER(w, struct wr_master, watch), NULL);
+  wr_reload_request(WR_CONTAINER(w, struct wr_master, watch), NULL, false);
 }
 
 // --- life ---------------------------------------------------------------------------------------
@@ -363,8 +308,9 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
   m->admin_listener = wr_listener_open(address, 1, 0600, error);
   if (m->admin_listener == NULL) return false;
   int fd = wr_listener_take(m->admin_listener, 0);
-  struct wr_admin_ops ops = {is_ready, write_health, write_metrics, write_status, on_reload,
-                             m,        &m->registry, &m->log};
+  struct wr_admin_ops ops = {
+      is_ready, write_health, write_metrics, write_status, on_reload, on_dry_run,
+      m,        &m->registry, &m->log};
   m->admin = wr_admin_new(&m->loop, fd, is_tcp, &ops);
   return true;
 }
@@ -411,13 +357,14 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   }
   wr_log_init(&m->log, STDOUT_FILENO, m->settings->log_level, wr_loop_wall);
   warn_descriptors(m);
-  m->arena.on_wait = on_lock_wait;
+  m->arena.on_wait = wr_heartbeat_on_wait;
   m->arena.on_wait_ctx = m;
   wr_guard_registry(&m->registry, &m->arena);
   wr_meter_init(&m->meter, &m->arena, wr_slot_master(&m->arena),
                 (struct wr_hash_key){wr_loop_entropy(), wr_loop_entropy()});
   wr_list_init(&m->listeners);
   m->bundle = -1;
+  wr_history_init(&m->history);
   wr_reload_init(m);
   m->started_ns = wr_loop_now(&m->loop);
   m->started_wall_ns = wr_loop_wall();
@@ -428,6 +375,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_watch_init(&m->watch, &m->loop, WATCH_QUIET_NS, on_file_change);
   m->loop.on_turn = on_turn;
   m->loop.on_turn_ctx = m;
+  wr_notify_open(&m->notify, &m->settings->notify, &m->loop, &m->log);
   return open_admin(m, error);
 }
 
@@ -437,6 +385,7 @@ static void close_master(struct wr_master *m)
   wr_timer_stop(&m->plan);
   wr_timer_stop(&m->drain);
   wr_watch_clear(&m->watch);
+  wr_notify_close(&m->notify);
   wr_io_close(&m->signals, NULL);
   wr_io_close(&m->bell, NULL);
   close(m->signal_fd);
@@ -451,6 +400,7 @@ static void close_master(struct wr_master *m)
   }
   wr_log_fini(&m->log);
   if (m->bundle >= 0) close(m->bundle);
+  wr_history_fini(&m->history);
   wr_free(m->workers);
   wr_arena_fini(&m->arena);
 }
@@ -463,7 +413,7 @@ int wr_master_run(const struct wr_settings *settings, struct wr_error *error)
   // On failure the process ends: what was opened ends with it.
   if (!open_master(m, error)) return 69;
   wr_timer_start(&m->tick, TICK_NS);
-  wr_reload_request(m, NULL);
+  wr_reload_request(m, NULL, false);
   wr_loop_run(&m->loop);
   close_master(m);
   int exit_code = m->exit_code;

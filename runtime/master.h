@@ -5,6 +5,7 @@
 #include "admin/admin.h"
 #include "arena/slot.h"
 #include "candidate.h"
+#include "history.h"
 #include "listeners.h"
 #include "loop/io.h"
 #include "loop/mailbox.h"
@@ -27,7 +28,8 @@ struct wr_master_worker {
   uint64_t live;     ///< generation it serves, 0 before the first
   uint64_t prepared; ///< generation it holds ready
   uint64_t forked_ns;
-  double late_cpu_s;     ///< its CPU time when it was first seen late; 0: it is in time
+  uint64_t died_ns;      ///< when its predecessor did; 0: it has none, or was announced
+  double late_cpu_s;     ///< its CPU time when it was first seen silent; below 0: it is not
   uint32_t quick_deaths; ///< in a row, soon after the fork: slows the next fork down
   struct wr_timer refork;
 };
@@ -51,7 +53,12 @@ struct wr_reload {
   enum wr_reload_stage stage;
   struct wr_list callers;   ///< of the reload under way
   struct wr_list next;      ///< who asked meanwhile: one more reload serves them all
+  struct wr_list next_dry;  ///< who asked what one would change
+  bool is_dry;              ///< the one under way only tells
   bool is_wanted;           ///< one more reload, with or without callers
+  bool will_force;          ///< and it lifts a quarantine
+  bool is_forced;           ///< the one under way does
+  bool is_restoring;        ///< the last good bundle is to come back first
   struct wr_deferred again; // starts it, at the end of the turn
   uint64_t started_ns;
   uint64_t number;        ///< of the generation being loaded
@@ -81,12 +88,13 @@ struct wr_master {
   struct wr_timer tick; ///< heartbeats and what else is done ten times a second
   struct wr_timer plan; ///< the next that the clock demands of a primitive, before the tick
   struct wr_timer drain;
-  struct wr_watch watch; ///< of the live bundle's folders, with --watch
+  struct wr_watch watch;   ///< of the live bundle's folders, with --watch
+  struct wr_notify notify; ///< the service manager
   struct wr_reload reload;
-  int bundle;    ///< of the live generation, -1 before the first
-  uint64_t live; ///< number of the live generation
-  uint64_t live_hash;
-  uint32_t live_routes;
+  struct wr_history history;
+  int bundle;                             ///< of the live generation, -1 before the first
+  uint64_t live;                          ///< number of the live generation
+  struct wr_candidate_report live_report; ///< and its trial's
   uint64_t live_since_ns;
   uint64_t last_number;
   uint64_t started_ns;

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 enum {
+  USAGE = 2, // exit codes, see cli/cli.h
+  PERMISSION = 77,
   OWN_DESCRIPTORS = 64, // listeners, mailboxes, bells, files
   CONNECTIONS_MIN = 16,
 };
@@ -74,6 +76,9 @@ int wr_process_run(const struct wr_settings *settings, struct wr_error *error)
   fitting.descriptors = raise_descriptors();
   fitting.connections = connections_within(fitting.descriptors);
   signal(SIGPIPE, SIG_IGN);
+  wr_confine_cores();
+  if (!wr_notify_read(&fitting.notify, error)) return USAGE;
+  if (!wr_confine_master(&fitting.confine, error)) return PERMISSION;
   return wr_master_run(&fitting, error);
 }
 
@@ -84,13 +89,16 @@ void wr_process_check(const struct wr_settings *settings, struct wr_candidate_re
   struct wr_error error = {0};
   struct wr_arena_options options = {.worker_count = 1, .seed = wr_loop_entropy()};
   int bundle = -1;
+  // Its process is the author's own, and prints what it finds.
+  struct wr_settings open = *settings;
+  open.confine.is_off = true;
   if (!wr_arena_open(&arena, &options, &error)) {
     *report = (struct wr_candidate_report){0};
     snprintf(report->stage, sizeof(report->stage), "start");
     wr_call_error_set(&report->error, "", 0, "%s", error.message);
     return;
   }
-  wr_candidate_try(&arena, settings, report, &bundle, inspector);
+  wr_candidate_try(&arena, &open, report, &bundle, inspector);
   if (bundle >= 0) close(bundle);
   wr_arena_fini(&arena);
 }

@@ -1,11 +1,11 @@
 #include "reload.h"
 
+#include "addresses.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "fleet.h"
+#include "verdict.h"
 
-#include <limits.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -14,58 +14,8 @@
 // For all workers to load what the trial loaded, one that has to be replaced first included.
 #define PREPARE_NS (10 * WR_SECOND)
 
-// --- the verdict --------------------------------------------------------------------------------
-
-static void write_failure(struct wr_master *m, struct wr_json *j)
-{
-  const struct wr_candidate_report *report = &m->reload.report;
-  wr_json_field_cstr(j, "stage", report->stage);
-  if (report->error.file[0]) {
-    char path[PATH_MAX];
-    wr_candidate_path(m->settings->file, report->error.file, path, sizeof(path));
-    wr_json_field_cstr(j, "file", path);
-    wr_json_field_uint(j, "line", (uint64_t)report->error.line);
-  }
-  wr_json_field_cstr(j, "message", report->error.message);
-  if (report->error.traceback[0]) wr_json_field_cstr(j, "traceback", report->error.traceback);
-}
-
-static void write_verdict(struct wr_master *m, bool ok, bool changed, struct wr_json *j)
-{
-  uint64_t took = wr_loop_now(&m->loop) - m->reload.started_ns;
-  wr_json_field_cstr(j, "result", ok ? "live" : "failed");
-  wr_json_field_uint(j, "generation", m->live);
-  wr_json_field_bool(j, "changed", changed);
-  wr_json_field_uint(j, "workers", m->settings->workers);
-  wr_json_field_num(j, "took_ms", floor((double)took / 1e3) / 1e3);
-  if (!ok) write_failure(m, j);
-}
-
-static void log_verdict(struct wr_master *m, bool ok, bool changed)
-{
-  struct wr_json *j = wr_log_begin(&m->log, ok ? WR_LOG_INFO : WR_LOG_ERROR, "reload");
-  if (j == NULL) return;
-  write_verdict(m, ok, changed, j);
-  wr_log_end(&m->log);
-}
-
-static void tell_callers(struct wr_master *m, bool ok, bool changed)
-{
-  struct wr_buf out;
-  struct wr_json j;
-  struct wr_list *node;
-  wr_buf_init(&out, 64 * 1024);
-  wr_json_init(&j, &out);
-  wr_json_object(&j);
-  write_verdict(m, ok, changed, &j);
-  wr_json_object_end(&j);
-  while ((node = wr_list_pop(&m->reload.callers)) != NULL) {
-    struct wr_reload_caller *caller = WR_CONTAINER(node, struct wr_reload_caller, link);
-    wr_admin_reloaded(caller->waiter, ok, wr_buf_str(&out));
-    wr_free(caller);
-  }
-  wr_buf_fini(&out);
-}
+// --- the end of a reload
+// --------------------------------------------------------------------------
 
 // The folders of the live bundle's files.
 static void watch_files(struct wr_master *m)
@@ -81,7 +31,17 @@ static void watch_files(struct wr_master *m)
     }
     wr_free(folder);
   }
+  // What was saved since the candidate read it has nobody told of: not every folder was watched,
+  // and changes of the others ended with their watch.
+  if (!wr_source_is_current(source)) wr_watch_touch(&m->watch);
   wr_source_free(source);
+}
+
+static void go_on(struct wr_master *m)
+{
+  struct wr_reload *r = &m->reload;
+  bool is_asked = r->is_wanted || r->is_restoring || !wr_list_is_empty(&r->next_dry);
+  if (is_asked) wr_loop_defer(&m->loop, &r->again);
 }
 
 static void finish(struct wr_master *m, bool ok, bool changed)
@@ -99,36 +59,50 @@ static void finish(struct wr_master *m, bool ok, bool changed)
                : changed ? "live"
                          : "unchanged",
                NULL);
-  log_verdict(m, ok, changed);
+  wr_verdict_log(m, ok, changed);
+  wr_verdict_notify(m, ok);
   if (changed && m->settings->watch) watch_files(m);
-  tell_callers(m, ok, changed);
+  wr_verdict_tell(m, ok, changed);
   if (!ok && m->live == 0 && !m->is_draining) {
     // Nothing serves yet: a start that fails is told on the terminal, and over.
     wr_error_set(m->failure, WR_ERROR_SCRIPT, "%s", r->last);
     wr_master_stop(m, strcmp(r->report.stage, "listen") == 0 ? 69 : 78);
-  } else if (r->is_wanted) {
-    wr_loop_defer(&m->loop, &r->again);
+  } else {
+    go_on(m);
   }
+}
+
+// Tells who asked, and nobody else: nothing has changed.
+static void finish_dry(struct wr_master *m)
+{
+  struct wr_reload *r = &m->reload;
+  wr_timer_stop(&r->timer);
+  r->stage = WR_RELOAD_IDLE;
+  wr_verdict_tell_dry(m, r->report.ok ? r->bundle : -1);
+  if (r->bundle >= 0) close(r->bundle);
+  r->bundle = -1;
+  r->is_dry = false;
+  go_on(m);
 }
 
 // --- failing ------------------------------------------------------------------------------------
 
-static void close_unwanted(struct wr_master *m)
-{
-  WR_LIST_EACH(&m->listeners, node) {
-    struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
-    if (l->is_new) wr_listener_close(l);
-  }
-}
-
 static void fail(struct wr_master *m)
 {
+  if (m->reload.is_dry) {
+    m->reload.report.ok = false;
+    finish_dry(m);
+    return;
+  }
   uint64_t number = m->reload.number;
   for (uint32_t i = 0; m->reload.stage == WR_RELOAD_PREPARE && i < m->settings->workers; i++) {
     wr_fleet_send(&m->workers[i], WR_WORKER_DISCARD, number, (struct wr_str){NULL, 0}, -1);
     m->workers[i].prepared = 0;
   }
-  close_unwanted(m);
+  wr_addresses_discard(m);
+  // What could not come back is not tried again, the one before it is.
+  bool is_bad = m->live != 0 && wr_history_find(&m->history, m->live_report.hash) != NULL;
+  m->reload.is_restoring = is_bad && m->history.past_count > 0;
   finish(m, false, false);
 }
 
@@ -149,42 +123,14 @@ static void send_all(struct wr_master *m, enum wr_worker_message type, uint64_t 
   }
 }
 
-static void drop_listeners(struct wr_master *m)
-{
-  WR_LIST_EACH(&m->listeners, node) {
-    struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
-    l->is_new = false;
-    if (l->is_wanted) {
-      wr_listener_keep_mode(l);
-      continue;
-    }
-    for (uint32_t i = 0; i < m->settings->workers; i++) {
-      wr_fleet_send(&m->workers[i], WR_WORKER_UNLISTEN, 0, wr_str_of(l->address), -1);
-    }
-    wr_listener_close(l);
-  }
-}
-
 static void maybe_done(struct wr_master *m)
 {
   if (m->reload.stage != WR_RELOAD_COMMIT) return;
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     if (m->workers[i].live != m->live) return;
   }
-  drop_listeners(m);
+  wr_addresses_commit(m);
   finish(m, true, true);
-}
-
-static void send_new_listeners(struct wr_master *m)
-{
-  WR_LIST_EACH(&m->listeners, node) {
-    struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
-    for (uint32_t i = 0; l->is_new && i < m->settings->workers; i++) {
-      // The others get all listeners when they are live.
-      if (!m->workers[i].is_listening) continue;
-      wr_fleet_send(&m->workers[i], WR_WORKER_LISTEN, 0, wr_str_of(l->address), l->fds[i]);
-    }
-  }
 }
 
 static void maybe_commit(struct wr_master *m)
@@ -197,15 +143,14 @@ static void maybe_commit(struct wr_master *m)
   wr_timer_stop(&r->timer);
   // From here on the new generation is the live one: a worker that dies comes back with it.
   r->stage = WR_RELOAD_COMMIT;
-  if (m->bundle >= 0) close(m->bundle);
+  if (m->bundle >= 0) wr_history_push(&m->history, m->live, m->bundle, &m->live_report);
   m->bundle = r->bundle;
   r->bundle = -1;
   m->live = r->number;
-  m->live_hash = r->report.hash;
-  m->live_routes = r->report.routes;
+  m->live_report = r->report;
   m->live_since_ns = wr_loop_now(&m->loop);
   send_all(m, WR_WORKER_COMMIT, r->number);
-  send_new_listeners(m);
+  wr_addresses_send(m);
 }
 
 void wr_reload_on_prepared(struct wr_master_worker *w, uint64_t number)
@@ -249,43 +194,23 @@ void wr_reload_on_fork(struct wr_master_worker *w)
 
 // --- prepare ------------------------------------------------------------------------------------
 
-static struct wr_listener *find_listener(struct wr_master *m, const char *address)
+static void fail_listen(struct wr_master *m, const struct wr_candidate_listen *listen,
+                        const char *message)
 {
-  WR_LIST_EACH(&m->listeners, node) {
-    struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
-    if (strcmp(l->address, address) == 0) return l;
-  }
-  return NULL;
-}
-
-// Keeps the sockets that are listened on already and opens the new ones; false when one cannot be.
-static bool open_listeners(struct wr_master *m, struct wr_error *error)
-{
-  const struct wr_candidate_report *report = &m->reload.report;
-  WR_LIST_EACH(&m->listeners, node) {
-    WR_CONTAINER(node, struct wr_listener, link)->is_wanted = false;
-  }
-  for (uint32_t i = 0; i < report->listen_count; i++) {
-    const struct wr_candidate_listen *listen = &report->listens[i];
-    struct wr_listener *l = find_listener(m, listen->address);
-    if (l == NULL) {
-      l = wr_listener_open(listen->address, m->settings->workers, listen->mode, error);
-      if (l == NULL) return false;
-      l->is_new = true;
-      wr_list_push(&m->listeners, &l->link);
-    }
-    l->is_wanted = true;
-    l->mode = listen->mode;
-  }
-  return true;
+  char text[WR_CANDIDATE_PLACE_MAX + WR_SCRIPT_MESSAGE_MAX];
+  snprintf(text, sizeof(text), "%s: %s", listen->place, message);
+  wr_call_error_parse(&m->reload.report.error, wr_str_of(text));
+  snprintf(m->reload.report.stage, sizeof(m->reload.report.stage), "listen");
+  fail(m);
 }
 
 static void prepare(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
   struct wr_error error;
-  if (!open_listeners(m, &error)) {
-    fail_with(m, "listen", error.message);
+  const struct wr_candidate_listen *listen = wr_addresses_open(m, &error);
+  if (listen != NULL) {
+    fail_listen(m, listen, error.message);
     return;
   }
   r->number = ++m->last_number;
@@ -304,12 +229,36 @@ static void prepare(struct wr_master *m)
 
 // --- trial --------------------------------------------------------------------------------------
 
+// Whether the bundle is quarantined; who insists has that lifted.
+static bool is_quarantined(struct wr_master *m)
+{
+  struct wr_reload *r = &m->reload;
+  if (r->is_forced) wr_history_pardon(&m->history, r->report.hash);
+  const struct wr_quarantine *q = wr_history_find(&m->history, r->report.hash);
+  if (q == NULL) return false;
+  char age[WR_DURATION_TEXT];
+  char text[WR_SCRIPT_MESSAGE_MAX];
+  uint64_t since = wr_loop_now(&m->loop) - q->since_ns;
+  snprintf(
+      text, sizeof(text),
+      "this bundle was quarantined %s ago, as generation %llu, for its %d strikes in 60 s (%s): "
+      "change it, or insist with `weir reload --force`",
+      wr_duration_text(since / WR_SECOND * WR_SECOND, age), (unsigned long long)q->number,
+      WR_HISTORY_STRIKES_MAX, q->why);
+  fail_with(m, "quarantine", text);
+  return true;
+}
+
 static void judge_trial(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
   if (!r->report.ok) {
     fail(m);
-  } else if (m->live != 0 && r->report.hash == m->live_hash) {
+  } else if (r->is_dry) {
+    finish_dry(m);
+  } else if (is_quarantined(m)) {
+    return;
+  } else if (m->live != 0 && r->report.hash == m->live_report.hash) {
     finish(m, true, false);
   } else {
     prepare(m);
@@ -324,16 +273,7 @@ static void on_report(struct wr_mailbox *mailbox, const struct wr_message *head,
     if (fd >= 0) close(fd);
     return;
   }
-  // The sender ran scripts and may say anything: every text is ended here.
-  memcpy(&r->report, payload, sizeof(r->report));
-  r->report.stage[sizeof(r->report.stage) - 1] = '\0';
-  r->report.error.file[WR_SCRIPT_FILE_MAX - 1] = '\0';
-  r->report.error.message[WR_SCRIPT_MESSAGE_MAX - 1] = '\0';
-  r->report.error.traceback[WR_SCRIPT_TRACEBACK_MAX - 1] = '\0';
-  if (r->report.listen_count > WR_CANDIDATE_LISTENS_MAX) r->report.listen_count = 0;
-  for (uint32_t i = 0; i < r->report.listen_count; i++) {
-    r->report.listens[i].address[WR_CANDIDATE_ADDRESS_MAX - 1] = '\0';
-  }
+  wr_candidate_read(&r->report, payload);
   if (fd < 0) r->report.ok = false;
   r->has_report = true;
   r->bundle = fd;
@@ -393,9 +333,16 @@ void wr_reload_on_exit(struct wr_master *m, pid_t pid, int status)
 static bool open_trial(struct wr_master *m)
 {
   int pair[2];
-  if (wr_mailbox_pair(pair) != 0) return false;
+  struct wr_error error;
+  struct wr_source *live = m->reload.is_dry ? wr_source_unpack(m->bundle, &error) : NULL;
+  if (m->reload.is_dry && live == NULL) return false;
+  if (wr_mailbox_pair(pair) != 0) {
+    wr_source_free(live);
+    return false;
+  }
   pid_t pid = wr_fleet_fork_process(m, pair);
-  if (pid == 0) _exit(wr_candidate_run(&m->arena, m->settings, pair[1]));
+  if (pid == 0) _exit(wr_candidate_run(&m->arena, m->settings, live, pair[1]));
+  wr_source_free(live);
   close(pair[1]);
   if (pid < 0) {
     close(pair[0]);
@@ -411,16 +358,27 @@ static bool open_trial(struct wr_master *m)
   return true;
 }
 
-static void start(struct wr_master *m)
+static void move_callers(struct wr_list *from, struct wr_list *to)
+{
+  struct wr_list *node;
+  while ((node = wr_list_pop(from)) != NULL) wr_list_push(to, node);
+}
+
+static void start(struct wr_master *m, bool is_dry)
 {
   struct wr_reload *r = &m->reload;
-  r->is_wanted = false;
+  r->is_dry = is_dry;
+  if (!is_dry) {
+    r->is_wanted = false;
+    r->is_forced = r->will_force;
+    r->will_force = false;
+  }
   r->stage = WR_RELOAD_TRIAL;
   r->started_ns = wr_loop_now(&m->loop);
   r->report = (struct wr_candidate_report){0};
   r->has_report = false;
-  struct wr_list *node;
-  while ((node = wr_list_pop(&r->next)) != NULL) wr_list_push(&r->callers, node);
+  if (m->live != 0 && !is_dry) wr_notify_reloading(&m->notify);
+  move_callers(is_dry ? &r->next_dry : &r->next, &r->callers);
   if (!open_trial(m)) {
     fail_with(m, "start", "no process for the trial");
     return;
@@ -434,42 +392,91 @@ static void start(struct wr_master *m)
 static void refuse_next(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
-  struct wr_list *node;
-  while ((node = wr_list_pop(&r->next)) != NULL) wr_list_push(&r->callers, node);
+  move_callers(&r->next, &r->callers);
+  move_callers(&r->next_dry, &r->callers);
   r->report = (struct wr_candidate_report){.stage = "stop"};
   wr_call_error_set(&r->report.error, "", 0, "weir is stopping");
-  tell_callers(m, false, false);
+  wr_verdict_tell(m, false, false);
+}
+
+// The bundle that was live before and is not quarantined goes live again, as it was read then.
+static void restore(struct wr_master *m)
+{
+  struct wr_reload *r = &m->reload;
+  r->is_restoring = false;
+  if (wr_history_find(&m->history, m->live_report.hash) == NULL) return; // another is live by now
+  struct wr_past *past = wr_history_take(&m->history);
+  if (past == NULL) {
+    wr_log_text(&m->log, WR_LOG_ERROR, "policy.quarantine",
+                "generation %llu stays: there is none to go back to", (unsigned long long)m->live);
+    return;
+  }
+  r->started_ns = wr_loop_now(&m->loop);
+  r->report = past->report;
+  r->has_report = true;
+  r->bundle = past->bundle;
+  wr_free(past);
+  wr_timer_init(&r->timer, &m->loop, on_late);
+  prepare(m);
+}
+
+void wr_reload_restore(struct wr_master *m)
+{
+  m->reload.is_restoring = true;
+  if (m->reload.stage == WR_RELOAD_IDLE) wr_loop_defer(&m->loop, &m->reload.again);
 }
 
 static void on_again(struct wr_deferred *d)
 {
   struct wr_reload *r = WR_CONTAINER(d, struct wr_reload, again);
   struct wr_master *m = WR_CONTAINER(r, struct wr_master, reload);
-  if (r->is_wanted && r->stage == WR_RELOAD_IDLE && !m->is_draining) start(m);
+  if (r->stage != WR_RELOAD_IDLE || m->is_draining) return;
+  if (r->is_restoring) restore(m);
+  if (r->stage != WR_RELOAD_IDLE) return;
+  if (r->is_wanted) {
+    start(m, false);
+  } else if (m->live != 0 && !wr_list_is_empty(&r->next_dry)) {
+    start(m, true);
+  }
 }
 
 void wr_reload_init(struct wr_master *m)
 {
   wr_list_init(&m->reload.callers);
   wr_list_init(&m->reload.next);
+  wr_list_init(&m->reload.next_dry);
   wr_deferred_init(&m->reload.again, on_again);
   m->reload.bundle = -1;
 }
 
-void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter)
+static void queue(struct wr_list *list, struct wr_admin_waiter *waiter)
+{
+  struct wr_reload_caller *caller = wr_alloc(sizeof(*caller));
+  caller->waiter = waiter;
+  wr_list_push(list, &caller->link);
+}
+
+void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter, bool force)
 {
   struct wr_reload *r = &m->reload;
-  if (waiter) {
-    struct wr_reload_caller *caller = wr_alloc(sizeof(*caller));
-    caller->waiter = waiter;
-    wr_list_push(&r->next, &caller->link);
-  }
+  r->will_force |= force;
+  if (waiter) queue(&r->next, waiter);
   if (m->is_draining) {
     refuse_next(m);
     return;
   }
   r->is_wanted = true;
-  if (r->stage == WR_RELOAD_IDLE) start(m);
+  if (r->stage == WR_RELOAD_IDLE) start(m, false);
+}
+
+void wr_reload_dry_run(struct wr_master *m, struct wr_admin_waiter *waiter)
+{
+  queue(&m->reload.next_dry, waiter);
+  if (m->is_draining) {
+    refuse_next(m);
+  } else {
+    go_on(m);
+  }
 }
 
 void wr_reload_stop(struct wr_master *m)

@@ -6,15 +6,23 @@
 ///
 /// A failure before commit changes nothing: no worker has swapped, new listeners are closed again,
 /// the reason is told to every caller and logged. One reload at a time; those asked for meanwhile
-/// are served together by one more.
+/// are served together by one more. A dry run ends behind the trial, and waits for reloads.
 
 #include "master.h"
 
 /// Prepares the coordinator; nothing is under way.
 void wr_reload_init(struct wr_master *m);
 
-/// Asks for a reload. `waiter` (may be NULL) gets the verdict.
-void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter);
+/// Asks for a reload. `waiter` (may be NULL) gets the verdict. `force`: a quarantine of the bundle
+/// is lifted.
+void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter, bool force);
+
+/// Asks what a reload would change; nothing does. `waiter` gets the answer.
+void wr_reload_dry_run(struct wr_master *m, struct wr_admin_waiter *waiter);
+
+/// The live bundle is quarantined: the newest one that was live before and is not goes live again.
+/// At the end of this turn, or of the reload under way.
+void wr_reload_restore(struct wr_master *m);
 
 /// A child that is no worker ended: the candidate, if `pid` is its.
 void wr_reload_on_exit(struct wr_master *m, pid_t pid, int status);

@@ -1,8 +1,10 @@
 #include "services.h"
 
-#include "script/response.h"
+#include "script/request.h"
+#include "upstream/outbound_tls.h"
 #include "upstream/transport_curl.h"
 #include "upstream/transport_h1.h"
+#include "upstream/transport_h2.h"
 #include "upstream/transport_scheme.h"
 
 #include <unistd.h>
@@ -19,7 +21,11 @@ static bool open_outbound(struct wr_services *s, const struct wr_settings *setti
   struct wr_transport_curl_options curl = {.ca_file = settings->ca_file};
   s->resolver = wr_resolver_new(&s->loop, &resolver, error);
   if (s->resolver == NULL) return false;
-  s->transport = wr_transport_scheme_new(wr_transport_h1_new(&s->loop, s->resolver, NULL),
+  s->outbound_tls = wr_outbound_tls_new(settings->ca_file);
+  struct wr_transport_h1_options h1 = {.tls = s->outbound_tls};
+  struct wr_transport_h2_options h2 = {.tls = s->outbound_tls};
+  s->transport = wr_transport_scheme_new(wr_transport_h1_new(&s->loop, s->resolver, &h1),
+                                         wr_transport_h2_new(&s->loop, s->resolver, &h2),
                                          wr_transport_curl_new(&s->loop, s->resolver, &curl));
   return true;
 }
@@ -66,9 +72,11 @@ static void on_transport_closed(void *ctx)
 
 size_t wr_services_fini(struct wr_services *s)
 {
-  s->transport->ops->close(s->transport, on_transport_closed, s);
+  wr_transport_close(s->transport, on_transport_closed, s);
   wr_loop_run(&s->loop);
+  wr_outbound_tls_free(s->outbound_tls);
   wr_response_free_spare(&s->env);
+  wr_request_free_spare(&s->env);
   wr_guard_fini(&s->guard, wr_loop_now(&s->loop));
   wr_meter_fini(&s->meter);
   wr_endpoints_fini(&s->endpoints);

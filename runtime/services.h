@@ -5,7 +5,9 @@
 
 #include "arena/arena.h"
 #include "base/log.h"
+#include "confine/confine.h"
 #include "loop/loop.h"
+#include "notify.h"
 #include "script/meter.h"
 #include "script/script.h"
 #include "upstream/endpoint.h"
@@ -26,6 +28,8 @@ struct wr_settings {
   uint64_t drain_ns;        ///< how long a stop waits for requests under way
   uint64_t session_keys_ns; ///< how often the keys of TLS session tickets change
   uint64_t heartbeat_ns;    ///< a worker whose loop is silent for longer is replaced
+  struct wr_confine_options confine;
+  struct wr_notify_options notify; ///< the service manager
 };
 
 struct wr_services {
@@ -37,6 +41,7 @@ struct wr_services {
   struct wr_endpoints endpoints;
   struct wr_meter meter;
   struct wr_resolver *resolver;
+  struct wr_outbound_tls *outbound_tls;
   struct wr_transport *transport;
   struct wr_script_env env; ///< read-only: pointers to the above
 };

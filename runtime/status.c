@@ -1,6 +1,8 @@
 #include "status.h"
 
 #include "admin/primitives.h"
+#include "confine/capabilities.h"
+#include "confine/facts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,18 +13,41 @@ static double seconds(uint64_t ns)
   return floor((double)ns / 1e6) / 1e3;
 }
 
+static void put_hash(struct wr_json *j, uint64_t hash)
+{
+  char text[24];
+  snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash);
+  wr_json_field_cstr(j, "hash", text);
+}
+
 static void put_generation(struct wr_master *m, struct wr_json *j)
 {
-  char hash[24];
-  snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)m->live_hash);
   wr_json_key(j, "generation");
   wr_json_object(j);
   wr_json_field_uint(j, "number", m->live);
-  wr_json_field_cstr(j, "hash", hash);
+  put_hash(j, m->live_report.hash);
   wr_json_field_num(j, "age_s", seconds(wr_loop_now(&m->loop) - m->live_since_ns));
-  wr_json_field_uint(j, "routes", m->live_routes);
+  wr_json_field_uint(j, "routes", m->live_report.routes);
   wr_json_field_cstr(j, "file", m->settings->file);
+  wr_json_field_uint(j, "strikes", wr_history_strikes(&m->history, wr_loop_now(&m->loop)));
+  wr_json_field_bool(j, "quarantined", wr_history_find(&m->history, m->live_report.hash) != NULL);
   wr_json_object_end(j);
+}
+
+static void put_quarantined(struct wr_master *m, struct wr_json *j)
+{
+  wr_json_key(j, "quarantined");
+  wr_json_array(j);
+  WR_LIST_EACH(&m->history.quarantined, node) {
+    const struct wr_quarantine *q = WR_CONTAINER(node, struct wr_quarantine, link);
+    wr_json_object(j);
+    put_hash(j, q->hash);
+    wr_json_field_uint(j, "number", q->number);
+    wr_json_field_num(j, "since_s", seconds(wr_loop_now(&m->loop) - q->since_ns));
+    wr_json_field_cstr(j, "why", q->why);
+    wr_json_object_end(j);
+  }
+  wr_json_array_end(j);
 }
 
 static void put_load(const struct wr_slot *slot, struct wr_json *j)
@@ -32,6 +57,16 @@ static void put_load(const struct wr_slot *slot, struct wr_json *j)
   wr_json_field_num(j, "lag_s", seconds(atomic_load_explicit(&slot->lag_ns, memory_order_relaxed)));
   wr_json_field_num(j, "sheds", shed / 1000.0);
   wr_json_field_bool(j, "shadow", atomic_load_explicit(&slot->shed_shadow, memory_order_relaxed));
+}
+
+// What it is at just now, when that is scripts.
+static void put_script(const struct wr_slot *slot, struct wr_json *j)
+{
+  uint64_t script = atomic_load_explicit(&slot->script, memory_order_relaxed);
+  wr_json_field_uint(j, "script", script);
+  if (script == 0) return;
+  wr_json_field_cstr(j, "request", slot->request);
+  wr_json_field_cstr(j, "route", slot->route);
 }
 
 static void put_memory(struct wr_master *m, struct wr_json *j)
@@ -59,6 +94,7 @@ static void put_workers(struct wr_master *m, struct wr_json *j)
     wr_json_field_uint(j, "heartbeat_ms", now > beat ? (now - beat) / WR_MS : 0);
     wr_json_field_uint(j, "generation", m->workers[i].live);
     put_load(slot, j);
+    put_script(slot, j);
     wr_json_object_end(j);
   }
   wr_json_array_end(j);
@@ -74,6 +110,28 @@ static void put_listeners(struct wr_master *m, struct wr_json *j)
   wr_json_array_end(j);
 }
 
+// What the kernel says, not what was asked for.
+static void put_confinement(struct wr_master *m, struct wr_json *j)
+{
+  struct wr_facts facts;
+  char names[WR_CAPABILITIES_TEXT_SIZE];
+  uint32_t confined = 0;
+  for (uint32_t i = 0; i < m->settings->workers; i++) {
+    pid_t pid = m->workers[i].pid;
+    confined += pid > 0 && wr_facts_read(pid, &facts) && wr_facts_is_confined(&facts);
+  }
+  wr_facts_read(getpid(), &facts);
+  wr_capabilities_text(facts.capabilities, names);
+  wr_json_key(j, "confinement");
+  wr_json_object(j);
+  wr_json_field_bool(j, "on", !m->settings->confine.is_off);
+  wr_json_field_uint(j, "uid", facts.uid);
+  wr_json_field_cstr(j, "master_capabilities", names);
+  wr_json_field_bool(j, "master_no_new_privileges", facts.no_new_privileges);
+  wr_json_field_uint(j, "workers", confined);
+  wr_json_object_end(j);
+}
+
 void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
 {
   wr_json_object(j);
@@ -82,7 +140,9 @@ void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
   wr_json_field_num(j, "uptime_s", seconds(wr_loop_now(&m->loop) - m->started_ns));
   wr_json_field_bool(j, "ready", is_ready);
   put_generation(m, j);
+  put_quarantined(m, j);
   put_memory(m, j);
+  put_confinement(m, j);
   put_workers(m, j);
   put_listeners(m, j);
   wr_primitives_write(&m->registry, wr_loop_now(&m->loop), j);

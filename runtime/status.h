@@ -3,5 +3,6 @@
 
 #include "master.h"
 
-/// Writes one object: version, readiness, generation, workers, listeners, primitives, reloads.
+/// Writes one object: version, readiness, generation, confinement, workers, listeners, primitives,
+/// reloads.
 void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j);

@@ -282,7 +282,7 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
 {
   struct wr_services_owner owner = {w->arena, w->slot, settings, {on_grant, on_primitive_event, w}};
   if (!wr_services_init(&w->services, &owner, error)) return false;
-  if (!wr_watchdog_start(&w->watchdog, error)) return false;
+  if (!wr_watchdog_start(&w->watchdog, wr_slot_of(w->arena, w->slot), error)) return false;
   w->services.env.watchdog = &w->watchdog;
   struct wr_loop *l = &w->services.loop;
   struct wr_server_options options = wr_server_options_default;
@@ -340,6 +340,7 @@ static int close_worker(struct wr_worker *w)
   wr_server_abort(w->server);
   if (!w->is_leaving) wr_server_drain(w->server, NULL, NULL);
   silence_generations(w);
+  wr_transport_rest(w->services.transport);
   wr_loop_run(&w->services.loop);
   free_generations(w);
   wr_watchdog_stop(&w->watchdog);
@@ -355,7 +356,8 @@ int wr_worker_run(struct wr_arena *a, uint32_t slot, const struct wr_settings *s
   w->slot = slot;
   wr_list_init(&w->draining);
   set_signals();
-  if (!open_worker(w, settings, fd, &error)) {
+  if (!open_worker(w, settings, fd, &error) ||
+      !wr_confine_child(&settings->confine, WR_FILTER_WORKER, &error)) {
     wr_log_text(&w->services.log, WR_LOG_ERROR, "worker.start", "%s", error.message);
     wr_log_flush(&w->services.log);
     return 70;

@@ -1,11 +1,12 @@
---- The clients: wrk in a closed loop, h2load at a fixed rate, and connections that are idle.
+--- The clients: wrk in a closed loop, h2load at a fixed rate or with TLS sessions that wrk leaves to
+--- chance, and connections that are idle.
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
 local wait = require "spec.support.wait"
 
 local client = {}
 
-local WRK, H2LOAD = "/usr/bin/wrk", "/usr/bin/h2load"
+local WRK, H2LOAD, CURL = "/usr/bin/wrk", "/usr/bin/h2load", "/usr/bin/curl"
 
 -- Nothing of ours runs per response: it would slow wrk down. Lua makes one request for all.
 local SCRIPT = [[
@@ -14,8 +15,8 @@ local SCRIPT = [[
   wrk.headers["Connection"] = %s
   function done(summary, latency)
     local e = summary.errors
-    io.write(("done %%d requests %%d us %%d bytes %%d errors p50 %%d p99 %%d us\n"):format(
-      summary.requests, summary.duration, summary.bytes,
+    io.write(("done %%d requests %%d us %%d errors p50 %%d p99 %%d us\n"):format(
+      summary.requests, summary.duration,
       e.connect + e.read + e.write + e.timeout + e.status, latency:percentile(50),
       latency:percentile(99)))
   end
@@ -64,10 +65,7 @@ local function write_script(scenario)
     scenario.close and '"close"' or "nil"))
 end
 
---- As many requests as `scenario.connections` can get done one after another in `seconds`.
---- Returns requests, seconds, bytes, errors (of sockets, or a status that is not 2xx), p50_ms,
---- p99_ms.
-function client.closed(port, scenario, seconds)
+local function closed(port, scenario, seconds)
   local script = write_script(scenario)
   local command = { WRK, "-t", math.min(2, scenario.connections), "-c", scenario.connections, "-d",
     "3600s", "--timeout", "30s", "-s", script, url(port, scenario) }
@@ -78,11 +76,11 @@ function client.closed(port, scenario, seconds)
     wrk:signal "INT"
     wrk:wait(60)
   end)
-  local requests, us, bytes, errors, p50, p99 = out:match(
-    "done (%d+) requests (%d+) us (%d+) bytes (%d+) errors p50 (%d+) p99 (%d+) us")
+  local requests, us, errors, p50, p99 = out:match(
+    "done (%d+) requests (%d+) us (%d+) errors p50 (%d+) p99 (%d+) us")
   if not requests then error("wrk said: " .. out, 0) end
-  return { requests = tonumber(requests), seconds = us / 1e6, bytes = tonumber(bytes),
-    errors = tonumber(errors), p50_ms = p50 / 1e3, p99_ms = p99 / 1e3 }
+  return { requests = tonumber(requests), seconds = us / 1e6, errors = tonumber(errors),
+    p50_ms = p50 / 1e3, p99_ms = p99 / 1e3 }
 end
 
 --- Can requests be sent at a fixed rate here?
@@ -92,46 +90,86 @@ function client.has_rate()
   return file ~= nil
 end
 
--- Lines of h2load's log: time of the start, status, microseconds.
-local function read_log(text)
-  local times, bad = {}, 0
+-- Lines of h2load's log, added to `times`: time of the start, status, microseconds.
+local function read_log(text, times)
+  local bad = 0
   for status, us in text:gmatch "%d+\t(%-?%d+)\t(%d+)" do
     times[#times + 1] = tonumber(us)
     if status ~= "200" then bad = bad + 1 end
   end
-  table.sort(times)
-  return times, bad
+  return bad
 end
 
 local function percentile(sorted, share)
-  return sorted[math.max(1, math.ceil(#sorted * share))] or 0
+  return (sorted[math.max(1, math.ceil(#sorted * share))] or 0) / 1e3
+end
+
+local function result(times, bad, seconds)
+  table.sort(times)
+  return { requests = #times, errors = bad, seconds = seconds, p50_ms = percentile(times, 0.5),
+    p99_ms = percentile(times, 0.99) }
+end
+
+local function h2load(port, scenario, times, options)
+  local files = { result = temporary "" }
+  local command = { H2LOAD, "--h1", "-c", scenario.connections, "--log-file=" .. files.result }
+  for _, word in ipairs(options) do command[#command + 1] = word end
+  if scenario.body then
+    files.body = temporary(("x"):rep(scenario.body))
+    command[#command + 1] = "--data=" .. files.body
+  end
+  command[#command + 1] = url(port, scenario)
+  local out, log = run(command, files, function(p) p:wait(options.seconds) end)
+  if not out:find("status codes:", 1, true) then error("h2load said: " .. out, 0) end
+  return read_log(log, times)
+end
+
+-- A client of h2load resumes the session of its own last connection, and has none at first: batches
+-- of one request for each, or of as many more as make the first of no account.
+local function handshakes(port, scenario, seconds)
+  local count = scenario.connections * (scenario.session == "new" and 1 or 50)
+  local options = { "-n", count, "-H", "connection: close", seconds = 60 }
+  local times, bad, from = {}, 0, wait.now()
+  repeat
+    local before = #times
+    bad = bad + h2load(port, scenario, times, options)
+    bad = bad + count - (#times - before)
+  until wait.now() - from >= seconds
+  return result(times, bad, wait.now() - from)
+end
+
+--- As many requests as `scenario.connections` can get done one after another in `seconds`.
+--- Returns requests, seconds, errors (of sockets, or a status that is not 2xx), p50_ms, p99_ms:
+--- of a scenario with handshakes these are from the end of the handshake.
+function client.closed(port, scenario, seconds)
+  return (scenario.session and handshakes or closed)(port, scenario, seconds)
 end
 
 --- `rate` requests a second, spread evenly over the connections, for `seconds`. Returns requests,
 --- errors, p50_ms, p99_ms. A request that its connection could not send in time counts from when
 --- it was sent.
 function client.rate(port, scenario, seconds, rate)
-  local files = { result = temporary "" }
-  local command = { H2LOAD, "--h1", "-t", 1, "-c", scenario.connections, "-D",
-    math.ceil(seconds * 1000) .. "ms", "--rps", ("%.3f"):format(rate / scenario.connections),
-    "--log-file=" .. files.result }
-  if scenario.body then
-    files.body = temporary(("x"):rep(scenario.body))
-    command[#command + 1] = "--data=" .. files.body
-  end
-  command[#command + 1] = url(port, scenario)
-  local out, log = run(command, files, function(h2load) h2load:wait(seconds + 60) end)
-  local times, bad = read_log(log)
-  if not out:find("status codes:", 1, true) then error("h2load said: " .. out, 0) end
-  return { requests = #times, errors = bad, p50_ms = percentile(times, 0.5) / 1e3,
-    p99_ms = percentile(times, 0.99) / 1e3 }
+  local times = {}
+  local bad = h2load(port, scenario, times, { "-t", 1, "-D", math.ceil(seconds * 1000) .. "ms",
+    "--rps", ("%.3f"):format(rate / scenario.connections), seconds = seconds + 60 })
+  return result(times, bad)
 end
 
 local REQUEST = "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
+local function once_tls(port, scenario)
+  local p = process.spawn { CURL, "-sk", "--http1.1", "-o", "/dev/null", "-w",
+    "%{http_code} %{size_download}", url(port, scenario) }
+  p:wait()
+  local status, bytes = p:stdout():match "^(%d+) (%d+)$"
+  p:kill()
+  return tonumber(status), tonumber(bytes)
+end
+
 --- One request, looked at: its status, and how many bytes its body had of those that its head
 --- promised.
 function client.once(port, scenario)
+  if scenario.tls then return once_tls(port, scenario) end
   local body = scenario.body and ("x"):rep(scenario.body) or ""
   local c = raw.connect(port)
   c:send(("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n%s\r\n%s"):format(

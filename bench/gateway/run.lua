@@ -9,6 +9,7 @@
 -- An interrupt is looked for between bytecodes, not in compiled code.
 require "jit".off()
 
+local certificates = require "spec.support.certificates"
 local client = require "bench.gateway.client"
 local report = require "bench.gateway.report"
 local scenarios = require "bench.gateway.scenarios"
@@ -75,8 +76,17 @@ local function start_row(scenario, row, vars)
   return server
 end
 
+-- What weir, nginx and HAProxy show alike.
+local function make_certificate()
+  local tls = certificates.new(FOLDER .. "/tls"):make("bench", { san = "IP:127.0.0.1" })
+  tls.both = FOLDER .. "/tls/both.pem"
+  assert(os.execute(("cat %s %s >%s"):format(tls.cert, tls.key, tls.both)) == 0)
+  return tls
+end
+
 local function start_rows(scenario, files)
-  local vars = { folder = FOLDER, files = files, connections = CONNECTIONS, log = scenario.log }
+  local vars = { folder = FOLDER, files = files, connections = CONNECTIONS, log = scenario.log,
+    tls = scenario.tls and make_certificate() }
   vars.origin = start("upstream", vars).port
   local rows = {}
   for _, row in ipairs(scenario.rows) do

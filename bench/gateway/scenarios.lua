@@ -1,5 +1,6 @@
 --- What is asked of the proxies. `rate`: also at a fixed rate, for latencies; `log`: with an access
---- log; `to`: the row that each ratio is to, unless it is nginx's.
+--- log; `tls`: over TLS; `session`: each request after a handshake of its own, "new" or "resumed";
+--- `to`: the row that each ratio is to, unless it is nginx's.
 
 -- The rows of a table, in the order of their turns.
 local NGINX = { name = "nginx", kind = "nginx" }
@@ -34,6 +35,12 @@ return {
     connections = 16, rate = true, rows = ALL, bars = {} },
   { name = "close", what = "GET of 27 bytes, each on a new connection", path = "/", close = true,
     bytes = 27, connections = 64, rows = ALL, bars = {} },
+  { name = "tls", what = "GET of 27 bytes over TLS 1.3", path = "/", bytes = 27, tls = true,
+    connections = 64, rate = true, rows = SERVERS, bars = {} },
+  { name = "tls-close", what = "the same, each after a handshake of its own", path = "/", bytes = 27,
+    tls = true, session = "new", connections = 64, rows = SERVERS, bars = {} },
+  { name = "tls-resume", what = "the same, by the ticket of the session before", path = "/",
+    bytes = 27, tls = true, session = "resumed", connections = 64, rows = SERVERS, bars = {} },
   { name = "workers", what = "GET of 27 bytes, one worker and two", path = "/", bytes = 27,
     connections = 64,
     rows = { NGINX, twice(NGINX), HAPROXY, twice(HAPROXY), BARE, twice(BARE), POLICY,

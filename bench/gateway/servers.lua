@@ -4,6 +4,7 @@
 ---     local s = servers.start("nginx", { folder = dir, origin = port, workers = 1 })
 ---     s.port; s:cpu_ns(); s:pss_bytes(); s:stop()
 local gateway = require "spec.support.gateway"
+local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 local socket = require "socket"
 local wait = require "spec.support.wait"
@@ -59,6 +60,12 @@ local function spawn_each(self, command_of)
   end
 end
 
+-- TLS to clients is version 1.3 with the cipher that OpenSSL likes best, and session tickets.
+local NGINX_TLS = "ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.3; "
+  .. "ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;"
+local HAPROXY_TLS = "ssl crt %s alpn http/1.1 ssl-min-ver TLSv1.3 "
+  .. "ciphersuites TLS_AES_256_GCM_SHA384"
+
 local START = {}
 
 function START.upstream(self, vars)
@@ -68,6 +75,9 @@ function START.upstream(self, vars)
 end
 
 function START.nginx(self, vars)
+  local tls = vars.tls
+  vars.nginx_listen = tls and "ssl" or ""
+  vars.nginx_tls = tls and NGINX_TLS:format(tls.cert, tls.key) or ""
   vars.nginx_log = vars.log and vars.folder .. "/access.log line buffer=64k flush=1s" or "off"
   spawn_each(self, function(number)
     local path = ("%s/nginx-%d-%d.conf"):format(vars.folder, self.port, number)
@@ -78,6 +88,7 @@ function START.nginx(self, vars)
 end
 
 function START.haproxy(self, vars)
+  vars.haproxy_tls = vars.tls and HAPROXY_TLS:format(vars.tls.both) or ""
   vars.haproxy_log = vars.log and "log stdout format raw local0" or ""
   vars.haproxy_frontend_log = vars.log and "log global\n  option httplog" or ""
   local path = ("%s/haproxy-%d.cfg"):format(vars.folder, self.port)
@@ -93,19 +104,22 @@ function START.splice(self, vars)
 end
 
 function START.weir(self, vars)
+  local tls = vars.tls or { cert = "", key = "" }
   self.gateway = gateway.start {
-    workers = vars.workers, log_level = vars.log and "info" or "warn", heartbeat = "10s",
-    origin = vars.origin, kind = vars.policy and "policy" or "bare", read(HERE .. "weir.lua"),
+    cert = tls.cert, key = tls.key, workers = vars.workers, heartbeat = "10s",
+    log_level = vars.log and "info" or "warn", origin = vars.origin,
+    kind = vars.policy and "policy" or "bare", read(HERE .. "weir.lua"),
   }
   self.port = self.gateway.port
 end
 
 --- Starts one and waits until it listens. `kind`: upstream, nginx, haproxy, splice, weir. `vars`:
---- folder, connections, files, workers (1), log (false), and of a proxy the port `origin`.
+--- folder, connections, files, workers (1), log (false), and of a proxy the port `origin` and `tls`:
+--- paths of `cert`, `key` and `both` in one (nil: without).
 function servers.start(kind, vars)
   local own = setmetatable({ workers = vars.workers or 1 }, { __index = vars })
   local self = setmetatable({ kind = kind, vars = own, processes = {} }, Server)
-  self.port = gateway.free_port()
+  self.port = ports.free()
   own.port = self.port
   local ok, message = pcall(START[kind], self, own)
   if not ok then

@@ -3,7 +3,9 @@
 -- answers 503: an answer that was not the upstream's would be seen.
 local weir = require "weir"
 
-weir.listen "127.0.0.1:$(port)"
+local pair = { cert = "$(cert)", key = "$(key)" } -- "" without TLS
+weir.listen("127.0.0.1:$(port)", pair.cert ~= "" and {
+  tls = { min_version = "1.3", certificates = { pair } } } or {})
 
 local origin = weir.upstream("origin", {
   endpoints = { "http://127.0.0.1:$(origin)" }, pool = { max = 1024 },

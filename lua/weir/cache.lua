@@ -151,6 +151,7 @@ function M.open(name, options)
   local cache = setmetatable({ name = name, _handle = handle, _options = o }, Cache)
   opened[name] = cache
   composition.add("caches", cache, name)
+  composition.declare("cache", name, o)
   return cache
 end
 

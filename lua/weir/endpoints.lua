@@ -11,14 +11,17 @@ local M = {}
 --- One endpoint of a list.
 M.one = schema.new("endpoint", {
   url = schema.string { min = 1, max = 319, required = true,
-    doc = "A path in it is put before the request's. `#10.0.0.7` at its end: connect there." },
+    doc = "`http://host:port`, `http://[::1]:9000`, `http://unix:/run/app.sock`. A path in it "
+      .. "(`http://unix:/run/app.sock:/api`) is put before the request's. `#10.0.0.7` at its end: "
+      .. "connect there." },
   weight = schema.integer { min = 1, max = 65535, default = 1,
     doc = "Its share of the calls, relative to the others'." },
   zone = schema.string { min = 1, max = 63, doc = "Where it stands." },
 }, { positional = "url" })
 
 local health_options = schema.new("upstream health", {
-  path = schema.string { min = 1, max = 1024, default = "/", doc = "What is asked for with GET." },
+  path = schema.string { min = 1, max = 1024, default = "/", pattern = "^/",
+    what = "a path that begins with '/'", doc = "What is asked for with GET." },
   interval = schema.duration { min = "100ms", max = "1h", default = "5s",
     doc = "Between two checks." },
   timeout = schema.duration { min = "10ms", max = "1m", default = "1s",
@@ -92,10 +95,8 @@ end
 -- Health checks.
 
 local function check(handle, row, url, o)
-  local base, address = url:match "^(.-)#(.*)$"
-  local res, err = core.http_request { url = (base or url):gsub("/$", "") .. o.path,
-    address = address, timeout = o.timeout, method = "GET", max_body = 65536, trusted = true,
-    like = handle }
+  local res, err = core.http_request { endpoint = url, path = o.path, like = handle,
+    timeout = o.timeout, method = "GET", max_body = 65536 }
   local ok = res ~= nil and res.status >= 200 and res.status < 400
   core.endpoint_checked(handle, row, url, ok, err)
 end

@@ -45,7 +45,8 @@ local function share_of(value)
 end
 
 --- Overrides the policy's default and percentage in all workers, until it is set to nil: true is on
---- for everybody, false is off, a number is a percentage. Outlives reloads. Logged with `why`.
+--- for everybody, false is off, a number is a percentage. Outlives reloads. Logged with `why`;
+--- changes that follow one another faster than they are told fold into one line, the last one's.
 ---@param value boolean|number|nil
 ---@param why string?
 function Flag:set(value, why)
@@ -81,6 +82,7 @@ function M.declare(name, options)
   local flag = setmetatable({ name = name, _handle = handle,
     _key = o.key and keys.resolver(o.key, place) or nil }, Flag)
   composition.add("flags", flag, name)
+  composition.declare("flag", name, o)
   return flag
 end
 

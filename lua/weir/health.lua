@@ -4,6 +4,7 @@
 --- job that comes when it is due takes it; a worker that dies gives it back, one that hangs loses
 --- it after a while. So a reload changes nothing: the jobs of the new generation go on where the
 --- old ones were.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 local schema = require "weir.schema"
 
@@ -156,6 +157,7 @@ function M.declare(name, options)
     function() watch(handle, check, o.timeout) end)
   local health = setmetatable({ name = name, _handle = handle }, Health)
   declared[name] = health
+  composition.declare("health check", name, o)
   return health
 end
 

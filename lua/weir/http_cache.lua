@@ -167,6 +167,7 @@ function M.open(name, given)
     _key = o.key and keys.resolver(o.key, core.where()),
     _collapses = o.waiters > 0, _announces = announces }, Store)
   composition.add("caches", cache, name)
+  composition.declare("http cache", name, o)
   return cache
 end
 

@@ -7,6 +7,8 @@ local schema = require "weir.schema"
 
 local M = {}
 
+local note = core.rung
+
 local rung_options = schema.new("ladder rung", {
   deadline = schema.duration { min = "1ms", doc = "Limit of this rung." },
   max = schema.integer { min = 1, max = 1000000, doc = "Calls of this rung at once." },
@@ -25,13 +27,6 @@ local function options_of(rung)
   return known
 end
 
--- An answer is served unless it is nil or a response that says "not now".
-local function acceptable(value)
-  if value == nil then return false end
-  if not core.is_response(value) then return true end
-  return value.status < 500 and value.status ~= 429
-end
-
 -- A rung that raises is a rung that failed: the next one may still serve the client.
 local function attempt(fn)
   local mark = core.scope_mark()
@@ -42,9 +37,10 @@ local function attempt(fn)
   return nil, core.error("script", tostring(value))
 end
 
-local function bounded(name, rung, options)
+local function bounded(ladder, rung, options)
   local slot
   if options.max then
+    local name = ladder or core.current_route() or "ladder"
     local handle = core.bulkhead(name .. "/" .. rung[1], { max = options.max, queue = 0 })
     local refusal
     slot, refusal = core.enter(handle)
@@ -68,14 +64,11 @@ local function discard(value)
   if value ~= nil and core.is_response(value) then core.response_drop(value) end
 end
 
-local function serve(name, rung, i, count, value)
-  -- A plain text becomes the response that it would be, so that it can say which rung it is from.
-  if i > 1 and type(value) == "string" then
-    value = core.response(200, value, nil, "text/plain; charset=utf-8")
-  end
-  if i > 1 and core.is_response(value) then core.response_degrade(value, rung[1]) end
-  core.rung(name, rung[1], i, count)
-  return value
+-- A plain text becomes the response that it would be, so that it can say which rung it is from.
+local function as_response(text, rung)
+  local response = core.response(200, text, nil, "text/plain; charset=utf-8")
+  core.response_degrade(response, rung[1])
+  return response
 end
 
 --- Tries the rungs in order and returns the first acceptable answer: not nil, and not a response
@@ -94,7 +87,7 @@ end
 ---@return weir.Error? err
 function M.run(rungs)
   if type(rungs) ~= "table" or #rungs == 0 then error("ladder: give a list of rungs", 2) end
-  local name, count = rungs.name or core.current_route() or "ladder", #rungs
+  local name, count = rungs.name, #rungs
   local first_error, last
   for i = 1, count do
     local rung = rungs[i]
@@ -106,9 +99,9 @@ function M.run(rungs)
     else
       value, err = attempt(rung[2])
     end
-    if acceptable(value) then
+    if note(name, rung[1], i, count, value) then
       discard(last)
-      return serve(name, rung, i, count, value)
+      return i > 1 and type(value) == "string" and as_response(value, rung) or value
     end
     first_error = first_error or err
     if value ~= nil then

@@ -6,18 +6,14 @@ local keys = require "weir.keys"
 local layer = require "weir.layer"
 local schema = require "weir.schema"
 
-local declared, guarded = layer.declared, layer.guarded
+local declared = layer.declared
 
 local M = {}
 
--- Around `run`: a frame of time. Deadline and timeout differ in the word that their expiry bears.
-local function framed(limit, is_timeout, run)
-  return function(fn)
-    local depth = core.deadline_enter(limit, is_timeout)
-    local value, err = run(fn)
-    core.leave(depth)
-    return value, err
-  end
+-- A frame of time. Deadline and timeout differ in the word that their expiry bears.
+local function framed(limit, is_timeout)
+  local step = { limit = limit, is_timeout = is_timeout }
+  return function(...) return step end -- luacheck: ignore 212
 end
 
 local deadline_options = schema.new("deadline", {
@@ -31,7 +27,7 @@ local deadline_options = schema.new("deadline", {
 ---@return weir.Layer
 function M.deadline(options)
   local o = deadline_options:check(options)
-  return layer.new("deadline", o, function(_, run) return framed(o.total, false, run) end)
+  return layer.new("deadline", o, framed(o.total, false), true)
 end
 
 local timeout_options = schema.new("timeout", {
@@ -43,7 +39,7 @@ local timeout_options = schema.new("timeout", {
 ---@return weir.Layer
 function M.timeout(options)
   local o = timeout_options:check(options)
-  return layer.new("timeout", o, function(_, run) return framed(o.limit, true, run) end)
+  return layer.new("timeout", o, framed(o.limit, true), true)
 end
 
 local retry_options = schema.new("retry", {
@@ -81,28 +77,6 @@ local function split_backoff(text, place)
   return base, cap
 end
 
-local function retry_loop(handle, run)
-  local decide, sleep, leave = core.retry_decide, core.sleep, core.leave
-  return function(fn)
-    local depth = core.retry_begin(handle)
-    local attempt, backoff = 1, nil
-    while true do
-      local value, err = run(fn)
-      local delay
-      delay, backoff = decide(handle, attempt, backoff, value, err)
-      if delay and delay > 0 then
-        local ok, expired = sleep(delay)
-        if not ok then delay, value, err = nil, nil, expired end
-      end
-      if not delay then
-        leave(depth)
-        return value, err
-      end
-      attempt = attempt + 1
-    end
-  end
-end
-
 --- Repeats a failed attempt when that can do no harm, pauses between attempts, and never more than
 --- the budget allows: `weir.retry { max = 2, backoff = "50ms..1s" }`. Retry-After of the upstream
 --- is a floor for the pause. The budget is shared by all workers under the policy's name.
@@ -113,16 +87,15 @@ function M.retry(options)
   if type(options) == "table" and options.ratio and o.jitter ~= "ratio" then
     error(("retry: ratio goes with jitter = \"ratio\", and jitter is %q"):format(o.jitter), 2)
   end
-  local made = layer.new("retry", o)
+  local made = layer.new("retry", o, nil, true)
   o.base, o.cap = split_backoff(o.backoff, made.place)
   local budget_given = o.budget
   if budget_given == true or budget_given == nil then budget_given = {} end
   local budget = budget_given and budget_options:check(budget_given)
   o.shared_budget = budget -- for a hedge inside, which spends from the same
-  made.wrap = function(name, run, place)
+  made.wrap = function(name, _, place)
     local budget_handle = budget and declared("retry budget", place, core.budget(name, budget))
-    local handle = declared("retry", place, core.retry(name, o, budget_handle))
-    return retry_loop(handle, run)
+    return { retry = declared("retry", place, core.retry(name, o, budget_handle)) }
   end
   return made
 end
@@ -175,10 +148,9 @@ function M.breaker(options)
   local o = breaker_options:check(options or {})
   check_breaker(o, options or {})
   o.health_handle = o.health and health.find(o.health, "breaker", core.where())
-  return layer.new("breaker", o, function(name, run, place)
-    local handle = declared("breaker", place, core.breaker(o.name or name, o))
-    return guarded(handle, run, name)
-  end)
+  return layer.new("breaker", o, function(name, _, place)
+    return { handle = declared("breaker", place, core.breaker(o.name or name, o)) }
+  end, true)
 end
 
 local bulkhead_options = schema.new("bulkhead", {
@@ -206,11 +178,11 @@ function M.bulkhead(options)
   local o = bulkhead_options:check(options or {})
   keys.check(o, options, "bulkhead")
   if not o.key then o.max_keys = nil end
-  local made = layer.new("bulkhead", o)
+  local made = layer.new("bulkhead", o, nil, o.key == nil)
   local key_of = o.key and keys.resolver(o.key, made.place)
   made.wrap = function(name, run, place)
     local handle = declared("bulkhead", place, core.bulkhead(o.name or name, o))
-    return guarded(handle, run, name, key_of)
+    return key_of and layer.guarded(handle, run, name, key_of) or { handle = handle }
   end
   return made
 end

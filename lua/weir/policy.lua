@@ -6,6 +6,7 @@
 --- A policy may stand in the list of another one; its layers then run there, with its own state.
 local composition = require "weir.core.composition"
 local core = require "weir.core"
+local layer = require "weir.layer"
 
 local M = {}
 
@@ -38,14 +39,30 @@ local function check_layers(name, layers)
   end
 end
 
--- `run` within the layers of a policy. Policies contain only what was declared before them.
+-- `run` within the layers of a policy. Policies contain only what was declared before them. Steps
+-- that stand side by side become one plan; a retry ends one, for what is inside of it is repeated.
 local function wrapped(record, run)
+  local steps = {}
+  local function planned()
+    if #steps > 0 then run = layer.planned(record.name, steps, run) end
+    steps = {}
+  end
   for i = #record.elements, 1, -1 do
     local element = record.elements[i]
     local inner = composition.policy_of(element)
-    run = inner and wrapped(inner, run)
-      or element.wrap(record.name, run, record.place, record.elements)
+    if inner then
+      planned()
+      run = wrapped(inner, run)
+    elseif element.is_step then
+      local step = element.wrap(record.name, nil, record.place, record.elements)
+      if step.retry then planned() end
+      table.insert(steps, 1, step)
+    else
+      planned()
+      run = element.wrap(record.name, run, record.place, record.elements)
+    end
   end
+  planned()
   return run
 end
 

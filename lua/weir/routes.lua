@@ -1,6 +1,7 @@
 --- What is served where.
 local composition = require "weir.core.composition"
 local core = require "weir.core"
+local layer = require "weir.layer"
 local schema = require "weir.schema"
 local tls = require "weir.tls"
 
@@ -86,10 +87,11 @@ function M.listen(address, options)
     local ok, message = core.priority_header(o.priority_header)
     if not ok then error("listen: priority_header: " .. message, 2) end
   end
-  local listener, refusal = core.listen(normal, { mode = tonumber(o.mode, 8),
+  local listener, refusal = core.listen(normal, { place = core.where(), mode = tonumber(o.mode, 8),
     is_proxied = o.proxy_protocol and true or false, per_client = o.connections_per_client or 0,
     no_h2 = not o.http2 })
   if not listener then error(("listen: '%s': %s"):format(normal, refusal), 2) end
+  composition.declare("listener", normal, o)
   demand_header(listener, o)
   if not o.tls then return end
   local ok, message = tls.listen(normal, o.tls, o.http2)
@@ -104,7 +106,8 @@ local route_options = schema.new("route", {
   body_max = schema.size { doc = "Largest request body; 413 beyond." },
   on_error = schema.either { schema.enum { "closed", "open" }, schema.func(),
     doc = "When the handler raises: \"closed\" answers 500, \"open\" forwards the request bare to "
-      .. "`upstream`, a function(req, err) answers in its place." },
+      .. "`upstream`, after 5 times in a row without asking the handler for a while, "
+      .. "a function(req, err) answers in its place." },
   priority = schema.enum { "critical", "high", "normal", "low", "background", default = "normal",
     doc = "How important its requests are to shedders and `weir.overload`." },
   exempt = schema.boolean { default = false, doc = "`weir.overload` never sheds it." },
@@ -121,6 +124,18 @@ local function on_error(pattern, o)
       :format(pattern), 3)
   end
   return function(req) return upstream:forward(req) end
+end
+
+-- After this many script errors in a row the handler is not asked for a while.
+local BREAKER = { failure_rate = 0, consecutive = 5, probes = 1 }
+local NAME_MAX = 127
+
+-- A route that can do without its handler has a breaker for it.
+local function breaker(pattern, o, place)
+  if o.on_error ~= "open" then return nil end
+  local name = ("route %s%s"):format(o.host and o.host .. " " or "", pattern)
+  if #name > NAME_MAX then name = ("route at " .. place):sub(1, NAME_MAX) end
+  return layer.declared("route", place, core.breaker(name, BREAKER))
 end
 
 --- Serves a route: `weir.route("GET /users/:id", function(req) … end)`, options in between if any.
@@ -140,10 +155,11 @@ function M.route(pattern, options, handler)
   local o = route_options:check(options)
   local place = core.where()
   core.route(pattern, { deadline = o.deadline, host = o.host, body_max = o.body_max,
-    priority = o.priority, exempt = o.exempt, on_error = on_error(pattern, o), place = place },
+    priority = o.priority, exempt = o.exempt, on_error = on_error(pattern, o), place = place,
+    breaker = breaker(pattern, o, place) },
     handler)
   composition.add_route { pattern = pattern, host = o.host, place = place, deadline = o.deadline,
-    roots = { handler, o.on_error, o.upstream } }
+    options = o, roots = { handler, o.on_error, o.upstream } }
 end
 
 return M

@@ -10,6 +10,7 @@
 --- `weir.retry { max_atempts = 5 }` then raises
 --- `policies/pay.lua:14: retry: unknown option 'max_atempts' (did you mean 'max'?)`.
 --- Durations come out as nanoseconds, sizes as bytes. All types take `default`, `required`, `doc`.
+local core = require "weir.core"
 local types = require "weir.core.types"
 local words = require "weir.core.words"
 
@@ -53,11 +54,26 @@ local function read_fields(self, given)
   return result
 end
 
+-- What was checked while loading -> what was said of each option.
+local said_of = setmetatable({}, { __mode = "k" })
+
+local function texts_of(fields, given)
+  local texts = {}
+  for key, field in pairs(fields) do
+    local value = given[key]
+    if value == nil then value = field.default end
+    if value ~= nil then texts[key] = words.plain(value) end
+  end
+  return texts
+end
+
 local function read_options(self, given)
   if given == nil then given = {} end
   if type(given) ~= "table" and self.positional then given = { [self.positional] = given } end
   if type(given) ~= "table" then return nil end
-  return read_fields(self, given)
+  local result, problem = read_fields(self, given)
+  if result and core.is_loading() then said_of[result] = texts_of(self.fields, given) end
+  return result, problem
 end
 
 --- A table of options that takes the keys of `fields` and no other. It is a type too, so it nests.
@@ -87,6 +103,14 @@ function Schema:check(given, level)
   local text = problem and problem.before .. problem.path .. problem.after
     or ("the options must be a table, got " .. show(given))
   error(self.name .. ": " .. text, (level or 2) + 1)
+end
+
+--- What was said of each option, or is its default, in the author's words. Empty for what no schema
+--- checked while the bundle loaded.
+---@param options table  As returned by `check`.
+---@return table<string, string>
+function M.said(options)
+  return said_of[options] or {}
 end
 
 --- One row for each option, sorted by key, for docs: `{ key, what, default, required, doc }`.

@@ -1,4 +1,5 @@
 --- Shedding load: the least important calls first.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 local layer = require "weir.layer"
 local schema = require "weir.schema"
@@ -90,10 +91,9 @@ function M.layer(options)
   local o = shedder_options:check(options or {})
   put_limit(o)
   put_memory(o)
-  return layer.new("shedder", o, function(name, run, place)
-    local handle = layer.declared("shedder", place, core.shedder(o.name or name, o))
-    return layer.guarded(handle, run, name)
-  end)
+  return layer.new("shedder", o, function(name, _, place)
+    return { handle = layer.declared("shedder", place, core.shedder(o.name or name, o)) }
+  end, true)
 end
 
 local overload_options = schema.new("overload", {
@@ -109,6 +109,7 @@ function M.overload(options)
   put_memory(o)
   local ok, message = core.overload(o)
   if not ok then error("overload: " .. message, 2) end
+  composition.declare("overload", nil, o)
 end
 
 --- The priority of the running task; with a word, after it was set to that. Calls and child tasks

@@ -1,4 +1,5 @@
 --- Waiting, background work, and calls side by side.
+local composition = require "weir.core.composition"
 local core = require "weir.core"
 local schema = require "weir.schema"
 
@@ -57,6 +58,7 @@ function M.every(interval, fn)
   check_function("weir.every", fn)
   local place = core.where()
   core.job(o.name or place, place, o.interval, fn)
+  composition.declare("job", o.name, o)
 end
 
 local function check_functions(name, functions)

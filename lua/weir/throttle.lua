@@ -26,10 +26,9 @@ local throttle_options = schema.new("throttle", {
 ---@return weir.Layer
 function M.layer(options)
   local o = throttle_options:check(options or {})
-  return layer.new("throttle", o, function(name, run, place)
-    local handle = layer.declared("throttle", place, core.throttle(o.name or name, o))
-    return layer.guarded(handle, run, name)
-  end)
+  return layer.new("throttle", o, function(name, _, place)
+    return { handle = layer.declared("throttle", place, core.throttle(o.name or name, o)) }
+  end, true)
 end
 
 return M

@@ -66,6 +66,13 @@ local upstream_options = schema.new("upstream", {
     doc = "Active checks of each endpoint: { path, interval, timeout, fall, rise }." },
   host = schema.enum { "endpoint", "client", default = "endpoint",
     doc = "Whose name the Host field bears." },
+  http2 = schema.boolean {
+    doc = "true: endpoints speak HTTP/2, as gRPC servers do: http ones from the first byte (h2c by "
+      .. "prior knowledge), https ones have to choose it (ALPN); false: https ones do not either. "
+      .. "Default: https ones that choose it." },
+  proxy_protocol = schema.enum { "v1", "v2",
+    doc = "Connections begin with a PROXY header of this version that names the client; each "
+      .. "serves one client alone." },
   connect = schema.duration { min = "1ms", max = "10m", default = "2s",
     doc = "Limit for resolving, connecting and TLS." },
   first_byte = schema.duration { min = "1ms", max = "1h",
@@ -102,17 +109,14 @@ local request_options = schema.new("upstream request", {
 ---@class weir.Upstream
 local Upstream = core.upstream_methods
 
-local no_options = {}
-
 local key_function = setmetatable({}, { __mode = "k" }) -- upstream -> function(req)
 
 -- The options with the key that the policy's function makes of the request.
 local function with_key(self, req, o)
-  local fn = key_function[self]
-  if not fn or o.key then return o end
-  local key = fn(req)
+  if o and o.key then return o end
+  local key = key_function[self](req)
   if key == nil then return o end
-  return { path = o.path, timeout = o.timeout, key = tostring(key) }
+  return { path = o and o.path, timeout = o and o.timeout, key = tostring(key) }
 end
 
 --- Sends the client's request on and streams both ways. Returns at the response head; the body
@@ -126,12 +130,14 @@ end
 ---@return weir.Error?
 function Upstream:forward(req, options)
   endpoints.await(self)
-  local o = options and forward_options:check(options) or no_options
-  if core.request_replayable(req) then
-    local body, err = req:text()
-    if not body then return nil, err end
-  end
-  return core.upstream_forward(self, req, with_key(self, req, o))
+  local o = options and forward_options:check(options)
+  if key_function[self] then o = with_key(self, req, o) end
+  local response, err = core.upstream_forward(self, req, o)
+  if response ~= false then return response, err end
+  local there
+  there, err = core.request_await(req)
+  if not there then return nil, err end
+  return core.upstream_forward(self, req, o)
 end
 
 --- A call of the policy's own; returns when the whole body is there, in `response.body`.
@@ -206,16 +212,16 @@ local function read_tls(name, o)
     advice = "name the authority that signed its certificate with tls.ca" }
 end
 
--- Tunnels are plain TCP: a TLS endpoint cannot have them.
+local function read_http2(o)
+  if o.http2 ~= nil then o.http = o.http2 and "h2" or "h1" end
+end
+
 local function read_upgrade(name, o)
   if not o.upgrade then return end
-  o.upgrade_list = o.upgrade == true and "websocket" or table.concat(o.upgrade, ",")
-  for _, one in ipairs(o.endpoints or {}) do
-    if one.url:lower():find "^https:" then
-      error(("upstream '%s': upgrade goes to http endpoints only, and there is '%s'")
-        :format(name, one.url), 4)
-    end
+  if o.http2 then
+    error(("upstream '%s': upgrade is HTTP/1.1's, and http2 is true"):format(name), 4)
   end
+  o.upgrade_list = o.upgrade == true and "websocket" or table.concat(o.upgrade, ",")
 end
 
 -- The options as C wants them.
@@ -226,6 +232,7 @@ local function read_options(name, options)
   read_hash(name, o)
   endpoints.read_options(name, o)
   read_tls(name, o)
+  read_http2(o)
   read_upgrade(name, o)
   return o
 end
@@ -247,6 +254,7 @@ function M.declare(name, options)
   if not handle then error(("upstream '%s': %s"):format(name, message), 2) end
   if type(o.hash) == "function" then key_function[handle] = o.hash end
   composition.add("upstreams", handle, name)
+  composition.declare("upstream", name, o)
   endpoints.start(name, handle, o)
   return handle
 end

@@ -162,6 +162,11 @@ static struct wr_str query_of(const struct wr_exchange_info *info, struct wr_str
   return (struct wr_str){NULL, 0};
 }
 
+static bool is_asked(const struct wr_exchange_info *info, struct wr_str key)
+{
+  return wr_str_eq(query_of(info, key), WR_STR("1"));
+}
+
 static void reply_done(struct wr_exchange *x, const struct wr_action *action, struct wr_str name)
 {
   char text[WR_ENTRY_NAME_MAX + 128];
@@ -255,7 +260,11 @@ static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
     struct wr_admin_waiter *waiter = wr_alloc(sizeof(*waiter));
     waiter->x = x;
     *slot = waiter;
-    a->ops.reload(a->ops.ctx, waiter);
+    if (is_asked(info, WR_STR("dry_run"))) {
+      a->ops.dry_run(a->ops.ctx, waiter);
+    } else {
+      a->ops.reload(a->ops.ctx, waiter, is_asked(info, WR_STR("force")));
+    }
   }
 }
 

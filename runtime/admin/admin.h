@@ -10,9 +10,9 @@
 ///     GET  /metrics  Prometheus text format
 ///     GET  /status   JSON
 ///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is
-///     not
-///     GET  /breakers and its like: the named primitives of a kind, JSON
-///     POST /breakers/open?name=… and its like, &value=… where one is taken: tables/actions.def
+///     not. With ?force=1 even one that is quarantined; with ?dry_run=1 it answers what would
+///     change GET  /breakers and its like: the named primitives of a kind, JSON POST
+///     /breakers/open?name=… and its like, &value=… where one is taken: tables/actions.def
 ///
 /// GET never changes anything. On a Unix socket the file's mode (0600) says who may; on TCP only
 /// loopback addresses are taken, and a request must name a loopback host (a page on the web could
@@ -36,8 +36,10 @@ struct wr_admin_ops {
   bool (*write_health)(void *ctx, struct wr_json *j);
   bool (*write_metrics)(void *ctx, struct wr_buf *out);
   void (*write_status)(void *ctx, struct wr_json *j);
-  /// Answers once through wr_admin_reloaded, maybe at once.
-  void (*reload)(void *ctx, struct wr_admin_waiter *waiter);
+  /// Answers once through wr_admin_reloaded, maybe at once. `force`: whatever is quarantined.
+  void (*reload)(void *ctx, struct wr_admin_waiter *waiter, bool force);
+  /// The same with what a reload would change.
+  void (*dry_run)(void *ctx, struct wr_admin_waiter *waiter);
   void *ctx;
   struct wr_registry *registry; ///< of the named primitives
   struct wr_log *log;           ///< hears of every action

@@ -56,7 +56,7 @@ static void put_text(char *out, size_t size, struct wr_str text)
 void wr_slot_take(struct wr_slot *s, int32_t pid, uint64_t now_ns)
 {
   wr_slot_doing(s, (struct wr_str){NULL, 0}, (struct wr_str){NULL, 0});
-  atomic_store_explicit(&s->lua_since_ns, 0, memory_order_relaxed);
+  atomic_store_explicit(&s->script, 0, memory_order_relaxed);
   atomic_store_explicit(&s->generation, 0, memory_order_relaxed);
   atomic_store_explicit(&s->started_ns, now_ns, memory_order_relaxed);
   atomic_store_explicit(&s->heartbeat_ns, now_ns, memory_order_relaxed);

@@ -12,7 +12,7 @@ enum { WR_SLOT_REQUEST_MAX = 40, WR_SLOT_ROUTE_MAX = 88 };
 
 struct wr_slot {
   _Atomic uint64_t heartbeat_ns;     ///< when the loop last turned, monotonic
-  _Atomic uint64_t lua_since_ns;     ///< when it last entered Lua and has not left; 0 outside
+  _Atomic uint64_t script;           ///< generation whose scripts run just now, 0 outside of Lua
   _Atomic uint64_t generation;       ///< number of the live script generation, 0 before the first
   _Atomic uint64_t started_ns;       ///< when the process took the slot
   _Atomic uint64_t bells;            ///< how often the bell was rung
@@ -25,8 +25,8 @@ struct wr_slot {
   _Atomic uint32_t shed_permille;    ///< classes that it sheds, in thousandths
   int bell_fd;                       ///< read-only: eventfd, the same number in every process
   _Atomic uint32_t shed_shadow;      ///< 1: it only counts what it would shed
-  char request[WR_SLOT_REQUEST_MAX]; ///< request id the worker is busy with; "" between requests
-  char route[WR_SLOT_ROUTE_MAX];     ///< route and policy of it
+  char request[WR_SLOT_REQUEST_MAX]; ///< request id of the scripts that ran last; "": of none
+  char route[WR_SLOT_ROUTE_MAX];     ///< its route
 };
 
 /// Slot `index` of the arena; `index` < slot_count.

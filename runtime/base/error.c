@@ -9,12 +9,14 @@
 struct row {
   const char *name;
   int status;
+  int grpc;
   const char *why;
 };
 
 static const struct row rows[WR_ERROR_KINDS] = {
-    [WR_ERROR_NONE] = {"none", 200, "ok"},
-#define WR_ERROR(ENUM, name, status, why, meaning) [WR_ERROR_##ENUM] = {name, status, why},
+    [WR_ERROR_NONE] = {"none", 200, 0, "ok"},
+#define WR_ERROR(ENUM, name, status, grpc, why, meaning)                                           \
+  [WR_ERROR_##ENUM] = {name, status, grpc, why},
 #include "tables/errors.def"
 #undef WR_ERROR
 };
@@ -46,6 +48,12 @@ int wr_error_status(enum wr_error_kind kind)
 {
   WR_CHECK(kind < WR_ERROR_KINDS);
   return rows[kind].status;
+}
+
+int wr_error_grpc(enum wr_error_kind kind)
+{
+  WR_CHECK(kind < WR_ERROR_KINDS);
+  return rows[kind].grpc;
 }
 
 const char *wr_error_why(enum wr_error_kind kind)

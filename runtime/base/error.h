@@ -10,7 +10,7 @@
 
 enum wr_error_kind {
   WR_ERROR_NONE = 0,
-#define WR_ERROR(ENUM, name, status, why, meaning) WR_ERROR_##ENUM,
+#define WR_ERROR(ENUM, name, status, grpc, why, meaning) WR_ERROR_##ENUM,
 #include "tables/errors.def"
 #undef WR_ERROR
   WR_ERROR_KINDS
@@ -43,6 +43,9 @@ enum wr_error_kind wr_error_find(const char *name);
 
 /// Default response status of a kind.
 int wr_error_status(enum wr_error_kind kind);
+
+/// Default status code of a kind for a gRPC client.
+int wr_error_grpc(enum wr_error_kind kind);
 
 /// The access log's reason code of a kind; "ok" for `WR_ERROR_NONE`.
 const char *wr_error_why(enum wr_error_kind kind);

@@ -2,6 +2,14 @@
 
 #include "base/alloc.h"
 
+// What was forgotten and is still used shows in sanitized builds, although the block lives on.
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#endif
+
 enum { BLOCK_BYTES = 4096, ALIGNMENT = 16 };
 
 struct wr_region_block {
@@ -17,46 +25,63 @@ void wr_region_init(struct wr_region *r, size_t max)
   *r = (struct wr_region){.max = max};
 }
 
-void wr_region_fini(struct wr_region *r)
+static void free_blocks(struct wr_region_block *block)
 {
-  struct wr_region_block *block = r->first;
   while (block != NULL) {
     struct wr_region_block *next = block->next;
+    ASAN_UNPOISON_MEMORY_REGION(block->data, block->cap);
     wr_free(block);
     block = next;
   }
+}
+
+void wr_region_fini(struct wr_region *r)
+{
+  free_blocks(r->first);
   *r = (struct wr_region){.max = r->max};
+}
+
+static void forget(struct wr_region_block *block)
+{
+  block->used = 0;
+  ASAN_POISON_MEMORY_REGION(block->data, block->cap);
+}
+
+static void give_back(struct wr_region *r)
+{
+  size_t kept = 0;
+  struct wr_region_block **at = &r->first;
+  for (; *at != NULL && kept + (*at)->cap <= WR_REGION_KEEP; at = &(*at)->next) {
+    kept += (*at)->cap;
+    forget(*at);
+  }
+  free_blocks(*at);
+  *at = NULL;
 }
 
 void wr_region_clear(struct wr_region *r)
 {
+  if (r->total == 0) return;
+  if (r->last != r->first || r->first->cap > WR_REGION_KEEP) give_back(r);
   r->total = 0;
-  if (r->first == NULL) return;
-  struct wr_region_block *extra = r->first->next;
-  while (extra != NULL) {
-    struct wr_region_block *next = extra->next;
-    wr_free(extra);
-    extra = next;
-  }
-  r->first->next = NULL;
-  r->first->used = 0;
   r->last = r->first;
+  if (r->first) forget(r->first);
 }
 
-static struct wr_region_block *add_block(struct wr_region *r, size_t size)
+// Goes on in the next block that was kept, or in a new one before it.
+static struct wr_region_block *next_block(struct wr_region *r, size_t size)
 {
-  size_t cap = size > BLOCK_BYTES ? size : BLOCK_BYTES;
-  struct wr_region_block *block = wr_realloc(NULL, sizeof(*block) + cap);
-  block->next = NULL;
-  block->used = 0;
-  block->cap = cap;
-  if (r->last) {
-    r->last->next = block;
-  } else {
-    r->first = block;
+  struct wr_region_block **at = r->last ? &r->last->next : &r->first;
+  if (*at == NULL || (*at)->cap < size) {
+    size_t cap = size > BLOCK_BYTES ? size : BLOCK_BYTES;
+    struct wr_region_block *block = wr_realloc(NULL, sizeof(*block) + cap);
+    block->next = *at;
+    block->cap = cap;
+    forget(block);
+    *at = block;
   }
-  r->last = block;
-  return block;
+  r->last = *at;
+  return r->last;
 }
 
 void *wr_region_take(struct wr_region *r, size_t size)
@@ -64,8 +89,9 @@ void *wr_region_take(struct wr_region *r, size_t size)
   size_t need = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
   if (need < size || need > r->max - r->total) return NULL;
   struct wr_region_block *block = r->last;
-  if (block == NULL || block->cap - block->used < need) block = add_block(r, need);
+  if (block == NULL || block->cap - block->used < need) block = next_block(r, need);
   void *ptr = block->data + block->used;
+  ASAN_UNPOISON_MEMORY_REGION(ptr, size);
   block->used += need;
   r->total += need;
   return ptr;

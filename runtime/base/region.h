@@ -1,11 +1,13 @@
 #pragma once
 /// Memory that dies all at once: one request's strings and small structures.
 ///
-/// Bump allocation from blocks; freed together by `wr_region_fini`. `wr_region_clear` keeps the
-/// first block, so a kept-alive connection allocates nothing for its next request. Pointers stay
-/// valid until clear or fini. One owner, one thread.
+/// Bump allocation from blocks; freed together by `wr_region_fini`. `wr_region_clear` keeps some,
+/// so that the next request of the same kind allocates nothing. Pointers stay valid until clear or
+/// fini. One owner, one thread.
 
 #include "base/str.h"
+
+enum { WR_REGION_KEEP = 16 * 1024 }; ///< bytes of blocks that outlive `wr_region_clear`
 
 struct wr_region_block;
 
@@ -20,7 +22,7 @@ struct wr_region {
 void wr_region_init(struct wr_region *r, size_t max);
 void wr_region_fini(struct wr_region *r);
 
-/// Forgets everything handed out.
+/// Forgets everything handed out, and gives back what passes WR_REGION_KEEP.
 void wr_region_clear(struct wr_region *r);
 
 /// `size` bytes aligned to 16, not cleared; NULL past the maximum.

@@ -7,6 +7,7 @@
 #include "base/duration.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static bool read_duration(struct wr_options *o, const char *name, uint64_t *out)
 {
@@ -36,6 +37,23 @@ static bool read_level(struct wr_options *o, enum wr_log_level *out)
   return false;
 }
 
+static bool read_confinement(struct wr_options *o, struct wr_confine_options *out)
+{
+  const char *wanted = wr_options_get(o, "confine");
+  const char *user = wr_options_get(o, "user");
+  struct wr_error error;
+  out->is_off = wanted != NULL && strcmp(wanted, "no") == 0;
+  out->has_user = user != NULL;
+  if (wanted != NULL && !out->is_off && strcmp(wanted, "yes") != 0) {
+    o->exit_code = wr_options_refuse(o, "--confine is '%s'; it must be yes or no", wanted);
+  } else if (user != NULL && !wr_user_find(&out->user, user, &error)) {
+    o->exit_code = wr_options_refuse(o, "%s", error.message);
+  } else {
+    return true;
+  }
+  return false;
+}
+
 int wr_cli_run(int argc, char **argv)
 {
   struct wr_options o;
@@ -49,6 +67,7 @@ int wr_cli_run(int argc, char **argv)
   if (!read_duration(&o, "drain", &settings.drain_ns)) return o.exit_code;
   if (!read_duration(&o, "heartbeat", &settings.heartbeat_ns)) return o.exit_code;
   if (!read_session_keys(&o, &settings.session_keys_ns)) return o.exit_code;
+  if (!read_confinement(&o, &settings.confine)) return o.exit_code;
   settings.workers = (uint32_t)workers;
   settings.file = o.operands[0];
   settings.admin = wr_admin_address_default(wr_options_get(&o, "admin"), admin);

@@ -76,7 +76,7 @@ static void print_process(const json_t *status, const struct wr_style *style)
          age_text(json_object_get(status, "uptime_s"), age));
 }
 
-static void print_generation(const json_t *status)
+static void print_generation(const json_t *status, const struct wr_style *style)
 {
   const json_t *g = json_object_get(status, "generation");
   if (!json_is_object(g)) return;
@@ -84,7 +84,32 @@ static void print_generation(const json_t *status)
   printf("generation %lld", json_integer_value(json_object_get(g, "number")));
   print_text("  ", text_of(g, "file"), "");
   print_text("  hash ", text_of(g, "hash"), "");
-  printf("  live for %s\n", age_text(json_object_get(g, "age_s"), age));
+  printf("  live for %s", age_text(json_object_get(g, "age_s"), age));
+  long long strikes = json_integer_value(json_object_get(g, "strikes"));
+  if (strikes > 0) printf("  %s%lld strikes%s", style->red, strikes, style->reset);
+  bool is_quarantined = json_is_true(json_object_get(g, "quarantined"));
+  if (is_quarantined) printf("  %squarantined%s", style->red, style->reset);
+  fputc('\n', stdout);
+}
+
+// One that is not confined although it should be is nobody's wish: red.
+static void print_confinement(const json_t *status, const struct wr_style *style)
+{
+  const json_t *c = json_object_get(status, "confinement");
+  if (!json_is_object(c)) return;
+  size_t workers = json_array_size(json_object_get(status, "workers"));
+  long long confined = json_integer_value(json_object_get(c, "workers"));
+  const char *capabilities = json_string_value(json_object_get(c, "master_capabilities"));
+  if (!json_is_true(json_object_get(c, "on"))) {
+    printf("confinement  %soff%s", style->yellow, style->reset);
+  } else {
+    const char *colour = (size_t)confined < workers ? style->red : "";
+    printf("confinement  %s%lld of %zu workers%s", colour, confined, workers, style->reset);
+  }
+  printf("  uid %lld", json_integer_value(json_object_get(c, "uid")));
+  bool keeps = capabilities != NULL && capabilities[0] != '\0';
+  if (keeps) print_text("  master keeps ", capabilities, "");
+  fputc('\n', stdout);
 }
 
 static void print_last_reload(const json_t *status, const struct wr_style *style)
@@ -113,6 +138,19 @@ static void add_generation(struct wr_columns *c, const json_t *g, const struct w
   add_text(c, g, "state");
   wr_columns_cell(c, "%s", age_text(json_object_get(g, "age_s"), age));
   add_text(c, g, "hash");
+}
+
+static const struct wr_column quarantined_columns[] = {
+    {"number", true}, {"hash", false}, {"since", true}, {"why", false}};
+
+static void add_quarantined(struct wr_columns *c, const json_t *q, const struct wr_style *style)
+{
+  char age[AGE_MAX];
+  wr_columns_row(c, style->red);
+  add_count(c, q, "number");
+  add_text(c, q, "hash");
+  wr_columns_cell(c, "%s", age_text(json_object_get(q, "since_s"), age));
+  add_text(c, q, "why");
 }
 
 static const struct wr_column worker_columns[] = {
@@ -364,6 +402,7 @@ static const struct section {
   void (*add)(struct wr_columns *c, const json_t *element, const struct wr_style *style);
 } sections[] = {
     {"generations", generation_columns, WR_COUNT(generation_columns), 2, add_generation},
+    {"quarantined", quarantined_columns, WR_COUNT(quarantined_columns), 1, add_quarantined},
     {"workers", worker_columns, WR_COUNT(worker_columns), 1, add_worker},
     {"listeners", listener_columns, WR_COUNT(listener_columns), 1, add_listener},
     {"upstreams", upstream_columns, WR_COUNT(upstream_columns), 1, add_upstream},
@@ -404,7 +443,8 @@ static int print_status(const struct wr_options *o, struct wr_str body)
   }
   struct wr_style style = wr_style_of(stdout);
   print_process(status, &style);
-  print_generation(status);
+  print_generation(status, &style);
+  print_confinement(status, &style);
   print_last_reload(status, &style);
   for (size_t i = 0; i < WR_COUNT(sections); i++) print_section(status, &sections[i], &style);
   json_decref(status);

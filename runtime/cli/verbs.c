@@ -22,6 +22,8 @@ static const struct wr_option run_options[] = {
     {"drain", "TIME", "longest wait of a stop for requests under way (30s)"},
     {"session-keys", "TIME", "how often the keys of TLS session tickets change (1h)"},
     {"heartbeat", "TIME", "a worker silent for longer is replaced (400ms)"},
+    {"user", "NAME[:GROUP]", "when started by root: the user to run as"},
+    {"confine", "yes|no", "whether processes give up what they do not need (yes)"},
     {NULL, NULL, NULL},
 };
 
@@ -33,6 +35,8 @@ static const struct wr_option check_options[] = {
 
 static const struct wr_option reload_options[] = {
     ADMIN_OPTION,
+    {"dry-run", NULL, "say what would change, and change nothing"},
+    {"force", NULL, "load it even if it is quarantined"},
     {"json", NULL, "print the answer as JSON"},
     {NULL, NULL, NULL},
 };
@@ -56,7 +60,8 @@ static const struct wr_option version_options[] = {
 
 const struct wr_verb wr_cli_verbs[] = {
     {"run", "FILE", 1, 1, "serve the policy in FILE, in the foreground", run_options,
-     ADMIN_NOTE "Signals: HUP reloads, TERM and INT drain and stop, a second one stops at once.\n",
+     ADMIN_NOTE "Signals: HUP reloads, TERM and INT drain and stop, a second one stops at once.\n"
+                "systemd hears of the start, of reloads and of the stop ($NOTIFY_SOCKET).\n",
      wr_cli_run},
     {"check", "FILE", 1, 1, "load the policy in FILE without serving it, and say what is wrong",
      check_options,
@@ -65,7 +70,8 @@ const struct wr_verb wr_cli_verbs[] = {
      wr_cli_check},
     {"reload", "", 0, 0, "let the running weir load its files again", reload_options,
      "A policy that does not load changes nothing: the old generation stays active.\n" ADMIN_NOTE
-     "Exit code: 0 live, 78 the policy is invalid, 3 no weir answers, 1 anything else.\n",
+     "Exit code: 0 live, or would be; 78 the policy is invalid, 3 no weir answers,\n"
+     "1 anything else.\n",
      wr_cli_reload},
     {"status", "", 0, 0, "show what the running weir is doing", status_options, ADMIN_NOTE,
      wr_cli_status},

@@ -51,6 +51,7 @@ static const char *take_ipv6(struct wr_authority *a, struct wr_str *rest)
   if (close == NULL) return "the host's IPv6 literal has no closing bracket";
   a->is_ipv6 = true;
   a->name = (struct wr_str){rest->ptr + 1, (size_t)(close - rest->ptr) - 1};
+  if (memchr(a->name.ptr, '%', a->name.len)) return "zone ids of IPv6 addresses are not taken";
   if (!read_ipv6(a->name, &address)) return "the host is not an IPv6 address";
   rest->len -= (size_t)(close + 1 - rest->ptr);
   rest->ptr = close + 1;

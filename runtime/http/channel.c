@@ -1,6 +1,7 @@
 #include "http/channel.h"
 
 #include "http/tls_session.h"
+#include "loop/io.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -14,7 +15,7 @@ void wr_channel_open(struct wr_channel *ch, int fd)
 ssize_t wr_channel_read(struct wr_channel *ch, char *to, size_t room)
 {
   if (ch->tls) return wr_tls_session_read(ch, to, room);
-  ssize_t got = read(ch->fd, to, room);
+  ssize_t got = recv(ch->fd, to, room, 0);
   if (got >= 0) return got;
   if (errno == EAGAIN || errno == EINTR) return WR_CHANNEL_AGAIN;
   ch->fault = "the client reset the connection";
@@ -24,11 +25,7 @@ ssize_t wr_channel_read(struct wr_channel *ch, char *to, size_t room)
 ssize_t wr_channel_send(struct wr_channel *ch, struct iovec *pieces, size_t count)
 {
   if (ch->tls) return wr_tls_session_send(ch, pieces, count);
-  struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-  ssize_t took;
-  do {
-    took = sendmsg(ch->fd, &message, MSG_NOSIGNAL);
-  } while (took < 0 && errno == EINTR);
+  ssize_t took = wr_io_send(ch->fd, pieces, count);
   if (took >= 0) return took;
   if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
   ch->fault = "the client closed the connection";

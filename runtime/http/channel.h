@@ -1,10 +1,10 @@
 #pragma once
-/// The bytes of one client connection, below HTTP and above its socket.
+/// The bytes of one connection, a client's or to an upstream, below HTTP and above its socket.
 ///
 /// Never blocks; who owns it watches the descriptor, and may have to do so for writing while
 /// nothing of its own waits (`unsent`). Bytes that were read ahead are always handed on
 /// with the read that found them, so readiness of the descriptor is all there is to wait for. One
-/// worker's loop. Private to http/.
+/// worker's loop.
 
 #include "base/str.h"
 
@@ -14,27 +14,36 @@
 
 struct wr_tls_session;
 
-/// Above so many bytes that the socket has not taken a client is not read either: it asks for
+/// Above so many bytes that the socket has not taken its peer is not read either: it asks for
 /// answers (of TLS itself) and does not take them.
 enum { WR_CHANNEL_UNSENT_MAX = 128 * 1024 };
+
+/// Bytes beyond what was asked for that a read over TLS may hand on: a record that was not whole.
+enum { WR_CHANNEL_SLACK = 22 * 1024 };
 
 /// What a read returns beside a count of bytes and 0, which is the end in good order.
 enum { WR_CHANNEL_AGAIN = -1, WR_CHANNEL_BROKEN = -2 };
 
 struct wr_channel {
-  int fd;                     ///< read-only; -1 once closed
-  bool is_ended;              ///< read-only: the client said that it sends no more
-  const char *fault;          ///< read-only: why it broke, constant text
+  int fd;            ///< read-only; -1 once closed
+  bool is_ended;     ///< read-only: the peer said that it sends no more
+  bool is_dry;       ///< read-only: of TLS: the last read found not even a part of a record
+  const char *fault; ///< read-only: why a client's broke, constant text
   struct wr_tls_session *tls; ///< read-only: NULL for a plain one; see tls_session.h
   size_t unsent;              ///< read-only: bytes taken that the socket has not taken yet
-  size_t slack;               ///< read-only: bytes beyond `room` that a read may hand on
 };
+
+/// Bytes beyond `room` that a read may hand on.
+static inline size_t wr_channel_slack(const struct wr_channel *ch)
+{
+  return ch->tls ? WR_CHANNEL_SLACK : 0;
+}
 
 /// Takes over a connected, non-blocking socket, plain; `wr_tls_session_open` may follow.
 void wr_channel_open(struct wr_channel *ch, int fd);
 
 /// Reads about `room` > 0 bytes, with one system call; `to` must have room for
-/// `slack` more. The count, 0 at the end, WR_CHANNEL_AGAIN when nothing has come,
+/// `wr_channel_slack` more. The count, 0 at the end, WR_CHANNEL_AGAIN when nothing has come,
 /// WR_CHANNEL_BROKEN.
 ssize_t wr_channel_read(struct wr_channel *ch, char *to, size_t room);
 

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "http/h2.h"
 #include "http/handshake.h"
+#include "http/input.h"
 #include "http/output.h"
 #include "http/request.h"
 #include "http/tls_session.h"
@@ -12,11 +13,11 @@
 #include <unistd.h>
 
 enum {
-  OUT_MAX = 1 << 30, // a piece is the memory of the layer above first, and bounded there
-  IN_KEEP = 16 * 1024,
-  REGION_MAX = 512 * 1024, // one exchange's strings
-  LINGER_MAX = 1 << 20,    // bytes thrown away while lingering
+  LINGER_MAX = 1 << 20, // bytes thrown away while lingering
 };
+
+// All that a client who waits for its next request costs.
+_Static_assert(sizeof(struct wr_connection) <= 480, "little for each of 10,000 clients");
 
 #define LINGER_NS (5 * WR_SECOND)
 #define NEVER UINT64_MAX
@@ -57,10 +58,8 @@ static void free_connection(struct wr_connection *c)
   wr_loop_undefer(&c->work);
   wr_list_remove(&c->link);
   wr_h2_close(c);
-  wr_buf_fini(&c->in);
-  wr_buf_fini(&c->out);
-  wr_region_fini(&c->region);
   wr_channel_free(&c->channel);
+  wr_free(c->ends);
   wr_free(c);
   wr_server_check_drained(s);
 }
@@ -75,7 +74,7 @@ void wr_connection_linger(struct wr_connection *c)
   }
   wr_channel_finish(&c->channel);
   c->state = WR_CONNECTION_LINGER;
-  c->until_ns = wr_loop_now(c->server->loop) + LINGER_NS;
+  c->since_ns = wr_loop_now(c->server->loop);
   c->discarded = 0;
 }
 
@@ -83,7 +82,8 @@ void wr_connection_drain(struct wr_connection *c)
 {
   c->must_close = true;
   if (c->state == WR_CONNECTION_H2) wr_h2_drain(c);
-  if (c->state == WR_CONNECTION_HEAD && c->in.len == 0 && c->view.len == 0) {
+  bool has_input = c->ws && (c->ws->in.len > 0 || c->ws->view.len > 0);
+  if (c->state == WR_CONNECTION_HEAD && !has_input) {
     wr_connection_close(c, false);
   }
   wr_connection_poke(c);
@@ -95,16 +95,13 @@ static void become_idle(struct wr_connection *c)
 {
   c->state = WR_CONNECTION_HEAD;
   wr_list_push(&c->server->idle, &c->idle);
-  c->idle_ns = wr_loop_now(c->server->loop);
-  c->start_ns = 0;
-  c->scanned = 0;
-  if (c->in.len == 0 && c->in.cap > IN_KEEP) wr_buf_fini(&c->in);
+  c->since_ns = wr_loop_now(c->server->loop);
 }
 
 void wr_connection_wake(struct wr_connection *c)
 {
-  if (c->start_ns != 0) return;
-  c->start_ns = wr_loop_now(c->server->loop);
+  if (!wr_connection_is_idle(c)) return;
+  c->since_ns = wr_loop_now(c->server->loop);
   wr_list_remove(&c->idle);
 }
 
@@ -131,7 +128,7 @@ static bool step_handshake(struct wr_connection *c)
 
 static bool step_head(struct wr_connection *c)
 {
-  bool is_idle = c->view.len == 0;
+  bool is_idle = c->ws->view.len == 0;
   if (is_idle && c->must_close) {
     wr_connection_close(c, false);
     return true;
@@ -145,29 +142,30 @@ static bool step_head(struct wr_connection *c)
 static void rest_of_body(struct wr_connection *c)
 {
   c->state = WR_CONNECTION_REST;
-  c->until_ns = wr_loop_now(c->server->loop) + LINGER_NS;
+  c->since_ns = wr_loop_now(c->server->loop);
   c->discarded = 0;
 }
 
 // The exchange is over; what becomes of the connection?
 static void finish(struct wr_connection *c)
 {
-  struct wr_exchange *x = &c->x;
+  struct wr_workspace *ws = c->ws;
+  struct wr_exchange *x = &ws->x;
   bool is_open = c->state != WR_CONNECTION_CLOSED;
   x->stats.is_complete = x->is_ended && is_open;
-  if (c->head_left > 0) x->stats.status = 0;
+  if (ws->head_left > 0) x->stats.status = 0;
   size_t unsent = wr_output_unsent(c);
   x->stats.sent_bytes -= unsent < x->stats.sent_bytes ? unsent : x->stats.sent_bytes;
   wr_exchange_finish(x);
-  wr_buf_clear(&c->out);
-  c->head_left = 0;
+  wr_buf_clear(&ws->out);
+  ws->head_left = 0;
   if (!is_open) return;
-  bool reuse = c->keep_alive && !c->must_close && !x->has_excess;
+  bool reuse = ws->keep_alive && !c->must_close && !x->has_excess;
   if (reuse && x->is_body_done) {
     become_idle(c);
   } else if (reuse && !c->saw_fin) {
     rest_of_body(c);
-  } else if (x->is_body_done && !x->head.keep_alive && c->view.len == 0 && !c->must_close) {
+  } else if (x->is_body_done && !x->head.keep_alive && c->ws->view.len == 0 && !c->must_close) {
     // The client asked for the end and has nothing under way.
     wr_connection_close(c, false);
   } else {
@@ -178,19 +176,20 @@ static void finish(struct wr_connection *c)
 // All that the client sent was taken, nothing more comes, and it counts as gone for that.
 static bool left_by_fin(const struct wr_connection *c)
 {
-  return c->server->options.fin_is_gone && c->saw_fin && c->view.len == 0 && !c->x.is_ended &&
-         !c->x.is_tunnel;
+  return c->server->options.fin_is_gone && c->saw_fin && c->ws->view.len == 0 &&
+         !c->ws->x.is_ended && !c->ws->x.is_tunnel;
 }
 
 static bool step_exchange(struct wr_connection *c)
 {
-  struct wr_exchange *x = &c->x;
+  struct wr_exchange *x = &c->ws->x;
   wr_exchange_deliver(x);
   wr_output_flush(c);
   if (c->failure) return true;
   if (x->is_aborted) {
     // An incomplete body shows by itself, unless only the connection's end would end it.
-    wr_connection_close(c, c->head_left > 0 || !x->is_responded || x->framing == WR_FRAMING_CLOSE);
+    bool is_unclear = !x->is_responded || x->framing == WR_FRAMING_CLOSE;
+    wr_connection_close(c, c->ws->head_left > 0 || is_unclear);
     return true;
   }
   if (x->is_ended && wr_output_unsent(c) == 0) {
@@ -206,19 +205,19 @@ static bool step_exchange(struct wr_connection *c)
 static bool step_rest(struct wr_connection *c)
 {
   enum wr_body_status status = WR_BODY_MORE;
-  while (c->view.len > 0 && status == WR_BODY_MORE) {
+  while (c->ws->view.len > 0 && status == WR_BODY_MORE) {
     size_t used = 0;
     struct wr_str piece;
-    status = wr_body_feed(&c->body, c->view.ptr, c->view.len, &used, &piece);
+    status = wr_body_feed(&c->ws->body, c->ws->view.ptr, c->ws->view.len, &used, &piece);
     wr_connection_consume(c, used);
-    c->discarded += used;
+    c->discarded += (uint32_t)used;
   }
   if (status == WR_BODY_DONE) {
     become_idle(c);
     return true;
   }
   // What somebody had begun to read was promised to be taken: then only time bounds it.
-  bool is_much = c->discarded > WR_CONNECTION_DISCARD && !c->x.has_read;
+  bool is_much = c->discarded > WR_CONNECTION_DISCARD && !c->ws->x.has_read;
   bool is_enough = status == WR_BODY_BAD || is_much;
   if (!is_enough && !c->saw_fin && !c->must_close) return false;
   wr_connection_linger(c);
@@ -227,8 +226,8 @@ static bool step_rest(struct wr_connection *c)
 
 static bool step_linger(struct wr_connection *c)
 {
-  c->discarded += c->view.len;
-  wr_connection_consume(c, c->view.len);
+  c->discarded += (uint32_t)c->ws->view.len;
+  wr_connection_consume(c, c->ws->view.len);
   if (!c->saw_fin && c->discarded <= LINGER_MAX) return false;
   wr_connection_close(c, false);
   return true;
@@ -238,7 +237,7 @@ static bool step_linger(struct wr_connection *c)
 static bool step_closed(struct wr_connection *c)
 {
   if (c->h2 != NULL) return wr_h2_step_closed(c);
-  struct wr_exchange *x = &c->x;
+  struct wr_exchange *x = &c->ws->x;
   if (!x->is_live) return false;
   wr_exchange_tell_gone(x, c->failure ? c->failure : WR_ERROR_CANCELLED,
                         c->failure_text ? c->failure_text : "the connection was closed");
@@ -251,9 +250,8 @@ static bool step_closed(struct wr_connection *c)
 static bool step_expired(struct wr_connection *c)
 {
   struct wr_server_stats *stats = &c->server->stats;
-  struct wr_exchange *x = &c->x;
   c->is_expired = false;
-  if (c->state == WR_CONNECTION_HEAD && c->start_ns != 0) {
+  if (c->state == WR_CONNECTION_HEAD && !wr_connection_is_idle(c)) {
     stats->head_timeouts++;
     wr_request_refuse(c, 408, "the request head did not arrive in time");
   } else if (c->state == WR_CONNECTION_H2) {
@@ -265,7 +263,7 @@ static bool step_expired(struct wr_connection *c)
     wr_connection_fail(c, WR_ERROR_TIMEOUT, "the client did not take the response in time");
   } else {
     stats->body_timeouts++;
-    wr_exchange_refuse_body(x, WR_ERROR_TIMEOUT, "the request body did not arrive in time");
+    wr_exchange_refuse_body(&c->ws->x, WR_ERROR_TIMEOUT, "the request body did not arrive in time");
   }
   return true;
 }
@@ -274,7 +272,8 @@ static bool step(struct wr_connection *c)
 {
   if (c->state == WR_CONNECTION_HANDSHAKE) return step_handshake(c);
   if (c->failure && c->state != WR_CONNECTION_CLOSED) {
-    bool is_endless = c->x.is_live && c->x.is_responded && c->x.framing == WR_FRAMING_CLOSE;
+    const struct wr_exchange *x = &c->ws->x;
+    bool is_endless = x->is_live && x->is_responded && x->framing == WR_FRAMING_CLOSE;
     wr_connection_close(c, c->must_reset || is_endless);
   }
   if (c->is_expired && c->state != WR_CONNECTION_CLOSED) return step_expired(c);
@@ -290,66 +289,11 @@ static bool step(struct wr_connection *c)
   WR_UNREACHABLE("state of a connection");
 }
 
-// Input
-
 void wr_connection_consume(struct wr_connection *c, size_t len)
 {
-  WR_CHECK(len <= c->view.len);
-  c->view.ptr += len;
-  c->view.len -= len;
-}
-
-static void open_view(struct wr_connection *c)
-{
-  if (!c->is_scratch) c->view = wr_buf_str(&c->in);
-}
-
-// Keeps what was not used for the next time.
-static void close_view(struct wr_connection *c)
-{
-  if (c->is_scratch) {
-    if (c->state != WR_CONNECTION_CLOSED) WR_CHECK(wr_buf_append_str(&c->in, c->view));
-  } else {
-    wr_buf_drop(&c->in, c->in.len - c->view.len);
-  }
-  c->is_scratch = false;
-  c->view = (struct wr_str){NULL, 0};
-}
-
-// How much may be read now. Input that nobody wants yet is read ahead a little: to stop watching
-// for it and to start again would cost each request four system calls. (Resets are reported
-// anyway.)
-static size_t read_room(const struct wr_connection *c)
-{
-  const struct wr_exchange *x = &c->x;
-  if (c->saw_fin || c->state == WR_CONNECTION_CLOSED) return 0;
-  if (c->channel.unsent > WR_CHANNEL_UNSENT_MAX) return 0;
-  if (c->state == WR_CONNECTION_H2) return wr_h2_read_room(c);
-  if (c->state != WR_CONNECTION_EXCHANGE) {
-    return c->in.len == 0 ? WR_SERVER_READ_MAX : WR_CONNECTION_AHEAD;
-  }
-  if (x->is_reading && !x->is_body_done && c->in.len == 0) return WR_SERVER_READ_MAX;
-  return c->in.len < WR_CONNECTION_AHEAD ? WR_CONNECTION_AHEAD - c->in.len : 0;
-}
-
-static void receive(struct wr_connection *c)
-{
-  size_t room = read_room(c);
-  if (room == 0) return;
-  c->is_scratch = c->in.len == 0;
-  char *to = c->is_scratch ? c->server->scratch : wr_buf_reserve(&c->in, room + c->channel.slack);
-  WR_CHECK(to != NULL);
-  ssize_t got = wr_channel_read(&c->channel, to, room);
-  if (got == WR_CHANNEL_BROKEN) wr_connection_fail(c, WR_ERROR_CANCELLED, c->channel.fault);
-  if (got == 0 || c->channel.is_ended) c->saw_fin = true;
-  if (c->channel.unsent > 0) c->is_blocked = true;
-  size_t len = got > 0 ? (size_t)got : 0;
-  if (len > 0) c->x.body_ns = wr_loop_now(c->server->loop);
-  if (c->is_scratch) {
-    c->view = (struct wr_str){to, len};
-  } else {
-    wr_buf_grow(&c->in, len);
-  }
+  WR_CHECK(len <= c->ws->view.len);
+  c->ws->view.ptr += len;
+  c->ws->view.len -= len;
 }
 
 // Waiting
@@ -357,7 +301,7 @@ static void receive(struct wr_connection *c)
 static void want(struct wr_connection *c)
 {
   int events = 0;
-  if (read_room(c) > 0) events |= WR_IO_READ;
+  if (wr_input_room(c) > 0) events |= WR_IO_READ;
   if (c->is_blocked && wr_output_unsent(c) > 0) events |= WR_IO_WRITE;
   wr_io_want(&c->io, events ? events : WR_IO_ERROR);
 }
@@ -367,36 +311,34 @@ static uint64_t after(uint64_t from, uint64_t ns)
   return ns > NEVER - from ? NEVER : from + ns;
 }
 
+static uint64_t body_deadline(const struct wr_server_options *o, const struct wr_exchange *x)
+{
+  if (x->is_tunnel || x->is_body_done || !x->is_reading) return NEVER;
+  return after(x->body_ns, o->body_timeout_ns);
+}
+
 static uint64_t deadline_of(const struct wr_connection *c)
 {
   const struct wr_server_options *o = &c->server->options;
-  const struct wr_exchange *x = &c->x;
   switch (c->state) {
-  case WR_CONNECTION_HANDSHAKE: return after(c->idle_ns, o->handshake_timeout_ns);
+  case WR_CONNECTION_HANDSHAKE: return after(c->since_ns, o->handshake_timeout_ns);
   case WR_CONNECTION_HEAD:
-    if (c->start_ns != 0) return after(c->start_ns, o->head_timeout_ns);
-    return after(c->idle_ns, o->keep_alive_timeout_ns);
+    if (wr_connection_is_idle(c)) return after(c->since_ns, o->keep_alive_timeout_ns);
+    return after(c->since_ns, o->head_timeout_ns);
   case WR_CONNECTION_EXCHANGE:
-    if (wr_output_unsent(c) > 0) return after(c->sent_ns, o->send_timeout_ns);
-    if (x->is_tunnel) return NEVER;
-    if (x->is_reading && !x->is_body_done) return after(x->body_ns, o->body_timeout_ns);
-    return NEVER;
+    if (wr_output_unsent(c) > 0) return after(c->ws->sent_ns, o->send_timeout_ns);
+    return body_deadline(o, &c->ws->x);
   case WR_CONNECTION_H2: return wr_h2_deadline(c);
   case WR_CONNECTION_REST:
-  case WR_CONNECTION_LINGER: return c->until_ns;
+  case WR_CONNECTION_LINGER: return after(c->since_ns, LINGER_NS);
   case WR_CONNECTION_CLOSED: return NEVER;
   }
   WR_UNREACHABLE("state of a connection");
 }
 
-// Deadlines mostly move later; then the timer is left to fire early once and is set anew.
 static void set_timer(struct wr_connection *c)
 {
-  uint64_t deadline = deadline_of(c);
-  if (deadline == NEVER) return;
-  if (wr_timer_is_running(&c->timer) && c->armed_ns <= deadline) return;
-  c->armed_ns = deadline;
-  wr_timer_start_at(&c->timer, deadline);
+  wr_timer_start_at(&c->timer, deadline_of(c));
 }
 
 static void on_timer(struct wr_timer *t)
@@ -417,7 +359,8 @@ static void on_ready(struct wr_io *io, int events)
     wr_connection_fail(c, WR_ERROR_CANCELLED, "the client reset the connection");
   } else {
     if (events & WR_IO_WRITE) wr_output_resume(c);
-    if (events & WR_IO_READ) receive(c);
+    if (events & WR_IO_READ) wr_input_receive(c);
+    if (wr_input_put_off(c)) return;
   }
   wr_connection_advance(c);
 }
@@ -426,13 +369,13 @@ void wr_connection_advance(struct wr_connection *c)
 {
   WR_CHECK(!c->is_advancing);
   c->is_advancing = true;
-  open_view(c);
+  wr_input_open(c);
   while (step(c)) {
   }
-  close_view(c);
+  wr_input_close(c);
   c->is_advancing = false;
   if (c->state == WR_CONNECTION_CLOSED) {
-    if (c->is_released && !c->x.is_live && !wr_h2_is_busy(c)) free_connection(c);
+    if (c->is_released && c->ws == NULL && !wr_h2_is_busy(c)) free_connection(c);
     return;
   }
   want(c);
@@ -462,11 +405,9 @@ bool wr_connection_open(struct wr_server *s, const struct wr_connection_start *s
   wr_channel_open(&c->channel, start->fd);
   wr_timer_init(&c->timer, s->loop, on_timer);
   wr_deferred_init(&c->work, on_work);
-  wr_buf_init(&c->in, s->options.limits.head_max + WR_CONNECTION_AHEAD + WR_SERVER_READ_MAX);
-  wr_buf_init(&c->out, OUT_MAX);
-  wr_region_init(&c->region, REGION_MAX);
   wr_list_init(&c->idle);
   c->peer = start->peer;
+  wr_ends_tell(c, start->told);
   c->seat = start->seat;
   c->is_h1 = start->no_h2 || start->tls || s->options.is_admin;
   wr_list_push(&s->connections, &c->link);
@@ -474,7 +415,7 @@ bool wr_connection_open(struct wr_server *s, const struct wr_connection_start *s
   if (start->tls) {
     wr_tls_session_open(&c->channel, start->tls, s->tls_work);
     c->state = WR_CONNECTION_HANDSHAKE;
-    c->idle_ns = wr_loop_now(s->loop);
+    c->since_ns = wr_loop_now(s->loop);
   } else {
     become_idle(c);
   }

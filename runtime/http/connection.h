@@ -1,15 +1,15 @@
 #pragma once
-/// One client connection: its socket, its buffers, its clock, and the HTTP/1 exchange that is under
-/// way on it.
+/// One client connection: its socket, its clock, and, while it has something to do, a workspace
+/// with its buffers and the HTTP/1 exchange that is under way on it.
 ///
 /// Everything that calls hooks runs inside `wr_connection_advance`, which goes on until nothing
 /// moves any more. Functions of exchange.h only note what is wanted, append to `out`, and poke the
 /// connection, so that hooks are never called from inside them. Private to http/.
 
-#include "http/body.h"
 #include "http/channel.h"
-#include "http/exchange_internal.h"
+#include "http/ends.h"
 #include "http/peer.h"
+#include "http/workspace.h"
 
 enum {
   WR_CONNECTION_AHEAD = 16 * 1024,   ///< bytes read ahead while nobody wants them
@@ -45,40 +45,41 @@ struct wr_connection {
   bool must_close;            // no further request is read
   bool must_reset;            // it ends with RST
   bool saw_fin;               // the client sends no more
-  bool is_scratch;            // `view` lies in the server's scratch memory, not in `in`
   enum wr_error_kind failure; // why the socket is of no use any more
   const char *failure_text;
-  struct wr_str view; // input not used yet, while advancing
-  struct wr_buf in;   // input not used yet, otherwise
-  struct wr_buf out;
-  struct wr_region region;
-  size_t scanned;    // bytes of input known to hold no end of head
-  uint64_t start_ns; // first byte of the head; 0 while idle
-  uint64_t idle_ns;  // when it became idle
-  uint64_t sent_ns;  // when the socket last took bytes, or stopped to
-  uint64_t until_ns; // end of REST and LINGER
-  uint64_t armed_ns; // what the timer is set to
-  size_t discarded;
-  struct wr_h2 *h2; // its streams, once it speaks HTTP/2
-  struct wr_exchange x;
-  struct wr_body body; // of its request
-  size_t head_left;    // bytes of `out` up to the end of its response's head
-  bool keep_alive;     // its response said that the connection stays
+  struct wr_workspace *ws; // while advancing, and while anything of use is in it
+  uint64_t since_ns;       // when it began to wait, or the head did to come in, or the state began
+  struct wr_h2 *h2;        // its streams, once it speaks HTTP/2
   struct wr_peer peer;
-  int32_t seat; // where its client's connections are counted
+  struct wr_proxy_protocol *ends; // see ends.h; NULL: nobody has asked
+  int32_t seat;                   // where its client's connections are counted
+  uint32_t discarded;             // bytes, in REST and LINGER
 };
 
 /// A client to be served.
 struct wr_connection_start {
   int fd; ///< taken over
   struct wr_peer peer;
-  int32_t seat;       ///< wr_clients_enter gave it; negative: none
-  struct wr_tls *tls; ///< NULL: in the clear
-  bool no_h2;         ///< HTTP/2 is not spoken
+  const struct wr_proxy_protocol *told; ///< what its proxy said; NULL: it has none
+  int32_t seat;                         ///< wr_clients_enter gave it; negative: none
+  struct wr_tls *tls;                   ///< NULL: in the clear
+  bool no_h2;                           ///< HTTP/2 is not spoken
 };
+
+/// Input that waits, outside of `advance`.
+static inline size_t wr_connection_kept(const struct wr_connection *c)
+{
+  return c->ws ? c->ws->in.len : 0;
+}
 
 /// Begins to serve. False when the socket cannot be watched; it is closed then.
 bool wr_connection_open(struct wr_server *s, const struct wr_connection_start *start);
+
+/// Does it wait for a request, in the server's list of those that do?
+static inline bool wr_connection_is_idle(const struct wr_connection *c)
+{
+  return !wr_list_is_empty(&c->idle);
+}
 
 /// It waits no longer for a request: bytes of one have come.
 void wr_connection_wake(struct wr_connection *c);

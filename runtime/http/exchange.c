@@ -7,6 +7,11 @@ const struct wr_exchange_info *wr_exchange_info(const struct wr_exchange *x)
   return &x->info;
 }
 
+const struct wr_proxy_protocol *wr_exchange_ends(const struct wr_exchange *x)
+{
+  return x->ops->ends(x);
+}
+
 const struct wr_exchange_stats *wr_exchange_stats(const struct wr_exchange *x)
 {
   return &x->stats;
@@ -18,6 +23,11 @@ bool wr_exchange_is_responded(const struct wr_exchange *x)
 }
 
 // The request body
+
+bool wr_exchange_is_here(const struct wr_exchange *x)
+{
+  return x->ops->is_here != NULL && x->ops->is_here(x);
+}
 
 void wr_exchange_read(struct wr_exchange *x)
 {

@@ -13,6 +13,7 @@
 #include "http/tls_facts.h"
 
 struct wr_exchange;
+struct wr_proxy_protocol;
 struct wr_server;
 
 struct wr_http_hooks {
@@ -62,8 +63,15 @@ struct wr_exchange_stats {
 /// Borrowed until `on_end`.
 const struct wr_exchange_info *wr_exchange_info(const struct wr_exchange *x);
 
+/// Who is connected to what, as a PROXY header tells it. Borrowed until `on_end`.
+const struct wr_proxy_protocol *wr_exchange_ends(const struct wr_exchange *x);
+
 /// Borrowed until `on_end`.
 const struct wr_exchange_stats *wr_exchange_stats(const struct wr_exchange *x);
+
+/// Has all of the request body come already, so that reading it waits for nobody? Of HTTP/1 that is
+/// not known before it is read.
+bool wr_exchange_is_here(const struct wr_exchange *x);
 
 /// Wants (more of) the request body. The first call answers `Expect: 100-continue`.
 void wr_exchange_read(struct wr_exchange *x);

@@ -19,6 +19,8 @@ struct wr_exchange_ops {
   /// The next piece of request body, used up by the call and valid until it is asked again; sets
   /// `is_body_done` with the last one. False: there is none now, or the body is broken.
   bool (*take)(struct wr_exchange *x, struct wr_str *piece);
+  /// Has all of the request's body come? NULL: not known before it is read.
+  bool (*is_here)(const struct wr_exchange *x);
   /// No more of the request is read; what the client has under way is not ours to wait for.
   void (*stop_reading)(struct wr_exchange *x);
   void (*send_continue)(struct wr_exchange *x);
@@ -32,7 +34,8 @@ struct wr_exchange_ops {
   /// The exchange can only be broken off: `on_gone` with this reason comes.
   void (*fail)(struct wr_exchange *x, enum wr_error_kind kind, const char *text);
   void (*reset)(struct wr_exchange *x); ///< as `fail`, as if the client had reset its connection
-  void (*poke)(struct wr_exchange *x);  ///< has progress be made at the end of this turn
+  const struct wr_proxy_protocol *(*ends)(const struct wr_exchange *x);
+  void (*poke)(struct wr_exchange *x); ///< has progress be made at the end of this turn
 };
 
 struct wr_exchange {

@@ -61,8 +61,9 @@ static const char *note_connection(struct wr_framing_facts *f, struct wr_str lis
     struct wr_str option = wr_str_trim(wr_str_split(&list, ','));
     if (++f->option_count > WR_FRAMING_OPTIONS_MAX) return "too many Connection options";
     if (wr_str_eq_nocase(option, WR_STR("close"))) f->has_close = true;
-    if (wr_str_eq_nocase(option, WR_STR("keep-alive"))) f->has_keep_alive = true;
-    if (wr_str_eq_nocase(option, WR_STR("upgrade"))) f->has_upgrade_option = true;
+    enum wr_field named = wr_field_of(option);
+    if (named == WR_FIELD_KEEP_ALIVE) f->has_keep_alive = true;
+    if (named == WR_FIELD_UPGRADE) f->has_upgrade_option = true;
   }
   return NULL;
 }
@@ -77,26 +78,14 @@ static void note_expect(struct wr_framing_facts *f, struct wr_str list)
 
 const char *wr_framing_note(struct wr_framing_facts *f, const struct wr_header *field, int *status)
 {
-  struct wr_str name = field->name;
   *status = 400;
-  // The length decides first: most fields are none of these.
-  switch (name.len) {
-  case 4: return wr_str_eq_nocase(name, WR_STR("host")) ? note_host(f, field->value) : NULL;
-  case 6:
-    if (wr_str_eq_nocase(name, WR_STR("expect"))) note_expect(f, field->value);
-    return NULL;
-  case 7:
-    if (wr_str_eq_nocase(name, WR_STR("upgrade"))) f->has_upgrade = true;
-    return NULL;
-  case 10:
-    if (!wr_str_eq_nocase(name, WR_STR("connection"))) return NULL;
-    return note_connection(f, field->value);
-  case 14:
-    if (!wr_str_eq_nocase(name, WR_STR("content-length"))) return NULL;
-    return note_length(f, field->value);
-  case 17:
-    if (!wr_str_eq_nocase(name, WR_STR("transfer-encoding"))) return NULL;
-    return note_coding(f, field->value, status);
+  switch (field->field) {
+  case WR_FIELD_HOST: return note_host(f, field->value);
+  case WR_FIELD_CONNECTION: return note_connection(f, field->value);
+  case WR_FIELD_CONTENT_LENGTH: return note_length(f, field->value);
+  case WR_FIELD_TRANSFER_ENCODING: return note_coding(f, field->value, status);
+  case WR_FIELD_EXPECT: note_expect(f, field->value); return NULL;
+  case WR_FIELD_UPGRADE: f->has_upgrade = true; return NULL;
   default: return NULL;
   }
 }

@@ -36,7 +36,7 @@ static bool take(struct wr_exchange *x, struct wr_str *piece)
 {
   struct wr_connection *c = wr_h1_connection(x);
   if (c->failure) return false;
-  if (c->view.len == 0) {
+  if (c->ws->view.len == 0) {
     if (c->saw_fin && x->is_tunnel) {
       x->is_body_done = true;
       return true;
@@ -48,11 +48,12 @@ static bool take(struct wr_exchange *x, struct wr_str *piece)
     return false;
   }
   size_t used = 0;
-  enum wr_body_status status = wr_body_feed(&c->body, c->view.ptr, c->view.len, &used, piece);
+  enum wr_body_status status =
+      wr_body_feed(&c->ws->body, c->ws->view.ptr, c->ws->view.len, &used, piece);
   wr_connection_consume(c, used);
   if (status == WR_BODY_BAD) {
     c->server->stats.bad_requests++;
-    wr_exchange_refuse_body(x, WR_ERROR_INVALID, c->body.reason);
+    wr_exchange_refuse_body(x, WR_ERROR_INVALID, c->ws->body.reason);
     return false;
   }
   WR_CHECK(used > 0 || status == WR_BODY_DONE);
@@ -70,26 +71,27 @@ static void send_continue(struct wr_exchange *x)
 // May the connection serve another request after this one, as far as can be told now?
 static bool may_keep(const struct wr_connection *c)
 {
-  const struct wr_exchange *x = &c->x;
+  const struct wr_exchange *x = &c->ws->x;
   if (!x->head.keep_alive || c->must_close || x->framing == WR_FRAMING_CLOSE) return false;
   if (x->is_body_done) return true;
   // A client that waits for 100 may send the body or not: its next bytes would be ambiguous.
   if (x->is_expecting) return false;
-  bool is_large = c->body.framing == WR_FRAMING_LENGTH && c->body.left > WR_CONNECTION_DISCARD;
+  bool is_large =
+      c->ws->body.framing == WR_FRAMING_LENGTH && c->ws->body.left > WR_CONNECTION_DISCARD;
   return x->has_read || !is_large;
 }
 
 static void send_head(struct wr_exchange *x, struct wr_response *response)
 {
   struct wr_connection *c = wr_h1_connection(x);
-  if (x->is_tunnel) wr_body_init(&c->body, WR_FRAMING_CLOSE, 0);
-  c->keep_alive = may_keep(c);
-  response->is_close = !c->keep_alive;
-  response->is_keep_alive = c->keep_alive && x->head.minor == 0;
-  if (!wr_response_write(response, &c->out)) {
+  if (x->is_tunnel) wr_body_init(&c->ws->body, WR_FRAMING_CLOSE, 0);
+  c->ws->keep_alive = may_keep(c);
+  response->is_close = !c->ws->keep_alive;
+  response->is_keep_alive = c->ws->keep_alive && x->head.minor == 0;
+  if (!wr_response_write(response, &c->ws->out)) {
     wr_connection_fail(c, WR_ERROR_TOO_LARGE, "the response head is too large");
   }
-  c->head_left = c->out.len;
+  c->ws->head_left = c->ws->out.len;
 }
 
 static void send_body(struct wr_exchange *x, struct wr_str data)
@@ -106,10 +108,10 @@ static void send_body(struct wr_exchange *x, struct wr_str data)
 
 static void send_trailers(struct wr_connection *c)
 {
-  const struct wr_headers *headers = &c->x.head.headers;
+  const struct wr_headers *headers = &c->ws->x.head.headers;
   if (!wr_headers_has_token(headers, WR_STR("TE"), WR_STR("trailers"))) return;
-  for (size_t i = 0; i < c->x.trailers.count; i++) {
-    const struct wr_header *field = &c->x.trailers.items[i];
+  for (size_t i = 0; i < c->ws->x.trailers.count; i++) {
+    const struct wr_header *field = &c->ws->x.trailers.items[i];
     struct wr_str line[] = {field->name, WR_STR(": "), field->value, WR_STR("\r\n")};
     wr_output_send(c, line, 4);
   }
@@ -129,6 +131,11 @@ static size_t unsent(const struct wr_exchange *x)
   return wr_output_unsent(wr_h1_connection(x));
 }
 
+static const struct wr_proxy_protocol *ends(const struct wr_exchange *x)
+{
+  return wr_ends_of(wr_h1_connection(x));
+}
+
 const struct wr_exchange_ops wr_h1_ops = {
     .take = take,
     .stop_reading = stop_reading,
@@ -140,5 +147,6 @@ const struct wr_exchange_ops wr_h1_ops = {
     .is_open = is_open,
     .fail = fail,
     .reset = reset,
+    .ends = ends,
     .poke = poke,
 };

@@ -8,5 +8,5 @@ extern const struct wr_exchange_ops wr_h1_ops;
 
 static inline struct wr_connection *wr_h1_connection(const struct wr_exchange *x)
 {
-  return WR_CONTAINER(x, struct wr_connection, x);
+  return WR_CONTAINER(x, struct wr_workspace, x)->c;
 }

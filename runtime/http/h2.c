@@ -23,7 +23,7 @@ static void note_idle(struct wr_h2 *h2)
 {
   struct wr_connection *c = h2->c;
   if (c->state == WR_CONNECTION_CLOSED) return;
-  c->idle_ns = wr_loop_now(c->server->loop);
+  c->since_ns = wr_loop_now(c->server->loop);
   wr_list_push(&c->server->idle, &c->idle);
 }
 
@@ -180,15 +180,16 @@ void wr_h2_close(struct wr_connection *c)
 static bool read_input(struct wr_h2 *h2)
 {
   struct wr_connection *c = h2->c;
-  if (c->view.len == 0) return false;
+  if (c->ws->view.len == 0) return false;
   if (h2->is_broken) {
-    wr_connection_consume(c, c->view.len);
+    wr_connection_consume(c, c->ws->view.len);
     return true;
   }
   if (wr_output_unsent(c) > WR_EXCHANGE_HIGH) return false;
-  ssize_t used = nghttp2_session_mem_recv(h2->session, (const uint8_t *)c->view.ptr, c->view.len);
+  ssize_t used =
+      nghttp2_session_mem_recv(h2->session, (const uint8_t *)c->ws->view.ptr, c->ws->view.len);
   if (used < 0) give_up(h2, used);
-  wr_connection_consume(c, c->view.len);
+  wr_connection_consume(c, c->ws->view.len);
   return true;
 }
 
@@ -208,7 +209,7 @@ static bool may_serve(struct wr_h2 *h2)
 
 static bool step_streams(struct wr_h2 *h2)
 {
-  bool was_idle = !wr_list_is_empty(&h2->c->idle);
+  bool was_idle = wr_connection_is_idle(h2->c);
   bool moved = false;
   struct wr_list *node;
   while (may_serve(h2) && (node = wr_list_pop(&h2->ready)) != NULL) {
@@ -230,7 +231,7 @@ static bool write_output(struct wr_h2 *h2)
     if (len < 0) wr_connection_fail(c, WR_ERROR_CANCELLED, "HTTP/2 could not go on");
     if (len <= 0) break;
     moved = true;
-    if (!wr_buf_append(&c->out, bytes, (size_t)len)) {
+    if (!wr_buf_append(&c->ws->out, bytes, (size_t)len)) {
       wr_connection_fail(c, WR_ERROR_TOO_LARGE, "more is waiting for the client than may");
     }
   }
@@ -262,7 +263,7 @@ static bool end(struct wr_h2 *h2)
 
 static bool end_by_fin(struct wr_connection *c)
 {
-  if (!c->saw_fin || c->view.len > 0) return false;
+  if (!c->saw_fin || c->ws->view.len > 0) return false;
   wr_connection_fail(c, WR_ERROR_CANCELLED, "the client closed the connection");
   return true;
 }
@@ -290,7 +291,7 @@ bool wr_h2_step_closed(struct wr_connection *c)
 
 size_t wr_h2_read_room(const struct wr_connection *c)
 {
-  bool is_full = c->in.len > 0 || wr_output_unsent(c) > WR_EXCHANGE_HIGH;
+  bool is_full = wr_connection_kept(c) > 0 || wr_output_unsent(c) > WR_EXCHANGE_HIGH;
   return is_full ? 0 : WR_SERVER_READ_MAX;
 }
 
@@ -309,10 +310,10 @@ uint64_t wr_h2_deadline(const struct wr_connection *c)
   const struct wr_server_options *o = &c->server->options;
   const struct wr_h2 *h2 = c->h2;
   uint64_t at = NEVER;
-  if (wr_output_unsent(c) > 0) at = after(c->sent_ns, o->send_timeout_ns);
+  if (wr_output_unsent(c) > 0) at = after(c->ws->sent_ns, o->send_timeout_ns);
   if (h2->head_ns != 0) at = sooner(at, after(h2->head_ns, o->head_timeout_ns));
   if (h2->notice_ns != 0 && !h2->is_going) at = sooner(at, after(h2->notice_ns, NOTICE_NS));
-  if (h2->live == 0) at = sooner(at, after(c->idle_ns, o->keep_alive_timeout_ns));
+  if (h2->live == 0) at = sooner(at, after(c->since_ns, o->keep_alive_timeout_ns));
   return at;
 }
 
@@ -322,7 +323,7 @@ void wr_h2_expire(struct wr_connection *c)
   struct wr_server_stats *stats = &c->server->stats;
   struct wr_h2 *h2 = c->h2;
   uint64_t now = wr_loop_now(c->server->loop);
-  if (wr_output_unsent(c) > 0 && now >= after(c->sent_ns, o->send_timeout_ns)) {
+  if (wr_output_unsent(c) > 0 && now >= after(c->ws->sent_ns, o->send_timeout_ns)) {
     stats->send_timeouts++;
     wr_connection_fail(c, WR_ERROR_TIMEOUT, "the client did not take the response in time");
   } else if (h2->head_ns != 0 && now >= after(h2->head_ns, o->head_timeout_ns)) {

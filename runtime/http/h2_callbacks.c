@@ -104,9 +104,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
   (void)flags;
   struct wr_h2_stream *s = stream_of(session, frame->hd.stream_id);
   if (s == NULL) return 0;
-  // Trailers are dropped, and count.
-  bool fits = wr_h2_head_add(&s->draft, (struct wr_str){(const char *)name, name_len},
-                             (struct wr_str){(const char *)value, value_len});
+  struct wr_str field = {(const char *)name, name_len};
+  struct wr_str text = {(const char *)value, value_len};
+  // Trailers may be here before the head has been looked at, of which they are no part.
+  bool fits = s->is_headed ? wr_h2_head_drop(&s->draft, field, text)
+                           : wr_h2_head_add(&s->draft, field, text);
   if (fits || wr_h2_strain(user, WR_H2_STRAIN_HEAD)) return 0;
   return IS_FATAL;
 }

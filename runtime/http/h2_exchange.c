@@ -52,6 +52,11 @@ static void stop_reading(struct wr_exchange *x)
   wr_buf_fini(&s->in);
 }
 
+static bool is_here(const struct wr_exchange *x)
+{
+  return wr_h2_stream_of(x)->saw_end;
+}
+
 static bool take(struct wr_exchange *x, struct wr_str *piece)
 {
   struct wr_h2_stream *s = wr_h2_stream_of(x);
@@ -214,8 +219,14 @@ static size_t unsent(const struct wr_exchange *x)
   return wr_h2_stream_of(x)->out.len;
 }
 
+static const struct wr_proxy_protocol *ends(const struct wr_exchange *x)
+{
+  return wr_ends_of(wr_h2_stream_of(x)->h2->c);
+}
+
 const struct wr_exchange_ops wr_h2_exchange_ops = {
     .take = take,
+    .is_here = is_here,
     .stop_reading = stop_reading,
     .send_continue = send_continue,
     .send_head = send_head,
@@ -225,5 +236,6 @@ const struct wr_exchange_ops wr_h2_exchange_ops = {
     .is_open = is_open,
     .fail = fail,
     .reset = reset,
+    .ends = ends,
     .poke = poke,
 };

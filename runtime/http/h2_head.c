@@ -59,15 +59,21 @@ static void add_field(struct wr_h2_head *h, struct wr_str name, struct wr_str va
   if (!is_room || !wr_headers_add_copy(to, name, value)) refuse(h, 431, "too many fields");
 }
 
-bool wr_h2_head_add(struct wr_h2_head *h, struct wr_str name, struct wr_str value)
+bool wr_h2_head_drop(struct wr_h2_head *h, struct wr_str name, struct wr_str value)
 {
   h->size += name.len + value.len + WR_H2_HEAD_FIELD_COST;
+  return h->size <= h->limits->head_max * WR_H2_HEAD_CEILING;
+}
+
+bool wr_h2_head_add(struct wr_h2_head *h, struct wr_str name, struct wr_str value)
+{
+  bool fits = wr_h2_head_drop(h, name, value);
   if (h->size > h->limits->head_max) refuse(h, 431, "the head is too long");
   bool is_pseudo = name.len > 0 && name.ptr[0] == ':';
   // Those come first: what it takes to answer is there when a limit is passed.
   if (is_pseudo && h->size <= h->limits->head_max) add_pseudo(h, name, value);
   if (!is_pseudo) add_field(h, name, value);
-  return h->size <= h->limits->head_max * WR_H2_HEAD_CEILING;
+  return fits;
 }
 
 // The whole

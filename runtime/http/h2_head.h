@@ -33,6 +33,9 @@ void wr_h2_head_init(struct wr_h2_head *h, struct wr_region *region,
 /// Takes one field, pseudo or not. False when the list has grown past all measure.
 bool wr_h2_head_add(struct wr_h2_head *h, struct wr_str name, struct wr_str value);
 
+/// Counts one field as `wr_h2_head_add` does, and forgets it: one of the trailers. False as there.
+bool wr_h2_head_drop(struct wr_h2_head *h, struct wr_str name, struct wr_str value);
+
 /// The list is complete: fills `head`. `has_body`: more than the head comes. 0, or the status with
 /// which the request is refused, 400, 414 or 431, and a constant text; `head` then has what is
 /// needed to answer.

@@ -53,7 +53,6 @@ struct wr_h2_stream {
   int32_t id;
   uint64_t start_ns;
   uint64_t sent_ns;  // when `out` last shrank, or stopped being empty
-  uint64_t armed_ns; // what the timer is set to
   uint64_t received; // bytes of request body that came
   bool is_headed;    // its head is whole
   bool has_body;     // more than its head was to come

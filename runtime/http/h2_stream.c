@@ -79,6 +79,7 @@ void wr_h2_stream_pump(struct wr_h2_stream *s)
   if (s->is_closed || !s->is_deferred) return;
   s->is_deferred = false;
   nghttp2_session_resume_data(s->h2->session, s->id);
+  wr_connection_poke(s->h2->c);
 }
 
 // Beginning
@@ -209,14 +210,9 @@ static uint64_t deadline_of(const struct wr_h2_stream *s)
   return NEVER;
 }
 
-// Deadlines mostly move later; then the timer is left to fire early once and is set anew.
 static void set_timer(struct wr_h2_stream *s)
 {
-  uint64_t deadline = deadline_of(s);
-  if (deadline == NEVER) return;
-  if (wr_timer_is_running(&s->timer) && s->armed_ns <= deadline) return;
-  s->armed_ns = deadline;
-  wr_timer_start_at(&s->timer, deadline);
+  wr_timer_start_at(&s->timer, deadline_of(s));
 }
 
 static void on_timer(struct wr_timer *t)

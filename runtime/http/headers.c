@@ -6,14 +6,7 @@
 // A browser's request fits without growing; a large one doubles a few times.
 enum { FIRST_CAP = 16 };
 
-// The kind of a name, as one bit: most names that are looked for are not there, and are like none
-// that is.
-static uint64_t kind_of(struct wr_str name)
-{
-  if (name.len == 0) return 1;
-  unsigned first = (unsigned char)name.ptr[0] | 0x20;
-  return UINT64_C(1) << ((name.len * 5 + first) % 64);
-}
+_Static_assert(WR_FIELD_COUNT <= 64, "a bit for each field");
 
 void wr_headers_init(struct wr_headers *h, struct wr_region *region, size_t max)
 {
@@ -39,16 +32,25 @@ void wr_headers_adopt(struct wr_headers *h, struct wr_header *items, size_t coun
   h->items = items;
   h->count = count;
   h->cap = count;
-  for (size_t i = 0; i < count; i++) h->likes |= kind_of(items[i].name);
+  for (size_t i = 0; i < count; i++) h->known |= UINT64_C(1) << items[i].field;
+}
+
+bool wr_headers_share(struct wr_headers *h, const struct wr_header *field)
+{
+  if (h->count == h->cap && !grow(h)) return false;
+  h->items[h->count++] = *field;
+  h->known |= UINT64_C(1) << field->field;
+  return true;
+}
+
+static bool add(struct wr_headers *h, enum wr_field field, struct wr_str name, struct wr_str value)
+{
+  return wr_headers_share(h, &(struct wr_header){name, value, field, false});
 }
 
 bool wr_headers_add(struct wr_headers *h, struct wr_str name, struct wr_str value)
 {
-  if (h->count >= h->max) return false;
-  if (h->count == h->cap && !grow(h)) return false;
-  h->items[h->count++] = (struct wr_header){name, value};
-  h->likes |= kind_of(name);
-  return true;
+  return add(h, wr_field_of(name), name, value);
 }
 
 // Both or neither: a half-copied field would be a field with another meaning.
@@ -68,34 +70,50 @@ bool wr_headers_add_copy(struct wr_headers *h, struct wr_str name, struct wr_str
   return wr_headers_add(h, name, value);
 }
 
-// Removes the fields of that name from index `from` on.
-static size_t remove_from(struct wr_headers *h, struct wr_str name, size_t from)
+static bool is_it(const struct wr_header *h, enum wr_field field, struct wr_str name)
 {
-  if (!(h->likes & kind_of(name))) return 0;
+  return h->field == field && (field != WR_FIELD_OTHER || wr_str_eq_nocase(h->name, name));
+}
+
+// Removes the fields of that name from index `from` on.
+static size_t remove_from(struct wr_headers *h, enum wr_field field, struct wr_str name,
+                          size_t from)
+{
+  if (!wr_headers_may_have(h, field)) return 0;
   size_t kept = from;
   for (size_t i = from; i < h->count; i++) {
-    if (!wr_str_eq_nocase(h->items[i].name, name)) h->items[kept++] = h->items[i];
+    if (!is_it(&h->items[i], field, name)) h->items[kept++] = h->items[i];
   }
   size_t removed = h->count - kept;
   h->count = kept;
   return removed;
 }
 
-static size_t find(const struct wr_headers *h, struct wr_str name, size_t from)
+static size_t find(const struct wr_headers *h, enum wr_field field, struct wr_str name, size_t from)
 {
-  if (!(h->likes & kind_of(name))) return h->count;
+  if (!wr_headers_may_have(h, field)) return h->count;
   size_t i = from;
-  while (i < h->count && !wr_str_eq_nocase(h->items[i].name, name)) i++;
+  while (i < h->count && !is_it(&h->items[i], field, name)) i++;
   return i;
+}
+
+static bool set(struct wr_headers *h, enum wr_field field, struct wr_str name, struct wr_str value)
+{
+  size_t first = find(h, field, name, 0);
+  if (first == h->count) return add(h, field, name, value);
+  h->items[first] = (struct wr_header){name, value, field, false};
+  remove_from(h, field, name, first + 1);
+  return true;
 }
 
 bool wr_headers_set(struct wr_headers *h, struct wr_str name, struct wr_str value)
 {
-  size_t first = find(h, name, 0);
-  if (first == h->count) return wr_headers_add(h, name, value);
-  h->items[first] = (struct wr_header){name, value};
-  remove_from(h, name, first + 1);
-  return true;
+  return set(h, wr_field_of(name), name, value);
+}
+
+bool wr_headers_put(struct wr_headers *h, enum wr_field field, struct wr_str value)
+{
+  return set(h, field, wr_field_name(field), value);
 }
 
 bool wr_headers_set_copy(struct wr_headers *h, struct wr_str name, struct wr_str value)
@@ -130,7 +148,18 @@ bool wr_headers_own(struct wr_headers *h)
 
 size_t wr_headers_remove(struct wr_headers *h, struct wr_str name)
 {
-  return remove_from(h, name, 0);
+  return remove_from(h, wr_field_of(name), name, 0);
+}
+
+void wr_headers_drop(struct wr_headers *h, enum wr_field field)
+{
+  remove_from(h, field, wr_field_name(field), 0);
+}
+
+struct wr_str wr_headers_value(const struct wr_headers *h, enum wr_field field)
+{
+  size_t i = find(h, field, wr_field_name(field), 0);
+  return i < h->count ? h->items[i].value : (struct wr_str){NULL, 0};
 }
 
 struct wr_str wr_headers_get(const struct wr_headers *h, struct wr_str name)
@@ -141,7 +170,7 @@ struct wr_str wr_headers_get(const struct wr_headers *h, struct wr_str name)
 
 struct wr_str wr_headers_each(const struct wr_headers *h, struct wr_str name, size_t *at)
 {
-  size_t i = find(h, name, *at);
+  size_t i = find(h, wr_field_of(name), name, *at);
   if (i >= h->count) return (struct wr_str){NULL, 0};
   *at = i + 1;
   return h->items[i].value;
@@ -171,12 +200,12 @@ bool wr_headers_is_value(struct wr_str s)
   return wr_chars_skip_field(s.ptr, s.ptr + s.len) == s.ptr + s.len;
 }
 
-static bool is_listed(const struct wr_str *list, size_t count, struct wr_str name)
+bool wr_headers_is_sound(const struct wr_header *field)
 {
-  for (size_t i = 0; i < count; i++) {
-    if (wr_str_eq_nocase(list[i], name)) return true;
-  }
-  return false;
+  if (field->is_sound) return true;
+  // The names of the table are tokens.
+  bool is_named = field->field != WR_FIELD_OTHER || wr_headers_is_token(field->name);
+  return is_named && wr_headers_is_value(field->value);
 }
 
 #define NAME(literal)                                                                              \
@@ -184,55 +213,10 @@ static bool is_listed(const struct wr_str *list, size_t count, struct wr_str nam
     literal, sizeof(literal) - 1                                                                   \
   }
 
-#define HOP_NAMES(X)                                                                               \
-  X("Connection")                                                                                  \
-  X("Keep-Alive")                                                                                  \
-  X("Proxy-Connection")                                                                            \
-  X("TE")                                                                                          \
-  X("Trailer")                                                                                     \
-  X("Transfer-Encoding")                                                                           \
-  X("Upgrade")                                                                                     \
-  X("Content-Length")                                                                              \
-  X("Proxy-Authenticate")                                                                          \
-  X("Proxy-Authorization")                                                                         \
-  X("HTTP2-Settings")
-
-#define LISTED(literal) NAME(literal),
-static const struct wr_str hop_names[] = {HOP_NAMES(LISTED)};
-#undef LISTED
-
-// A bit for each length that one of them has: most names need no comparing.
-#define LENGTH(literal) | UINT32_C(1) << (sizeof(literal) - 1)
-static const uint32_t hop_lengths = 0 HOP_NAMES(LENGTH);
-#undef LENGTH
-
-// End-to-end by nature: a Connection field that names one is an attack on what the next hop relies
-// on (identity, routing, caching, tracing), so the name is ignored.
-static const struct wr_str kept_names[] = {
-    NAME("Host"),          NAME("Authorization"), NAME("Cookie"),        NAME("Set-Cookie"),
-    NAME("Forwarded"),     NAME("Via"),           NAME("Date"),          NAME("Cache-Control"),
-    NAME("X-Real-IP"),     NAME("X-Request-ID"),  NAME("Traceparent"),   NAME("Tracestate"),
-    NAME("Expect"),        NAME("Range"),         NAME("Accept"),        NAME("Idempotency-Key"),
-    NAME("Age"),           NAME("Vary"),          NAME("ETag"),          NAME("Expires"),
-    NAME("Last-Modified"), NAME("Location"),      NAME("Retry-After"),   NAME("Max-Forwards"),
-    NAME("Origin"),        NAME("Referer"),       NAME("If-Match"),      NAME("If-None-Match"),
-    NAME("If-Range"),      NAME("User-Agent"),    NAME("Accept-Ranges"), NAME("WWW-Authenticate"),
-    NAME("Server"),        NAME("X-Degraded"),    NAME("Pragma"),
-};
-
+// Families of names that are not all in the table: end-to-end by nature, and what must come early.
 static const struct wr_str kept_prefixes[] = {
     NAME("Content-"), NAME("X-Forwarded-"), NAME("Access-Control-"),
     NAME("Sec-"),     NAME("X-Request-"),
-};
-
-// What a recipient acts upon before the body, or must not take from behind its checks.
-static const struct wr_str early_names[] = {
-    NAME("Host"),         NAME("Authorization"), NAME("WWW-Authenticate"), NAME("Cookie"),
-    NAME("Set-Cookie"),   NAME("Age"),           NAME("Cache-Control"),    NAME("Expires"),
-    NAME("Date"),         NAME("Location"),      NAME("Retry-After"),      NAME("Vary"),
-    NAME("Warning"),      NAME("Expect"),        NAME("Max-Forwards"),     NAME("Range"),
-    NAME("Pragma"),       NAME("Via"),           NAME("Forwarded"),        NAME("X-Real-IP"),
-    NAME("X-Request-ID"),
 };
 
 static const struct wr_str early_prefixes[] = {
@@ -253,33 +237,41 @@ static bool begins_with_any(const struct wr_str *prefixes, size_t count, struct 
   return false;
 }
 
-static bool is_kept(struct wr_str name)
-{
-  return begins_with_any(kept_prefixes, WR_COUNT(kept_prefixes), name) ||
-         is_listed(kept_names, WR_COUNT(kept_names), name);
-}
-
 bool wr_headers_is_trailer(struct wr_str name)
 {
-  return !wr_headers_is_hop(name) && !is_listed(early_names, WR_COUNT(early_names), name) &&
-         !begins_with_any(early_prefixes, WR_COUNT(early_prefixes), name);
+  enum wr_field field = wr_field_of(name);
+  if (field != WR_FIELD_OTHER) {
+    return !wr_field_is(field, WR_FIELD_IS_HOP) && !wr_field_is(field, WR_FIELD_IS_EARLY);
+  }
+  return !begins_with_any(early_prefixes, WR_COUNT(early_prefixes), name);
 }
 
 bool wr_headers_is_hop(struct wr_str name)
 {
-  if (name.len >= 32 || !(hop_lengths >> name.len & 1)) return false;
-  return is_listed(hop_names, WR_COUNT(hop_names), name);
+  return wr_field_is(wr_field_of(name), WR_FIELD_IS_HOP);
+}
+
+static void remove_named(struct wr_headers *out, struct wr_str name)
+{
+  enum wr_field field = wr_field_of(name);
+  bool is_kept = field == WR_FIELD_OTHER
+                     ? begins_with_any(kept_prefixes, WR_COUNT(kept_prefixes), name)
+                     : wr_field_is(field, WR_FIELD_IS_KEPT);
+  if (!is_kept) remove_from(out, field, name, 0);
 }
 
 bool wr_headers_forwardable(const struct wr_headers *in, struct wr_headers *out)
 {
-  bool has_options = wr_headers_get(in, WR_STR("Connection")).ptr != NULL;
   for (size_t i = 0; i < in->count; i++) {
-    struct wr_str name = in->items[i].name;
-    if (wr_headers_is_hop(name)) continue;
-    bool is_named = has_options && wr_headers_has_token(in, WR_STR("Connection"), name);
-    if (is_named && !is_kept(name)) continue;
-    if (!wr_headers_add(out, name, in->items[i].value)) return false;
+    const struct wr_header *field = &in->items[i];
+    if (wr_field_is(field->field, WR_FIELD_IS_HOP)) continue;
+    if (!wr_headers_share(out, field)) return false;
+  }
+  if (!wr_headers_may_have(in, WR_FIELD_CONNECTION)) return true;
+  for (size_t i = 0; i < in->count; i++) {
+    struct wr_str list = in->items[i].value;
+    if (in->items[i].field != WR_FIELD_CONNECTION) continue;
+    while (list.ptr != NULL) remove_named(out, wr_str_trim(wr_str_split(&list, ',')));
   }
   return true;
 }

@@ -6,12 +6,15 @@
 /// at init. Both live as long as the exchange. One task's own.
 
 #include "base/region.h"
+#include "http/field.h"
 
 #include <stdint.h>
 
 struct wr_header {
   struct wr_str name;
   struct wr_str value;
+  enum wr_field field; ///< which one it is; kept by the functions below and the parser
+  bool is_sound;       ///< name and value were parsed, so their grammar need not be looked at again
 };
 
 struct wr_headers {
@@ -20,7 +23,7 @@ struct wr_headers {
   size_t cap;
   size_t max; ///< most fields it will hold
   struct wr_region *region;
-  uint64_t likes; // private: a bit for each kind of name that was added; few kinds share one
+  uint64_t known; // private: a bit for each field (enum wr_field) that was added
 };
 
 /// Starts empty; the list and its copies live in `region`.
@@ -31,6 +34,10 @@ void wr_headers_adopt(struct wr_headers *h, struct wr_header *items, size_t coun
 
 /// Appends a field whose bytes the caller keeps alive. False when the list or the region is full.
 bool wr_headers_add(struct wr_headers *h, struct wr_str name, struct wr_str value);
+
+/// Appends a field of another list as it is; its slices are shared. False when the list or the
+/// region is full.
+bool wr_headers_share(struct wr_headers *h, const struct wr_header *field);
 
 /// Appends a field, copying name and value. False when the list or the region is full.
 bool wr_headers_add_copy(struct wr_headers *h, struct wr_str name, struct wr_str value);
@@ -45,8 +52,23 @@ bool wr_headers_set_copy(struct wr_headers *h, struct wr_str name, struct wr_str
 /// The same, but borrowed: the caller keeps name and value alive.
 bool wr_headers_set(struct wr_headers *h, struct wr_str name, struct wr_str value);
 
+/// The same for a field of the table, under its name there.
+bool wr_headers_put(struct wr_headers *h, enum wr_field field, struct wr_str value);
+
 /// Removes all fields of that name; returns how many there were.
 size_t wr_headers_remove(struct wr_headers *h, struct wr_str name);
+
+/// False when there surely is no such field.
+static inline bool wr_headers_may_have(const struct wr_headers *h, enum wr_field field)
+{
+  return (h->known >> field & 1) != 0;
+}
+
+/// The first value of a field of the table, or the absent slice.
+struct wr_str wr_headers_value(const struct wr_headers *h, enum wr_field field);
+
+/// Removes all of a field of the table.
+void wr_headers_drop(struct wr_headers *h, enum wr_field field);
 
 /// Value of the first field of that name, or the absent slice.
 struct wr_str wr_headers_get(const struct wr_headers *h, struct wr_str name);
@@ -64,9 +86,11 @@ bool wr_headers_is_token(struct wr_str s);
 /// space at either end.
 bool wr_headers_is_value(struct wr_str s);
 
-/// Hop-by-hop (RFC 9110 7.6.1) or framing: Connection, Keep-Alive, Proxy-Connection, TE, Trailer,
-/// Transfer-Encoding, Upgrade, Content-Length, Proxy-Authenticate, Proxy-Authorization,
-/// HTTP2-Settings. Owned by C on both sides; scripts cannot set them.
+/// Are name and value such as may be sent? Looked at only when they were not parsed.
+bool wr_headers_is_sound(const struct wr_header *field);
+
+/// Hop-by-hop (RFC 9110 7.6.1) or framing: WR_FIELD_IS_HOP in tables/fields.def. Owned by C on both
+/// sides; scripts cannot set them.
 bool wr_headers_is_hop(struct wr_str name);
 
 /// May a field of that name follow a body (RFC 9110 6.5.1)? Not what frames, routes, authenticates,
@@ -74,7 +98,7 @@ bool wr_headers_is_hop(struct wr_str name);
 bool wr_headers_is_trailer(struct wr_str name);
 
 /// Copies to `out` the fields of `in` that may cross the gateway: no hop-by-hop field, and none
-/// named by a Connection field — except that a peer cannot thus delete what we rely on (Host,
-/// Content-*, Authorization, Cookie, X-Forwarded-*, X-Request-ID…: RFC 9110 7.6.1 forbids naming
-/// end-to-end ones). Slices are shared, not copied. False when `out` is full.
+/// named by a Connection field — except that a peer cannot thus delete what we rely on
+/// (WR_FIELD_IS_KEPT, Content-*, X-Forwarded-*…: RFC 9110 7.6.1 forbids naming end-to-end ones).
+/// Slices are shared, not copied. False when `out` is full.
 bool wr_headers_forwardable(const struct wr_headers *in, struct wr_headers *out);

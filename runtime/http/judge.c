@@ -69,7 +69,7 @@ static struct wr_str make_id(struct wr_exchange *x)
 static void choose_id(struct wr_exchange *x)
 {
   if (x->server->options.is_admin) return;
-  struct wr_str given = wr_headers_get(&x->head.headers, WR_STR("X-Request-ID"));
+  struct wr_str given = wr_headers_value(&x->head.headers, WR_FIELD_X_REQUEST_ID);
   x->info.request_id = is_sane_id(given) ? given : make_id(x);
 }
 
@@ -90,6 +90,7 @@ static int count_own_via(const struct wr_headers *headers, struct wr_str own)
   int count = 0;
   size_t at = 0;
   struct wr_str list;
+  if (!wr_headers_may_have(headers, WR_FIELD_VIA)) return 0;
   while ((list = wr_headers_each(headers, WR_STR("Via"), &at)).ptr != NULL) {
     while (list.ptr != NULL) count += is_own_via(wr_str_split(&list, ','), own);
   }
@@ -128,7 +129,7 @@ static struct verdict count_forwards(struct wr_exchange *x)
   struct wr_header *field = NULL;
   for (size_t i = 0; i < x->head.headers.count; i++) {
     struct wr_header *h = &x->head.headers.items[i];
-    if (!wr_str_eq_nocase(h->name, WR_STR("Max-Forwards"))) continue;
+    if (h->field != WR_FIELD_MAX_FORWARDS) continue;
     if (field != NULL) return bad;
     field = h;
   }

@@ -74,7 +74,7 @@ static bool reclaim(struct wr_server *s)
   uint64_t now = wr_loop_now(s->loop);
   for (int i = 0; i < RECLAIM_BATCH && !wr_list_is_empty(&s->idle); i++) {
     struct wr_connection *c = WR_CONTAINER(s->idle.next, struct wr_connection, idle);
-    if (now - c->idle_ns < RECLAIM_AGE_NS) break;
+    if (now - c->since_ns < RECLAIM_AGE_NS) break;
     s->stats.reclaimed++;
     wr_connection_close(c, false);
     any = true;
@@ -129,10 +129,14 @@ static int32_t take_seat(struct wr_server *s, const struct wr_peer *peer,
 }
 
 void wr_listener_admit(struct wr_server *s, int fd, const struct wr_peer *peer,
-                       const struct wr_listen_rules *rules)
+                       const struct wr_proxy_protocol *told, const struct wr_listen_rules *rules)
 {
-  struct wr_connection_start start = {fd, *peer, take_seat(s, peer, rules), rules->options.tls,
-                                      rules->options.no_h2};
+  struct wr_connection_start start = {.fd = fd,
+                                      .peer = *peer,
+                                      .told = told,
+                                      .seat = take_seat(s, peer, rules),
+                                      .tls = rules->options.tls,
+                                      .no_h2 = rules->options.no_h2};
   if (start.seat == WR_CLIENTS_REFUSED) {
     s->stats.refused_client++;
     wr_listener_reset(fd);
@@ -147,7 +151,7 @@ static void greet(struct wr_listener *listener, int fd, const struct wr_peer *pe
   const struct wr_listen_options *o = &listener->rules->options;
   bool is_listed = o->proxies.count > 0 || o->proxies.has_unix;
   if (!o->is_proxied) {
-    wr_listener_admit(s, fd, peer, listener->rules);
+    wr_listener_admit(s, fd, peer, NULL, listener->rules);
   } else if (is_listed && !wr_networks_has(&o->proxies, wr_str_of(peer->text))) {
     s->stats.refused_proxy++;
     wr_listener_reset(fd);

@@ -4,6 +4,7 @@
 /// Private to http/; the public part is in server.h.
 
 #include "http/peer.h"
+#include "http/proxy_protocol.h"
 #include "http/server_internal.h"
 
 /// Options of a listener, kept for as long as a client that came with them is being introduced.
@@ -27,9 +28,10 @@ void wr_listener_setup(struct wr_server *s);
 /// Stops accepting everywhere.
 void wr_listener_close_all(struct wr_server *s);
 
-/// Serves a client, unless it has too many connections already.
+/// Serves a client, unless it has too many connections already. `told` is what its proxy said, or
+/// NULL.
 void wr_listener_admit(struct wr_server *s, int fd, const struct wr_peer *peer,
-                       const struct wr_listen_rules *rules);
+                       const struct wr_proxy_protocol *told, const struct wr_listen_rules *rules);
 
 /// Closes a socket with RST, so that nothing of it stays in the kernel.
 void wr_listener_reset(int fd);

@@ -16,7 +16,7 @@ void wr_output_resume(struct wr_connection *c);
 /// Bytes that wait for the socket.
 static inline size_t wr_output_unsent(const struct wr_connection *c)
 {
-  return c->out.len + c->channel.unsent;
+  return (c->ws ? c->ws->out.len : 0) + c->channel.unsent;
 }
 
 /// Sends or gathers `count` <= WR_OUTPUT_PIECES_MAX pieces, in order; what the socket does not take

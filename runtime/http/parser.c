@@ -186,9 +186,11 @@ static enum wr_parser_status read_field(struct cursor *c, struct wr_header *fiel
   if (at == c->stop) return starve(c, 431);
   if (*at != ':' || at == c->line) return bad(c, 400, at, name_fault(c, at));
   field->name = (struct wr_str){c->line, (size_t)(at - c->line)};
+  field->field = wr_field_of(field->name);
   const char *value = at + 1;
   at = wr_chars_skip_field(value, c->stop);
   field->value = wr_str_trim((struct wr_str){value, (size_t)(at - value)});
+  field->is_sound = true;
   return end_line(c, at, 431);
 }
 
@@ -196,7 +198,7 @@ static enum wr_parser_status read_field(struct cursor *c, struct wr_header *fiel
 // checked under its proper name. Such fields are dropped at the edge.
 static bool is_forgeable(const struct wr_header *field)
 {
-  return memchr(field->name.ptr, '_', field->name.len) != NULL;
+  return field->field == WR_FIELD_OTHER && memchr(field->name.ptr, '_', field->name.len) != NULL;
 }
 
 static enum wr_parser_status read_fields(struct cursor *c, struct draft *d)

@@ -55,7 +55,7 @@ static void introduce(struct wr_preface *p, const struct wr_proxy_protocol *head
     wr_peer_from_address(&peer, header->address, header->port);
   }
   struct wr_server *s = p->server;
-  wr_listener_admit(s, release(p), &peer, p->rules);
+  wr_listener_admit(s, release(p), &peer, header, p->rules);
   wr_server_has_room(s);
 }
 

@@ -125,9 +125,8 @@ static char *put_framing(char *at, const struct wr_response *r)
 
 bool wr_response_may_leave(const struct wr_response *r, const struct wr_header *h)
 {
-  if (!wr_headers_is_token(h->name) || !wr_headers_is_value(h->value)) return false;
-  if (wr_headers_is_hop(h->name)) return false;
-  return r->request_id.ptr == NULL || !wr_str_eq_nocase(h->name, WR_STR("X-Request-ID"));
+  if (wr_field_is(h->field, WR_FIELD_IS_HOP) || !wr_headers_is_sound(h)) return false;
+  return h->field != WR_FIELD_X_REQUEST_ID || r->request_id.ptr == NULL;
 }
 
 static size_t measure(const struct wr_response *r)
@@ -151,8 +150,8 @@ bool wr_response_write(const struct wr_response *r, struct wr_buf *out)
   for (size_t i = 0; r->headers != NULL && i < r->headers->count; i++) {
     const struct wr_header *h = &r->headers->items[i];
     if (!wr_response_may_leave(r, h)) continue;
-    if (!has_date && wr_str_eq_nocase(h->name, WR_STR("Date"))) has_date = true;
-    if (!has_server && wr_str_eq_nocase(h->name, WR_STR("Server"))) has_server = true;
+    has_date |= h->field == WR_FIELD_DATE;
+    has_server |= h->field == WR_FIELD_SERVER;
     at = put_field(at, h->name, h->value);
   }
   if (!has_date) at = put_field(at, WR_STR("Date"), r->date);

@@ -134,6 +134,7 @@ void wr_server_free(struct wr_server *s)
   if (s->reserve_fd >= 0) close(s->reserve_fd);
   wr_free((char *)s->via.ptr);
   wr_free((char *)s->server_name.ptr);
+  wr_workspace_clear(s);
   wr_tls_work_free(s->tls_work);
   wr_free(s->scratch);
   wr_free(s);

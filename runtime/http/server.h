@@ -55,6 +55,8 @@ struct wr_listen_options {
 struct wr_server_stats {
   uint64_t accepted, open, active, requests;
   uint64_t bad_requests; ///< refused by parser or framing
+  uint64_t workspaces;   ///< connections with something under way
+  uint64_t spare_bytes;  ///< of memory kept for those that will have
   uint64_t head_timeouts, body_timeouts, send_timeouts;
   uint64_t tls_handshakes[2][2]; ///< done: by version (1.2, 1.3), and full or resumed
   uint64_t tls_failures[WR_TLS_FAILURES];

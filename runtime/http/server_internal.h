@@ -16,6 +16,7 @@ enum {
 };
 
 struct wr_tls_work;
+struct wr_workspace;
 
 struct wr_server {
   struct wr_loop *loop;
@@ -30,6 +31,7 @@ struct wr_server {
   struct wr_list listeners;
   size_t listeners_closing;     ///< their handles have not closed yet
   char *scratch;                ///< that every read goes through
+  struct wr_workspace *spare;   ///< that no connection has, the last used first
   struct wr_tls_work *tls_work; ///< NULL before the first listener with TLS
   struct wr_str via;            ///< "1.1 pseudonym"; absent without one
   struct wr_str server_name;

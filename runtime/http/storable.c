@@ -104,7 +104,7 @@ bool wr_storable_merge(struct wr_headers *stored, const struct wr_headers *updat
   stored->count = kept;
   for (size_t i = 0; i < update->count; i++) {
     const struct wr_header *field = &update->items[i];
-    if (wr_headers_is_hop(field->name)) continue;
+    if (wr_field_is(field->field, WR_FIELD_IS_HOP)) continue;
     if (is_listed(of_body, WR_COUNT(of_body), field->name)) continue;
     if (!wr_headers_add_copy(stored, field->name, field->value)) return false;
   }

@@ -63,8 +63,8 @@ int wr_tls_find(const struct wr_tls *tls, struct wr_str host)
 
 int wr_tls_chosen(const SSL *ssl)
 {
-  const struct wr_tls *tls = SSL_get_app_data(ssl);
   const SSL_CTX *ctx = SSL_get_SSL_CTX(ssl);
+  const struct wr_tls *tls = SSL_CTX_get_app_data(ctx);
   for (size_t i = 0; i < tls->count; i++) {
     if (tls->identities[i].ctx == ctx) return (int)i;
   }
@@ -116,7 +116,7 @@ static int arm(const struct wr_session_key *key, const unsigned char *iv, EVP_CI
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int is_sealing)
 {
-  const struct wr_tls *tls = SSL_get_app_data(ssl);
+  const struct wr_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
   struct wr_session_key keys[WR_SESSION_KEYS];
   size_t count = wr_session_keys_read(tls->keys, keys);
   int result = is_sealing ? -1 : 0;
@@ -156,6 +156,8 @@ static void bind_sessions(SSL_CTX *ctx, const struct wr_tls_options *o)
 
 static void set_rules(struct wr_tls *tls, SSL_CTX *ctx, const struct wr_tls_options *o)
 {
+  // Of the context and not of each connection, which would take memory for it.
+  SSL_CTX_set_app_data(ctx, tls);
   SSL_CTX_set_min_proto_version(ctx, o->min_version);
   SSL_CTX_set_cipher_list(ctx, ciphers);
   SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384");
@@ -299,7 +301,6 @@ SSL *wr_tls_begin(struct wr_tls *tls)
 {
   SSL *ssl = SSL_new(tls->identities[0].ctx);
   WR_CHECK(ssl != NULL);
-  SSL_set_app_data(ssl, tls);
   SSL_set_accept_state(ssl);
   return ssl;
 }

@@ -42,6 +42,6 @@ struct wr_tls_facts {
   bool is_resumed;              ///< by a session ticket
   bool is_told;                 ///< upstreams are to be told of `client`
   struct wr_tls_client *client; ///< NULL: it showed no certificate
-  const struct wr_tls *tls;     ///< the listener's
+  struct wr_tls *tls;           ///< the listener's
   int certificate;              ///< number of the one that it was given (wr_tls_find)
 };

@@ -1,5 +1,8 @@
 #include "loop/io.h"
 
+#include <errno.h>
+#include <sys/socket.h>
+
 static void on_uv_poll(uv_poll_t *uv, int status, int uv_events)
 {
   struct wr_io *io = uv->data;
@@ -37,6 +40,23 @@ void wr_io_want(struct wr_io *io, int events)
   // Priority data never comes on our sockets, but asking for it has the kernel report errors.
   if (events & WR_IO_ERROR) uv_events |= UV_PRIORITIZED;
   WR_CHECK(uv_poll_start(&io->uv, uv_events, on_uv_poll) == 0);
+}
+
+// For one piece the kernel has a shorter way, which nearly all small messages go.
+static ssize_t send_once(int fd, struct iovec *pieces, size_t count)
+{
+  if (count == 1) return send(fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL);
+  struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+  return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+ssize_t wr_io_send(int fd, struct iovec *pieces, size_t count)
+{
+  ssize_t took;
+  do {
+    took = send_once(fd, pieces, count);
+  } while (took < 0 && errno == EINTR);
+  return took;
 }
 
 static void on_uv_close(uv_handle_t *uv)

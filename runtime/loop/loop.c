@@ -43,14 +43,38 @@ void wr_loop_tick(struct wr_loop *l)
   l->now_ns = wr_loop_clock();
 }
 
+// What is next, and all that is of its kind: their code stays in the processor's cache.
+static void take_alike(struct wr_loop *l, struct wr_list *batch)
+{
+  void (*run)(struct wr_deferred * d) =
+      WR_CONTAINER(l->deferred.next, struct wr_deferred, link)->run;
+  wr_list_init(batch);
+  WR_LIST_EACH(&l->deferred, node) {
+    if (WR_CONTAINER(node, struct wr_deferred, link)->run != run) continue;
+    wr_list_remove(node);
+    wr_list_push(batch, node);
+  }
+}
+
 // Deferred work may defer more; that runs in the same pass, so a turn ends with nothing pending.
 static void run_deferred(struct wr_loop *l)
 {
+  struct wr_list batch;
   struct wr_list *node;
-  while ((node = wr_list_pop(&l->deferred)) != NULL) {
-    struct wr_deferred *d = WR_CONTAINER(node, struct wr_deferred, link);
-    d->run(d);
+  while (!wr_list_is_empty(&l->deferred)) {
+    take_alike(l, &batch);
+    while ((node = wr_list_pop(&batch)) != NULL) {
+      struct wr_deferred *d = WR_CONTAINER(node, struct wr_deferred, link);
+      d->run(d);
+    }
   }
+}
+
+static void on_check(uv_check_t *check)
+{
+  struct wr_loop *l = check->data;
+  wr_loop_tick(l);
+  run_deferred(l);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
@@ -71,11 +95,15 @@ int wr_loop_init(struct wr_loop *l)
   int rc = uv_loop_init(&l->uv);
   if (rc != 0) return rc;
   WR_CHECK(uv_timer_init(&l->uv, &l->uv_timer) == 0);
+  WR_CHECK(uv_check_init(&l->uv, &l->uv_check) == 0);
   WR_CHECK(uv_prepare_init(&l->uv, &l->uv_prepare) == 0);
   l->uv_timer.data = l;
+  l->uv_check.data = l;
   l->uv_prepare.data = l;
   WR_CHECK(uv_prepare_start(&l->uv_prepare, on_prepare) == 0);
   uv_unref((uv_handle_t *)&l->uv_prepare);
+  WR_CHECK(uv_check_start(&l->uv_check, on_check) == 0);
+  uv_unref((uv_handle_t *)&l->uv_check);
   wr_list_init(&l->deferred);
   wr_list_init(&l->handles);
   l->now_ns = wr_loop_clock();
@@ -101,6 +129,7 @@ size_t wr_loop_fini(struct wr_loop *l, char *report, size_t size)
 {
   run_deferred(l);
   uv_close((uv_handle_t *)&l->uv_timer, NULL);
+  uv_close((uv_handle_t *)&l->uv_check, NULL);
   uv_close((uv_handle_t *)&l->uv_prepare, NULL);
   // Closing handles finish in the first turn; what is open keeps the loop from closing.
   uv_run(&l->uv, UV_RUN_NOWAIT);

@@ -1,8 +1,9 @@
 #pragma once
 /// The event loop: the only place that knows the time, waits, or talks to libuv.
 ///
-/// A turn: wait for descriptors and timers, read the clock once, run callbacks, run what was
-/// deferred to the end of the turn. Everything above gets time from `wr_loop_now` and nowhere else,
+/// A turn: wait for descriptors and timers, read the clock once, run the callbacks of descriptors,
+/// run what was deferred to the end of the turn, and the same for timers: what has come is looked
+/// at before it can be late. Everything above gets time from `wr_loop_now` and nowhere else,
 /// so that a second driver with a virtual clock can stand behind this interface.
 ///
 /// libuv's law, restated: memory that embeds a handle (`wr_io`, `wr_watch`) is given back only in
@@ -18,8 +19,10 @@
 struct wr_loop {
   uv_loop_t uv;            // private
   uv_timer_t uv_timer;     // private: the only uv timer; carries the heap below
+  uv_check_t uv_check;     // private: descriptors have had their callbacks
   uv_prepare_t uv_prepare; // private: end of a turn
   struct wr_heap timers;   // private
+  size_t timers_paused;    // private: of them, those that will not fire
   struct wr_list deferred; // private
   struct wr_list handles;  // private: open wr_io and wr_watch
   uint64_t armed_ns;       // private: deadline the uv timer is set to
@@ -38,7 +41,8 @@ struct wr_handle {
   const char *name; ///< constant text, for the leak report
 };
 
-/// Work for the end of this turn; embed it. Runs once per `wr_loop_defer`.
+/// Work for the end of this turn; embed it. Runs once per `wr_loop_defer`. What has the same `run`
+/// runs in a row, in the order of deferring; between different ones there is no order.
 struct wr_deferred {
   struct wr_list link;
   void (*run)(struct wr_deferred *d);

@@ -8,7 +8,7 @@
 #include "loop/io.h"
 
 enum {
-  WR_MAILBOX_PAYLOAD_MAX = 16 * 1024,
+  WR_MAILBOX_PAYLOAD_MAX = 24 * 1024,
   WR_MAILBOX_WAITING_MAX = 1024, ///< messages
 };
 

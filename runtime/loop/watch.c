@@ -35,14 +35,18 @@ static bool is_relevant(const struct wr_watch *w, const char *name)
   return len > 4 && strcmp(name + len - 4, ".lua") == 0;
 }
 
+void wr_watch_touch(struct wr_watch *w)
+{
+  wr_timer_start(&w->quiet, w->quiet_ns);
+}
+
 static void on_event(uv_fs_event_t *uv, const char *name, int events, int status)
 {
   (void)events;
   (void)status; // an error is a change too: the folder may be gone
   struct wr_watch_folder *folder = uv->data;
   wr_loop_tick(folder->handle.loop);
-  if (folder->watch && is_relevant(folder->watch, name))
-    wr_timer_start(&folder->watch->quiet, folder->watch->quiet_ns);
+  if (folder->watch && is_relevant(folder->watch, name)) wr_watch_touch(folder->watch);
 }
 
 static void on_closed(uv_handle_t *uv)

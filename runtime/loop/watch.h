@@ -30,6 +30,9 @@ void wr_watch_init(struct wr_watch *w, struct wr_loop *l, uint64_t quiet_ns,
 /// past WR_WATCH_FOLDERS_MAX.
 bool wr_watch_add(struct wr_watch *w, const char *folder);
 
-/// Watches nothing any more; handles close by themselves, the memory of `w` is the caller's at
-/// once.
+/// As if something had changed: for what may have while nobody watched.
+void wr_watch_touch(struct wr_watch *w);
+
+/// Watches nothing any more, and forgets a change that was not told yet; handles close by
+/// themselves, the memory of `w` is the caller's at once.
 void wr_watch_clear(struct wr_watch *w);

@@ -63,7 +63,8 @@ struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t num
                                          struct wr_source *source,
                                          struct wr_generation_error *error)
 {
-  static const struct wr_vm_limits limits = {.soft_bytes = 256u * 1024 * 1024};
+  static const struct wr_vm_limits limits = {.soft_bytes = 256u * 1024 * 1024,
+                                             .growth_bytes = 24u * 1024 * 1024};
   struct wr_generation *g = wr_alloc(sizeof(*g));
   memset(error, 0, sizeof(*error));
   error->stage = "load";
@@ -110,7 +111,7 @@ static void start_job(struct wr_job *job)
   job->started_ns = wr_loop_now(script->env->loop);
   job->task = wr_handler_new(script, &job->handler, &error);
   if (job->task) {
-    wr_task_start_soon(job->task);
+    wr_task_start(job->task);
   } else {
     wr_timer_start(&job->timer, WR_SECOND);
   }

@@ -1,12 +1,18 @@
 #include "policy/problem.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/duration.h"
 #include "base/json.h"
 
 #include <stdio.h>
 
-enum { BODY_MAX = 2048, FIELD_ROOM = 16 };
+enum {
+  BODY_MAX = 2048,
+  FIELD_ROOM = 16,
+  GRPC_MESSAGE_ROOM = 512,
+  GRPC_UNIMPLEMENTED = 12, // no such route
+};
 
 static const char *title_of(int status)
 {
@@ -64,10 +70,58 @@ static void write_body(struct wr_buf *out, const struct wr_exchange_info *info, 
   wr_json_object_end(&j);
 }
 
+// "application/grpc", "application/grpc+proto", not "application/grpc-web".
+static bool is_grpc(const struct wr_exchange_info *info)
+{
+  const struct wr_str type = WR_STR("application/grpc");
+  struct wr_str value = wr_headers_value(&info->head->headers, WR_FIELD_CONTENT_TYPE);
+  if (value.len < type.len || !wr_str_eq_nocase((struct wr_str){value.ptr, type.len}, type)) {
+    return false;
+  }
+  return value.len == type.len || value.ptr[type.len] == '+' || value.ptr[type.len] == ';';
+}
+
+// Percent-encoded, as grpc-message is.
+static struct wr_str grpc_message(struct wr_region *region, const char *text)
+{
+  static const char digits[] = "0123456789ABCDEF";
+  char *out = wr_region_take(region, GRPC_MESSAGE_ROOM);
+  if (out == NULL) return (struct wr_str){"", 0};
+  size_t len = 0;
+  for (; *text != '\0' && len + 3 <= GRPC_MESSAGE_ROOM; text++) {
+    uint8_t c = (uint8_t)*text;
+    if (c >= ' ' && c <= '~' && c != '%') {
+      out[len++] = (char)c;
+    } else {
+      out[len++] = '%';
+      out[len++] = digits[c >> 4];
+      out[len++] = digits[c & 15];
+    }
+  }
+  return (struct wr_str){out, len};
+}
+
+static void reply_grpc(struct wr_exchange *x, int code, const char *detail)
+{
+  struct wr_region *region = wr_exchange_info(x)->region;
+  struct wr_headers headers;
+  char number[WR_DECIMAL_SIZE];
+  wr_decimal_write(number, (uint64_t)code);
+  wr_headers_init(&headers, region, FIELD_ROOM);
+  wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("application/grpc"));
+  wr_headers_add_copy(&headers, WR_STR("grpc-status"), wr_str_of(number));
+  wr_headers_add(&headers, WR_STR("grpc-message"), grpc_message(region, detail));
+  wr_exchange_reply(x, 200, &headers, (struct wr_str){NULL, 0});
+}
+
 static void reply(struct wr_exchange *x, int status, const struct wr_error *error,
                   const char *detail, const struct wr_headers *extra)
 {
   const struct wr_exchange_info *info = wr_exchange_info(x);
+  if (is_grpc(info)) {
+    reply_grpc(x, error ? wr_error_grpc(error->kind) : GRPC_UNIMPLEMENTED, detail);
+    return;
+  }
   struct wr_headers headers;
   struct wr_buf body;
   wr_buf_init(&body, BODY_MAX);

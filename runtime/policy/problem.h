@@ -1,5 +1,7 @@
 #pragma once
-/// The answer to an error: status by kind, problem+json (RFC 9457), Retry-After.
+/// The answer to an error: status by kind, problem+json (RFC 9457), Retry-After. A gRPC client,
+/// told by the media type of its request, gets the kind's `grpc-status` and the message without a
+/// body, which is what it understands ("Trailers-Only" of gRPC's HTTP/2 mapping).
 
 #include "base/error.h"
 #include "http/exchange.h"

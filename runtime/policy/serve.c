@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "http/uri.h"
+#include "policy/bypass.h"
+#include "policy/client_deadline.h"
 #include "policy/problem.h"
 #include "script/bind_request.h"
 #include "script/handler.h"
@@ -16,8 +18,7 @@
 static void let_go(struct wr_serving *s)
 {
   if (s->generation == NULL) return;
-  // The Lua state may go before this request does.
-  wr_bind_request_cut(s->generation->script, &s->request);
+  wr_bind_request_cut(&s->request);
   wr_list_remove(&s->link);
   struct wr_generation *g = s->generation;
   s->generation = NULL;
@@ -34,6 +35,13 @@ static void answer_error(struct wr_serving *s, const struct wr_error *error)
   } else {
     wr_problem_reply(s->request.x, error, &s->request.told);
   }
+}
+
+static void fail(struct wr_serving *s, enum wr_error_kind kind, const char *text)
+{
+  struct wr_error error;
+  wr_error_set(&error, kind, "%s", text);
+  answer_error(s, &error);
 }
 
 // The client is gone or broke its request: the server knows what, if anything, is still to be said.
@@ -117,10 +125,8 @@ static void on_send(struct wr_deferred *d)
   struct wr_serving *s = WR_CONTAINER(d, struct wr_serving, sender);
   struct wr_response *r = s->response;
   struct wr_exchange *x = s->request.x;
-  if (r->tunnel.len > 0 && !may_tunnel(s)) {
-    struct wr_error error;
-    wr_error_set(&error, WR_ERROR_PROTOCOL, "a tunnel is for the request that asked for it");
-    answer_error(s, &error);
+  if (r->sink != NULL || (r->tunnel.len > 0 && !may_tunnel(s))) {
+    fail(s, WR_ERROR_SCRIPT, "the response is for another request than this");
     return;
   }
   if (r->state == WR_RESPONSE_BROKEN) {
@@ -179,6 +185,7 @@ static void run(struct wr_serving *s, int fn_ref, const struct wr_error *error,
   if (s->task) {
     wr_task_start(s->task);
   } else {
+    wr_bypass_leave(s, WR_HANDLER_CANCELLED);
     answer_error(s, &problem);
   }
 }
@@ -189,6 +196,8 @@ static void on_raised(struct wr_serving *s, const struct wr_handler_result *resu
   bool has_own = s->route->on_error_ref != WR_ROUTE_NO_ON_ERROR && !s->is_failing;
   if (has_own && s->request.gone.kind == WR_ERROR_NONE) {
     s->is_failing = true;
+    s->request.trail.lua_cycles = 0;
+    s->request.trail.grown = 0;
     run(s, s->route->on_error_ref, result->error, s->route->deadline_ns);
   } else {
     answer_error(s, result->error);
@@ -210,16 +219,15 @@ static void on_cancelled(struct wr_serving *s)
     give_up(s, &s->request.gone);
     return;
   }
-  struct wr_error error;
-  wr_error_set(&error, WR_ERROR_RETIRED,
-               "the scripts of this request were replaced and its time to finish is over");
-  answer_error(s, &error);
+  fail(s, WR_ERROR_RETIRED,
+       "the scripts of this request were replaced and its time to finish is over");
 }
 
 static void on_handler_end(void *ctx, const struct wr_handler_result *result)
 {
   struct wr_serving *s = ctx;
   s->task = NULL;
+  wr_bypass_leave(s, result->end);
   switch (result->end) {
   case WR_HANDLER_RESPONSE: send_response(s, result->response); break;
   case WR_HANDLER_TEXT: send_text(s, result->text); break;
@@ -240,45 +248,6 @@ static void copy_params(struct wr_serving *s, const struct wr_route_found *found
     if (value.ptr == NULL) value = found->params[i].value;
     q->params[q->param_count++] = (struct wr_request_param){found->params[i].name, value};
   }
-}
-
-// Digits, and a unit after them when none is given, into nanoseconds; false when it is not that.
-static bool read_timeout(struct wr_str text, uint64_t unit_ns, uint64_t *out)
-{
-  static const struct {
-    char name;
-    uint64_t ns;
-  } units[] = {{'H', 3600 * WR_SECOND},
-               {'M', 60 * WR_SECOND},
-               {'S', WR_SECOND},
-               {'m', WR_MS},
-               {'u', 1000},
-               {'n', 1}};
-  uint64_t value = 0;
-  size_t at = 0;
-  for (; at < text.len && at < 9 && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++) {
-    value = value * 10 + (uint64_t)(text.ptr[at] - '0');
-  }
-  if (at == 0 || text.len - at != (unit_ns == 0 ? 1 : 0)) return false;
-  for (size_t i = 0; unit_ns == 0 && at < text.len && i < WR_COUNT(units); i++) {
-    if (units[i].name == text.ptr[at]) unit_ns = units[i].ns;
-  }
-  *out = value * unit_ns;
-  return unit_ns > 0;
-}
-
-// The route's deadline, or what the client leaves of its own (DESIGN §4): X-Request-Deadline-Ms, or
-// grpc-timeout as the gRPC protocol writes it ("100m").
-static uint64_t deadline_of(const struct wr_serving *s)
-{
-  const struct wr_headers *headers = &s->request.info->head->headers;
-  uint64_t limit = s->route->deadline_ns;
-  uint64_t asked = 0;
-  struct wr_str ms = wr_headers_get(headers, WR_STR("X-Request-Deadline-Ms"));
-  if (read_timeout(ms, WR_MS, &asked) && asked < limit) limit = asked;
-  struct wr_str grpc = wr_headers_get(headers, WR_STR("grpc-timeout"));
-  if (read_timeout(grpc, 0, &asked) && asked < limit) limit = asked;
-  return limit > 0 ? limit : 1;
 }
 
 // Before any handler: of what the process cannot serve well the least important goes first.
@@ -305,12 +274,26 @@ static void shed(struct wr_serving *s)
   answer_error(s, &error);
 }
 
+static void ask_handler(struct wr_serving *s)
+{
+  const struct wr_headers *headers = &s->request.info->head->headers;
+  uint64_t deadline_ns = wr_client_deadline(headers, s->route->deadline_ns);
+  struct wr_error refusal;
+  if (wr_bypass_enter(s, &refusal)) {
+    run(s, s->route->handler_ref, NULL, deadline_ns);
+  } else {
+    s->is_failing = true;
+    run(s, s->route->on_error_ref, &refusal, deadline_ns);
+  }
+}
+
 static void run_handler(struct wr_serving *s, const struct wr_route_found *found)
 {
   s->route = found->target;
-  // The pattern outlives the generation: the access line is written after it may be gone.
-  struct wr_str pattern = wr_region_copy(s->request.info->region, found->pattern);
-  s->request.trail.route = pattern.ptr ? pattern.ptr : "";
+  // The word outlives the generation: the access line is written after it may be gone.
+  struct wr_route_declared *route = found->target;
+  if (route->word == NULL) route->word = wr_meter_word(s->serve->env->meter, found->pattern);
+  s->request.trail.route = route->word;
   copy_params(s, found);
   wr_request_prioritise(&s->request, (enum wr_priority)s->route->priority,
                         s->generation->script->declared.priority_header);
@@ -328,7 +311,7 @@ static void run_handler(struct wr_serving *s, const struct wr_route_found *found
     answer_error(s, &error);
     return;
   }
-  run(s, s->route->handler_ref, NULL, deadline_of(s));
+  ask_handler(s);
 }
 
 // Routes are for hosts, whatever the port: "a.test:8080" is "a.test", "[::1]:80" is "[::1]".
@@ -372,16 +355,21 @@ static void on_request(void *ctx, struct wr_exchange *x, void **slot)
     wr_problem_reply(x, &error, NULL);
     return;
   }
-  memset(s, 0, sizeof(*s));
   *slot = s;
+  wr_request_init(&s->request, serve->env, x, serve->body_max);
   s->serve = serve;
   s->generation = serve->live;
   s->generation_number = s->generation->number;
+  s->task = NULL;
+  s->route = NULL;
+  s->response = NULL;
+  s->is_tunnel = s->is_failing = s->is_bypassed = false;
+  s->admission = 0;
+  s->error = WR_ERROR_NONE;
   wr_generation_ref(s->generation);
   wr_list_init(&s->link);
   wr_list_push(&s->generation->requests, &s->link);
   wr_deferred_init(&s->sender, on_send);
-  wr_request_init(&s->request, serve->env, x, serve->body_max);
   wr_request_trust(&s->request, &s->generation->script->declared.trust);
   serve->active++;
   dispatch(s);
@@ -451,7 +439,7 @@ static void on_end(void *slot, struct wr_exchange *x)
   }
   let_go(s);
   wr_request_fini(&s->request);
-  if (s->response) wr_response_unref(s->response);
+  if (s->response) wr_response_sent(s->response);
 }
 
 const struct wr_http_hooks wr_serve_hooks = {on_request,  on_body, on_body_end,
@@ -486,10 +474,11 @@ void wr_serve_cut(struct wr_generation *g)
 const char *wr_serving_why(const struct wr_serving *s, const struct wr_exchange_stats *stats)
 {
   const struct wr_trail *trail = &s->request.trail;
-  if (s->error == WR_ERROR_REFUSED && trail->why[0]) return trail->why;
+  if (s->error == WR_ERROR_REFUSED && trail->why) return trail->why;
   if (s->error != WR_ERROR_NONE) return wr_error_why(s->error);
   if (!stats->is_complete) return wr_error_why(WR_ERROR_CANCELLED);
   if (s->route == NULL) return "no_route";
+  if (s->is_bypassed) return "ok_bypass";
   if (trail->rung > 1) return "ok_fallback";
   if (trail->is_hedge) return "ok_hedge";
   return trail->retries > 0 ? "ok_retry" : "ok";

@@ -26,6 +26,8 @@ struct wr_serving {
   struct wr_deferred sender;
   bool is_tunnel;           ///< read-only: it goes on in another protocol
   bool is_failing;          ///< on_error's function runs
+  bool is_bypassed;         ///< read-only: and the handler was not asked (policy/bypass.h)
+  uint64_t admission;       ///< of the route's own breaker, 0: none
   enum wr_error_kind error; ///< read-only: what the response reports, NONE for the handler's own
 };
 
@@ -53,5 +55,6 @@ void wr_serve_feed(struct wr_serve *serve);
 /// Ends the requests that still hold `g` with `generation_retired`, and its background tasks.
 void wr_serve_cut(struct wr_generation *g);
 
-/// Reason code for logs and metrics: "ok", "ok_retry", "ok_fallback", or what went wrong.
+/// Reason code for logs and metrics: "ok", "ok_retry", "ok_fallback", "ok_bypass", or what went
+/// wrong.
 const char *wr_serving_why(const struct wr_serving *s, const struct wr_exchange_stats *stats);

@@ -4,13 +4,13 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/memfd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +27,11 @@ static struct wr_source_file *add_file(struct wr_source *s, const char *path, st
                                   .len = text.len};
   s->bytes += text.len;
   return file;
+}
+
+static struct wr_str text_of(const struct wr_source_file *file)
+{
+  return (struct wr_str){file->text, file->len};
 }
 
 // Reads all of a regular file; false with errno set (EFBIG past the limit).
@@ -88,11 +93,24 @@ static struct wr_source_file *read_into(struct wr_source *s, const char *path, b
   return file;
 }
 
+// The trial reads as the user that weir runs as, and even as root without root's privileges.
+static void explain(const char *path, struct wr_error *error)
+{
+  const char *why = errno == EFBIG ? "a script has at most 4 MiB" : strerror(errno);
+  if (errno == EACCES) {
+    wr_error_set(error, WR_ERROR_INVALID,
+                 "cannot read '%s': %s: uid %u must be allowed to, by the file and its folders",
+                 path, why, (unsigned)geteuid());
+  } else {
+    wr_error_set(error, WR_ERROR_INVALID, "cannot read '%s': %s", path, why);
+  }
+}
+
 struct wr_source *wr_source_open(const char *path, struct wr_error *error)
 {
   char real[PATH_MAX];
   if (realpath(path, real) == NULL) {
-    wr_error_set(error, WR_ERROR_INVALID, "cannot read '%s': %s", path, strerror(errno));
+    explain(path, error);
     return NULL;
   }
   char *slash = strrchr(real, '/');
@@ -100,8 +118,7 @@ struct wr_source *wr_source_open(const char *path, struct wr_error *error)
   s->root = slash == real ? wr_strdup("/") : wr_strndup(real, (size_t)(slash - real));
   s->is_reading = true;
   if (read_into(s, slash + 1, false) != NULL) return s;
-  wr_error_set(error, WR_ERROR_INVALID, "cannot read '%s': %s", path,
-               errno == EFBIG ? "a script has at most 4 MiB" : strerror(errno));
+  explain(path, error);
   wr_source_free(s);
   return NULL;
 }
@@ -122,12 +139,19 @@ void wr_source_free(struct wr_source *s)
 
 // --- modules ------------------------------------------------------------------------------------
 
-static struct wr_source_file *find_path(struct wr_source *s, const char *path, bool is_data)
+static struct wr_source_file *known_file(const struct wr_source *s, const char *path, bool is_data)
 {
   for (size_t i = 0; i < s->count; i++) {
     struct wr_source_file *file = &s->files[i];
     if (file->is_data == is_data && strcmp(file->path, path) == 0) return file;
   }
+  return NULL;
+}
+
+static struct wr_source_file *find_path(struct wr_source *s, const char *path, bool is_data)
+{
+  struct wr_source_file *file = known_file(s, path, is_data);
+  if (file != NULL) return file;
   errno = ENOENT;
   return s->is_reading ? read_into(s, path, is_data) : NULL;
 }
@@ -146,7 +170,7 @@ bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struc
     struct wr_source_file *file = find_path(s, wanted, false);
     if (file == NULL) continue;
     *path = wr_str_of(file->path);
-    *text = (struct wr_str){file->text, file->len};
+    *text = text_of(file);
     return true;
   }
   return false;
@@ -160,7 +184,7 @@ bool wr_source_data(void *source, const char *path, struct wr_str *text, struct 
                  errno == EFBIG ? "a file of a bundle has at most 4 MiB" : strerror(errno));
     return false;
   }
-  *text = (struct wr_str){file->text, file->len};
+  *text = text_of(file);
   return true;
 }
 
@@ -182,6 +206,25 @@ char *wr_source_folder(const struct wr_source *s, size_t i)
   return path;
 }
 
+static bool is_same_file(const struct wr_source *s, const struct wr_source_file *file)
+{
+  struct wr_buf text;
+  wr_buf_init(&text, WR_SOURCE_FILE_MAX + 64 * 1024);
+  char *whole = join(s->root, file->path);
+  bool same = read_file(whole, &text) && wr_str_eq(wr_buf_str(&text), text_of(file));
+  wr_free(whole);
+  wr_buf_fini(&text);
+  return same;
+}
+
+bool wr_source_is_current(const struct wr_source *s)
+{
+  for (size_t i = 0; i < s->count; i++) {
+    if (!is_same_file(s, &s->files[i])) return false;
+  }
+  return true;
+}
+
 // --- across processes ---------------------------------------------------------------------------
 
 // The root, then path, kind and text of each file, each as length and bytes.
@@ -189,17 +232,6 @@ static bool put(struct wr_buf *out, const char *text, size_t len)
 {
   uint64_t size = len;
   return wr_buf_append(out, &size, sizeof(size)) && wr_buf_append(out, text, len);
-}
-
-static bool write_all(int fd, struct wr_str data)
-{
-  while (data.len > 0) {
-    ssize_t wrote = write(fd, data.ptr, data.len);
-    if (wrote <= 0) return false;
-    data.ptr += wrote;
-    data.len -= (size_t)wrote;
-  }
-  return true;
 }
 
 int wr_source_pack(const struct wr_source *s, struct wr_error *error)
@@ -212,14 +244,13 @@ int wr_source_pack(const struct wr_source *s, struct wr_error *error)
          put(&out, s->files[i].is_data ? "d" : "s", 1) &&
          put(&out, s->files[i].text, s->files[i].len);
   }
-  int fd = memfd_create("weir-bundle", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  ok = ok && fd >= 0 && write_all(fd, wr_buf_str(&out)) && lseek(fd, 0, SEEK_SET) == 0 &&
-       fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0;
+  int fd = ok ? wr_memfd_new("weir-bundle", wr_buf_str(&out)) : -1;
+  if (fd < 0) {
+    wr_error_set(error, WR_ERROR_INVALID, "cannot pack the bundle: %s",
+                 ok ? strerror(errno) : "it is too large");
+  }
   wr_buf_fini(&out);
-  if (ok) return fd;
-  wr_error_set(error, WR_ERROR_INVALID, "cannot pack the bundle: %s", strerror(errno));
-  if (fd >= 0) close(fd);
-  return -1;
+  return fd;
 }
 
 static bool take(struct wr_str *from, struct wr_str *out)
@@ -255,16 +286,26 @@ static bool unpack_files(struct wr_source *s, struct wr_str from)
 
 struct wr_source *wr_source_unpack(int fd, struct wr_error *error)
 {
-  struct stat info;
   struct wr_source *s = wr_alloc(sizeof(*s));
-  void *map = MAP_FAILED;
-  if (fstat(fd, &info) == 0 && info.st_size > 0) {
-    map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-  }
-  bool ok = map != MAP_FAILED && unpack_files(s, (struct wr_str){map, (size_t)info.st_size});
-  if (map != MAP_FAILED) munmap(map, (size_t)info.st_size);
+  struct wr_str packed = wr_memfd_map(fd);
+  bool ok = packed.ptr != NULL && unpack_files(s, packed);
+  wr_memfd_unmap(packed);
   if (ok) return s;
   wr_error_set(error, WR_ERROR_INVALID, "the packed bundle is damaged");
   wr_source_free(s);
   return NULL;
+}
+
+void wr_source_differ(const struct wr_source *a, const struct wr_source *b, struct wr_buf *out)
+{
+  for (size_t i = 0; i < a->count; i++) {
+    const struct wr_source_file *file = &a->files[i];
+    const struct wr_source_file *other = known_file(b, file->path, file->is_data);
+    if (other != NULL && wr_str_eq(text_of(file), text_of(other))) continue;
+    wr_buf_printf(out, "%s\n", file->path);
+  }
+  for (size_t i = 0; i < b->count; i++) {
+    const struct wr_source_file *file = &b->files[i];
+    if (known_file(a, file->path, file->is_data) == NULL) wr_buf_printf(out, "%s\n", file->path);
+  }
 }

@@ -8,6 +8,7 @@
 /// hence the reading there and not in the master. Paths are relative to the main script's folder.
 /// Limits: WR_SOURCE_FILES_MAX files, WR_SOURCE_FILE_MAX bytes each, WR_SOURCE_BYTES_MAX together.
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
 
@@ -52,8 +53,14 @@ char *wr_source_folder(const struct wr_source *s, size_t i);
 /// A hash of all paths and contents, in the order of reading.
 uint64_t wr_source_hash(const struct wr_source *s);
 
+/// Does the disk hold the same bytes still? False too when a file cannot be read any more.
+bool wr_source_is_current(const struct wr_source *s);
+
 /// A new memfd with everything, positioned at its start; or -1 with a set error.
 int wr_source_pack(const struct wr_source *s, struct wr_error *error);
 
 /// The opposite; `fd` stays the caller's. NULL with a set error for a memfd that is damaged.
 struct wr_source *wr_source_unpack(int fd, struct wr_error *error);
+
+/// Appends the paths of the files that are in one of both only, or differ, to `out`, a line each.
+void wr_source_differ(const struct wr_source *a, const struct wr_source *b, struct wr_buf *out);

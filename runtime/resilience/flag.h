@@ -27,7 +27,7 @@ struct wr_flag_config {
   uint32_t share; ///< millionths of the keys that it is on for: 0 is off, WR_FLAG_WHOLE is on
 };
 
-/// A change of the share in force or of who set it, to be told once.
+/// A change of the share in force or of who set it, to be told once; see `wr_flag_take_event`.
 struct wr_flag_event {
   uint64_t at_ns;
   uint32_t from, to;
@@ -79,7 +79,8 @@ uint32_t wr_flag_place(const struct wr_hash_key *seed, struct wr_str key);
 /// is down. A flag that is off is off, whatever its health. Needs no lock.
 enum wr_flag_result wr_flag_evaluate(struct wr_flag *f, uint32_t place, bool is_down);
 
-/// Takes the change that nobody was told of; false when there is none.
+/// Takes the change that nobody was told of; false when there is none. Changes since the last time
+/// are one event: from the share that was told then to the one in force, by who set that.
 bool wr_flag_take_event(struct wr_flag *f, struct wr_flag_event *event);
 
 /// Makes it valid whatever its bytes are, after a lock holder died.

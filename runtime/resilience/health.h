@@ -114,7 +114,8 @@ bool wr_health_is_stale(const struct wr_health *h, uint64_t now_ns);
 /// The `back`-th newest result, from 0; NULL when there are not so many.
 const struct wr_health_result *wr_health_at(const struct wr_health *h, uint32_t back);
 
-/// Takes the change that nobody was told of; false when there is none.
+/// Takes the change that nobody was told of; false when there is none. Changes since the last time
+/// are one event, or none when the verdict is again what was told.
 bool wr_health_take_event(struct wr_health *h, struct wr_health_event *event);
 
 /// Makes it valid whatever its bytes are, after a lock holder died.

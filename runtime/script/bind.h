@@ -18,36 +18,41 @@ static inline struct wr_str wr_bind_str(lua_State *L, int index)
   return s;
 }
 
-/// A type of handle in Lua, found by the address of its name: texts would be looked up at each use.
-/// Pushes its new metatable, which the caller fills.
+/// A type of handle in Lua. A handle begins with the address of its type's name, which says what it
+/// is without a look at its metatable. Scripts cannot make userdata; what the library has of others
+/// is larger than a pointer, and none begins with such an address.
+struct wr_bind_handle {
+  const char *type;
+};
+
+/// Pushes the new metatable of a type, which the caller fills.
 static inline void wr_bind_type_new(lua_State *L, const char *type)
 {
   luaL_newmetatable(L, type);
-  lua_pushlightuserdata(L, (void *)type);
-  lua_rawseti(L, -2, 1);
   lua_pushlightuserdata(L, (void *)type);
   lua_pushvalue(L, -2);
   lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
-/// Makes the userdata on top of the stack one of `type`.
-static inline void wr_bind_type_set(lua_State *L, const char *type)
+/// Pushes a new userdata of `type`, zeroed but for its head: a struct of `size` bytes that begins
+/// with a struct wr_bind_handle.
+static inline void *wr_bind_type_push(lua_State *L, const char *type, size_t size)
 {
+  struct wr_bind_handle *handle = lua_newuserdata(L, size);
+  memset(handle, 0, size);
+  handle->type = type;
   lua_pushlightuserdata(L, (void *)type);
   lua_rawget(L, LUA_REGISTRYINDEX);
   lua_setmetatable(L, -2);
+  return handle;
 }
 
-/// The userdata at `index` when it is of `type`, else NULL. Scripts cannot make or change
-/// metatables of userdata.
+/// The userdata at `index` when it is of `type`, else NULL.
 static inline void *wr_bind_type_get(lua_State *L, int index, const char *type)
 {
-  void *handle = lua_touserdata(L, index);
-  if (handle == NULL || !lua_getmetatable(L, index)) return NULL;
-  lua_rawgeti(L, -1, 1);
-  bool is_one = lua_touserdata(L, -1) == type;
-  lua_pop(L, 2);
-  return is_one ? handle : NULL;
+  if (lua_type(L, index) != LUA_TUSERDATA) return NULL;
+  struct wr_bind_handle *handle = lua_touserdata(L, index);
+  return handle->type == type ? handle : NULL;
 }
 
 /// The same; raises when it is something else.
@@ -97,6 +102,9 @@ int wr_bind_resolve(lua_State *L);
 
 /// Breakers, bulkheads and budgets: bind_guard.c.
 int wr_bind_guard(lua_State *L);
+
+/// Layers of a policy in one step: bind_plan.c.
+int wr_bind_plan(lua_State *L);
 
 /// Rate limiters: bind_limiter.c.
 int wr_bind_limiter(lua_State *L);

@@ -87,6 +87,7 @@ static int l_listen(lua_State *L)
   }
   struct wr_listen_declared *d = wr_alloc(sizeof(*d));
   d->address = wr_strdup(address);
+  d->place = wr_strdup(wr_table_text(L, 2, "place", "?"));
   d->mode = wr_table_u32(L, 2, "mode", 0660);
   d->options.is_proxied = wr_table_bool(L, 2, "is_proxied", false);
   d->options.no_h2 = wr_table_bool(L, 2, "no_h2", false);
@@ -126,7 +127,7 @@ static int l_priority_header(lua_State *L)
 }
 
 // core.route(pattern, options, handler): options {host, place, deadline, body_max, on_error,
-// priority, exempt}
+// breaker, priority, exempt}
 static int l_route(lua_State *L)
 {
   require_loading(L, "weir.route");
@@ -139,6 +140,9 @@ static int l_route(lua_State *L)
   d->deadline_ns = wr_table_u64(L, 2, "deadline", 10 * WR_SECOND);
   d->body_max = wr_table_u64(L, 2, "body_max", 0);
   d->priority = (uint8_t)wr_priority_of(wr_str_of(wr_table_text(L, 2, "priority", "normal")));
+  lua_getfield(L, 2, "breaker");
+  d->breaker = lua_touserdata(L, -1);
+  lua_pop(L, 1);
   d->is_exempt = wr_table_bool(L, 2, "exempt", false);
   d->on_error_ref = WR_ROUTE_NO_ON_ERROR;
   lua_getfield(L, 2, "on_error");

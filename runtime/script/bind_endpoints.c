@@ -70,6 +70,12 @@ static void read_settings(lua_State *L, struct wr_upstream *u)
   u->keeps_fresh = strcmp(wr_table_text(L, 2, "pool_reuse", "recent"), "idempotent") == 0;
   u->connect_ns = wr_table_u64(L, 2, "connect", 2 * WR_SECOND);
   u->first_byte_ns = wr_table_u64(L, 2, "first_byte", 0);
+  const char *http = wr_table_text(L, 2, "http", "auto");
+  u->http = strcmp(http, "h1") == 0   ? WR_TRANSFER_HTTP_1
+            : strcmp(http, "h2") == 0 ? WR_TRANSFER_HTTP_2
+                                      : WR_TRANSFER_HTTP_AUTO;
+  const char *proxy = wr_table_text(L, 2, "proxy_protocol", NULL);
+  u->proxy_version = proxy == NULL ? 0 : strcmp(proxy, "v1") == 0 ? 1 : 2;
   u->upgrade = copy_text(wr_table_text(L, 2, "upgrade_list", NULL));
   u->tunnel_idle_ns = wr_table_u64(L, 2, "tunnel_idle", 0);
   u->tunnel_total_ns = wr_table_u64(L, 2, "tunnel_total", 0);

@@ -5,6 +5,7 @@
 #include "script/bind_declare.h"
 #include "script/bind_error.h"
 #include "script/bind_guard.h"
+#include "script/bind_plan.h"
 #include "script/bind_response.h"
 #include "script/meter.h"
 #include "script/table.h"
@@ -110,7 +111,7 @@ static void note_refusal(struct wr_trail *trail, const struct wr_entry *entry,
   snprintf(trail->refused_by, WR_TRAIL_NAME_MAX, "%.14s %.48s", refusal->primitive, entry->name);
   wr_trail_name(trail->refused_policy, wr_str_of(refusal->policy));
   trail->refused_after_ns = refusal->after_ns;
-  wr_trail_name(trail->why, wr_str_of(wr_guard_why(entry)));
+  trail->why = wr_guard_why(entry);
 }
 
 // `policy` is whose layer asked; NULL: the one that the primitive is named after.
@@ -137,16 +138,24 @@ static uint64_t attempt_timeout_of(const struct wr_entry *entry)
   return 0;
 }
 
-static int push_admission(lua_State *L, struct wr_task *t, struct wr_entry *entry, uint64_t id)
+// Puts an admission under the task's care; one that holds nothing is over at once.
+static void admit(struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
-  if (!wr_guard_holds(entry)) {
-    wr_guard_leave(t->script->env->guard, id, WR_OUTCOME_IGNORED,
-                   wr_loop_now(t->script->env->loop));
-    lua_pushboolean(L, 1);
-    return 1;
+  if (wr_guard_holds(entry)) {
+    wr_task_push_ticket(t, id, attempt_timeout_of(entry));
+    return;
   }
-  lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
-  wr_task_push_ticket(t, id, attempt_timeout_of(entry));
+  wr_guard_leave(t->script->env->guard, id, WR_OUTCOME_IGNORED, wr_loop_now(t->script->env->loop));
+}
+
+// What core.leave wants to know of the last admission.
+static int push_admission(lua_State *L, const struct wr_task *t, const struct wr_entry *entry)
+{
+  if (wr_guard_holds(entry)) {
+    lua_pushinteger(L, (lua_Integer)wr_task_mark(t) - 1);
+  } else {
+    lua_pushboolean(L, 1);
+  }
   return 1;
 }
 
@@ -166,22 +175,21 @@ static void expire_wait(struct wr_op *op)
   wr_bind_guard_granted(t, false);
 }
 
-static uint64_t wait_limit(struct wr_task *t, const struct wr_guard_ask *ask)
+uint64_t wr_bind_guard_wait(const struct wr_task *t)
 {
   uint64_t now = wr_loop_now(t->script->env->loop);
-  return ask->until_ns > now ? ask->until_ns - now : 1;
+  return t->wait_ask.until_ns > now ? t->wait_ask.until_ns - now : 1;
 }
 
-static int wait_in_queue(lua_State *L, struct wr_task *t, struct wr_entry *entry,
-                         const struct wr_guard_ask *ask)
+static void queue_up(struct wr_task *t, struct wr_entry *entry, const struct wr_guard_ask *ask)
 {
   t->wait_id = ask->id;
   t->wait_ask = *ask;
   t->wait_entry = entry;
   t->wait_since_ns = wr_loop_now(t->script->env->loop);
   wr_list_push(&t->script->waiting, &t->waiting);
-  t->wait = (struct wr_op){.name = "queue", .cancel = cancel_wait, .expire = expire_wait};
-  return wr_task_suspend(L, &t->wait, wait_limit(t, ask));
+  t->wait =
+      (struct wr_op){.name = "queue", .task = t, .cancel = cancel_wait, .expire = expire_wait};
 }
 
 uint64_t wr_bind_guard_key(lua_State *L, int index)
@@ -191,17 +199,39 @@ uint64_t wr_bind_guard_key(lua_State *L, int index)
   return wr_hash_sip(&env->arena->header->hash_key, wr_bind_str(L, index));
 }
 
-int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
-                        struct wr_guard_ask *ask)
+struct wr_guard_ask wr_bind_guard_ask(struct wr_task *t, const char *policy)
+{
+  t->wait_policy = policy;
+  return (struct wr_guard_ask){.until_ns = t->deadline_ns,
+                               .priority = t->priority,
+                               .cost = 1,
+                               .signals = &t->script->env->signals};
+}
+
+enum wr_guard_admission wr_bind_guard_try(lua_State *L, struct wr_task *t, struct wr_entry *entry,
+                                          struct wr_guard_ask *ask)
 {
   struct wr_script_env *env = t->script->env;
   struct wr_error refusal;
-  switch (wr_guard_enter(env->guard, entry, ask, wr_loop_now(env->loop), &refusal)) {
-  case WR_GUARD_ADMITTED: return push_admission(L, t, entry, ask->id);
-  case WR_GUARD_REFUSED: return wr_bind_guard_refuse(L, t, entry, t->wait_policy, &refusal);
+  enum wr_guard_admission entered =
+      wr_guard_enter(env->guard, entry, ask, wr_loop_now(env->loop), &refusal);
+  switch (entered) {
+  case WR_GUARD_ADMITTED: admit(t, entry, ask->id); break;
+  case WR_GUARD_REFUSED: wr_bind_guard_refuse(L, t, entry, t->wait_policy, &refusal); break;
+  case WR_GUARD_QUEUED: queue_up(t, entry, ask); break;
+  }
+  return entered;
+}
+
+int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
+                        struct wr_guard_ask *ask)
+{
+  switch (wr_bind_guard_try(L, t, entry, ask)) {
+  case WR_GUARD_ADMITTED: return push_admission(L, t, entry);
+  case WR_GUARD_REFUSED: return 2;
   case WR_GUARD_QUEUED: break;
   }
-  return wait_in_queue(L, t, entry, ask);
+  return wr_task_suspend(L, &t->wait, wr_bind_guard_wait(t));
 }
 
 // core.enter(handle, key | nil, cost | nil, policy | nil) -> depth, for core.leave | nil, err;
@@ -209,12 +239,9 @@ int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
 static int l_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a policy");
-  struct wr_script_env *env = t->script->env;
-  struct wr_guard_ask ask = {
-      .until_ns = t->deadline_ns, .priority = t->priority, .signals = &env->signals};
+  struct wr_guard_ask ask = wr_bind_guard_ask(t, luaL_optstring(L, 4, NULL));
   ask.key = wr_bind_guard_key(L, 2);
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
-  t->wait_policy = luaL_optstring(L, 4, NULL);
   return wr_bind_guard_enter(L, t, check_entry(L, 1), &ask);
 }
 
@@ -247,7 +274,12 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted)
   if (t->trail) t->trail->queue_ns += waited;
   observe_wait(env, t->wait_entry, waited);
   if (granted) {
-    wr_task_resume(t, push_admission(t->co, t, t->wait_entry, t->wait_id));
+    admit(t, t->wait_entry, t->wait_id);
+    if (t->plan != NULL) {
+      wr_bind_plan_on_admitted(t);
+    } else {
+      wr_task_resume(t, push_admission(t->co, t, t->wait_entry));
+    }
     return;
   }
   if (t->wait_entry->kind == WR_KIND_CACHE) { // whom it waited for is done
@@ -277,12 +309,23 @@ static enum wr_outcome read_outcome(lua_State *L, int index, const struct wr_sco
   return wr_ticket_outcome(WR_ERROR_NONE, r->status, elapsed, scope->attempt_timeout_ns);
 }
 
-// core.leave(depth, value, err): closes what was entered at `depth`. A ticket whose call returned a
-// response that is still arriving follows the response to its last byte.
+void wr_bind_guard_settle(lua_State *L, struct wr_task *t, const struct wr_scope *scope, int index)
+{
+  struct wr_script_env *env = t->script->env;
+  uint64_t now = wr_loop_now(env->loop);
+  enum wr_outcome outcome = read_outcome(L, index, scope, now);
+  struct wr_response *r = wr_bind_response_get(L, index);
+  if (r && wr_response_hang_ticket(r, scope->ticket, outcome)) {
+    wr_guard_answered(env->guard, scope->ticket, now);
+  } else {
+    wr_guard_leave(env->guard, scope->ticket, outcome, now);
+  }
+}
+
+// core.leave(depth, value, err): closes what was entered at `depth`.
 static int l_leave(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "leaving a policy layer");
-  struct wr_script_env *env = t->script->env;
   size_t depth = (size_t)luaL_checkinteger(L, 1);
   lua_settop(L, 3);
   if (depth >= t->scope_count) return 0;
@@ -293,14 +336,7 @@ static int l_leave(lua_State *L)
     return 0;
   }
   t->scope_count = depth;
-  uint64_t now = wr_loop_now(env->loop);
-  enum wr_outcome outcome = read_outcome(L, 2, &scope, now);
-  struct wr_response *r = wr_bind_response_get(L, 2);
-  if (r && wr_response_hang_ticket(r, scope.ticket, outcome)) {
-    wr_guard_answered(env->guard, scope.ticket, now);
-    return 0;
-  }
-  wr_guard_leave(env->guard, scope.ticket, outcome, now);
+  wr_bind_guard_settle(L, t, &scope, 2);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 /// Primitives that admit calls in scripts: what C calls back, and what the bindings of single kinds
 /// share.
 
+#include "script/guard.h"
 #include "script/task.h"
 
 /// The task waiting in a queue was admitted, or refused.
@@ -21,3 +22,19 @@ int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry 
 
 /// The hash of the key at `index`; 0 when there is none.
 uint64_t wr_bind_guard_key(lua_State *L, int index);
+
+/// What the running task asks a primitive for, for a layer of `policy` (NULL: not said; held by who
+/// asks): one call, until its deadline.
+struct wr_guard_ask wr_bind_guard_ask(struct wr_task *t, const char *policy);
+
+/// Asks. ADMITTED: the admission is in the task's scope, unless it holds nothing. REFUSED: nil and
+/// an error are pushed. QUEUED: t->wait is what to suspend on, for wr_bind_guard_wait.
+enum wr_guard_admission wr_bind_guard_try(lua_State *L, struct wr_task *t, struct wr_entry *entry,
+                                          struct wr_guard_ask *ask);
+
+/// How long a task that queues may wait, in ns from now.
+uint64_t wr_bind_guard_wait(const struct wr_task *t);
+
+/// Settles an admission that was taken off the scope with a call's results, a value at `index` and
+/// its error behind it. That of a response still arriving follows it to its last byte.
+void wr_bind_guard_settle(lua_State *L, struct wr_task *t, const struct wr_scope *scope, int index);

@@ -7,6 +7,7 @@
 static const char TYPE[] = "weir.Headers";
 
 struct handle {
+  struct wr_bind_handle handle;
   wr_bind_headers_fn find;
   void *owner;
 };
@@ -22,10 +23,9 @@ static struct wr_headers *check_headers(lua_State *L, int index)
 void wr_bind_headers_push(lua_State *L, wr_bind_headers_fn find, void *owner, int anchor)
 {
   if (anchor < 0) anchor = lua_gettop(L) + 1 + anchor;
-  struct handle *handle = lua_newuserdata(L, sizeof(*handle));
+  struct handle *handle = wr_bind_type_push(L, TYPE, sizeof(*handle));
   handle->find = find;
   handle->owner = owner;
-  wr_bind_type_set(L, TYPE);
   lua_createtable(L, 1, 0);
   lua_pushvalue(L, anchor);
   lua_rawseti(L, -2, 1);

@@ -7,8 +7,8 @@
 #include "script/bind_error.h"
 #include "script/bind_response.h"
 #include "script/bind_retry.h"
-#include "script/call.h"
 #include "script/guard_hedge.h"
+#include "script/handler.h"
 #include "script/table.h"
 #include "script/task.h"
 #include "script/trail.h"
@@ -145,7 +145,7 @@ static bool start_attempt(struct call *c, struct wr_task *parent, struct wr_erro
   t->is_extra = t->is_extra || attempt->number > 0;
   t->ctx = attempt;
   t->on_end = on_attempt_end;
-  wr_task_start_soon(t);
+  wr_task_start(t);
   return true;
 }
 
@@ -215,7 +215,7 @@ static void pass_on_raise(struct call *c, struct wr_task *t)
   lua_State *to = c->op.task->co;
   struct wr_script_error raised = {0};
   char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
-  wr_call_describe(t->co, (int)t->stop, &raised);
+  wr_handler_describe(t, &raised);
   wr_call_error_text(&raised, text, sizeof(text));
   lua_pushnil(to);
   lua_pushnil(to);
@@ -245,6 +245,7 @@ static void on_attempt_end(struct wr_task *t, enum wr_task_end end, int values)
   struct attempt attempt = *(struct attempt *)t->ctx;
   struct call *c = attempt.call;
   wr_free(t->ctx);
+  if (end == WR_TASK_RAISED) wr_handler_log_child(t);
   c->running--;
   c->busy++;
   if (!c->is_over && end == WR_TASK_RETURNED) on_returned(c, t, attempt.number);

@@ -166,10 +166,12 @@ static void enter(struct level *at, json_t *node)
 static void push_tree(lua_State *L, json_t *root)
 {
   struct level levels[DEPTH_MAX + 1];
+  const struct wr_vm *vm = wr_vm_of(L);
   int depth = 0;
   if (!push_value(L, root)) return;
   enter(&levels[0], root);
   for (;;) {
+    if (wr_vm_is_stopping(vm)) luaL_error(L, "interrupted");
     json_t *child = next_child(L, &levels[depth]);
     if (child != NULL && push_value(L, child)) {
       enter(&levels[++depth], child);

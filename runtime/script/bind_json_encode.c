@@ -211,7 +211,9 @@ static bool encode(struct encoder *e)
 {
   e->base = lua_gettop(e->L);
   if (!write_value(e)) return false;
+  const struct wr_vm *vm = wr_vm_of(e->L);
   while (e->depth > 0 && !e->json.failed) {
+    if (wr_vm_is_stopping(vm)) return refuse(e, "interrupted");
     int more = next_value(e);
     if (more < 0 || (more > 0 && !write_value(e))) return false;
     if (more == 0) close_table(e);

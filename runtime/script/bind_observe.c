@@ -1,4 +1,5 @@
 #include "script/bind.h"
+#include "script/bind_response.h"
 
 #include "script/meter.h"
 #include "script/table.h"
@@ -90,19 +91,41 @@ static int l_metric_observe(lua_State *L)
   return 0;
 }
 
-// core.rung(ladder, name, position, count): the rung of a ladder that answered
+// Is it an answer? Anything but nil and a response that says "not now".
+static bool is_acceptable(lua_State *L, int index, const struct wr_response *r)
+{
+  return r ? r->status < 500 && r->status != 429 : !lua_isnil(L, index);
+}
+
+// A ladder without a name is called like the route.
+static void count_rung(struct wr_meter *m, const char *ladder, const struct wr_trail *trail,
+                       struct wr_str rung)
+{
+  const char *name = trail ? trail->route : "ladder";
+  if (ladder) name = wr_meter_word(m, wr_str_of(ladder));
+  static const char *const labels[] = {"name", "step"};
+  wr_meter_count(m, WR_METRIC_FALLBACK, labels, name, wr_meter_word(m, rung));
+}
+
+// core.rung(ladder | nil, name, position, count, value) -> does this rung of a ladder answer with
+// `value`? Then it is noted.
 static int l_rung(lua_State *L)
 {
   struct wr_script *s = wr_script_of(L);
   struct wr_trail *trail = s->current ? s->current->trail : NULL;
-  const char *ladder = luaL_checkstring(L, 1);
-  const char *name = luaL_checkstring(L, 2);
-  wr_meter_add(s->env->meter, WR_METRIC_FALLBACK, 1, "name", ladder, "step", name, NULL);
-  if (trail == NULL) return 0;
-  trail->rung = (uint32_t)luaL_checkinteger(L, 3);
+  struct wr_str name = wr_bind_str(L, 2);
+  struct wr_response *r = wr_bind_response_get(L, 5);
+  bool answers = is_acceptable(L, 5, r);
+  lua_pushboolean(L, answers);
+  if (!answers) return 1;
+  count_rung(s->env->meter, lua_isnil(L, 1) ? NULL : luaL_checkstring(L, 1), trail, name);
+  lua_Integer position = luaL_checkinteger(L, 3);
+  if (r && position > 1) wr_trail_name(r->rung, name);
+  if (trail == NULL) return 1;
+  trail->rung = (uint32_t)position;
   trail->rungs = (uint32_t)luaL_checkinteger(L, 4);
-  wr_trail_name(trail->rung_name, wr_str_of(name));
-  return 0;
+  wr_trail_name(trail->rung_name, name);
+  return 1;
 }
 
 // core.route() -> pattern of the request that is being served, or nil in the background

@@ -23,13 +23,20 @@ static bool push_error(lua_State *L, const struct wr_pattern *m, int level)
 {
   if (m->error == NULL) return false;
   luaL_where(L, level);
-  if (m->steps_left == 0) {
+  if (m->error == wr_pattern_too_complex) {
     lua_pushfstring(L, "pattern too complex (%f steps)", (lua_Number)m->steps);
   } else {
     lua_pushstring(L, m->error);
   }
   lua_concat(L, 2);
   return true;
+}
+
+static void prepare(lua_State *L, struct wr_pattern *m, struct wr_str subject,
+                    struct wr_str pattern)
+{
+  wr_pattern_init(m, subject, pattern);
+  m->stop = &wr_vm_of(L)->stop;
 }
 
 static bool cut_anchor(struct wr_str *pattern)
@@ -101,7 +108,7 @@ static int find_or_match(lua_State *L, bool wants_range)
   }
   bool anchored = cut_anchor(&pattern);
   struct wr_pattern m;
-  wr_pattern_init(&m, subject, pattern);
+  prepare(L, &m, subject, pattern);
   size_t end = 0;
   if (!search(L, &m, anchored, &start, &end)) {
     lua_pushnil(L);
@@ -134,7 +141,7 @@ static int l_pattern_next(lua_State *L)
   size_t start = check_init(L, 3, subject.len);
   bool anchored = cut_anchor(&pattern);
   struct wr_pattern m;
-  wr_pattern_init(&m, subject, pattern);
+  prepare(L, &m, subject, pattern);
   size_t end = 0;
   bool found = anchored ? wr_pattern_at(&m, start, &end) : wr_pattern_find(&m, &start, &end);
   if (m.error != NULL) {
@@ -154,7 +161,7 @@ static int gmatch_next(lua_State *L)
   size_t start = (size_t)lua_tonumber(L, lua_upvalueindex(3));
   if (start > subject.len) return 0;
   struct wr_pattern m;
-  wr_pattern_init(&m, subject, pattern);
+  prepare(L, &m, subject, pattern);
   size_t end = 0;
   if (!search(L, &m, false, &start, &end)) {
     end = subject.len; // nothing further: the next call ends at once
@@ -244,7 +251,7 @@ static int l_gsub(lua_State *L)
   struct output out = {.size = 0, .size_max = wr_vm_of(L)->limits.string_bytes};
   luaL_buffinit(L, &out.buffer);
   struct wr_pattern m;
-  wr_pattern_init(&m, subject, pattern);
+  prepare(L, &m, subject, pattern);
   size_t from = 0;
   int count = 0;
   while (count < limit && from <= subject.len) {

@@ -1,6 +1,5 @@
 #include "script/bind_request.h"
 
-#include "base/alloc.h"
 #include "base/check.h"
 #include "http/uri.h"
 #include "script/bind.h"
@@ -14,33 +13,27 @@
 static const char TYPE[] = "weir.Request";
 
 struct handle {
+  struct wr_bind_handle handle;
+  struct wr_list link;  // among those of its request
   struct wr_request *q; // NULL once over
   bool has_cache;       // its environment is a table of its own
 };
 
 void wr_bind_request_push(lua_State *L, struct wr_request *q)
 {
-  if (q->handle_ref != 0) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, q->handle_ref);
-    return;
-  }
-  struct handle *handle = lua_newuserdata(L, sizeof(*handle));
-  *handle = (struct handle){.q = q};
-  wr_bind_type_set(L, TYPE);
-  lua_pushvalue(L, -1);
-  q->handle_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  struct handle *handle = wr_bind_type_push(L, TYPE, sizeof(*handle));
+  handle->q = q;
+  wr_list_push(&q->handles, &handle->link);
 }
 
-void wr_bind_request_cut(struct wr_script *s, struct wr_request *q)
+void wr_bind_request_cut(struct wr_request *q)
 {
-  lua_State *L = s->vm.L;
-  if (q->handle_ref == 0) return;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, q->handle_ref);
-  struct wr_request *rest = q->is_kept ? wr_request_copy(q, q->info->head->method) : NULL;
-  ((struct handle *)lua_touserdata(L, -1))->q = rest;
-  lua_pop(L, 1);
-  luaL_unref(L, LUA_REGISTRYINDEX, q->handle_ref);
-  q->handle_ref = 0;
+  struct wr_list *node;
+  q->is_cut = true;
+  while ((node = wr_list_pop(&q->handles)) != NULL) {
+    struct handle *handle = WR_CONTAINER(node, struct handle, link);
+    handle->q = q->is_kept ? wr_request_copy(q, q->info->head->method) : NULL;
+  }
 }
 
 struct wr_request *wr_bind_request_check(lua_State *L, int index)
@@ -194,27 +187,34 @@ static int push_body(lua_State *L, struct wr_request *q)
 struct waiting {
   struct wr_request_reader reader;
   struct wr_op op;
+  bool wants_text; // else it is enough that it is there
 };
+
+static int push_there(lua_State *L, struct wr_request *q)
+{
+  if (q->body_state == WR_REQUEST_BROKEN) return wr_bind_error_fail(L, &q->gone);
+  lua_pushboolean(L, 1);
+  return 1;
+}
 
 static void on_whole(struct wr_request_reader *reader, struct wr_request *q)
 {
   struct waiting *w = WR_CONTAINER(reader, struct waiting, reader);
   struct wr_task *t = w->op.task;
-  wr_free(w);
-  wr_task_resume(t, push_body(t->co, q));
+  wr_task_resume(t, w->wants_text ? push_body(t->co, q) : push_there(t->co, q));
 }
 
 static void cancel_whole(struct wr_op *op)
 {
-  struct waiting *w = WR_CONTAINER(op, struct waiting, op);
-  wr_list_remove(&w->reader.link);
-  wr_free(w);
+  wr_list_remove(&WR_CONTAINER(op, struct waiting, op)->reader.link);
 }
 
-static int read_whole(lua_State *L, struct wr_request *q)
+static int read_whole(lua_State *L, struct wr_request *q, bool wants_text)
 {
-  wr_task_require(L, "request:text");
-  struct waiting *w = wr_alloc(sizeof(*w));
+  wr_task_require(L, "the body of a request");
+  struct waiting *w = wr_region_take(q->info->region, sizeof(*w));
+  if (w == NULL) return luaL_error(L, "no more memory for this request");
+  w->wants_text = wants_text;
   w->reader.on_ready = on_whole;
   w->op = (struct wr_op){.name = "request body", .cancel = cancel_whole};
   wr_request_read_whole(q, &w->reader);
@@ -235,7 +235,16 @@ static int l_request_text(lua_State *L)
   if (q->body_state == WR_REQUEST_FORWARDED) {
     return luaL_error(L, "the body of this request was forwarded and is gone");
   }
-  return read_whole(L, q);
+  return read_whole(L, q, true);
+}
+
+// core.request_await(request) -> true, once a body that is unread or being read is there | nil,
+// err. Lua does not get it.
+static int l_request_await(lua_State *L)
+{
+  struct wr_request *q = wr_bind_request_check(L, 1);
+  bool is_coming = q->body_state == WR_REQUEST_UNREAD || q->body_state == WR_REQUEST_READING;
+  return is_coming ? read_whole(L, q, false) : push_there(L, q);
 }
 
 // core.request_copy(request): the handle goes on beyond the exchange, as a GET of its own.
@@ -244,10 +253,8 @@ static int l_request_copy(lua_State *L)
   struct handle *handle = wr_bind_type_check(L, 1, TYPE);
   struct wr_request *q = wr_bind_request_check(L, 1);
   if (q->is_copy) return 0;
-  struct wr_request *copy = wr_request_copy(q, WR_STR("GET"));
-  luaL_unref(L, LUA_REGISTRYINDEX, q->handle_ref);
-  q->handle_ref = 0;
-  handle->q = copy;
+  wr_list_remove(&handle->link);
+  handle->q = wr_request_copy(q, WR_STR("GET"));
   return 0;
 }
 
@@ -261,6 +268,7 @@ static int l_request_keep(lua_State *L)
 static int l_request_gc(lua_State *L)
 {
   struct handle *handle = lua_touserdata(L, 1);
+  wr_list_remove(&handle->link);
   if (handle->q && handle->q->is_copy) wr_request_free_copy(handle->q);
   handle->q = NULL;
   return 0;
@@ -287,7 +295,7 @@ static int l_current_request(lua_State *L)
   struct wr_task *t = wr_task_require(L, "the current request");
   if (t->trail == NULL) return 0;
   struct wr_request *q = WR_CONTAINER(t->trail, struct wr_request, trail);
-  if (q->handle_ref == 0) return 0;
+  if (q->is_cut) return 0;
   wr_bind_request_push(L, q);
   return 1;
 }
@@ -324,6 +332,8 @@ int wr_bind_request(lua_State *L)
   lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, l_request_copy);
   lua_setfield(L, 1, "request_copy");
+  lua_pushcfunction(L, l_request_await);
+  lua_setfield(L, 1, "request_await");
   lua_pushcfunction(L, l_request_keep);
   lua_setfield(L, 1, "request_keep");
   return 0;

@@ -3,11 +3,11 @@
 
 #include "script/request.h"
 
-/// Pushes the handle on `q`: one for each request, kept until it is cut off.
+/// Pushes a handle on `q`, which is not cut off.
 void wr_bind_request_push(lua_State *L, struct wr_request *q);
 
-/// Cuts the handle off: whoever still has it is told that the request is over.
-void wr_bind_request_cut(struct wr_script *s, struct wr_request *q);
+/// Cuts the handles off: whoever still has one is told that the request is over.
+void wr_bind_request_cut(struct wr_request *q);
 
 /// The live request behind the handle at `index`; raises when it is something else, or over.
 struct wr_request *wr_bind_request_check(lua_State *L, int index);

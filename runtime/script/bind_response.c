@@ -10,23 +10,34 @@ static const char TYPE[] = "weir.Response";
 
 enum { BODY_MAX = 64 * 1024 * 1024 }; // of a response that a script makes
 
+struct handle {
+  struct wr_bind_handle handle;
+  struct wr_response *r; // counted reference; NULL once its client has it
+};
+
 void wr_bind_response_push(lua_State *L, struct wr_response *r)
 {
-  struct wr_response **handle = lua_newuserdata(L, sizeof(struct wr_response *));
-  *handle = wr_response_ref(r);
-  wr_bind_type_set(L, TYPE);
+  struct handle *handle = wr_bind_type_push(L, TYPE, sizeof(*handle));
+  handle->r = wr_response_ref(r);
+  r->handle = &handle->r;
 }
 
 struct wr_response *wr_bind_response_get(lua_State *L, int index)
 {
-  struct wr_response **handle = wr_bind_type_get(L, index, TYPE);
-  return handle ? *handle : NULL;
+  const struct handle *handle = wr_bind_type_get(L, index, TYPE);
+  return handle ? handle->r : NULL;
+}
+
+bool wr_bind_response_is(lua_State *L, int index)
+{
+  return wr_bind_type_get(L, index, TYPE) != NULL;
 }
 
 static struct wr_response *check_response(lua_State *L, int index)
 {
-  struct wr_response **handle = wr_bind_type_check(L, index, TYPE);
-  return *handle;
+  const struct handle *handle = wr_bind_type_check(L, index, TYPE);
+  if (handle->r == NULL) luaL_error(L, "this response is over: its client has it");
+  return handle->r;
 }
 
 // core.response(status, body | nil, headers | nil, content_type | nil)
@@ -44,6 +55,7 @@ static int l_response(lua_State *L)
   if (s->current == NULL) wr_response_unref(r); // made at load: the handle alone holds it
   r->status = (int)status;
   r->state = WR_RESPONSE_WHOLE;
+  r->wants_whole = true;
   r->has_length = true;
   r->length = len;
   if (!wr_buf_append(&r->body, body, len)) {
@@ -86,7 +98,10 @@ static void cancel_whole(struct wr_op *op)
 static int l_response_text(lua_State *L)
 {
   struct wr_response *r = check_response(L, 1);
-  if (r->state != WR_RESPONSE_FLOWING) return push_body(L, r);
+  if (r->state != WR_RESPONSE_FLOWING) {
+    r->wants_whole = true;
+    return push_body(L, r);
+  }
   wr_task_require(L, "response:text");
   if (r->sink != NULL || r->on_ready != NULL) {
     return luaL_error(L, "the body of this response is being read already");
@@ -102,8 +117,8 @@ static int l_response_text(lua_State *L)
 
 static struct wr_headers *find_headers(void *owner)
 {
-  struct wr_response **handle = owner;
-  return &(*handle)->headers;
+  const struct handle *handle = owner;
+  return handle->r ? &handle->r->headers : NULL;
 }
 
 static int push_headers(lua_State *L)
@@ -158,16 +173,23 @@ static int l_response_newindex(lua_State *L)
 
 static int l_response_tostring(lua_State *L)
 {
-  struct wr_response *r = check_response(L, 1);
-  lua_pushfstring(L, "response: %d", r->status);
+  struct wr_response *r = wr_bind_response_get(L, 1);
+  if (r == NULL) {
+    lua_pushliteral(L, "response that is over");
+  } else {
+    lua_pushfstring(L, "response: %d", r->status);
+  }
   return 1;
 }
 
 static int l_response_gc(lua_State *L)
 {
-  struct wr_response **handle = lua_touserdata(L, 1);
-  if (*handle) wr_response_unref(*handle);
-  *handle = NULL;
+  struct handle *handle = lua_touserdata(L, 1);
+  struct wr_response *r = handle->r;
+  handle->r = NULL;
+  if (r == NULL) return 0;
+  if (r->handle == &handle->r) r->handle = NULL;
+  wr_response_unref(r);
   return 0;
 }
 
@@ -184,7 +206,7 @@ static int l_response_degrade(lua_State *L)
 // core.is_response(value)
 static int l_is_response(lua_State *L)
 {
-  lua_pushboolean(L, wr_bind_response_get(L, 1) != NULL);
+  lua_pushboolean(L, wr_bind_response_is(L, 1));
   return 1;
 }
 

@@ -6,5 +6,9 @@
 /// Pushes a handle on `r`, with a reference of its own.
 void wr_bind_response_push(lua_State *L, struct wr_response *r);
 
-/// The response behind the handle at `index`, borrowed, or NULL when the value is something else.
+/// The response behind the handle at `index`, borrowed. NULL when it is over, or the value is
+/// something else.
 struct wr_response *wr_bind_response_get(lua_State *L, int index);
+
+/// Is the value at `index` a response, over or not?
+bool wr_bind_response_is(lua_State *L, int index);

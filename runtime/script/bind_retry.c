@@ -14,10 +14,11 @@
 static const char TYPE[] = "weir.Retry";
 
 struct retry {
+  struct wr_bind_handle handle;
   struct wr_retry_config config;
   struct wr_entry *budget; // NULL: none
-  char name[WR_TRAIL_NAME_MAX];
-  bool has_told; // that it was inside another one
+  const char *name;        // a word of the meter
+  bool has_told;           // that it was inside another one
 };
 
 static struct retry *check_retry(lua_State *L)
@@ -75,12 +76,10 @@ static int l_retry(lua_State *L)
   const char *problem = wr_bind_retry_on(L, &config.on);
   if (problem == NULL) problem = wr_retry_config_check(&config);
   if (problem) return wr_bind_refuse(L, problem);
-  struct retry *retry = lua_newuserdata(L, sizeof(*retry));
+  struct retry *retry = wr_bind_type_push(L, TYPE, sizeof(*retry));
   retry->config = config;
-  retry->has_told = false;
   retry->budget = lua_islightuserdata(L, 3) ? lua_touserdata(L, 3) : NULL;
-  wr_trail_name(retry->name, wr_str_of(luaL_checkstring(L, 1)));
-  wr_bind_type_set(L, TYPE);
+  retry->name = wr_meter_word(wr_script_of(L)->env->meter, wr_str_of(luaL_checkstring(L, 1)));
   return 1;
 }
 
@@ -102,9 +101,10 @@ static double amplification(const struct wr_task *t, const struct retry **outer)
 // Retries that multiply: found while they do, wherever the one calls the other. Said once.
 static void warn_of_nesting(struct wr_task *t, struct retry *retry)
 {
+  if (retry->has_told || retry->config.max == 0) return;
   const struct retry *outer = NULL;
-  double around = retry->has_told || retry->config.max == 0 ? 1 : amplification(t, &outer);
-  if (around < 2) return;
+  double around = amplification(t, &outer);
+  if (outer == NULL || around < 2) return;
   retry->has_told = true;
   struct wr_json *j = wr_log_begin(t->script->env->log, WR_LOG_WARN, "policy.warning");
   if (j == NULL) return;
@@ -116,19 +116,15 @@ static void warn_of_nesting(struct wr_task *t, struct retry *retry)
   wr_log_end(t->script->env->log);
 }
 
-// core.retry_begin(handle) -> depth, for core.leave: a first attempt is about to start
-static int l_retry_begin(lua_State *L)
+void wr_bind_retry_enter(struct wr_task *t, void *handle)
 {
-  struct retry *retry = check_retry(L);
-  struct wr_task *t = wr_task_require(L, "a retry");
+  struct retry *retry = handle;
   struct wr_script_env *env = t->script->env;
   warn_of_nesting(t, retry);
   if (retry->budget) {
     wr_guard_budget_deposit(env->guard, retry->budget, wr_loop_now(env->loop));
   }
-  lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
   wr_task_push_retry(t, retry);
-  return 1;
 }
 
 bool wr_bind_retry_read(lua_State *L, int index, struct wr_retry_input *input)
@@ -184,7 +180,8 @@ static void count(struct wr_script_env *env, const struct retry *retry, uint32_t
 {
   const char *kind = failed ? (attempt > 1 ? "failed_with_retry" : "failed_without_retry")
                             : (attempt > 1 ? "successful_with_retry" : "successful_without_retry");
-  wr_meter_add(env->meter, WR_METRIC_RETRY_CALLS, 1, "name", retry->name, "kind", kind, NULL);
+  static const char *const labels[] = {"name", "kind"};
+  wr_meter_count(env->meter, WR_METRIC_RETRY_CALLS, labels, retry->name, kind);
 }
 
 // core.retry_decide(handle, attempt, backoff | nil, value, err) -> delay_ns, backoff | nothing
@@ -220,7 +217,6 @@ static int l_retry_decide(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"retry", l_retry},
-    {"retry_begin", l_retry_begin},
     {"retry_decide", l_retry_decide},
     {NULL, NULL},
 };

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/duration.h"
+#include "script/call.h"
 #include "script/library.h"
 #include "script/vm.h"
 
@@ -61,6 +62,14 @@ static int l_compile_module(lua_State *L)
   }
   lua_pushvalue(L, 2);
   lua_setfenv(L, -2);
+  return 1;
+}
+
+// core.note_raise(error) -> error: for xpcall, around what raises its error again.
+static int l_note_raise(lua_State *L)
+{
+  lua_settop(L, 1);
+  wr_call_note(L);
   return 1;
 }
 
@@ -195,6 +204,8 @@ static int l_insert(lua_State *L)
 
 // Sorting what needs no metamethod and no Lua function, in place.
 
+enum { SORT_PLAIN_COUNT = 1 << 18 };
+
 struct sort_key {
   double number;
   struct wr_str text;
@@ -216,7 +227,8 @@ static int by_text(const void *a, const void *b)
   return order != 0 ? order : (x.len > y.len) - (x.len < y.len);
 }
 
-// core.sort_plain(t): sorts a list of only numbers or only strings; false when it is neither.
+// core.sort_plain(t): sorts a list of only numbers or only strings; false when it is neither, or so
+// long that sorting it must be interruptible.
 static int l_sort_plain(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -224,7 +236,7 @@ static int l_sort_plain(lua_State *L)
   lua_settop(L, 1);
   lua_rawgeti(L, 1, 1);
   int type = lua_type(L, 2);
-  if (n == 0 || (type != LUA_TNUMBER && type != LUA_TSTRING)) return 0;
+  if (n == 0 || n > SORT_PLAIN_COUNT || (type != LUA_TNUMBER && type != LUA_TSTRING)) return 0;
   // A copy keeps the strings alive while the list is rewritten. stack: t, first, keys, copy
   struct sort_key *keys = lua_newuserdata(L, n * sizeof(*keys));
   lua_createtable(L, (int)n, 0);
@@ -252,6 +264,7 @@ static const luaL_Reg functions[] = {
     {"compile_library", l_compile_library},
     {"library_modules", l_library_modules},
     {"compile_module", l_compile_module},
+    {"note_raise", l_note_raise},
     {"is_frozen", l_is_frozen},
     {"scope_mark", l_scope_mark},
     {"scope_unwind", l_scope_unwind},

@@ -61,7 +61,7 @@ static void on_background_end(struct wr_task *t, enum wr_task_end end, int value
   struct wr_script *s = t->script;
   if (end == WR_TASK_RAISED) {
     struct wr_script_error raised = {0};
-    wr_call_describe(t->co, (int)t->stop, &raised);
+    wr_handler_describe(t, &raised);
     wr_handler_log(s, &raised, "weir.spawn", NULL);
   }
   if (--s->background == 0 && s->on_quiet) s->on_quiet(s->on_quiet_ctx);
@@ -74,7 +74,11 @@ struct wr_task *wr_bind_task_spawn(lua_State *L, int nargs, struct wr_error *err
   if (t == NULL) return NULL;
   t->on_end = on_background_end;
   s->background++;
-  wr_task_start_soon(t);
+  if (s->current != NULL && s->current->trail == NULL) {
+    wr_task_start_next(t); // a chain of them must let the loop turn
+  } else {
+    wr_task_start(t);
+  }
   return t;
 }
 
@@ -154,7 +158,7 @@ static void push_failure(struct wr_task *t, enum wr_task_end end, int values, lu
   }
   struct wr_error error;
   struct wr_script_error raised = {0};
-  if (end == WR_TASK_RAISED) wr_call_describe(t->co, (int)t->stop, &raised);
+  if (end == WR_TASK_RAISED) wr_handler_describe(t, &raised);
   const char *text = end == WR_TASK_RAISED ? raised.message : "the task returned nothing";
   wr_error_set(&error, WR_ERROR_SCRIPT, "%s", text);
   wr_bind_error_push(to, &error);
@@ -206,6 +210,7 @@ static void on_member_end(struct wr_task *t, enum wr_task_end end, int values)
   struct wr_task *parent = g->op.task;
   int key_ref = member->key_ref;
   wr_free(member);
+  if (end == WR_TASK_RAISED) wr_handler_log_child(t);
   g->running--;
   g->busy++; // the siblings that lose end below, inside of this
   // A response that a child hands out must outlive the child.
@@ -235,7 +240,7 @@ static bool add_member(lua_State *L, struct group *g, struct wr_task *parent,
   child->ctx = member;
   child->on_end = on_member_end;
   g->running++;
-  wr_task_start_soon(child);
+  wr_task_start(child);
   return true;
 }
 
@@ -255,6 +260,9 @@ static int start_group(lua_State *L, const char *name, bool is_race)
     ok = lua_isfunction(L, -1);
     if (!ok) {
       wr_error_set(&error, WR_ERROR_SCRIPT, "%s takes a table of functions", name);
+    } else if (wr_vm_is_stopping(&parent->script->vm)) {
+      wr_error_set(&error, WR_ERROR_SCRIPT, "interrupted");
+      ok = false;
     } else {
       ok = add_member(L, g, parent, &error);
     }

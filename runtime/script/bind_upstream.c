@@ -18,24 +18,28 @@ enum {
   WHOLE_MAX = 8 * 1024 * 1024,   // default bound of a buffered response body
 };
 
+struct handle {
+  struct wr_bind_handle handle;
+  struct wr_upstream *u;
+};
+
 struct wr_upstream *wr_bind_upstream_check(lua_State *L, int index)
 {
-  struct wr_upstream **handle = wr_bind_type_check(L, index, TYPE);
-  return *handle;
+  const struct handle *handle = wr_bind_type_check(L, index, TYPE);
+  return handle->u;
 }
 
 void wr_bind_upstream_push(lua_State *L, struct wr_upstream *u)
 {
-  struct wr_upstream **handle = lua_newuserdata(L, sizeof(*handle));
-  *handle = u;
-  wr_bind_type_set(L, TYPE);
+  struct handle *handle = wr_bind_type_push(L, TYPE, sizeof(*handle));
+  handle->u = u;
 }
 
 static int l_upstream_gc(lua_State *L)
 {
-  struct wr_upstream **handle = lua_touserdata(L, 1);
-  struct wr_upstream *u = *handle;
-  *handle = NULL;
+  struct handle *handle = lua_touserdata(L, 1);
+  struct wr_upstream *u = handle->u;
+  handle->u = NULL;
   if (u == NULL) return 0;
   wr_list_remove(&u->link); // it may outlive the script by what is under way
   wr_upstream_unref(u);
@@ -82,14 +86,36 @@ static struct wr_str check_target(lua_State *L, int index, struct wr_str otherwi
   return target;
 }
 
-// core.upstream_forward(upstream, request, options) -> response | nil, err. The body must have been
-// read when core.request_replayable says that it can be.
+// A body without a length that has come whole (the window of its stream bounds it) is sent with
+// one: so its end reaches the upstream with its last byte.
+static bool is_here(const struct wr_request *q)
+{
+  return q->info->head->framing == WR_FRAMING_CHUNKED && q->x && wr_exchange_is_here(q->x);
+}
+
+// Is the body to be read whole before it is sent: it is small enough to keep and still unread, or
+// somebody reads it whole already?
+static bool is_replayable(const struct wr_request *q)
+{
+  const struct wr_head *head = q->info->head;
+  bool is_small = head->framing == WR_FRAMING_LENGTH && head->content_length > 0 &&
+                  head->content_length <= REPLAY_MAX;
+  return q->body_state == WR_REQUEST_READING ||
+         (q->body_state == WR_REQUEST_UNREAD && (is_small || is_here(q)));
+}
+
+// core.upstream_forward(upstream, request, options) -> response | nil, err | false: read the body,
+// then call again.
 static int l_upstream_forward(lua_State *L)
 {
   struct wr_upstream *u = wr_bind_upstream_check(L, 1);
   struct wr_request *q = wr_bind_request_check(L, 2);
   struct wr_task *t = wr_task_require(L, "upstream:forward");
   const struct wr_head *head = q->info->head;
+  if (is_replayable(q)) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
   struct wr_fetch fetch = {.upstream = u,
                            .method = head->method,
                            .target = check_target(L, 3, q->info->target),
@@ -112,19 +138,6 @@ static int l_upstream_forward(lua_State *L)
     fetch.key = table_str(L, 3, "key");
   }
   return start(L, t, &fetch, limit);
-}
-
-// core.request_replayable(request) -> true when its body is to be read whole before it is sent: it
-// is small enough to keep and still unread, or somebody reads it whole already
-static int l_request_replayable(lua_State *L)
-{
-  struct wr_request *q = wr_bind_request_check(L, 1);
-  const struct wr_head *head = q->info->head;
-  bool is_small = head->framing == WR_FRAMING_LENGTH && head->content_length > 0 &&
-                  head->content_length <= REPLAY_MAX;
-  lua_pushboolean(L, q->body_state == WR_REQUEST_READING ||
-                         (q->body_state == WR_REQUEST_UNREAD && is_small));
-  return 1;
 }
 
 // --- calls of our own ---------------------------------------------------------------------------
@@ -180,7 +193,54 @@ static int l_upstream_request(lua_State *L)
   return start(L, t, &fetch, wr_table_u64(L, 2, "timeout", 0));
 }
 
-// core.http_request(options) -> response | nil, err
+// Path and query of a URL as a request's target.
+static struct wr_str target_of(const struct wr_uri *uri, struct wr_region *region)
+{
+  if (uri->query.ptr == NULL) return uri->path;
+  // In "http://host?q" the path is none of the text's.
+  if (uri->path.ptr + uri->path.len + 1 == uri->query.ptr) {
+    return (struct wr_str){uri->path.ptr, uri->path.len + 1 + uri->query.len};
+  }
+  char *text = wr_region_take(region, uri->query.len + 2);
+  memcpy(text, "/?", 2);
+  memcpy(text + 2, uri->query.ptr, uri->query.len);
+  return (struct wr_str){text, uri->query.len + 2};
+}
+
+// Any URL.
+static bool aim_at_url(lua_State *L, struct wr_region *region, struct wr_uri *uri,
+                       struct wr_fetch *fetch, struct wr_error *error)
+{
+  const char *reason = NULL;
+  struct wr_str url = table_str(L, 1, "url");
+  if (url.ptr == NULL || !wr_uri_parse(uri, url, region, &reason)) {
+    wr_error_set(error, WR_ERROR_INVALID, "'%.*s' is not a URL: %s", (int)url.len,
+                 url.ptr ? url.ptr : "", reason ? reason : "it is missing");
+    return false;
+  }
+  fetch->target = target_of(uri, region);
+  return true;
+}
+
+// An endpoint of the upstream `like`, and a path there.
+static bool aim_at_endpoint(lua_State *L, struct wr_region *region, struct wr_uri *uri,
+                            struct wr_fetch *fetch, struct wr_error *error)
+{
+  struct wr_str path = wr_str_of(wr_table_text(L, 1, "path", "/"));
+  if (!wr_endpoint_read(table_str(L, 1, "endpoint"), region, uri, error)) return false;
+  char *text = wr_region_take(region, uri->path.len + path.len);
+  memcpy(text, uri->path.ptr, uri->path.len);
+  memcpy(text + uri->path.len, path.ptr, path.len);
+  fetch->target = (struct wr_str){text, uri->path.len + path.len};
+  fetch->is_trusted = true;
+  lua_getfield(L, 1, "like");
+  fetch->like = wr_bind_upstream_check(L, -1);
+  lua_pop(L, 1);
+  return true;
+}
+
+// core.http_request(options) -> response | nil, err: of a `url`, `trusted` or not; or of a `path`
+// at an `endpoint` of the upstream `like`
 static int l_http_request(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -188,31 +248,12 @@ static int l_http_request(lua_State *L)
   struct wr_region *region = push_region(L);
   struct wr_headers headers;
   struct wr_uri uri;
-  const char *reason = NULL;
-  struct wr_str url = table_str(L, 1, "url");
-  if (url.ptr == NULL || !wr_uri_parse(&uri, url, region, &reason)) {
-    struct wr_error error;
-    wr_error_set(&error, WR_ERROR_INVALID, "'%.*s' is not a URL: %s", (int)url.len,
-                 url.ptr ? url.ptr : "", reason ? reason : "it is missing");
-    return wr_bind_error_fail(L, &error);
-  }
-  struct wr_str address = table_str(L, 1, "address"); // to connect to, instead of the name's
-  if (address.ptr) uri.host = address;
-  size_t len =
-      uri.query.ptr ? (size_t)(uri.query.ptr + uri.query.len - uri.path.ptr) : uri.path.len;
-  struct wr_fetch fetch = {.uri = &uri,
-                           .target = {uri.path.ptr, len},
-                           .is_trusted = wr_table_bool(L, 1, "trusted", false)};
-  lua_getfield(L, 1, "like"); // an upstream, whose endpoint this is
-  if (!lua_isnil(L, -1)) fetch.tls = wr_bind_upstream_check(L, -1)->tls;
-  lua_pop(L, 1);
-  // "http://host?q" has a query and no path of its own in the text.
-  if (uri.query.ptr && (uri.query.ptr < uri.path.ptr || uri.path.len == 0)) {
-    char *text = wr_region_take(region, uri.query.len + 2);
-    memcpy(text, "/?", 2);
-    memcpy(text + 2, uri.query.ptr, uri.query.len);
-    fetch.target = (struct wr_str){text, uri.query.len + 2};
-  }
+  struct wr_error error;
+  struct wr_fetch fetch = {.uri = &uri, .is_trusted = wr_table_bool(L, 1, "trusted", false)};
+  bool is_endpoint = table_str(L, 1, "endpoint").ptr != NULL;
+  bool ok = is_endpoint ? aim_at_endpoint(L, region, &uri, &fetch, &error)
+                        : aim_at_url(L, region, &uri, &fetch, &error);
+  if (!ok) return wr_bind_error_fail(L, &error);
   read_call(L, 1, &fetch);
   read_headers(L, 1, region, &headers);
   fetch.headers = &headers;
@@ -231,7 +272,6 @@ static int l_escape(lua_State *L)
 static const luaL_Reg functions[] = {
     {"upstream_forward", l_upstream_forward},
     {"upstream_request", l_upstream_request},
-    {"request_replayable", l_request_replayable},
     {"http_request", l_http_request},
     {"escape", l_escape},
     {NULL, NULL},

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/duration.h"
 #include "script/vm.h"
+#include "script/watchdog.h"
 
 #include <lauxlib.h>
 #include <stdarg.h>
@@ -76,9 +77,11 @@ static void read_place(lua_State *L, struct wr_script_error *out)
   for (int level = 0; lua_getstack(L, level, &frame); level++) {
     lua_getinfo(L, "Sl", &frame);
     bool is_library = strncmp(frame.short_src, "weir/", 5) == 0;
-    if (frame.currentline <= 0 || (is_library && out->line > 0)) continue;
+    // A refused allocation leaves no line of the innermost function: then it is where that begins.
+    int line = frame.currentline > 0 ? frame.currentline : frame.linedefined;
+    if (line <= 0 || (is_library && out->line > 0)) continue;
     copy(out->file, sizeof(out->file), wr_str_of(frame.short_src));
-    out->line = frame.currentline;
+    out->line = line;
     if (!is_library) return;
   }
 }
@@ -138,6 +141,24 @@ static void read_object(lua_State *L, struct wr_script_error *out)
   }
 }
 
+// What tells an error from another: the object, or the text, of which there is one in a state.
+static const void *identity(lua_State *L, int index)
+{
+  bool is_text = lua_type(L, index) == LUA_TSTRING;
+  return is_text ? (const void *)lua_tostring(L, index) : lua_topointer(L, index);
+}
+
+// Where the error on top of `L` was raised first, if that was noted.
+static bool read_noted(lua_State *L, struct wr_script_error *out)
+{
+  struct wr_vm *vm = wr_vm_of(L);
+  if (lua_gettop(L) == 0 || vm->raised == NULL || vm->raised != identity(L, -1)) return false;
+  copy(out->file, sizeof(out->file), wr_str_of(vm->raised_file));
+  out->line = vm->raised_line;
+  vm->raised = NULL;
+  return true;
+}
+
 // Describes the error value on top of `L`, whose stack is still that of the error.
 static void read_error(lua_State *L, struct wr_script_error *out)
 {
@@ -156,13 +177,45 @@ static void read_error(lua_State *L, struct wr_script_error *out)
   } else {
     snprintf(out->message, sizeof(out->message), "raised a %s value", lua_typename(L, type));
   }
-  if (out->file[0] == '\0') read_place(L, out);
+  if (out->file[0] == '\0' && !read_noted(L, out)) read_place(L, out);
+}
+
+void wr_call_note(lua_State *L)
+{
+  struct wr_vm *vm = wr_vm_of(L);
+  const void *value = identity(L, 1);
+  if (value == NULL || value == vm->raised) return;
+  struct wr_script_error place = {0};
+  read_place(L, &place);
+  vm->raised = value;
+  vm->raised_line = place.line;
+  snprintf(vm->raised_file, sizeof(vm->raised_file), "%s", place.file);
+}
+
+static void tell_limit(const struct wr_vm *vm, int stop, struct wr_script_error *out)
+{
+  char text[WR_DURATION_TEXT];
+  const char *limit = wr_vm_stop_limit((enum wr_vm_stop)stop);
+  uint64_t ns = stop == WR_VM_STOP_TIME ? WR_WATCHDOG_BURST_NS : WR_WATCHDOG_BUDGET_NS;
+  if (stop == WR_VM_STOP_MEMORY) {
+    snprintf(out->message, sizeof(out->message), "used more memory than %s allows (%zu bytes)",
+             limit, vm->limits.soft_bytes);
+  } else if (stop == WR_VM_STOP_GROWTH) {
+    snprintf(out->message, sizeof(out->message),
+             "the request added more memory than %s allows (%zu bytes)", limit,
+             vm->limits.growth_bytes);
+  } else if (vm->load_until_ns != 0) {
+    snprintf(out->message, sizeof(out->message), "ran longer than script_load_time allows (%s)",
+             wr_duration_text(vm->limits.load_ns, text));
+  } else {
+    snprintf(out->message, sizeof(out->message), "ran longer than %s allows (%s)%s", limit,
+             wr_duration_text(ns, text), stop == WR_VM_STOP_TIME ? " without waiting" : "");
+  }
 }
 
 static void read_stop(lua_State *L, int stop, struct wr_script_error *out)
 {
   const struct wr_vm *vm = wr_vm_of(L);
-  char text[WR_DURATION_TEXT];
   read_traceback(L, out);
   out->file[0] = '\0';
   if (vm->stop_line > 0) {
@@ -171,15 +224,7 @@ static void read_stop(lua_State *L, int stop, struct wr_script_error *out)
   } else {
     read_place(L, out);
   }
-  if (stop == WR_VM_STOP_MEMORY) {
-    snprintf(out->message, sizeof(out->message),
-             "used more memory than script_memory allows (%zu bytes)", vm->limits.soft_bytes);
-  } else if (vm->load_until_ns != 0) {
-    snprintf(out->message, sizeof(out->message), "ran longer than script_load_time allows (%s)",
-             wr_duration_text(vm->limits.load_ns, text));
-  } else {
-    snprintf(out->message, sizeof(out->message), "ran for too long without giving way");
-  }
+  tell_limit(vm, stop, out);
 }
 
 void wr_call_describe(lua_State *L, int stop, struct wr_script_error *out)

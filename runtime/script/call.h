@@ -8,6 +8,7 @@
 #include "base/str.h"
 
 #include <lua.h>
+#include <stdint.h>
 
 enum { WR_SCRIPT_FILE_MAX = 128, WR_SCRIPT_MESSAGE_MAX = 512, WR_SCRIPT_TRACEBACK_MAX = 2048 };
 
@@ -15,6 +16,7 @@ enum { WR_SCRIPT_FILE_MAX = 128, WR_SCRIPT_MESSAGE_MAX = 512, WR_SCRIPT_TRACEBAC
 struct wr_script_error {
   char file[WR_SCRIPT_FILE_MAX]; ///< relative to the bundle, "weir/…" in the library; "" unknown
   int line;                      ///< 0: unknown
+  uint64_t burst_ns; ///< how long a script that a limit stopped had run, at most; 0: it was not
   char message[WR_SCRIPT_MESSAGE_MAX];     ///< without file and line
   char traceback[WR_SCRIPT_TRACEBACK_MAX]; ///< one frame a line; "" when there is none
 };
@@ -34,6 +36,10 @@ void wr_call_error_text(const struct wr_script_error *e, char *out, size_t size)
 /// results (or all of them for LUA_MULTRET); false with `out` filled and function and arguments
 /// gone.
 bool wr_vm_call(lua_State *L, int nargs, int nresults, struct wr_script_error *out);
+
+/// Notes where the error at index 1 is being raised, for the report on it, should it be raised
+/// again from elsewhere. Only the first time: the innermost place counts.
+void wr_call_note(lua_State *L);
 
 /// The message handler of `wr_vm_call`, for vm.c to register.
 int wr_call_catch(lua_State *L);

@@ -40,6 +40,7 @@ void wr_declare_fini(struct wr_declarations *d)
     struct wr_listen_declared *listen = WR_CONTAINER(node, struct wr_listen_declared, link);
     wr_tls_unref(listen->options.tls);
     wr_free(listen->address);
+    wr_free(listen->place);
     wr_free(listen);
   }
   WR_LIST_EACH(&d->entries, node) {

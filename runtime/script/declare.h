@@ -17,6 +17,7 @@
 struct wr_listen_declared {
   struct wr_list link;
   char *address; ///< "127.0.0.1:8080", "unix:/run/weir.sock", normal form
+  char *place;   ///< "file:line" of the declaration
   uint32_t mode; ///< of the file of a Unix socket
   struct wr_listen_options options;
 };
@@ -30,11 +31,13 @@ struct wr_route_declared {
   char *place;   ///< "file:line" of the declaration
   char *host;    ///< NULL for any
   int handler_ref;
-  int on_error_ref;     ///< answers when the handler raised; WR_ROUTE_NO_ON_ERROR: 500
-  uint64_t deadline_ns; ///< of the whole request, to its response head
-  uint64_t body_max;    ///< request body; 0: the server's default
-  uint8_t priority;     ///< enum wr_priority
-  bool is_exempt;       ///< weir.overload never sheds it
+  int on_error_ref;         ///< answers when the handler raised; WR_ROUTE_NO_ON_ERROR: 500
+  struct wr_entry *breaker; ///< of handlers that raise; NULL: they are always asked
+  uint64_t deadline_ns;     ///< of the whole request, to its response head
+  uint64_t body_max;        ///< request body; 0: the server's default
+  uint8_t priority;         ///< enum wr_priority
+  bool is_exempt;           ///< weir.overload never sheds it
+  const char *word;         ///< its path, as the meter's word; NULL before its first request
 };
 
 /// A named primitive with the configuration this generation wants for it.

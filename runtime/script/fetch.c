@@ -8,6 +8,7 @@
 #include "script/bind_response.h"
 #include "script/hash_key.h"
 #include "script/identity.h"
+#include "script/introduction.h"
 #include "script/meter.h"
 #include "script/upgrade.h"
 
@@ -15,13 +16,16 @@
 #define CONNECT_NS (2 * WR_SECOND)
 #define BETWEEN_BYTES_NS (30 * WR_SECOND)
 
+enum { GRPC_TIMEOUT_MAX = 99999999 };
+
 bool wr_fetch_is_idempotent(struct wr_str method, const struct wr_headers *headers)
 {
-  static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"};
+  static const struct wr_str idempotent[] = {WR_STR("GET"), WR_STR("HEAD"),   WR_STR("OPTIONS"),
+                                             WR_STR("PUT"), WR_STR("DELETE"), WR_STR("TRACE")};
   for (size_t i = 0; i < WR_COUNT(idempotent); i++) {
-    if (wr_str_eq(method, wr_str_of(idempotent[i]))) return true;
+    if (wr_str_eq(method, idempotent[i])) return true;
   }
-  return wr_headers_get(headers, WR_STR("Idempotency-Key")).ptr != NULL;
+  return wr_headers_value(headers, WR_FIELD_IDEMPOTENCY_KEY).ptr != NULL;
 }
 
 // --- the transfer's events ----------------------------------------------------------------------
@@ -43,6 +47,15 @@ static void note_resent(const struct wr_response *r)
                r->upstream ? r->upstream->name : "", NULL);
 }
 
+// A gRPC response whose head has its status has neither messages nor trailers ("Trailers-Only").
+// libcurl does not tell that the stream is at its end with this head, and gRPC clients want to see
+// just that.
+static bool is_trailers_only(const struct wr_transfer_head *head)
+{
+  return head->minor == 2 && !head->has_length &&
+         wr_headers_get(head->headers, WR_STR("grpc-status")).ptr != NULL;
+}
+
 static void on_head(void *ctx, struct wr_transfer *t, const struct wr_transfer_head *head)
 {
   (void)t;
@@ -51,7 +64,7 @@ static void on_head(void *ctx, struct wr_transfer *t, const struct wr_transfer_h
   note_endpoint(r);
   note_resent(r);
   r->status = head->status;
-  r->has_length = head->has_length;
+  r->has_length = head->has_length || is_trailers_only(head);
   r->length = head->length;
   if (head->status == 101) r->tunnel = r->tunnel_asked;
   if (fits) {
@@ -168,57 +181,67 @@ static struct wr_str join(struct wr_region *region, struct wr_str a, struct wr_s
   return (struct wr_str){text, a.len + b.len};
 }
 
-// Names are constant text; values outlive the call, which copies them.
-static void add(struct wr_headers *out, const char *name, struct wr_str value)
+// Values outlive the call, which copies them.
+static void put(struct wr_headers *out, enum wr_field field, struct wr_str value)
 {
-  if (value.len > 0) wr_headers_set(out, wr_str_of(name), value);
+  if (value.len > 0) wr_headers_put(out, field, value);
 }
 
-static void add_number(struct wr_headers *out, const char *name, uint64_t value)
+// A number and, unless it is NUL, a unit behind it.
+static void put_number(struct wr_headers *out, enum wr_field field, uint64_t value, char unit)
 {
-  char *text = wr_region_take(out->region, WR_DECIMAL_SIZE);
-  if (text != NULL) add(out, name, (struct wr_str){text, wr_decimal_write(text, value)});
+  char *text = wr_region_take(out->region, WR_DECIMAL_SIZE + 1);
+  if (text == NULL) return;
+  size_t len = wr_decimal_write(text, value);
+  if (unit != '\0') text[len++] = unit;
+  put(out, field, (struct wr_str){text, len});
 }
 
 // Adds to the list a trusted proxy sent, or begins one: `value` is the last element.
-static void append(struct wr_headers *out, const char *name, struct wr_str value)
+static void append(struct wr_headers *out, enum wr_field field, struct wr_str value)
 {
-  struct wr_str before = wr_headers_get(out, wr_str_of(name));
+  struct wr_str before = wr_headers_value(out, field);
   if (before.len > 0) value = join(out->region, join(out->region, before, WR_STR(", ")), value);
-  add(out, name, value);
+  put(out, field, value);
 }
+
+// What clients must not say of themselves.
+static const enum wr_field claims[] = {WR_FIELD_X_FORWARDED_FOR,  WR_FIELD_X_FORWARDED_PROTO,
+                                       WR_FIELD_X_FORWARDED_HOST, WR_FIELD_X_FORWARDED_PORT,
+                                       WR_FIELD_X_REAL_IP,        WR_FIELD_FORWARDED};
 
 // Who asked, in our own words: what a client claims about it passes only behind a trusted proxy
 // (research/gateways.md §4.20).
 static void add_forwarded(struct wr_headers *out, const struct wr_request *q)
 {
-  static const char *const claims[] = {"X-Forwarded-For",  "X-Forwarded-Proto", "X-Forwarded-Host",
-                                       "X-Forwarded-Port", "X-Real-IP",         "Forwarded"};
   bool is_trusted = q->trust && wr_networks_has(q->trust, q->info->client);
-  for (size_t i = 0; !is_trusted && i < WR_COUNT(claims); i++) {
-    wr_headers_remove(out, wr_str_of(claims[i]));
-  }
+  for (size_t i = 0; !is_trusted && i < WR_COUNT(claims); i++) wr_headers_drop(out, claims[i]);
   wr_identity_tell(out, q->info->tls);
   // A peer on a Unix socket has no address, and one that is trusted has named its client already.
   if (!wr_str_eq(q->info->client, WR_STR("unix"))) {
-    append(out, "X-Forwarded-For", q->info->client);
+    append(out, WR_FIELD_X_FORWARDED_FOR, q->info->client);
   }
-  if (wr_headers_get(out, WR_STR("X-Forwarded-Proto")).ptr == NULL) {
-    add(out, "X-Forwarded-Proto", q->info->scheme);
+  if (wr_headers_value(out, WR_FIELD_X_FORWARDED_PROTO).ptr == NULL) {
+    put(out, WR_FIELD_X_FORWARDED_PROTO, q->info->scheme);
   }
-  if (wr_headers_get(out, WR_STR("X-Forwarded-Host")).ptr == NULL) {
-    add(out, "X-Forwarded-Host", q->info->head->host);
+  if (wr_headers_value(out, WR_FIELD_X_FORWARDED_HOST).ptr == NULL) {
+    put(out, WR_FIELD_X_FORWARDED_HOST, q->info->head->host);
   }
-  add(out, "X-Request-ID", q->info->request_id);
+  put(out, WR_FIELD_X_REQUEST_ID, q->info->request_id);
   struct wr_str via = join(out->region, q->info->version, WR_STR(" weir"));
-  if (via.ptr) append(out, "Via", via);
+  if (via.ptr) append(out, WR_FIELD_VIA, via);
 }
 
+// What is left of the deadline, also in the words of gRPC to who speaks them: at most 8 digits.
 static void add_deadline(struct wr_headers *out, const struct wr_task *t)
 {
-  wr_headers_remove(out, WR_STR("X-Request-Deadline-Ms"));
+  wr_headers_drop(out, WR_FIELD_X_REQUEST_DEADLINE_MS);
   uint64_t left = wr_task_remaining(t);
-  if (left != UINT64_MAX) add_number(out, "X-Request-Deadline-Ms", left / WR_MS);
+  if (left == UINT64_MAX) return;
+  left /= WR_MS;
+  put_number(out, WR_FIELD_X_REQUEST_DEADLINE_MS, left, '\0');
+  if (wr_headers_value(out, WR_FIELD_GRPC_TIMEOUT).ptr == NULL) return;
+  put_number(out, WR_FIELD_GRPC_TIMEOUT, left < GRPC_TIMEOUT_MAX ? left : GRPC_TIMEOUT_MAX, 'm');
 }
 
 // In the word that trusted proxies use, so that the next weir knows it too.
@@ -227,7 +250,7 @@ static void add_priority(struct wr_headers *out, const struct wr_task *t,
 {
   if (q->priority_header == NULL) return;
   const char *word = wr_priority_name((enum wr_priority)t->priority);
-  add(out, q->priority_header, wr_str_of(word));
+  wr_headers_set(out, wr_str_of(q->priority_header), wr_str_of(word));
 }
 
 static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
@@ -235,8 +258,8 @@ static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struc
 {
   wr_headers_init(out, &r->region, WR_RESPONSE_HEADERS_MAX + 16);
   if (!wr_headers_forwardable(fetch->headers, out)) return false;
-  wr_headers_remove(out, WR_STR("Host"));
-  wr_headers_remove(out, WR_STR("Expect"));
+  wr_headers_drop(out, WR_FIELD_HOST);
+  wr_headers_drop(out, WR_FIELD_EXPECT);
   if (fetch->request) {
     add_forwarded(out, fetch->request);
     add_priority(out, t, fetch->request);
@@ -285,6 +308,8 @@ static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
     request->target = join(&r->region, wr_str_of(endpoint->prefix), fetch->target);
   }
   request->tls = u->tls;
+  request->http = u->http;
+  request->preamble = wr_introduction(u, fetch->request, &r->region);
   request->pool_idle_ns = u->pool_idle_ns;
   request->timeouts.connect_ns = u->connect_ns;
   request->timeouts.first_byte_ns = u->first_byte_ns;
@@ -305,11 +330,15 @@ static bool aim_at_endpoint(struct wr_task *t, const struct wr_fetch *fetch, str
   return true;
 }
 
-static void aim_at_uri(struct wr_task *t, const struct wr_fetch *fetch,
+static void aim_at_uri(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
                        struct wr_transfer_request *request)
 {
+  request->preamble = wr_introduction(fetch->like, NULL, &r->region);
   request->is_guarded = !fetch->is_trusted;
-  request->tls = fetch->tls;
+  if (fetch->like) {
+    request->tls = fetch->like->tls;
+    request->http = fetch->like->http;
+  }
   request->is_https = fetch->uri->is_https;
   request->host = fetch->uri->host;
   request->port = fetch->uri->port;
@@ -356,7 +385,8 @@ static void launch(struct wr_response *r, const struct wr_fetch *fetch,
   bool is_stream = request->body_kind == WR_TRANSFER_BODY_STREAM;
   request->is_idempotent = r->is_idempotent;
   request->is_fresh = !r->is_idempotent && r->upstream && r->upstream->keeps_fresh;
-  request->takes_trailers = wr_headers_has_token(fetch->headers, WR_STR("TE"), WR_STR("trailers"));
+  request->takes_trailers = wr_headers_may_have(fetch->headers, WR_FIELD_TE) &&
+                            wr_headers_has_token(fetch->headers, WR_STR("TE"), WR_STR("trailers"));
   request->ctx = r;
   request->events = &events;
   r->transfer = wr_transfer_start(r->env->transport, request);
@@ -377,7 +407,7 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
   r->on_ready = on_ready;
   struct wr_transfer_request request = {.method = fetch->method, .headers = &headers};
   if (fetch->upstream == NULL) {
-    aim_at_uri(t, fetch, &request);
+    aim_at_uri(t, fetch, r, &request);
   } else if (!aim_at_endpoint(t, fetch, r, &request, error)) {
     wr_response_cancel(r);
     return NULL;

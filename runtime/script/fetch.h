@@ -7,10 +7,10 @@
 #include "script/response.h"
 
 struct wr_fetch {
-  struct wr_upstream *upstream;    ///< or NULL, with `uri`
-  const struct wr_uri *uri;        ///< where to, without an upstream
-  bool is_trusted;                 ///< the URI was declared: link-local addresses are fine
-  const struct wr_client_tls *tls; ///< with `uri`; NULL: nothing special
+  struct wr_upstream *upstream;   ///< or NULL, with `uri`
+  const struct wr_uri *uri;       ///< where to, without an upstream
+  bool is_trusted;                ///< the URI was declared: link-local addresses are fine
+  const struct wr_upstream *like; ///< with `uri`: it is spoken to as this one's endpoints; or NULL
   struct wr_str method;
   struct wr_str target;             ///< origin-form, for upstreams; behind the endpoint's prefix
   const struct wr_headers *headers; ///< as wanted by the script; hop-by-hop fields are left out

@@ -4,8 +4,10 @@
 #include "script/bind_request.h"
 #include "script/bind_response.h"
 #include "script/meter.h"
+#include "script/watchdog.h"
 
 #include <lauxlib.h>
+#include <math.h>
 
 static void tell(const struct wr_handler *h, const struct wr_handler_result *result)
 {
@@ -26,7 +28,9 @@ static void tell_error_or_wrong(const struct wr_handler *h, lua_State *L, int va
   if (values > 1 && lua_isnil(L, 1) && wr_bind_error_read(L, 2, &error)) {
     tell(h, &(struct wr_handler_result){.end = WR_HANDLER_ERROR, .error = &error});
   } else {
-    tell_wrong(h, values > 0 ? luaL_typename(L, 1) : "nothing");
+    bool is_over = values > 0 && wr_bind_response_is(L, 1);
+    const char *type = values > 0 ? luaL_typename(L, 1) : "nothing";
+    tell_wrong(h, is_over ? "a response that another client has had" : type);
   }
 }
 
@@ -49,7 +53,7 @@ static void tell_raised(const struct wr_handler *h, struct wr_task *t)
 {
   struct wr_script_error raised = {0};
   struct wr_error error;
-  wr_call_describe(t->co, (int)t->stop, &raised);
+  wr_handler_describe(t, &raised);
   wr_error_set(&error, WR_ERROR_SCRIPT, "%s", raised.message);
   tell(h,
        &(struct wr_handler_result){.end = WR_HANDLER_RAISED, .error = &error, .raised = &raised});
@@ -93,6 +97,25 @@ struct wr_task *wr_handler_new(struct wr_script *s, struct wr_handler *handler,
   return t;
 }
 
+void wr_handler_describe(struct wr_task *t, struct wr_script_error *raised)
+{
+  wr_call_describe(t->co, (int)t->stop, raised);
+  raised->burst_ns = t->burst_ns;
+}
+
+void wr_handler_log_child(struct wr_task *t)
+{
+  if (t->stop == WR_VM_RUNS) return;
+  struct wr_script_error raised = {0};
+  wr_handler_describe(t, &raised);
+  wr_handler_log(t->script, &raised, t->trail ? t->trail->route : "child", NULL);
+}
+
+static double ms(uint64_t ns)
+{
+  return floor((double)ns / 1e3) / 1e3;
+}
+
 void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, const char *what,
                     const struct wr_request *request)
 {
@@ -105,6 +128,9 @@ void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, c
   wr_json_field_cstr(j, request ? "route" : "task", what);
   if (request) wr_json_field_str(j, "request_id", request->info->request_id);
   wr_json_field_uint(j, "generation", s->generation);
+  if (raised->burst_ns > 0) wr_json_field_num(j, "burst_ms", ms(raised->burst_ns));
+  if (request)
+    wr_json_field_num(j, "lua_ms", ms(wr_watchdog_ns(s->env->watchdog, request->trail.lua_cycles)));
   if (raised->traceback[0]) wr_json_field_cstr(j, "traceback", raised->traceback);
   wr_log_end(s->env->log);
 }

@@ -34,11 +34,17 @@ struct wr_handler {
   void *ctx;
 };
 
-/// Makes the task; run it with wr_task_start or wr_task_start_soon. Outside of Lua only. `handler`
-/// is borrowed until it was told; its `error` for this call alone. NULL with a set error at the
-/// task limit.
+/// Makes the task; run it with wr_task_start. Outside of Lua only. `handler` is borrowed until it
+/// was told; its `error` for this call alone. NULL with a set error at the task limit.
 struct wr_task *wr_handler_new(struct wr_script *s, struct wr_handler *handler,
                                struct wr_error *problem);
+
+/// Describes a task that ended with RAISED.
+void wr_handler_describe(struct wr_task *t, struct wr_script_error *raised);
+
+/// Logs a child that ended with RAISED if it was a limit that stopped it: of that its parent hears
+/// little, and may not even listen.
+void wr_handler_log_child(struct wr_task *t);
 
 /// Logs what a script raised, with the task's name (`what`) and, if any, the request it was
 /// serving.

@@ -1,6 +1,6 @@
 #include "script/meter.h"
 
-#include "base/buf.h"
+#include "base/alloc.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -9,11 +9,38 @@ void wr_meter_init(struct wr_meter *m, struct wr_arena *a, uint32_t shard, struc
 {
   *m = (struct wr_meter){.arena = a, .shard = shard};
   wr_map_init(&m->known, key);
+  wr_map_init(&m->words, key);
+  for (size_t i = 0; i < WR_METER_MEMOS; i++) m->memos[i].series = WR_SERIES_NONE;
 }
 
 void wr_meter_fini(struct wr_meter *m)
 {
   wr_map_fini(&m->known);
+  size_t at = 0;
+  char *word;
+  while ((word = wr_map_next(&m->words, &at, NULL)) != NULL) wr_free(word);
+  wr_map_fini(&m->words);
+}
+
+const char *wr_meter_word(struct wr_meter *m, struct wr_str text)
+{
+  const char *known = wr_map_get(&m->words, text);
+  if (known != NULL) return known;
+  char *word = wr_strndup(text.ptr, text.len);
+  wr_map_put(&m->words, text, word);
+  return word;
+}
+
+uint32_t *wr_meter_memo(struct wr_meter *m, uint32_t family, const char *a, const char *b,
+                        uint64_t code)
+{
+  uint64_t hash = ((uintptr_t)a * 3 + (uintptr_t)b) * 5 + code * 7 + family;
+  hash = hash * 0x9e3779b97f4a7c15u >> 32;
+  struct wr_meter_memo *memo = &m->memos[hash % WR_METER_MEMOS];
+  if (memo->family != family || memo->words[0] != a || memo->words[1] != b || memo->code != code) {
+    *memo = (struct wr_meter_memo){family, WR_SERIES_NONE, {a, b}, code};
+  }
+  return &memo->series;
 }
 
 enum { FAMILY_BYTES = sizeof(uint32_t) };
@@ -59,7 +86,7 @@ static void put_labels(struct text *t, va_list args)
 }
 
 // By text: the key is the family's number in FAMILY_BYTES bytes, then the labels.
-static uint32_t search(struct wr_meter *m, uint32_t family, va_list args)
+static uint32_t find(struct wr_meter *m, uint32_t family, va_list args)
 {
   struct text key;
   memcpy(key.bytes, &family, FAMILY_BYTES);
@@ -74,51 +101,6 @@ static uint32_t search(struct wr_meter *m, uint32_t family, va_list args)
   return series;
 }
 
-// The family and the values alone, each with its NUL: names, quotes and escapes follow from them.
-// 0 when they do not fit.
-static size_t put_key(char key[WR_METER_RECENT_KEY], uint32_t family, va_list args)
-{
-  memcpy(key, &family, FAMILY_BYTES);
-  size_t len = FAMILY_BYTES;
-  while (va_arg(args, const char *) != NULL) {
-    const char *value = va_arg(args, const char *);
-    size_t size = strlen(value) + 1;
-    if (size > WR_METER_RECENT_KEY - len) return 0;
-    memcpy(key + len, value, size);
-    len += size;
-  }
-  return len;
-}
-
-// Where among the recent ones. Whoever prepares collisions only makes others search.
-static struct wr_meter_recent *place_of(struct wr_meter *m, const char *key, size_t len)
-{
-  uint64_t hash = len;
-  for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
-    uint64_t word = 0;
-    memcpy(&word, key + at, len - at < sizeof(word) ? len - at : sizeof(word));
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-    hash ^= hash >> 32;
-  }
-  return &m->recent[hash % WR_METER_RECENT];
-}
-
-static uint32_t find(struct wr_meter *m, uint32_t family, va_list args)
-{
-  char key[WR_METER_RECENT_KEY];
-  va_list again;
-  va_copy(again, args);
-  size_t len = put_key(key, family, again);
-  va_end(again);
-  if (len == 0) return search(m, family, args);
-  struct wr_meter_recent *recent = place_of(m, key, len);
-  if (recent->len == len && memcmp(recent->key, key, len) == 0) return recent->series;
-  recent->series = search(m, family, args);
-  recent->len = (uint32_t)len;
-  memcpy(recent->key, key, len);
-  return recent->series;
-}
-
 uint32_t wr_meter_series(struct wr_meter *m, uint32_t family, ...)
 {
   va_list args;
@@ -126,6 +108,16 @@ uint32_t wr_meter_series(struct wr_meter *m, uint32_t family, ...)
   uint32_t series = find(m, family, args);
   va_end(args);
   return series;
+}
+
+void wr_meter_count(struct wr_meter *m, uint32_t family, const char *const names[2], const char *a,
+                    const char *b)
+{
+  uint32_t *series = wr_meter_memo(m, family, a, b, 0);
+  if (*series == WR_SERIES_NONE) {
+    *series = wr_meter_series(m, family, names[0], a, names[1], b, NULL);
+  }
+  wr_series_add(m->arena, m->shard, *series, 1);
 }
 
 void wr_meter_add(struct wr_meter *m, uint32_t family, double value, ...)

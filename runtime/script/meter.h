@@ -5,23 +5,22 @@
 #include "arena/series.h"
 #include "base/map.h"
 
-enum {
-  WR_METER_RECENT = 64,     ///< series found without a search, when their values are short
-  WR_METER_RECENT_KEY = 88, ///< bytes of family and values for which that is tried
-};
+enum { WR_METER_MEMOS = 64 }; ///< series found without a search
 
-/// The series that one family and these values had the last time. Private to meter.c.
-struct wr_meter_recent {
+/// The series that a family had for one key. Private to meter.c.
+struct wr_meter_memo {
+  uint32_t family;
   uint32_t series;
-  uint32_t len; // of `key`; 0 when there is none yet
-  char key[WR_METER_RECENT_KEY];
+  const char *words[2];
+  uint64_t code;
 };
 
 struct wr_meter {
   struct wr_arena *arena;
   uint32_t shard;
-  struct wr_map known;                            // private: "family|labels" -> series + 1
-  struct wr_meter_recent recent[WR_METER_RECENT]; // private: in front of `known`, by a plain hash
+  struct wr_map known;                        // private: "family|labels" -> series + 1
+  struct wr_map words;                        // private: text -> its word
+  struct wr_meter_memo memos[WR_METER_MEMOS]; // private: in front of `known`
 };
 
 /// Remembers nothing yet; writes to column `shard`. `key` should be random.
@@ -33,6 +32,20 @@ void wr_meter_fini(struct wr_meter *m);
 /// The series of `family` with labels given as pairs of name and value, ended by NULL. Values are
 /// escaped as the text format wants it.
 __attribute__((sentinel)) uint32_t wr_meter_series(struct wr_meter *m, uint32_t family, ...);
+
+/// `text` as a word: the same text is the same pointer, NUL-terminated, for as long as the meter.
+const char *wr_meter_word(struct wr_meter *m, struct wr_str text);
+
+/// Where the series of `family` for a key is remembered: WR_SERIES_NONE until the caller, who knows
+/// the labels that follow from the key, puts it there; and again when another key took the place.
+/// Valid until the next call. `a` and `b` are told by address: words, constant text or NULL.
+uint32_t *wr_meter_memo(struct wr_meter *m, uint32_t family, const char *a, const char *b,
+                        uint64_t code);
+
+/// Adds 1 to the counter series of two labels, given by name and value; the values are told by
+/// address, as for wr_meter_memo.
+void wr_meter_count(struct wr_meter *m, uint32_t family, const char *const names[2], const char *a,
+                    const char *b);
 
 /// Adds to a counter or gauge series, observes a histogram one; labels as for wr_meter_series.
 __attribute__((sentinel)) void wr_meter_add(struct wr_meter *m, uint32_t family, double value, ...);

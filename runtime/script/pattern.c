@@ -2,6 +2,10 @@
 
 #include "base/check.h"
 
+enum { SLICE = 65536 }; // steps: a part of a millisecond
+
+const char wr_pattern_too_complex[] = "pattern too complex";
+
 // A choice that failure comes back to, or a change that failure takes back.
 enum choice_kind { CHOICE_OPEN, CHOICE_CLOSE, CHOICE_GREEDY, CHOICE_LAZY, CHOICE_SKIP };
 
@@ -28,14 +32,23 @@ static bool fail_with(struct wr_pattern *m, const char *error)
   return false;
 }
 
+// Takes the next slice of what is left. False at the end of it, and when somebody wants us to stop.
+static bool refill(struct wr_pattern *m)
+{
+  uint64_t slice = m->steps_behind < SLICE ? m->steps_behind : SLICE;
+  if (m->stop != NULL && *m->stop != 0) return fail_with(m, "interrupted");
+  if (slice == 0) return fail_with(m, wr_pattern_too_complex);
+  m->steps_left += slice;
+  m->steps_behind -= slice;
+  return true;
+}
+
 static void spend(struct wr_pattern *m, size_t steps)
 {
-  if (m->steps_left <= steps) {
-    m->steps_left = 0;
-    fail_with(m, "pattern too complex");
-  } else {
-    m->steps_left -= steps;
+  while (m->steps_left <= steps) {
+    if (!refill(m)) return;
   }
+  m->steps_left -= steps;
 }
 
 // The pattern byte at `p`, or -1 past the end.
@@ -346,7 +359,9 @@ void wr_pattern_init(struct wr_pattern *m, struct wr_str subject, struct wr_str 
   m->subject = subject;
   m->pattern = pattern;
   m->steps = WR_PATTERN_STEPS + (uint64_t)WR_PATTERN_STEPS_PER_BYTE * subject.len;
-  m->steps_left = m->steps;
+  m->stop = NULL;
+  m->steps_left = 0;
+  m->steps_behind = m->steps;
   m->error = NULL;
   m->captures = 0;
 }

@@ -20,6 +20,9 @@ enum {
   WR_PATTERN_STEPS_PER_BYTE = 16,
 };
 
+/// The error of a search that took all its steps.
+extern const char wr_pattern_too_complex[];
+
 /// Lengths that mark a capture as something else than a slice.
 enum { WR_PATTERN_UNFINISHED = -1, WR_PATTERN_POSITION = -2 };
 
@@ -30,11 +33,14 @@ struct wr_pattern_capture {
 
 struct wr_pattern {
   struct wr_str subject;
-  struct wr_str pattern; ///< without the anchor
-  uint64_t steps_left;   ///< set by init; may be lowered
-  uint64_t steps;        ///< read-only: the limit that init chose
-  const char *error;     ///< read-only: constant text; NULL while all is well
-  int captures;          ///< read-only, after a match
+  struct wr_str pattern;   ///< without the anchor
+  const _Atomic int *stop; ///< set after init: once it is not 0, searching ends with an error; or
+                           ///< NULL
+  uint64_t steps_left;     ///< private: of the slice, after which `stop` is looked at
+  uint64_t steps_behind;   ///< private: after the slice
+  uint64_t steps;          ///< read-only: the limit that init chose
+  const char *error;       ///< read-only: constant text; NULL while all is well
+  int captures;            ///< read-only, after a match
   struct wr_pattern_capture capture[WR_PATTERN_CAPTURES_MAX];
 };
 

@@ -4,6 +4,36 @@
 #include "base/check.h"
 #include "script/identity.h"
 
+enum { KEEP_BYTES = 64 * 1024 }; // a body's memory that is kept for another one
+
+// A body that is read whole finds memory that an earlier one had.
+static void lend_body(struct wr_request *q)
+{
+  struct wr_script_env *env = q->env;
+  if (q->body.cap > 0 || env->spare_body_count == 0) return;
+  size_t max = q->body.max;
+  q->body = env->spare_bodies[--env->spare_body_count];
+  q->body.max = max;
+}
+
+static void give_body_back(struct wr_request *q)
+{
+  struct wr_script_env *env = q->env;
+  bool is_kept = q->body.cap <= KEEP_BYTES && env->spare_body_count < WR_SCRIPT_SPARE_BODIES;
+  if (q->body.cap == 0) return;
+  wr_buf_clear(&q->body);
+  if (is_kept) {
+    env->spare_bodies[env->spare_body_count++] = q->body;
+  } else {
+    wr_buf_fini(&q->body);
+  }
+}
+
+void wr_request_free_spare(struct wr_script_env *env)
+{
+  while (env->spare_body_count > 0) wr_buf_fini(&env->spare_bodies[--env->spare_body_count]);
+}
+
 void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
                      size_t body_max)
 {
@@ -13,6 +43,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
   q->trail.route = "";
   q->trail.request_id = q->info->request_id;
   wr_headers_init(&q->told, q->info->region, 16);
+  wr_list_init(&q->handles);
   wr_list_init(&q->readers);
   wr_buf_init(&q->body, body_max);
 }
@@ -39,9 +70,9 @@ void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, cons
 
 void wr_request_fini(struct wr_request *q)
 {
-  WR_CHECK(q->handle_ref == 0);
+  WR_CHECK(wr_list_is_empty(&q->handles));
   q->x = NULL;
-  wr_buf_fini(&q->body);
+  give_body_back(q);
 }
 
 // --- copies -------------------------------------------------------------------------------------
@@ -68,7 +99,7 @@ static void copy_head(struct copy *copy, const struct wr_request *q, struct wr_s
   wr_headers_init(&copy->head.headers, region, COPY_FIELDS);
   for (size_t i = 0; i < head->headers.count; i++) {
     const struct wr_header *field = &head->headers.items[i];
-    if (wr_headers_is_hop(field->name)) continue;
+    if (wr_field_is(field->field, WR_FIELD_IS_HOP)) continue;
     wr_headers_add_copy(&copy->head.headers, field->name, field->value);
   }
 }
@@ -94,7 +125,7 @@ struct wr_request *wr_request_copy(const struct wr_request *q, struct wr_str met
   copy->request.priority = q->priority;
   copy->request.priority_header = q->priority_header;
   copy->request.client = wr_region_copy(&copy->region, q->client);
-  copy->request.trail.route = wr_region_copy(&copy->region, wr_str_of(q->trail.route)).ptr;
+  copy->request.trail.route = q->trail.route;
   for (size_t i = 0; i < q->param_count; i++) {
     copy->request.params[i].name = wr_region_copy(&copy->region, q->params[i].name);
     copy->request.params[i].value = wr_region_copy(&copy->region, q->params[i].value);
@@ -102,6 +133,7 @@ struct wr_request *wr_request_copy(const struct wr_request *q, struct wr_str met
   copy->request.param_count = q->param_count;
   copy->request.is_copy = true;
   wr_headers_init(&copy->request.told, &copy->region, 16);
+  wr_list_init(&copy->request.handles);
   wr_list_init(&copy->request.readers);
   wr_buf_init(&copy->request.body, 1);
   return &copy->request;
@@ -163,6 +195,7 @@ bool wr_request_on_body(struct wr_request *q, struct wr_str data)
   if (q->upload) return wr_transfer_write(q->upload->transfer, data);
   // Nobody wants it any more (the transfer ended): let it pass.
   if (q->body_state != WR_REQUEST_READING) return true;
+  lend_body(q);
   if (wr_buf_append_str(&q->body, data)) return true;
   struct wr_error error;
   wr_error_set(&error, WR_ERROR_TOO_LARGE, "the request body is larger than %zu bytes",

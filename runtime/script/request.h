@@ -45,7 +45,8 @@ struct wr_request {
   size_t param_count;
   struct wr_trail trail;
   struct wr_headers told; ///< what policies tell the client beside any answer
-  int handle_ref;         ///< of the Lua handle in the VM's registry, 0 without one
+  struct wr_list handles; ///< of Lua; the request may go before them
+  bool is_cut;            ///< Lua has no business with it any more
   enum wr_request_body body_state;
   struct wr_buf body;
   uint64_t body_limit;        ///< of the route, in bytes however the body is used; 0: none
@@ -73,6 +74,9 @@ void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, cons
 
 /// The exchange is over: frees the body. The Lua handle has been cut off before.
 void wr_request_fini(struct wr_request *q);
+
+/// Frees what is kept for later requests; for the end of `env`.
+void wr_request_free_spare(struct wr_script_env *env);
 
 /// A request of the same resource with the same fields that does not end with the exchange, for
 /// what is done behind the client's back. It has no body, and no trail of decisions. Owned by the

@@ -103,17 +103,35 @@ static void detach_upload(struct wr_response *r)
   r->upload = NULL;
 }
 
+static const char *word_of(struct wr_meter *m, struct wr_upstream *u)
+{
+  if (u == NULL) return "";
+  if (u->word == NULL) u->word = wr_meter_word(m, wr_str_of(u->name));
+  return u->word;
+}
+
+// `error` is constant text.
+static uint32_t duration_of(struct wr_meter *m, struct wr_upstream *u, int status,
+                            const char *error)
+{
+  const char *name = word_of(m, u);
+  uint32_t *series =
+      wr_meter_memo(m, WR_METRIC_HTTP_CLIENT_DURATION, name, error, (uint64_t)status);
+  if (*series != WR_SERIES_NONE) return *series;
+  char digits[WR_DECIMAL_SIZE] = "";
+  if (status > 0) wr_decimal_write(digits, (uint64_t)status);
+  return *series = wr_meter_series(m, WR_METRIC_HTTP_CLIENT_DURATION, "upstream", name,
+                                   "http_response_status_code", digits, "error_type", error, NULL);
+}
+
 // One observation for each attempt, whatever became of it.
 static void observe(struct wr_response *r)
 {
   if (!r->is_upstream || r->started_ns == 0) return;
-  char status[WR_DECIMAL_SIZE] = "";
-  if (r->status > 0) wr_decimal_write(status, (uint64_t)r->status);
+  struct wr_meter *m = r->env->meter;
   const char *error = r->state == WR_RESPONSE_BROKEN ? wr_error_name(r->error.kind) : "";
   double seconds = (double)(wr_loop_now(r->env->loop) - r->started_ns) / 1e9;
-  wr_meter_observe(r->env->meter, WR_METRIC_HTTP_CLIENT_DURATION, seconds, "upstream",
-                   r->upstream ? r->upstream->name : "", "http_response_status_code", status,
-                   "error_type", error, NULL);
+  wr_series_observe(m->arena, m->shard, duration_of(m, r->upstream, r->status, error), seconds);
 }
 
 static void end_tee(struct wr_response *r)
@@ -169,6 +187,17 @@ void wr_response_unref(struct wr_response *r)
 {
   WR_CHECK(r->refs > 0);
   if (--r->refs == 0) free_response(r);
+}
+
+void wr_response_sent(struct wr_response *r)
+{
+  bool is_over = r->refs == 2 && r->handle != NULL && !r->wants_whole;
+  if (is_over) {
+    *r->handle = NULL;
+    r->handle = NULL;
+    r->refs--;
+  }
+  wr_response_unref(r);
 }
 
 void wr_response_take(struct wr_response *r)

@@ -54,7 +54,8 @@ struct wr_response_ticket {
 
 struct wr_response {
   unsigned refs;
-  struct wr_list link; ///< in the task that made it
+  struct wr_response **handle; ///< the Lua handle's pointer to it, NULL without one
+  struct wr_list link;         ///< in the task that made it
   struct wr_script_env *env;
   enum wr_response_state state; ///< read-only
   int status;
@@ -78,7 +79,7 @@ struct wr_response {
   struct wr_request *upload;               // whose body we send, or NULL
   struct wr_op op;                         // somebody waits for the head, or for the whole
   void (*on_ready)(struct wr_response *r); // resumes whoever waits on op
-  bool wants_whole;
+  bool wants_whole; ///< its body is a script's: it may be the answer to any number of requests
   bool is_paused;
   const struct wr_response_sink *sink;
   void *sink_ctx;
@@ -102,6 +103,11 @@ struct wr_response *wr_response_ref(struct wr_response *r);
 
 /// One reference less; the last cancels and frees.
 void wr_response_unref(struct wr_response *r);
+
+/// One reference less, by who has sent it to a client. Unless its body is a script's own, that was
+/// its end: a Lua handle which is all that holds it still is cut off. Its memory would wait for the
+/// collector else, which does not know how much it is.
+void wr_response_sent(struct wr_response *r);
 
 /// The task no longer cares: takes its reference over for the caller.
 void wr_response_take(struct wr_response *r);

@@ -23,6 +23,8 @@ struct wr_task;
 struct wr_transport;
 struct wr_watchdog;
 
+enum { WR_SCRIPT_SPARE_BODIES = 16 }; ///< buffers of request bodies that are kept for later ones
+
 /// What a worker lends to its scripts.
 struct wr_script_env {
   struct wr_loop *loop;
@@ -40,6 +42,8 @@ struct wr_script_env {
   struct wr_overload_signals signals; ///< what the process knew of itself a tick ago
   struct wr_list spare_responses; // private to response.c: kept for later ones, with their memory
   size_t spare_response_count;    // private
+  struct wr_buf spare_bodies[WR_SCRIPT_SPARE_BODIES]; // private to request.c: empty, with memory
+  size_t spare_body_count;                            // private
   uint32_t shard; ///< this worker's slot: its metric column and its holds in the registry
 };
 

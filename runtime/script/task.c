@@ -13,10 +13,12 @@
 #include "script/watchdog.h"
 
 #include <lauxlib.h>
+#include <stdatomic.h>
 
 enum {
-  TASKS_MAX = 100000, // live tasks of one generation in one worker
-  IDLE_MAX = 256,     // finished coroutines kept for reuse
+  TASKS_MAX = 100000,    // live tasks of one generation in one worker
+  IDLE_MAX = 256,        // finished coroutines kept for reuse
+  TASK_NESTING_MAX = 64, // children of children: all may start, and all end, in one turn
 };
 
 static void finish(struct wr_task *t, enum wr_task_end end, int values);
@@ -31,18 +33,24 @@ static struct wr_task *take_idle(struct wr_script *s)
   return WR_CONTAINER(node, struct wr_task, link);
 }
 
+static void on_timer(struct wr_timer *timer);
+static void run(struct wr_deferred *d);
+
 static struct wr_task *make_task(struct wr_script *s, lua_State *L)
 {
   struct wr_task *t = wr_alloc(sizeof(*t));
   t->script = s;
   t->co = lua_newthread(L);
   t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  wr_timer_init(&t->timer, s->env->loop, on_timer);
+  wr_deferred_init(&t->runner, run);
   return t;
 }
 
 static void free_task(struct wr_task *t)
 {
   luaL_unref(t->script->vm.L, LUA_REGISTRYINDEX, t->co_ref);
+  wr_timer_stop(&t->timer);
   wr_free(t->scopes);
   wr_free(t);
 }
@@ -60,13 +68,6 @@ static void recycle(struct wr_task *t, enum wr_task_end end)
   s->idle_count++;
 }
 
-static void on_timer(struct wr_timer *timer);
-
-static void on_start(struct wr_deferred *d)
-{
-  wr_task_start(WR_CONTAINER(d, struct wr_task, starter));
-}
-
 void wr_task_free_idle(struct wr_script *s)
 {
   struct wr_task *t;
@@ -82,34 +83,49 @@ static void inherit(struct wr_task *t, struct wr_task *parent)
   t->is_extra = parent && parent->is_extra;
   t->priority = parent ? parent->priority : WR_PRIORITY_NORMAL;
   t->parent = parent;
+  t->nesting = parent ? parent->nesting + 1 : 0;
   wr_list_init(&t->sibling);
   if (parent) wr_list_push(&parent->children, &t->sibling);
+}
+
+static bool may_begin(const struct wr_script *s, const struct wr_task *parent,
+                      struct wr_error *error)
+{
+  if (parent != NULL && parent->nesting >= TASK_NESTING_MAX) {
+    wr_error_set(error, WR_ERROR_SCRIPT,
+                 "tasks are nested deeper than %d levels (race, all, hedge)", TASK_NESTING_MAX);
+    return false;
+  }
+  if (s->task_count >= TASKS_MAX) {
+    wr_error_set(error, WR_ERROR_SHED, "no more than %d tasks may live at once", TASKS_MAX);
+    return false;
+  }
+  return true;
 }
 
 struct wr_task *wr_task_new(struct wr_script *s, lua_State *L, int nargs, struct wr_task *parent,
                             struct wr_error *error)
 {
-  if (s->task_count >= TASKS_MAX) {
-    wr_error_set(error, WR_ERROR_SHED, "no more than %d tasks may live at once", TASKS_MAX);
+  if (!may_begin(s, parent, error)) {
     lua_pop(L, nargs + 1);
     return NULL;
   }
   struct wr_task *t = take_idle(s);
   if (t == NULL) t = make_task(s, L);
   lua_xmove(L, t->co, nargs + 1);
-  t->start_args = nargs;
+  t->values = nargs;
   t->op = NULL;
   t->scope_count = 0;
+  t->plan = NULL;
   t->is_running = false;
   t->is_cancelled = false;
   t->stop = WR_VM_RUNS;
+  t->burst_ns = 0;
   t->on_end = NULL;
   t->ctx = NULL;
   wr_list_init(&t->children);
   wr_list_init(&t->responses);
   wr_list_init(&t->waiting);
-  wr_timer_init(&t->timer, s->env->loop, on_timer);
-  wr_deferred_init(&t->starter, on_start);
   inherit(t, parent);
   wr_list_push(&s->tasks, &t->link);
   s->task_count++;
@@ -120,27 +136,58 @@ struct wr_task *wr_task_new(struct wr_script *s, lua_State *L, int nargs, struct
 
 static void count_stop(struct wr_task *t)
 {
-  const char *limit = t->stop == WR_VM_STOP_MEMORY ? "script_memory" : "script_burst";
-  wr_meter_add(t->script->env->meter, WR_METRIC_LIMITS, 1, "limit", limit, NULL);
+  struct wr_script_env *env = t->script->env;
+  t->burst_ns = wr_watchdog_burst(env->watchdog);
+  wr_meter_add(env->meter, WR_METRIC_LIMITS, 1, "limit", wr_vm_stop_limit(t->stop), NULL);
 }
 
-static void run(struct wr_task *t, int nargs)
+// Lets it run, on its request's account.
+static int resume(struct wr_script *s, struct wr_task *t)
 {
+  struct wr_watchdog *w = s->env->watchdog;
+  struct wr_trail *trail = t->trail;
+  wr_vm_enter(&s->vm, trail ? trail->grown : 0);
+  if (trail && wr_watchdog_is_spent(w, trail->lua_cycles)) {
+    wr_vm_interrupt(&s->vm, WR_VM_STOP_BUDGET);
+  }
+  wr_watchdog_enter(w, t);
+  int rc = lua_resume(t->co, t->values);
+  uint64_t cycles = wr_watchdog_leave(w);
+  size_t grown = wr_vm_leave(&s->vm);
+  if (trail == NULL) return rc;
+  trail->lua_cycles += cycles;
+  trail->grown = grown;
+  return rc;
+}
+
+// For the master, should this be the worker's last deed.
+static void note_doing(struct wr_slot *slot, const struct wr_task *t)
+{
+  if (t->trail) {
+    wr_slot_doing(slot, t->trail->request_id, wr_str_of(t->trail->route));
+  } else {
+    wr_slot_doing(slot, (struct wr_str){NULL, 0}, WR_STR("in the background"));
+  }
+}
+
+static void run(struct wr_deferred *d)
+{
+  struct wr_task *t = WR_CONTAINER(d, struct wr_task, runner);
   struct wr_script *s = t->script;
   WR_CHECK(s->current == NULL);
   struct wr_slot *slot = wr_slot_of(s->env->arena, s->env->shard);
-  if (t->trail) wr_slot_doing(slot, t->trail->request_id, wr_str_of(t->trail->route));
+  note_doing(slot, t);
   s->current = t;
   t->is_running = true;
-  wr_watchdog_enter(s->env->watchdog, &s->vm);
-  int rc = lua_resume(t->co, nargs);
-  wr_watchdog_leave(s->env->watchdog);
+  atomic_store_explicit(&slot->script, s->generation, memory_order_relaxed);
+  int rc = resume(s, t);
+  atomic_store_explicit(&slot->script, 0, memory_order_relaxed);
   t->is_running = false;
   s->current = NULL;
-  t->stop = wr_vm_take_stop(&s->vm);
+  t->stop = wr_vm_take_stop(&s->vm, rc);
   if (t->stop != WR_VM_RUNS) count_stop(t);
   if (t->stop != WR_VM_RUNS && rc == LUA_YIELD && t->op == NULL) {
-    // The budget hook took it off the processor.
+    // The hook took it off the processor.
     finish(t, WR_TASK_RAISED, 0);
   } else if (t->is_cancelled) {
     finish(t, WR_TASK_CANCELLED, 0);
@@ -156,20 +203,35 @@ static void run(struct wr_task *t, int nargs)
 
 void wr_task_start(struct wr_task *t)
 {
-  wr_loop_undefer(&t->starter);
-  run(t, t->start_args);
+  wr_loop_defer(t->script->env->loop, &t->runner);
 }
 
-void wr_task_start_soon(struct wr_task *t)
+static void start_late(struct wr_op *op)
 {
-  wr_loop_defer(t->script->env->loop, &t->starter);
+  struct wr_task *t = op->task;
+  t->op = NULL;
+  wr_task_start(t);
+}
+
+static void stay_away(struct wr_op *op)
+{
+  (void)op; // it never ran
+}
+
+void wr_task_start_next(struct wr_task *t)
+{
+  t->sleep =
+      (struct wr_op){.name = "its turn", .task = t, .cancel = stay_away, .expire = start_late};
+  t->op = &t->sleep;
+  t->op_limit_ns = 1;
+  wr_timer_start(&t->timer, 0);
 }
 
 // The end of a task without children.
 static void close_task(struct wr_task *t, enum wr_task_end end, int values)
 {
-  wr_timer_stop(&t->timer);
-  wr_loop_undefer(&t->starter);
+  wr_timer_pause(&t->timer);
+  wr_loop_undefer(&t->runner);
   wr_list_remove(&t->sibling);
   wr_list_remove(&t->link);
   t->script->task_count--;
@@ -284,8 +346,9 @@ void wr_task_resume(struct wr_task *t, int nresults)
 {
   WR_CHECK(t->op != NULL && !t->is_running);
   t->op = NULL;
-  wr_timer_stop(&t->timer);
-  run(t, nresults);
+  wr_timer_pause(&t->timer);
+  t->values = nresults;
+  wr_loop_defer(t->script->env->loop, &t->runner);
 }
 
 void wr_task_resume_error(struct wr_task *t, const struct wr_error *error)

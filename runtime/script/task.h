@@ -3,13 +3,13 @@
 ///
 /// A binding that waits does three things: it fills a `wr_op`, starts the work, and returns
 /// `wr_task_suspend(L, op, …)`. When the work completes it pushes its results on the coroutine and
-/// calls `wr_task_resume` exactly once; nobody else calls lua_resume. If the time limit or the
+/// calls `wr_task_resume` exactly once. If the time limit or the
 /// ambient deadline comes first, or the task is cancelled, `op->cancel` is called instead and the
 /// work must be gone when it returns.
 ///
 /// A task owns a scope: what it opened (deadline frames, tickets) in order, its children, its
 /// pending operation. However it ends, all of it is released: tickets settle as cancelled, nothing
-/// leaks. Coroutines are pooled. One worker's loop; never resumed from inside Lua.
+/// leaks. Coroutines are pooled. One worker's loop; all of its tasks run at the end of a turn.
 
 #include "loop/timer.h"
 #include "script/guard.h"
@@ -69,9 +69,12 @@ struct wr_task {
   struct wr_guard_ask wait_ask;
   const char *wait_policy; // whose layer waits, held by that layer's closure; NULL: not said
   uint64_t wait_since_ns;
-  struct wr_timer timer; // the nearer of operation limit and deadline
-  uint64_t op_limit_ns;  // the operation's own limit if that is what the timer is for, else 0
-  uint64_t deadline_ns;  ///< ambient; UINT64_MAX without one
+  const struct wr_plan *plan; // layers that are being entered (bind_plan.c), or NULL:
+  size_t plan_at;             // how many of them were
+  size_t plan_base;           // depth of the scope before them
+  struct wr_timer timer;      // the nearer of operation limit and deadline
+  uint64_t op_limit_ns;       // the operation's own limit if that is what the timer is for, else 0
+  uint64_t deadline_ns;       ///< ambient; UINT64_MAX without one
   enum wr_error_kind deadline_expiry; ///< timeout or deadline: which word its expiry bears
   struct wr_scope *scopes;
   size_t scope_count, scope_cap;
@@ -79,31 +82,33 @@ struct wr_task {
   struct wr_task *parent;
   struct wr_list children;
   struct wr_list sibling;
-  struct wr_deferred starter;
-  int start_args;
+  int nesting;                  // how many parents it has
+  struct wr_deferred runner;    // what starts it, or goes on with it, at the end of the turn:
+  int values;                   // with so many on the coroutine's stack
   struct wr_attempts *attempts; ///< of the hedged call that it works for; NULL: none
   bool is_extra;                ///< it is a hedge: it may send only what can be sent twice
   uint8_t priority; ///< enum wr_priority: how important its calls are; children inherit it
   bool is_running;
   bool is_cancelled;      // cancelled from inside its own run
-  enum wr_vm_stop stop;   ///< RAISED: whether the budget took it off the processor
+  enum wr_vm_stop stop;   ///< RAISED: whether a limit took it off the processor
+  uint64_t burst_ns;      ///< then: how long it had been in Lua, at most
   struct wr_trail *trail; ///< decisions of the request this belongs to; may be NULL
   void (*on_end)(struct wr_task *t, enum wr_task_end end, int values);
   void *ctx; ///< the owner's
 };
 
-/// Makes a task from a function and `nargs` arguments on top of L's stack (popped). It runs at the
-/// end of this turn (`start_now` false), or now — only legal outside of Lua. `parent` (may be NULL)
-/// passes on its deadline and trail and cancels it at its own end. NULL with a set error at the
-/// task limit.
+/// Makes a task from a function and `nargs` arguments on top of L's stack (popped). `parent` (may
+/// be NULL) passes on its deadline and trail and cancels it at its own end. NULL with a set error
+/// at the task limit.
 struct wr_task *wr_task_new(struct wr_script *s, lua_State *L, int nargs, struct wr_task *parent,
                             struct wr_error *error);
 
-/// Runs a fresh task up to its first suspension. Outside of Lua only.
+/// Runs a fresh task at the end of this turn, up to its first suspension.
 void wr_task_start(struct wr_task *t);
 
-/// Runs a fresh task at the end of this turn. From anywhere.
-void wr_task_start_soon(struct wr_task *t);
+/// Runs a fresh task in the next turn: the loop turns however long a chain of them is. From
+/// anywhere.
+void wr_task_start_next(struct wr_task *t);
 
 /// Suspends the running task on `op`, at most `limit_ns` (0: only the ambient deadline). Returns
 /// what the binding must return. Raises when suspension is not possible here (at load).
@@ -120,7 +125,8 @@ void wr_task_wait_on(struct wr_task *t, uint64_t limit_ns);
 /// error.
 int wr_task_sleep(lua_State *L, uint64_t for_ns);
 
-/// Completes the pending operation: `nresults` values lie on top of the coroutine `t->co`.
+/// Completes the pending operation: `nresults` values lie on top of the coroutine `t->co`, which
+/// goes on at the end of this turn.
 void wr_task_resume(struct wr_task *t, int nresults);
 
 /// Completes the pending operation with `nil, err`.

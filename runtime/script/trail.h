@@ -12,7 +12,7 @@
 enum { WR_TRAIL_NAME_MAX = 64 };
 
 struct wr_trail {
-  const char *route; ///< pattern of the route, "" before it is known
+  const char *route; ///< pattern of the route, a word of the meter; "" before it is known
   struct wr_str request_id;
   uint32_t attempts;                  ///< outbound attempts started
   uint32_t retries;                   ///< attempts that a retry layer added
@@ -27,12 +27,14 @@ struct wr_trail {
   char refused_policy[WR_TRAIL_NAME_MAX]; ///< the policy whose layer that was
   uint64_t refused_after_ns;              ///< when it might admit again, from then on; 0: unknown
   enum wr_error_kind error;               ///< first error seen on the way
-  char why[WR_TRAIL_NAME_MAX];            ///< reason code when it is more precise than the error's
-  struct wr_entry_ref chaos;              ///< the last experiment it met
-  bool is_hung_up;                        ///< an experiment reset the client's connection
-  uint32_t chaos_draws;                   ///< how often
-  uint64_t upstream_ns;                   ///< time spent waiting for response heads
-  uint64_t queue_ns;                      ///< time spent in queues of ours
+  const char *why; ///< reason code when it is more precise than the error's: constant text; NULL
+  struct wr_entry_ref chaos; ///< the last experiment it met
+  bool is_hung_up;           ///< an experiment reset the client's connection
+  uint32_t chaos_draws;      ///< how often
+  uint64_t upstream_ns;      ///< time spent waiting for response heads
+  uint64_t queue_ns;         ///< time spent in queues of ours
+  uint64_t lua_cycles;       ///< of the processor in Lua (base/cycles.h)
+  size_t grown;              ///< bytes that it added to the state (wr_vm_leave)
 };
 
 /// Copies `text` into one of the name fields, cut at its size.

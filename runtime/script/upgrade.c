@@ -28,7 +28,7 @@ bool wr_upgrade_choose(const struct wr_upstream *u, const struct wr_request *q,
                        struct wr_str *protocol, struct wr_error *error)
 {
   const struct wr_head *head = q->info->head;
-  struct wr_str asked = wr_headers_get(&head->headers, WR_STR("Upgrade"));
+  struct wr_str asked = wr_headers_value(&head->headers, WR_FIELD_UPGRADE);
   if (u->upgrade == NULL || asked.ptr == NULL || head->minor != 1 || q->is_copy) return true;
   if (!wr_headers_has_token(&head->headers, WR_STR("Connection"), WR_STR("upgrade"))) return true;
   const char *reason = refuse(q, &head->headers);

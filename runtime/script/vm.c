@@ -1,6 +1,5 @@
 #include "script/vm.h"
 
-#include "base/alloc.h"
 #include "base/check.h"
 #include "base/duration.h"
 #include "script/bind.h"
@@ -16,77 +15,26 @@ enum {
   SOFT_BYTES_DEFAULT = 64 << 20,
   SOFT_BYTES_MIN = 1 << 20, // the library alone needs about a quarter of it
   HARD_FACTOR = 8,
+  GROWTH_SHARE = 8, // of the soft limit
   STRING_BYTES_DEFAULT = 8 << 20,
   LOAD_INSTRUCTIONS = 1000, // between two looks at the clock during a load
   GC_STEP_MUL = 400, // collect twice as fast as LuaJIT's default: short pauses, less overshoot
+  GC_PAUSE_SHORTEST = 200,
+  GC_PAUSE_LONGEST = 1000,
 };
 
 // Memory.
 
-// A request makes and drops a few small objects: those sizes go round without the heap.
-
-enum { SMALL_STEP = 16 };
-
-_Static_assert(sizeof(((struct wr_vm *)0)->small) / sizeof(void *) == WR_VM_SMALL_SIZE / SMALL_STEP,
-               "a list for each size");
-
-static size_t list_of(size_t size)
+// Above the mark a script is interrupted at its next instruction. What a single instruction may
+// still take is bounded too: `s .. s .. s` of large strings is one.
+static bool may_have(struct wr_vm *vm, size_t used, size_t more)
 {
-  return (size - 1) / SMALL_STEP;
-}
-
-static void *take_small(struct wr_vm *vm, size_t size)
-{
-  size_t list = list_of(size);
-  void *ptr = vm->small[list];
-  if (ptr == NULL) return wr_realloc(NULL, (list + 1) * SMALL_STEP);
-  vm->small[list] = *(void **)ptr;
-  vm->small_held--;
-  return ptr;
-}
-
-static void give_small(struct wr_vm *vm, void *ptr, size_t size)
-{
-  if (vm->small_held == WR_VM_SMALL_HELD) {
-    wr_free(ptr);
-    return;
-  }
-  size_t list = list_of(size);
-  *(void **)ptr = vm->small[list];
-  vm->small[list] = ptr;
-  vm->small_held++;
-}
-
-static void free_small(struct wr_vm *vm)
-{
-  for (size_t i = 0; i < WR_COUNT(vm->small); i++) {
-    while (vm->small[i] != NULL) {
-      void *ptr = vm->small[i];
-      vm->small[i] = *(void **)ptr;
-      wr_free(ptr);
-    }
-  }
-}
-
-static bool is_small(size_t size)
-{
-  return size <= WR_VM_SMALL_SIZE;
-}
-
-// From one size to another, neither of them 0.
-static void *resize(struct wr_vm *vm, void *ptr, size_t old_size, size_t new_size)
-{
-  bool was_small = is_small(old_size);
-  if (!was_small && !is_small(new_size)) return wr_realloc(ptr, new_size);
-  if (was_small && is_small(new_size) && list_of(old_size) == list_of(new_size)) return ptr;
-  void *moved = is_small(new_size) ? take_small(vm, new_size) : wr_realloc(NULL, new_size);
-  memcpy(moved, ptr, old_size < new_size ? old_size : new_size);
-  if (was_small) {
-    give_small(vm, ptr, old_size);
-  } else {
-    wr_free(ptr);
-  }
-  return moved;
+  const struct wr_vm_limits *l = &vm->limits;
+  wr_vm_interrupt(vm, used > l->soft_bytes ? WR_VM_STOP_MEMORY : WR_VM_STOP_GROWTH);
+  if (used <= l->hard_bytes && more <= l->growth_bytes / 4) return true;
+  vm->refused++;
+  vm->has_refused = true;
+  return false;
 }
 
 static void *count_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
@@ -94,36 +42,40 @@ static void *count_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
   struct wr_vm *vm = ud;
   if (new_size == 0) {
     vm->used_bytes -= old_size;
-    if (ptr != NULL && is_small(old_size)) {
-      give_small(vm, ptr, old_size);
-    } else {
-      wr_free(ptr);
-    }
-    return NULL;
+    return wr_vm_heap_resize(&vm->heap, ptr, old_size, 0);
   }
   size_t used = vm->used_bytes - old_size + new_size;
-  if (new_size > old_size && used > vm->limits.soft_bytes) {
-    wr_vm_interrupt(vm, WR_VM_STOP_MEMORY);
-    if (used > vm->limits.hard_bytes) {
-      vm->refused++;
-      return NULL;
-    }
+  if (new_size > old_size && used > vm->mark_bytes && !may_have(vm, used, new_size - old_size)) {
+    return NULL;
   }
   vm->used_bytes = used;
   if (used > vm->peak_bytes) vm->peak_bytes = used;
-  if (ptr != NULL) return resize(vm, ptr, old_size, new_size);
-  return is_small(new_size) ? take_small(vm, new_size) : wr_realloc(NULL, new_size);
+  return wr_vm_heap_resize(&vm->heap, ptr, old_size, new_size);
 }
 
 // The budget hook. LuaJIT has one hook for all coroutines of a state.
 
-// Garbage counts as use until it is collected: collect before an innocent task pays for it.
+// Whether the running request keeps what it grew by. What it took long ago may have been collected
+// while others ran: then the state as a whole has not grown since the last full collection.
+static bool has_grown(const struct wr_vm *vm)
+{
+  size_t most = vm->limits.growth_bytes;
+  bool keeps = (ptrdiff_t)vm->used_bytes - vm->base_bytes > (ptrdiff_t)(most - most / 4);
+  return keeps && vm->used_bytes > vm->live_bytes + most / 2;
+}
+
+// Garbage counts as use until it is collected: collect before an innocent task pays for it. Who was
+// refused memory may catch that, and try again for ever.
 static bool relieve(struct wr_vm *vm, lua_State *L)
 {
+  if (vm->has_refused) return false;
   lua_gc(L, LUA_GCCOLLECT, 0);
   if (vm->used_bytes > vm->limits.soft_bytes - vm->limits.soft_bytes / 4) return false;
+  if (vm->stop == WR_VM_STOP_GROWTH && has_grown(vm)) return false;
   vm->relieved++;
-  (void)wr_vm_take_stop(vm);
+  vm->live_bytes = vm->used_bytes;
+  if (vm->load_until_ns == 0) wr_vm_enter(vm, 0);
+  (void)wr_vm_take_stop(vm, 0);
   return true;
 }
 
@@ -148,7 +100,7 @@ static void on_count(lua_State *L, lua_Debug *frame)
     if (vm->host.clock(vm->owner) < vm->load_until_ns) return;
     wr_vm_interrupt(vm, WR_VM_STOP_TIME);
   }
-  if (vm->stop == WR_VM_STOP_MEMORY && relieve(vm, L)) return;
+  if (vm->stop >= WR_VM_STOP_MEMORY && !vm->has_stopped && relieve(vm, L)) return;
   if (!vm->has_stopped) note_place(vm, L, frame);
   vm->has_stopped = true;
   // A raise can be caught for ever, a yield cannot. Below a C frame only the raise is possible; it
@@ -167,7 +119,7 @@ void wr_vm_interrupt(struct wr_vm *vm, enum wr_vm_stop why)
   if (vm->L != NULL) lua_sethook(vm->L, on_count, LUA_MASKCOUNT, 1);
 }
 
-enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm)
+enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm, int status)
 {
   int why = atomic_exchange(&vm->stop, WR_VM_RUNS);
   if (vm->load_until_ns != 0) {
@@ -175,9 +127,23 @@ enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm)
   } else if (why != WR_VM_RUNS) {
     lua_sethook(vm->L, NULL, 0, 0);
   }
-  bool has_stopped = vm->has_stopped;
+  bool has_acted = vm->has_stopped || status > LUA_YIELD;
+  if (!vm->has_stopped) vm->stop_line = 0;
   vm->has_stopped = false;
-  return has_stopped ? (enum wr_vm_stop)why : WR_VM_RUNS;
+  vm->has_refused = false;
+  return has_acted ? (enum wr_vm_stop)why : WR_VM_RUNS;
+}
+
+const char *wr_vm_stop_limit(enum wr_vm_stop why)
+{
+  switch (why) {
+  case WR_VM_RUNS: break;
+  case WR_VM_STOP_TIME: return "script_burst";
+  case WR_VM_STOP_BUDGET: return "script_budget";
+  case WR_VM_STOP_MEMORY: return "script_memory";
+  case WR_VM_STOP_GROWTH: return "script_growth";
+  }
+  return "";
 }
 
 // Opening.
@@ -245,6 +211,7 @@ static void set_limits(struct wr_vm *vm, const struct wr_vm_limits *limits)
   if (limits != NULL) *l = *limits;
   if (l->soft_bytes == 0) l->soft_bytes = SOFT_BYTES_DEFAULT;
   if (l->hard_bytes < l->soft_bytes) l->hard_bytes = HARD_FACTOR * l->soft_bytes;
+  if (l->growth_bytes == 0) l->growth_bytes = l->soft_bytes / GROWTH_SHARE;
   if (l->string_bytes == 0) l->string_bytes = STRING_BYTES_DEFAULT;
   if (l->load_ns == 0) l->load_ns = 500 * WR_MS;
 }
@@ -255,11 +222,13 @@ int wr_vm_open(struct wr_vm *vm, void *owner, const struct wr_vm_host *host,
   *vm = (struct wr_vm){.owner = owner, .host = *host};
   WR_CHECK(host->clock != NULL);
   set_limits(vm, limits);
+  vm->mark_bytes = vm->limits.soft_bytes;
   if (vm->limits.soft_bytes < SOFT_BYTES_MIN) {
     wr_call_error_set(err, "", 0, "script_memory is %zu bytes, a state needs at least %d",
                       vm->limits.soft_bytes, (int)SOFT_BYTES_MIN);
     return -1;
   }
+  wr_vm_heap_init(&vm->heap);
   vm->L = lua_newstate(count_alloc, vm);
   WR_CHECK(vm->L != NULL);
   lua_atpanic(vm->L, on_panic);
@@ -278,7 +247,7 @@ void wr_vm_close(struct wr_vm *vm)
   lua_State *L = vm->L;
   vm->L = NULL;
   lua_close(L);
-  free_small(vm);
+  wr_vm_heap_fini(&vm->heap);
   WR_CHECK(vm->used_bytes == 0);
 }
 
@@ -336,7 +305,7 @@ static bool run(struct wr_vm *vm, lua_State *co, struct wr_script_error *err)
   vm->load_until_ns = vm->host.clock(vm->owner) + vm->limits.load_ns;
   lua_sethook(vm->L, on_count, LUA_MASKCOUNT, LOAD_INSTRUCTIONS);
   int status = lua_resume(co, 0);
-  enum wr_vm_stop stop = wr_vm_take_stop(vm);
+  enum wr_vm_stop stop = wr_vm_take_stop(vm, status);
   if (status == LUA_YIELD && stop == WR_VM_RUNS) {
     wr_call_describe(co, WR_VM_STOP_TIME, err);
     wr_call_error_set(err, err->file, err->line, "nothing may wait while a file is loaded");
@@ -368,9 +337,18 @@ bool wr_vm_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
   return true;
 }
 
+// What lives on is what was loaded, and each collection walks through all of it: the next one waits
+// for a quarter of the soft limit, but for no more than ten times what lives, since memory that is
+// used again has long left the processor's caches then, and no less than twice.
 void wr_vm_freeze(struct wr_vm *vm)
 {
   vm->is_frozen = true;
+  lua_gc(vm->L, LUA_GCCOLLECT, 0);
+  vm->live_bytes = vm->used_bytes;
+  size_t percent = vm->limits.soft_bytes / 4 * 100 / vm->used_bytes;
+  if (percent < GC_PAUSE_SHORTEST) percent = GC_PAUSE_SHORTEST;
+  if (percent > GC_PAUSE_LONGEST) percent = GC_PAUSE_LONGEST;
+  lua_gc(vm->L, LUA_GCSETPAUSE, (int)percent);
 }
 
 const char *wr_vm_library_version(void)

@@ -14,6 +14,7 @@
 /// main file, `wr_vm_freeze`, then calls (`wr_vm_call` or tasks) until `wr_vm_close`.
 
 #include "base/str.h"
+#include "script/vm_heap.h"
 
 #include <lua.h>
 #include <stdint.h>
@@ -24,12 +25,20 @@ struct wr_script_error;
 struct wr_vm_limits {
   size_t soft_bytes;   ///< script_memory, 64 MiB: above it the running script is interrupted
   size_t hard_bytes;   ///< 8 x soft: an allocation that would pass it is refused
+  size_t growth_bytes; ///< script_growth, soft / 8: what a request may add; past a limit, a piece
+                       ///< of a quarter of this is refused
   size_t string_bytes; ///< script_string, 8 MiB: longest result of rep, concat, gsub and JSON
   uint64_t load_ns;    ///< script_load_time, 500 ms of a processor: a main chunk with its modules
 };
 
 /// Why a script was taken off the processor.
-enum wr_vm_stop { WR_VM_RUNS, WR_VM_STOP_TIME, WR_VM_STOP_MEMORY };
+enum wr_vm_stop {
+  WR_VM_RUNS,
+  WR_VM_STOP_TIME,   ///< script_burst, or script_load_time during a load
+  WR_VM_STOP_BUDGET, ///< script_budget
+  WR_VM_STOP_MEMORY, ///< script_memory
+  WR_VM_STOP_GROWTH, ///< script_growth
+};
 
 /// What a state needs from its owner; each gets `vm->owner` first. Only `clock` is required.
 struct wr_vm_host {
@@ -48,30 +57,31 @@ struct wr_vm_host {
   void (*print)(void *owner, lua_State *L, struct wr_str line);
 };
 
-enum {
-  WR_VM_SMALL_SIZE = 256,  ///< bytes of the largest object whose memory is kept for the next one
-  WR_VM_SMALL_HELD = 4096, ///< objects' memory kept, of all sizes together: 1 MiB at most
-};
-
 struct wr_vm {
   lua_State *L; ///< read-only: the main thread; policies run in coroutines
   void *owner;  ///< the layer above; also passed to the host functions
   struct wr_vm_host host;
   struct wr_vm_limits limits; ///< read-only: with the defaults filled in
   size_t used_bytes;          ///< read-only: what the state holds now
+  size_t mark_bytes;          ///< private: above it the running script is looked at
+  ptrdiff_t base_bytes;       ///< private: what it held without the running request
+  size_t live_bytes;          ///< private: what it held after the last full collection
   size_t peak_bytes;          ///< read-only
   uint64_t refused;           ///< read-only: allocations the hard cap refused
   uint64_t relieved;          ///< read-only: times a full collection brought use below the soft cap
   bool is_frozen;             ///< read-only
   bool has_stopped;           ///< private: the hook acted on `stop`
+  bool has_refused;           ///< private: an allocation was refused since `stop` was set
   char stop_file[128];        ///< where the last interrupted script was, if in a policy: its file
   int stop_line;              ///< and line; 0 otherwise
+  const void *raised;         ///< private: the error whose place was noted, see wr_call_note
+  char raised_file[128];      ///< private: where it was raised
+  int raised_line;            ///< private
   _Atomic int stop;           ///< private: enum wr_vm_stop waiting for the hook
   uint64_t load_until_ns;     ///< private: end of the load budget, 0 outside of a load
-  struct wr_script_error *catching;   ///< private: where wr_vm_call's handler writes
-  void *small[WR_VM_SMALL_SIZE / 16]; ///< private: freed memory by size, linked through itself
-  size_t small_held;                  ///< private: how many in these lists; not in `used_bytes`
-  int core_ref;                       ///< private: registry references
+  struct wr_script_error *catching; ///< private: where wr_vm_call's handler writes
+  struct wr_vm_heap heap;           ///< private
+  int core_ref;                     ///< private: registry references
   int env_ref;
   int catch_ref;
 };
@@ -126,9 +136,39 @@ void wr_vm_freeze(struct wr_vm *vm);
 /// handler.
 void wr_vm_interrupt(struct wr_vm *vm, enum wr_vm_stop why);
 
+/// Whether the hook waits for the next instruction: for C that takes long.
+static inline bool wr_vm_is_stopping(const struct wr_vm *vm)
+{
+  return vm->stop != WR_VM_RUNS;
+}
+
 /// Disarms and tells whether, and why, the hook stopped the script that just came back. Call it
-/// after every resume: a coroutine that was interrupted must be thrown away, never resumed.
-enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm);
+/// after every resume, with what that returned: a coroutine that was interrupted must be thrown
+/// away, never resumed. One that failed while the hook was armed failed for that: C gave up, or an
+/// allocation was refused.
+enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm, int status);
+
+/// A request that grew by `grown` bytes in its runs before is about to run.
+static inline void wr_vm_enter(struct wr_vm *vm, size_t grown)
+{
+  size_t room = vm->limits.growth_bytes - grown; // it ended when it passed the limit
+  size_t mark = vm->used_bytes + room;
+  vm->base_bytes = (ptrdiff_t)(vm->used_bytes - grown);
+  vm->mark_bytes = mark < vm->limits.soft_bytes ? mark : vm->limits.soft_bytes;
+}
+
+/// It has come back: by how much it grew in all its runs, collections taken into account. Below
+/// script_growth.
+static inline size_t wr_vm_leave(struct wr_vm *vm)
+{
+  ptrdiff_t grown = (ptrdiff_t)vm->used_bytes - vm->base_bytes;
+  ptrdiff_t most = (ptrdiff_t)vm->limits.growth_bytes;
+  vm->mark_bytes = vm->limits.soft_bytes;
+  return (size_t)(grown < 0 ? 0 : grown < most ? grown : most);
+}
+
+/// The word of limits.def for what stopped a script.
+const char *wr_vm_stop_limit(enum wr_vm_stop why);
 
 /// Version of the LuaJIT that this was built with.
 const char *wr_vm_library_version(void);

@@ -1,5 +1,7 @@
 #include "upstream/curl_events.h"
 
+#include <sys/socket.h>
+
 // NOLINTBEGIN(readability-non-const-parameter): the types of the callbacks are libcurl's.
 
 // Connections
@@ -15,11 +17,28 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockad
   return t->opened;
 }
 
+// The preamble goes out where libcurl has connected and sent nothing: over TLS before the
+// handshake, else before the request. A socket that is new takes it whole. libcurl's own
+// (HAPROXYPROTOCOL) is of version 1 and names its own socket as the client.
+static bool send_preamble(const struct wr_curl_transfer *t)
+{
+  if (t->preamble_len == 0) return true;
+  ssize_t sent = send(t->opened, t->preamble, t->preamble_len, MSG_NOSIGNAL);
+  return sent == (ssize_t)t->preamble_len;
+}
+
+static CURLcode on_tls(CURL *easy, void *tls, void *ctx)
+{
+  (void)easy;
+  (void)tls;
+  return send_preamble(ctx) ? CURLE_OK : CURLE_SEND_ERROR;
+}
+
 // Whether the request may be given to a connection once more.
 static bool may_send(struct wr_curl_transfer *t)
 {
   if (t->sends == 0) return true;
-  return t->sends == 1 && t->is_idempotent && wr_curl_upload_rewind(&t->upload);
+  return t->sends == 1 && t->is_idempotent && wr_upload_rewind(&t->upload);
 }
 
 // Called each time the library is about to send the request, the first time and any other.
@@ -29,6 +48,7 @@ static int on_prereq(void *ctx, char *ip, char *local_ip, int port, int local_po
   struct wr_curl_transfer *t = ctx;
   if (t->is_ended || !may_send(t)) return CURL_PREREQFUNC_ABORT;
   bool is_fresh = t->opened != CURL_SOCKET_BAD;
+  if (is_fresh && !t->is_https && !send_preamble(t)) return CURL_PREREQFUNC_ABORT;
   if (is_fresh) {
     wr_curl_multi_connected(&t->tr->multi, t->opened, local_port, port);
   } else if (wr_curl_multi_is_spent(&t->tr->multi, local_port, port)) {
@@ -40,12 +60,12 @@ static int on_prereq(void *ctx, char *ip, char *local_ip, int port, int local_po
   t->sends++;
   t->is_send_held = false;
   t->stats.is_reused = !is_fresh;
-  t->stats.connect_ns = wr_loop_now(t->tr->loop) - t->started_ns;
+  t->stats.connect_ns = wr_loop_now(t->tr->base.loop) - t->started_ns;
   wr_curl_transfer_note_address(t, ip, port);
   wr_curl_response_reset(&t->response);
   curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L); // should there be a second sending
   wr_curl_transfer_set_phase(t, WR_CURL_PHASE_SEND, 0);
-  if (wr_curl_upload_is_done(&t->upload)) wr_curl_transfer_await_head(t);
+  if (wr_upload_is_done(&t->upload)) wr_curl_transfer_await_head(t);
   return CURL_PREREQFUNC_OK;
 }
 
@@ -55,8 +75,8 @@ static size_t on_read(char *out, size_t size, size_t count, void *ctx)
 {
   struct wr_curl_transfer *t = ctx;
   if (t->is_ended) return CURL_READFUNC_ABORT;
-  size_t got = wr_curl_upload_take(&t->upload, out, size * count);
-  if (wr_curl_upload_is_done(&t->upload)) {
+  size_t got = wr_upload_take(&t->upload, out, size * count);
+  if (wr_upload_is_done(&t->upload)) {
     wr_curl_transfer_await_head(t);
   } else if (got == 0) {
     t->is_send_held = true;
@@ -74,7 +94,7 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 {
   struct wr_curl_transfer *t = ctx;
   bool is_start = origin == SEEK_SET && offset == 0;
-  if (t->is_ended || !is_start || !wr_curl_upload_rewind(&t->upload)) return CURL_SEEKFUNC_FAIL;
+  if (t->is_ended || !is_start || !wr_upload_rewind(&t->upload)) return CURL_SEEKFUNC_FAIL;
   return CURL_SEEKFUNC_OK;
 }
 
@@ -84,13 +104,13 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 static void check_early(struct wr_curl_transfer *t)
 {
   const struct wr_head *head = &t->response.head;
-  if (t->is_ended || t->is_early || wr_curl_upload_is_done(&t->upload)) return;
+  if (t->is_ended || t->is_early || wr_upload_is_done(&t->upload)) return;
   bool is_whole =
       head->framing == WR_FRAMING_NONE ||
       (head->framing == WR_FRAMING_LENGTH && t->stats.received_bytes == head->content_length);
   if (!is_whole) return;
   t->is_early = true;
-  wr_loop_defer(t->tr->loop, &t->work);
+  wr_loop_defer(t->tr->base.loop, &t->work);
 }
 
 static bool begins_with(struct wr_str text, struct wr_str start)
@@ -126,7 +146,7 @@ static void deliver_head(struct wr_curl_transfer *t)
   }
   bool is_sized = head->framing == WR_FRAMING_LENGTH && head->content_length > 0;
   if (!is_sized) curl_easy_setopt(t->easy, CURLOPT_VERBOSE, 1L);
-  t->stats.first_byte_ns = wr_loop_now(t->tr->loop) - t->started_ns;
+  t->stats.first_byte_ns = wr_loop_now(t->tr->base.loop) - t->started_ns;
   wr_curl_transfer_await_body(t);
   t->events.on_head(t->ctx, &t->base, &out);
   check_early(t);
@@ -186,6 +206,10 @@ bool wr_curl_events_set(struct wr_curl_transfer *t)
   curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
   curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
+  if (t->is_https && t->preamble_len > 0) {
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, t);
+  }
   wr_curl_multi_attach(&t->tr->multi, easy, on_open, t);
   // Not every build has it, and without it nothing guards against a second sending.
   return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq) == CURLE_OK;

@@ -133,11 +133,16 @@ static void set_protocol(const struct wr_transfer_request *rq,
   curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
   curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 0x7fffffffL); // ours is the limit that counts
+  bool may_h2 = rq->is_https && rq->http != WR_TRANSFER_HTTP_1;
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                   rq->is_https ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+                   may_h2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, idle_seconds(rq, options));
   // A request that may reach the endpoint at most once never rides a connection that may be dying.
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, rq->is_idempotent && !rq->is_fresh ? 0L : 1L);
+  // Nor does one whose connection begins with a preamble: it serves this request alone.
+  bool is_alone = rq->preamble.len > 0;
+  bool may_reuse = rq->is_idempotent && !rq->is_fresh && !is_alone;
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, may_reuse ? 0L : 1L);
+  if (is_alone) curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 static void set_blob(CURL *easy, CURLoption option, struct wr_str pem)
@@ -176,6 +181,7 @@ struct curl_slist *wr_curl_request_apply(const struct wr_transfer_request *rq,
   set_tls(options, easy);
   if (rq->tls) set_client_tls(rq->tls, easy);
   set_url(rq, easy);
+  if (wr_transfer_is_path(rq->host)) set_str(easy, CURLOPT_UNIX_SOCKET_PATH, rq->host);
   set_str(easy, CURLOPT_REQUEST_TARGET, rq->target);
   set_method(rq, easy);
   struct curl_slist *fields = build_fields(rq);

@@ -20,7 +20,7 @@ void wr_curl_transfer_free(struct wr_curl_transfer *t)
   if (t->easy) curl_easy_cleanup(t->easy);
   curl_slist_free_all(t->fields);
   curl_slist_free_all(t->route);
-  wr_curl_upload_fini(&t->upload);
+  wr_upload_fini(&t->upload);
   wr_curl_response_fini(&t->response);
   wr_loop_undefer(&t->work);
   wr_list_remove(&t->link);
@@ -33,7 +33,7 @@ void wr_curl_transfer_silence(struct wr_curl_transfer *t)
   wr_timer_stop(&t->phase_timer);
   wr_timer_stop(&t->total_timer);
   wr_resolver_cancel(&t->query);
-  wr_loop_defer(t->tr->loop, &t->work);
+  wr_loop_defer(t->tr->base.loop, &t->work);
 }
 
 void wr_curl_transfer_finish(struct wr_curl_transfer *t, const struct wr_error *error)
@@ -110,7 +110,7 @@ void wr_curl_transfer_await_connect(struct wr_curl_transfer *t)
     return;
   }
   uint64_t end = t->started_ns + t->timeouts.connect_ns;
-  uint64_t now = wr_loop_now(t->tr->loop);
+  uint64_t now = wr_loop_now(t->tr->base.loop);
   uint64_t untried = t->addresses.count > t->address_at ? t->addresses.count - t->address_at : 1;
   uint64_t left = end > now ? (end - now) / untried : 0;
   wr_curl_transfer_set_phase(t, WR_CURL_PHASE_CONNECT, left ? left : 1);
@@ -120,11 +120,12 @@ void wr_curl_transfer_await_connect(struct wr_curl_transfer *t)
 
 void wr_curl_transfer_note_address(struct wr_curl_transfer *t, const char *ip, int port)
 {
+  if (t->is_path) return;
   snprintf(t->stats.address, sizeof(t->stats.address), strchr(ip, ':') ? "[%.45s]:%d" : "%.45s:%d",
            ip, port);
 }
 
-static void enter_multi(struct wr_curl_transfer *t)
+void wr_curl_transfer_enter(struct wr_curl_transfer *t)
 {
   t->opened = t->own = CURL_SOCKET_BAD;
   t->is_added = true;
@@ -137,7 +138,7 @@ void wr_curl_transfer_connect(struct wr_curl_transfer *t)
   wr_curl_transfer_note_address(t, address->text, t->port);
   t->route = wr_curl_request_route(t->easy, t->route, address, t->port);
   wr_curl_transfer_await_connect(t);
-  enter_multi(t);
+  wr_curl_transfer_enter(t);
 }
 
 bool wr_curl_transfer_try_next(struct wr_curl_transfer *t)
@@ -155,7 +156,7 @@ void wr_curl_transfer_start_again(struct wr_curl_transfer *t)
   leave_multi(t);
   curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
   wr_curl_transfer_await_connect(t);
-  enter_multi(t);
+  wr_curl_transfer_enter(t);
 }
 
 // Time is up
@@ -180,7 +181,7 @@ void wr_curl_transfer_on_phase(struct wr_timer *timer)
   struct wr_curl_transfer *t = WR_CONTAINER(timer, struct wr_curl_transfer, phase_timer);
   switch (t->phase) {
   case WR_CURL_PHASE_CONNECT:
-    if (t->addresses.count == 0) {
+    if (t->addresses.count == 0 && !t->is_path) {
       fail_timeout(t, "the name did not resolve", t->timeouts.connect_ns);
     } else if (!wr_curl_transfer_try_next(t)) {
       fail_timeout(t, "no connection", t->timeouts.connect_ns);

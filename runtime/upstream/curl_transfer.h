@@ -7,21 +7,16 @@
 #include "loop/timer.h"
 #include "upstream/curl_multi.h"
 #include "upstream/curl_response.h"
-#include "upstream/curl_upload.h"
 #include "upstream/transport_curl.h"
+#include "upstream/upload.h"
 
 /// The transport itself.
 struct wr_curl_transport {
   struct wr_transport base;
-  struct wr_loop *loop;
   struct wr_resolver *resolver;
   struct wr_transport_curl_options options;
   struct wr_curl_multi multi;
   struct wr_list live; // struct wr_curl_transfer, also those that ended in this turn
-  struct wr_deferred close;
-  bool is_closing;
-  void (*on_closed)(void *ctx);
-  void *on_closed_ctx;
 };
 
 /// What the phase timer waits for.
@@ -46,6 +41,8 @@ struct wr_curl_transfer {
   char endpoint[288]; // for messages
   char method[32];
   uint16_t port;
+  bool is_https;
+  bool is_path; // the endpoint is a Unix socket
   bool is_guarded;
   bool is_idempotent;
   struct wr_transfer_timeouts timeouts;
@@ -60,13 +57,15 @@ struct wr_curl_transfer {
   struct curl_slist *route;
   char detail[CURL_ERROR_SIZE];
 
+  char preamble[WR_TRANSFER_PREAMBLE_MAX]; // of a connection that is opened
+  size_t preamble_len;
   curl_socket_t opened;    // by this transfer and not yet connected; CURL_SOCKET_BAD: none
   curl_socket_t own;       // the connection this transfer opened
   int sends;               // times the request was given to a connection
   bool is_spent;           // the pooled connection was not fit: start again on a fresh one
   struct wr_error failure; // found inside a callback of libcurl, which then ends with its own error
 
-  struct wr_curl_upload upload;
+  struct wr_upload upload;
   bool is_send_held; // the read callback said pause
   struct wr_curl_response response;
   bool is_paused;    // by on_data
@@ -117,10 +116,13 @@ void wr_curl_transfer_await_connect(struct wr_curl_transfer *t);
 void wr_curl_transfer_on_phase(struct wr_timer *timer);
 void wr_curl_transfer_on_total(struct wr_timer *timer);
 
-/// Writes the numeric address into the stats.
+/// Writes the numeric address into the stats; that of a Unix socket stands there already.
 void wr_curl_transfer_note_address(struct wr_curl_transfer *t, const char *ip, int port);
 
-/// Hands the transfer to libcurl, for the address that is its turn.
+/// Hands the transfer to libcurl, which connects.
+void wr_curl_transfer_enter(struct wr_curl_transfer *t);
+
+/// The same for the address that is its turn.
 void wr_curl_transfer_connect(struct wr_curl_transfer *t);
 
 /// Goes on with the next address. False when there is none, or something was sent already.

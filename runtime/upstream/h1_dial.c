@@ -1,40 +1,12 @@
 #include "upstream/h1_dial.h"
 
 #include "base/alloc.h"
-#include "upstream/h1_transfer.h"
+#include "upstream/address.h"
+#include "upstream/h1_tls.h"
+#include "upstream/outbound_tls.h"
 #include "upstream/transfer.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-struct address {
-  struct sockaddr_storage addr;
-  socklen_t len;
-  char text[56];
-};
-
-static void read_address(const struct wr_dns_address *from, uint16_t port, struct address *out)
-{
-  *out = (struct address){.len = sizeof(struct sockaddr_in)};
-  if (from->is_ipv6) {
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&out->addr;
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(port);
-    WR_CHECK(inet_pton(AF_INET6, from->text, &v6->sin6_addr) == 1);
-    out->len = sizeof(*v6);
-  } else {
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&out->addr;
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(port);
-    WR_CHECK(inet_pton(AF_INET, from->text, &v4->sin_addr) == 1);
-  }
-  snprintf(out->text, sizeof(out->text), from->is_ipv6 ? "[%.45s]:%u" : "%.45s:%u", from->text,
-           (unsigned)port);
-}
 
 // The connection is the transfer's now, and so is the place in the pool.
 static void succeed(struct wr_h1_dial *d)
@@ -53,22 +25,6 @@ static void fail(struct wr_h1_dial *d, int error)
   wr_h1_transfer_on_dial_failed(d->user, WR_ERROR_CONNECT, strerror(error));
 }
 
-// A socket that connects without blocking; -1 with errno set.
-static int open_socket(const struct address *to)
-{
-  int fd = socket(to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-  if (connect(fd, (const struct sockaddr *)&to->addr, to->len) == 0 || errno == EINPROGRESS) {
-    return fd;
-  }
-  int error = errno;
-  close(fd);
-  errno = error;
-  return -1;
-}
-
 static void drop(struct wr_h1_dial *d)
 {
   if (d->conn == NULL) return;
@@ -83,26 +39,42 @@ static void share_time(struct wr_h1_dial *d)
   d->until_ns = UINT64_MAX;
   if (t->timeouts.connect_ns == 0) return;
   uint64_t end = t->started_ns + t->timeouts.connect_ns;
-  uint64_t now = wr_loop_now(t->tr->loop);
+  uint64_t now = wr_loop_now(t->tr->base.loop);
   uint64_t untried = d->addresses.count > d->at ? d->addresses.count - d->at : 1;
   d->until_ns = end > now ? now + (end - now) / untried : now;
 }
 
-// Tries the address whose turn it is. Returns 0, or the error number at once.
-static int try_address(struct wr_h1_dial *d)
+// Begins to connect. Returns 0, or the error number at once.
+static int begin(struct wr_h1_dial *d, const struct wr_address *to)
 {
-  struct wr_h1_pool *pool = d->user->pool;
-  struct address to;
-  read_address(&d->addresses.items[d->at], pool->port, &to);
-  snprintf(d->user->stats.address, sizeof(d->user->stats.address), "%s", to.text);
+  memcpy(d->user->stats.address, to->text, sizeof(to->text));
   share_time(d);
-  int fd = open_socket(&to);
+  int fd = wr_address_connect(to);
   if (fd < 0) return errno;
-  d->conn = wr_h1_connection_new(pool, fd, d);
+  d->conn = wr_h1_connection_new(d->user->pool, fd, d);
   if (d->conn == NULL) return EMFILE;
-  snprintf(d->conn->address, sizeof(d->conn->address), "%s", to.text);
+  memcpy(d->conn->address, to->text, sizeof(to->text));
   wr_io_want(&d->conn->io, WR_IO_WRITE);
   return 0;
+}
+
+// Tries the address whose turn it is.
+static int try_address(struct wr_h1_dial *d)
+{
+  struct wr_address to;
+  wr_address_of(&to, &d->addresses.items[d->at], d->user->pool->port);
+  return begin(d, &to);
+}
+
+// A Unix socket needs no name, and connects or fails at once: a backlog that is full does, too.
+static void try_path(struct wr_h1_dial *d, struct wr_str path)
+{
+  struct wr_address to;
+  wr_address_of_path(&to, path);
+  int failed = begin(d, &to);
+  if (failed == 0) return;
+  const char *cause = failed == EAGAIN ? "its backlog is full" : strerror(failed);
+  wr_h1_transfer_fail_later(d->user, WR_ERROR_CONNECT, cause);
 }
 
 bool wr_h1_dial_next(struct wr_h1_dial *d)
@@ -117,15 +89,46 @@ bool wr_h1_dial_next(struct wr_h1_dial *d)
   return false;
 }
 
-void wr_h1_dial_on_ready(struct wr_h1_dial *d)
+static void await_handshake(struct wr_h1_connection *c)
+{
+  wr_io_want(&c->io, c->channel->unsent > 0 ? WR_IO_READ | WR_IO_WRITE : WR_IO_READ);
+}
+
+static void begin_handshake(struct wr_h1_dial *d)
+{
+  struct wr_error error;
+  if (wr_h1_tls_begin(d->conn, &error)) {
+    await_handshake(d->conn);
+  } else {
+    wr_h1_transfer_on_dial_failed(d->user, error.kind, error.message);
+  }
+}
+
+static void shake_hands(struct wr_h1_dial *d, int events)
+{
+  const char *reason;
+  switch (wr_h1_tls_shake(d->conn, events, &reason)) {
+  case WR_TLS_READY: succeed(d); break;
+  case WR_TLS_FAILED: wr_h1_transfer_on_dial_failed(d->user, WR_ERROR_TLS, reason); break;
+  case WR_TLS_SHAKING: await_handshake(d->conn); break;
+  }
+}
+
+void wr_h1_dial_on_ready(struct wr_h1_dial *d, int events)
 {
   int error = 0;
   socklen_t len = sizeof(error);
+  if (d->conn->channel != NULL) {
+    shake_hands(d, events);
+    return;
+  }
   getsockopt(d->conn->io.fd, SOL_SOCKET, SO_ERROR, &error, &len);
-  if (error == 0) {
-    succeed(d);
-  } else {
+  if (error != 0) {
     fail(d, error);
+  } else if (d->user->pool->tls != NULL) {
+    begin_handshake(d);
+  } else {
+    succeed(d);
   }
 }
 
@@ -156,8 +159,13 @@ struct wr_h1_dial *wr_h1_dial_start(struct wr_h1_transfer *user)
   struct wr_h1_dial *d = wr_alloc(sizeof(*d));
   d->user = user;
   user->pool->open++;
-  share_time(d);
-  wr_resolver_query(user->tr->resolver, wr_str_of(user->pool->host), &d->query, on_resolved);
+  struct wr_str host = wr_str_of(user->pool->host);
+  if (wr_transfer_is_path(host)) {
+    try_path(d, host);
+  } else {
+    share_time(d);
+    wr_resolver_query(user->tr->resolver, host, &d->query, on_resolved);
+  }
   return d;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-/// Opening a connection: resolving the name, trying its addresses one after the other.
+/// Opening a connection: resolving the name, trying its addresses one after the other, TLS.
 ///
 /// A dial belongs to one transfer and has one place in the pool, which the connection takes over.
 /// Private to h1_*.c.
@@ -25,5 +25,5 @@ void wr_h1_dial_stop(struct wr_h1_dial *d);
 /// Goes on with the next address. False when there is none.
 bool wr_h1_dial_next(struct wr_h1_dial *d);
 
-/// The socket of the present address has connected, or failed to.
-void wr_h1_dial_on_ready(struct wr_h1_dial *d);
+/// The socket of the present address has connected, or failed to, or its handshake goes on.
+void wr_h1_dial_on_ready(struct wr_h1_dial *d, int events);

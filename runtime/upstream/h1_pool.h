@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "http/channel.h"
 #include "loop/io.h"
 #include "loop/timer.h"
 #include "upstream/transport_h1.h"
@@ -15,22 +16,19 @@ struct wr_h1_transfer;
 /// The transport itself.
 struct wr_h1_transport {
   struct wr_transport base;
-  struct wr_loop *loop;
   struct wr_resolver *resolver;
   struct wr_transport_h1_options options;
   struct wr_map pools;  ///< key of an endpoint -> struct wr_h1_pool
   struct wr_list live;  ///< transfers
   struct wr_list spare; ///< transfers kept for the next ones, with their buffers
   size_t spare_count;
+  size_t private_idle;     ///< idle connections of private pools
   size_t connections;      ///< whose memory lives
   char *scratch;           ///< every read goes through it first
   struct wr_region region; ///< field list of the head that is being told
   struct wr_timer sweep;   ///< idle connections past their time
-  struct wr_deferred close;
-  bool is_closing;
-  bool is_swept; ///< closing has begun
-  void (*on_closed)(void *ctx);
-  void *on_closed_ctx;
+  bool is_resting;         ///< keeps no idle connection
+  bool is_swept;           ///< closing has begun
 };
 
 struct wr_h1_pool {
@@ -46,7 +44,10 @@ struct wr_h1_pool {
   struct wr_str key;
   char *host;
   uint16_t port;
-  char *url; ///< "http://host:port", for messages
+  bool is_private;           ///< its connections begin with the name of a client, whose they are
+  struct wr_client_tls *tls; ///< a holder; NULL: plain
+  char *server_name;         ///< whom the endpoint must prove to be then
+  char *url;                 ///< "http://host:port" or "http://unix:/path", for messages
 };
 
 struct wr_h1_connection {
@@ -56,13 +57,14 @@ struct wr_h1_connection {
   struct wr_io io;
   struct wr_h1_transfer *user; ///< NULL: idle
   struct wr_h1_dial *dial;     ///< while it opens; the dial has the place in the pool
+  struct wr_channel *channel;  ///< with TLS on it; NULL: plain
   struct wr_buf in;            ///< read and not used yet
   uint64_t idle_ns;            ///< since when it is idle
   uint64_t keep_ns;            ///< how long the peer keeps it, as it said; UINT64_MAX: not said
   bool is_failed;              ///< reset, or broken otherwise: nothing more is told of it
   bool is_idle;                ///< it is on the pool's list of these
   bool is_reused;              ///< it has answered before
-  char address[56];
+  char address[WR_TRANSFER_ADDRESS_SIZE];
 };
 
 enum {
@@ -70,15 +72,18 @@ enum {
 };
 
 /// The pool of the endpoint that the request is for, made when it is new. `is_guarded` requests
-/// have pools of their own: a connection that others opened may lead where these must not go.
+/// have pools of their own: a connection that others opened may lead where these must not go; and
+/// so have those of each preamble, and of each `tls` and server name. The authority of a request
+/// over TLS must have a host (wr_outbound_tls_name).
 struct wr_h1_pool *wr_h1_pool_of(struct wr_h1_transport *tr, const struct wr_transfer_request *rq);
 
 /// Closes idle connections past their time, and forgets pools that nobody uses. All of both with
 /// `is_all`.
 void wr_h1_pool_sweep(struct wr_h1_transport *tr, bool is_all);
 
-/// An idle connection that is fit for use and idled for at most `idle_max_ns`, or NULL. Those found
-/// unfit are closed.
+/// An idle connection that idled for at most `idle_max_ns`, or NULL. To be asked at the end of a
+/// turn: by then those that had anything to read, which nobody asked for, have been told of by the
+/// loop and are closed.
 struct wr_h1_connection *wr_h1_pool_take(struct wr_h1_pool *pool, uint64_t idle_max_ns);
 
 /// Makes room for another connection; an idle one may have to go. False when there is none.

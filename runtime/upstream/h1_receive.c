@@ -2,16 +2,17 @@
 
 #include "base/duration.h"
 #include "upstream/h1_send.h"
+#include "upstream/h1_tls.h"
 
 #include <errno.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 // Heads
 
 // How long the peer says that it keeps the connection, less a second for what is on its way.
 static uint64_t keep_of(const struct wr_headers *headers)
 {
-  struct wr_str list = wr_headers_get(headers, WR_STR("Keep-Alive"));
+  struct wr_str list = wr_headers_value(headers, WR_FIELD_KEEP_ALIVE);
   while (list.ptr != NULL) {
     struct wr_str value = wr_str_trim(wr_str_split(&list, ','));
     struct wr_str name = wr_str_trim(wr_str_split(&value, '='));
@@ -32,7 +33,7 @@ static void tell_head(struct wr_h1_transfer *t, const struct wr_head *head)
   t->is_final = true;
   t->keep_alive = head->keep_alive;
   t->keep_ns = keep_of(&head->headers);
-  t->stats.first_byte_ns = wr_loop_now(t->tr->loop) - t->started_ns;
+  t->stats.first_byte_ns = wr_loop_now(t->tr->base.loop) - t->started_ns;
   wr_body_init(&t->decoder, head->framing, head->content_length);
   wr_body_keep_trailers(&t->decoder, &t->trailers);
   wr_h1_transfer_set_phase(t, WR_H1_PHASE_BODY);
@@ -67,7 +68,7 @@ static const char *refuse_switch(const struct wr_h1_transfer *t, const struct wr
 // From here on bytes are nobody's business but the two ends'.
 static void open_tunnel(struct wr_h1_transfer *t, const struct wr_head *head)
 {
-  uint64_t now = wr_loop_now(t->tr->loop);
+  uint64_t now = wr_loop_now(t->tr->base.loop);
   t->is_final = t->is_tunnel = true;
   t->body_kind = WR_TRANSFER_BODY_STREAM;
   t->has_length = true;
@@ -164,7 +165,7 @@ static void complete(struct wr_h1_transfer *t, size_t excess)
 static void tell_piece(struct wr_h1_transfer *t, struct wr_str piece)
 {
   t->stats.received_bytes += piece.len;
-  t->phase_ns = wr_loop_now(t->tr->loop);
+  t->phase_ns = wr_loop_now(t->tr->base.loop);
   if (!t->events.on_data(t->ctx, &t->base, piece) && !t->is_ended) t->is_paused = true;
 }
 
@@ -225,7 +226,10 @@ static void digest_new(struct wr_h1_transfer *t, struct wr_str view)
 
 static void on_eof(struct wr_h1_transfer *t, bool is_clean)
 {
-  if (!t->is_final) {
+  const char *fault = t->conn->channel ? wr_h1_tls_fault(t->conn) : NULL;
+  if (fault != NULL) {
+    wr_h1_transfer_fail(t, WR_ERROR_TLS, fault);
+  } else if (!t->is_final) {
     wr_h1_transfer_break(t, "the connection closed before a response");
   } else if (is_clean && wr_body_eof(&t->decoder) == WR_BODY_DONE) {
     complete(t, 0);
@@ -237,20 +241,26 @@ static void on_eof(struct wr_h1_transfer *t, bool is_clean)
 
 static void receive_once(struct wr_h1_transfer *t)
 {
-  struct wr_buf *in = &t->conn->in;
+  struct wr_h1_connection *c = t->conn;
+  struct wr_buf *in = &c->in;
   bool is_new = in->len == 0;
-  char *to = is_new ? t->tr->scratch : wr_buf_reserve(in, WR_H1_READ_SIZE);
+  size_t room = c->channel ? WR_H1_READ_SIZE + WR_CHANNEL_SLACK : WR_H1_READ_SIZE;
+  char *to = is_new ? t->tr->scratch : wr_buf_reserve(in, room);
   WR_CHECK(to != NULL);
-  ssize_t got = read(t->conn->io.fd, to, WR_H1_READ_SIZE);
+  ssize_t got = c->channel ? wr_h1_tls_read(c, to) : recv(c->io.fd, to, WR_H1_READ_SIZE, 0);
   bool is_nothing = got < 0 && (errno == EAGAIN || errno == EINTR);
-  if (is_nothing && !t->conn->is_failed) return;
+  if (is_nothing && !c->is_failed) return;
   if (got <= 0) {
     on_eof(t, got == 0);
     return;
   }
   t->has_answer = true;
-  if (is_new) {
-    digest_new(t, (struct wr_str){to, (size_t)got});
+  struct wr_str view = {to, (size_t)got};
+  if (is_new && view.len <= WR_IO_PUT_OFF && !c->is_failed) {
+    WR_CHECK(wr_buf_append_str(in, view));
+    wr_loop_defer(t->tr->base.loop, &t->work);
+  } else if (is_new) {
+    digest_new(t, view);
   } else {
     wr_buf_grow(in, (size_t)got);
     digest_kept(t);

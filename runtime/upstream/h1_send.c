@@ -1,6 +1,7 @@
 #include "upstream/h1_send.h"
 
 #include "base/decimal.h"
+#include "upstream/h1_tls.h"
 #include "upstream/transfer.h"
 
 #include <errno.h>
@@ -18,11 +19,6 @@ static char *put(char *at, struct wr_str s)
 {
   memcpy(at, s.ptr, s.len);
   return at + s.len;
-}
-
-static bool is_expect(struct wr_str name)
-{
-  return name.len == 6 && wr_str_eq_nocase(name, WR_STR("Expect"));
 }
 
 static char *put_field(char *at, struct wr_str name, struct wr_str value)
@@ -67,6 +63,8 @@ static size_t measure(const struct wr_transfer_request *rq)
 
 void wr_h1_send_head(struct wr_h1_transfer *t, const struct wr_transfer_request *rq)
 {
+  t->preamble = rq->preamble.len;
+  if (t->preamble > 0) wr_buf_append_str(&t->head, rq->preamble);
   char *start = wr_buf_reserve(&t->head, measure(rq));
   if (start == NULL) {
     wr_h1_transfer_fail_later(t, WR_ERROR_TOO_LARGE, "the request head is too large");
@@ -80,7 +78,7 @@ void wr_h1_send_head(struct wr_h1_transfer *t, const struct wr_transfer_request 
   for (size_t i = 0; rq->headers != NULL && i < rq->headers->count; i++) {
     const struct wr_header *h = &rq->headers->items[i];
     // The expectation is between the client and us; the body is here already or comes by `write`.
-    if (!is_expect(h->name)) at = put_field(at, h->name, h->value);
+    if (h->field != WR_FIELD_EXPECT) at = put_field(at, h->name, h->value);
   }
   // What is for the next hop alone has to be named as such.
   if (rq->upgrade.len > 0) {
@@ -144,19 +142,28 @@ static size_t send_all(struct wr_h1_transfer *t, const struct iovec *extra, size
   count = add_piece(pieces, count, wr_buf_str(&t->out).ptr, t->out.len);
   for (size_t i = 0; i < extra_count; i++) pieces[count++] = extra[i];
   for (size_t i = 0; i < count; i++) total += pieces[i].iov_len;
-  if (count == 0) return 0;
-  struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-  ssize_t took;
-  do {
-    took = sendmsg(t->conn->io.fd, &message, MSG_NOSIGNAL);
-  } while (took < 0 && errno == EINTR);
+  const struct wr_channel *channel = t->conn->channel;
+  if (count == 0 && channel == NULL) return 0; // sealed records may wait, too
+  ssize_t took =
+      channel ? wr_h1_tls_send(t->conn, pieces, count) : wr_io_send(t->conn->io.fd, pieces, count);
   if (took < 0 && errno != EAGAIN) {
     // Perhaps it has answered and closed: reading tells.
     t->is_send_broken = true;
     return 0;
   }
-  t->is_send_blocked = took < 0 || (size_t)took < total;
+  t->is_send_blocked = took < 0 || (size_t)took < total || (channel && channel->unsent > 0);
   return sent(t, took < 0 ? 0 : (size_t)took);
+}
+
+static void shut(struct wr_h1_transfer *t)
+{
+  t->is_shut = true;
+  if (t->conn->channel != NULL) {
+    wr_h1_tls_shut(t->conn);
+    t->is_send_blocked = t->conn->channel->unsent > 0;
+  } else {
+    shutdown(t->conn->io.fd, SHUT_WR);
+  }
 }
 
 static void sending_is_over(struct wr_h1_transfer *t)
@@ -165,8 +172,7 @@ static void sending_is_over(struct wr_h1_transfer *t)
     wr_h1_transfer_set_phase(t, WR_H1_PHASE_HEAD);
   }
   if (t->is_tunnel && t->is_written && t->out.len == 0 && !t->is_shut) {
-    t->is_shut = true;
-    shutdown(t->conn->io.fd, SHUT_WR);
+    shut(t);
   }
   uint64_t waiting = t->out.len < t->written ? t->out.len : t->written;
   t->stats.sent_bytes =
@@ -224,13 +230,13 @@ bool wr_h1_send_piece(struct wr_h1_transfer *t, struct wr_str data)
     wr_h1_transfer_fail_later(t, WR_ERROR_INVALID, "the body is longer than announced");
   } else if (data.len > 0) {
     t->written += data.len;
-    if (t->is_tunnel) t->phase_ns = wr_loop_now(t->tr->loop);
+    if (t->is_tunnel) t->phase_ns = wr_loop_now(t->tr->base.loop);
     // What the peer does not take any more is not kept: its answer is what is waited for.
     if (!t->is_send_broken) send_framed(t, data);
     sending_is_over(t);
     if (t->out.len >= WR_TRANSFER_UPLOAD_HIGH) t->is_full = true;
   }
-  wr_loop_defer(t->tr->loop, &t->work);
+  wr_loop_defer(t->tr->base.loop, &t->work);
   return !t->is_full;
 }
 
@@ -243,7 +249,7 @@ void wr_h1_send_end(struct wr_h1_transfer *t)
     return;
   }
   if (!t->has_length && !t->is_send_broken) keep(t, "0\r\n\r\n", 5);
-  wr_loop_defer(t->tr->loop, &t->work);
+  wr_loop_defer(t->tr->base.loop, &t->work);
 }
 
 void wr_h1_send_tell_room(struct wr_h1_transfer *t)

@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "upstream/h1_receive.h"
 #include "upstream/h1_send.h"
+#include "upstream/h1_tls.h"
 
 #include <stdio.h>
 
@@ -32,6 +33,7 @@ static struct wr_h1_transfer *take_spare(struct wr_h1_transport *tr)
     return WR_CONTAINER(node, struct wr_h1_transfer, link);
   }
   struct wr_h1_transfer *t = wr_alloc(sizeof(*t));
+  wr_timer_init(&t->timer, tr->base.loop, on_timer);
   wr_buf_init(&t->head, HEAD_SIZE);
   wr_buf_init(&t->out, OUT_SIZE);
   wr_buf_init(&t->trailers, WR_BODY_TRAILERS_MAX);
@@ -47,12 +49,13 @@ struct wr_h1_transfer *wr_h1_transfer_new(struct wr_h1_transport *tr,
       .tr = tr,
       .events = *rq->events,
       .ctx = rq->ctx,
-      .started_ns = wr_loop_now(tr->loop),
+      .started_ns = wr_loop_now(tr->base.loop),
       .timeouts = rq->timeouts,
       .is_guarded = rq->is_guarded,
       .is_idempotent = rq->is_idempotent,
       .is_fresh = rq->is_fresh,
       .is_head = wr_str_eq(rq->method, WR_STR("HEAD")),
+      .timer = t->timer,
       .head = t->head,
       .body_kind = rq->body_kind,
       .body = rq->body_kind == WR_TRANSFER_BODY_BYTES ? rq->body : (struct wr_str){NULL, 0},
@@ -71,13 +74,13 @@ struct wr_h1_transfer *wr_h1_transfer_new(struct wr_h1_transport *tr,
   wr_buf_clear(&t->trailers);
   wr_list_init(&t->wait);
   wr_deferred_init(&t->work, on_work);
-  wr_timer_init(&t->timer, tr->loop, on_timer);
   wr_list_push(&tr->live, &t->link);
   return t;
 }
 
 void wr_h1_transfer_free(struct wr_h1_transfer *t)
 {
+  wr_timer_stop(&t->timer);
   wr_list_remove(&t->link);
   wr_buf_fini(&t->head);
   wr_buf_fini(&t->out);
@@ -88,7 +91,7 @@ void wr_h1_transfer_free(struct wr_h1_transfer *t)
 static void recycle(struct wr_h1_transfer *t)
 {
   struct wr_h1_transport *tr = t->tr;
-  if (tr->spare_count >= SPARES || tr->is_closing) {
+  if (tr->spare_count >= SPARES || tr->base.is_closing) {
     wr_h1_transfer_free(t);
     return;
   }
@@ -118,7 +121,7 @@ static void silence(struct wr_h1_transfer *t, bool is_reusable)
 {
   struct wr_h1_pool *pool = t->pool;
   t->is_ended = true;
-  wr_timer_stop(&t->timer);
+  wr_timer_pause(&t->timer);
   wr_loop_undefer(&t->work);
   let_go(t, is_reusable);
   if (pool == NULL) return;
@@ -150,7 +153,7 @@ void wr_h1_transfer_complete(struct wr_h1_transfer *t, bool is_reusable)
 static enum wr_sent how_much(const struct wr_h1_transfer *t)
 {
   if (t->body_sent > 0 || t->has_streamed) return WR_SENT_BODY;
-  return t->head_sent > 0 ? WR_SENT_HEAD : WR_SENT_NOTHING;
+  return t->head_sent > t->preamble ? WR_SENT_HEAD : WR_SENT_NOTHING;
 }
 
 static void describe(const struct wr_h1_transfer *t, struct wr_error *e, enum wr_error_kind kind,
@@ -175,37 +178,35 @@ void wr_h1_transfer_fail_later(struct wr_h1_transfer *t, enum wr_error_kind kind
 {
   if (t->failure.kind != WR_ERROR_NONE) return;
   describe(t, &t->failure, kind, cause);
-  wr_loop_defer(t->tr->loop, &t->work);
+  wr_loop_defer(t->tr->base.loop, &t->work);
 }
 
 // Connections
 
+// What is to be sent leaves at the end of the turn, the first piece of a stream with the head.
 static void attach(struct wr_h1_transfer *t, struct wr_h1_connection *c)
 {
   t->conn = c;
   c->user = t;
   t->stats.is_reused = c->is_reused;
-  t->stats.connect_ns = wr_loop_now(t->tr->loop) - t->started_ns;
+  // Over TLS it went before the handshake.
+  if (c->is_reused || c->channel != NULL) t->head_sent = t->preamble;
+  t->stats.connect_ns = wr_loop_now(t->tr->base.loop) - t->started_ns;
   memcpy(t->stats.address, c->address, sizeof(c->address));
   wr_h1_transfer_set_phase(t, WR_H1_PHASE_SEND);
   wr_io_want(&c->io, WR_IO_READ);
-  // A stream's first piece is about to come: they leave together.
-  if (t->body_kind == WR_TRANSFER_BODY_STREAM && t->out.len == 0 && !t->is_written) {
-    wr_loop_defer(t->tr->loop, &t->work);
-  } else {
-    wr_h1_send_flush(t);
-  }
+  wr_loop_defer(t->tr->base.loop, &t->work);
 }
 
 // How long a connection may have idled before this transfer rides it.
 static uint64_t idle_max(const struct wr_h1_transfer *t)
 {
   uint64_t limit = t->pool->idle_max_ns;
-  if (t->is_fresh || t->has_resent) return 0;
+  if (t->is_fresh || t->stats.is_resent) return 0;
   return t->is_idempotent || limit < RECENT_NS ? limit : RECENT_NS;
 }
 
-void wr_h1_transfer_acquire(struct wr_h1_transfer *t)
+static void acquire(struct wr_h1_transfer *t)
 {
   struct wr_h1_connection *c = wr_h1_pool_take(t->pool, idle_max(t));
   if (c != NULL) {
@@ -217,26 +218,30 @@ void wr_h1_transfer_acquire(struct wr_h1_transfer *t)
   }
 }
 
+void wr_h1_transfer_acquire(struct wr_h1_transfer *t)
+{
+  wr_loop_defer(t->tr->base.loop, &t->work);
+}
+
 // Something became free: the oldest that wait get it.
 static void serve(struct wr_h1_pool *pool)
 {
-  if (pool->tr->is_closing) return;
+  if (pool->tr->base.is_closing) return;
   while (!wr_list_is_empty(&pool->waiting) && wr_h1_pool_may_serve(pool)) {
     struct wr_list *node = wr_list_pop(&pool->waiting);
-    wr_h1_transfer_acquire(WR_CONTAINER(node, struct wr_h1_transfer, wait));
+    acquire(WR_CONTAINER(node, struct wr_h1_transfer, wait));
   }
 }
 
 void wr_h1_transfer_break(struct wr_h1_transfer *t, const char *cause)
 {
-  bool is_untouched = t->head_sent == 0;
-  bool may_again = t->stats.is_reused && !t->has_answer && !t->has_resent && !t->has_streamed &&
-                   (t->is_idempotent || is_untouched);
+  bool is_untouched = t->head_sent <= t->preamble;
+  bool may_again = t->stats.is_reused && !t->has_answer && !t->stats.is_resent &&
+                   !t->has_streamed && (t->is_idempotent || is_untouched);
   if (!may_again) {
     wr_h1_transfer_fail(t, WR_ERROR_RESET, cause);
     return;
   }
-  t->has_resent = true;
   t->stats.is_resent = true;
   t->head_sent = t->body_sent = 0;
   t->is_send_broken = t->is_send_blocked = false;
@@ -250,7 +255,7 @@ void wr_h1_transfer_break(struct wr_h1_transfer *t, const char *cause)
 void wr_h1_transfer_set_phase(struct wr_h1_transfer *t, enum wr_h1_phase phase)
 {
   t->phase = phase;
-  t->phase_ns = wr_loop_now(t->tr->loop);
+  t->phase_ns = wr_loop_now(t->tr->base.loop);
 }
 
 static uint64_t after(uint64_t from, uint64_t limit_ns)
@@ -278,14 +283,9 @@ static uint64_t deadline_of(const struct wr_h1_transfer *t)
   return total != 0 && total < phase ? total : phase;
 }
 
-// Deadlines mostly move later; then the timer is left to fire early once and is set anew.
 static void set_timer(struct wr_h1_transfer *t)
 {
-  uint64_t deadline = deadline_of(t);
-  if (deadline == UINT64_MAX) return;
-  if (wr_timer_is_running(&t->timer) && t->armed_ns <= deadline) return;
-  t->armed_ns = deadline;
-  wr_timer_start_at(&t->timer, deadline);
+  wr_timer_start_at(&t->timer, deadline_of(t));
 }
 
 static void fail_timeout(struct wr_h1_transfer *t, const char *what, uint64_t limit_ns)
@@ -297,17 +297,19 @@ static void fail_timeout(struct wr_h1_transfer *t, const char *what, uint64_t li
 
 static void fail_late_dial(struct wr_h1_transfer *t)
 {
-  if (t->dial && t->dial->addresses.count == 0) {
+  bool is_shaking = t->dial && t->dial->conn && t->dial->conn->channel;
+  if (t->dial && t->dial->addresses.count == 0 && t->dial->conn == NULL) {
     fail_timeout(t, "the name did not resolve", t->timeouts.connect_ns);
   } else if (t->dial == NULL || !wr_h1_dial_next(t->dial)) {
-    fail_timeout(t, "no connection", t->timeouts.connect_ns);
+    fail_timeout(t, is_shaking ? "no end of the TLS handshake" : "no connection",
+                 t->timeouts.connect_ns);
   }
 }
 
 static void on_timer(struct wr_timer *timer)
 {
   struct wr_h1_transfer *t = WR_CONTAINER(timer, struct wr_h1_transfer, timer);
-  uint64_t now = wr_loop_now(t->tr->loop);
+  uint64_t now = wr_loop_now(t->tr->base.loop);
   uint64_t total = t->timeouts.total_at_ns;
   if (deadline_of(t) > now) {
     set_timer(t);
@@ -337,6 +339,7 @@ void wr_h1_transfer_settle(struct wr_h1_transfer *t)
   if (t->conn == NULL) return;
   int events = t->is_paused ? 0 : WR_IO_READ;
   if (t->is_send_blocked && !t->is_send_broken) events |= WR_IO_WRITE;
+  if (t->conn->channel != NULL) events = wr_h1_tls_wants(t->conn, events);
   wr_io_want(&t->conn->io, events ? events : WR_IO_ERROR);
 }
 
@@ -356,10 +359,7 @@ void wr_h1_transfer_on_ready(struct wr_h1_transfer *t, int events)
 
 void wr_h1_transfer_on_open(struct wr_h1_transfer *t, struct wr_h1_connection *c)
 {
-  t->is_busy = true;
   attach(t, c);
-  wr_h1_send_tell_room(t);
-  wr_h1_transfer_settle(t);
 }
 
 void wr_h1_transfer_on_dialing(struct wr_h1_transfer *t)
@@ -381,7 +381,12 @@ static void on_work(struct wr_deferred *d)
   if (t->failure.kind != WR_ERROR_NONE) {
     struct wr_error error = t->failure;
     finish(t, false, &error);
-  } else if (t->conn != NULL) {
+    wr_h1_transfer_settle(t);
+    return;
+  }
+  if (t->conn == NULL && t->dial == NULL && wr_list_is_empty(&t->wait)) acquire(t);
+  if (t->conn != NULL) {
+    wr_loop_undefer(&t->work); // what `attach` asked for is done here
     wr_h1_send_flush(t);
     wr_h1_send_tell_room(t);
     if (!t->is_ended && !t->is_paused) wr_h1_receive_rest(t);

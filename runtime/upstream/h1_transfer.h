@@ -33,18 +33,17 @@ struct wr_h1_transfer {
   enum wr_h1_phase phase;
   uint64_t started_ns;
   uint64_t phase_ns; ///< since when the limit of the phase runs
-  uint64_t armed_ns; ///< what the timer is set to
   struct wr_transfer_timeouts timeouts;
   bool is_ended;   ///< told or cancelled: nothing is delivered any more
   bool is_busy;    ///< callbacks are running: its memory stays
   bool is_guarded; ///< see wr_transfer_request
   bool is_idempotent;
-  bool is_fresh;   ///< rides no pooled connection
-  bool is_head;    ///< the method is HEAD
-  bool has_resent; ///< the second chance is used up
+  bool is_fresh; ///< rides no pooled connection
+  bool is_head;  ///< the method is HEAD
 
   // The request.
-  struct wr_buf head; ///< kept whole, for the second chance
+  struct wr_buf head; ///< kept whole, for the second chance; the preamble stands before it
+  size_t preamble;    ///< its bytes, which only a fresh connection gets
   size_t head_sent;
   enum wr_transfer_body body_kind;
   struct wr_str body; ///< BYTES
@@ -85,7 +84,7 @@ struct wr_h1_transfer *wr_h1_transfer_new(struct wr_h1_transport *tr,
 /// Frees one that is spare, or dies with its transport.
 void wr_h1_transfer_free(struct wr_h1_transfer *t);
 
-/// Gets it a connection, now or later.
+/// Gets it a connection at the end of the turn (see wr_h1_pool_take), or later.
 void wr_h1_transfer_acquire(struct wr_h1_transfer *t);
 
 /// The socket is ready.

@@ -189,7 +189,8 @@ static void write_member(struct wr_roster *r, struct wr_roster_member *m,
   r->list_version = wr_roster_version(r);
 }
 
-// The row becomes a member's when everything else of it is written.
+// The row becomes a member's when everything else of it is written. `now_ns` is 0 when all are new:
+// of nobody anything is known, so they are checked at once; others when their turn comes.
 static bool join(struct wr_roster *r, uint32_t at, const struct wr_roster_wanted *w,
                  uint64_t now_ns)
 {
@@ -199,7 +200,9 @@ static bool join(struct wr_roster *r, uint32_t at, const struct wr_roster_wanted
   }
   struct wr_roster_member *m = wr_roster_member(r, at);
   *m = (struct wr_roster_member){.id = wr_roster_id(w->url), .ramp_ns = now_ns};
-  m->due_ns = now_ns + (uint64_t)((double)r->config.interval_ns * wr_rng_unit(&r->rng));
+  if (now_ns > 0) {
+    m->due_ns = now_ns + (uint64_t)((double)r->config.interval_ns * wr_rng_unit(&r->rng));
+  }
   memcpy(m->url, w->url.ptr, w->url.len);
   write_member(r, m, w);
   wr_outlier_join(wr_roster_outlier(r), at, now_ns);

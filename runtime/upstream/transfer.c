@@ -24,9 +24,11 @@ static const char *check_fields(const struct wr_headers *headers)
 {
   for (size_t i = 0; headers != NULL && i < headers->count; i++) {
     const struct wr_header *h = &headers->items[i];
-    if (!wr_headers_is_token(h->name)) return "a header name is not a token";
-    if (!wr_headers_is_value(h->value)) return "a header value has control characters";
-    if (wr_headers_is_hop(h->name) || wr_str_eq_nocase(h->name, WR_STR("Host"))) {
+    if (!wr_headers_is_sound(h)) {
+      return wr_headers_is_token(h->name) ? "a header value has control characters"
+                                          : "a header name is not a token";
+    }
+    if (h->field == WR_FIELD_HOST || wr_field_is(h->field, WR_FIELD_IS_HOP)) {
       return "a header belongs to the connection, not to the request";
     }
     if (h->name.len + h->value.len + 4 > LINE_MAX_BYTES) return "a header is too long";
@@ -43,7 +45,12 @@ const char *wr_transfer_check(const struct wr_transfer_request *rq)
   }
   if (!is_authority(rq->authority)) return "the authority has characters that no host has";
   if (!is_target(rq->target)) return "the target is not an origin-form";
-  if (rq->port == 0) return "the port is 0";
+  if (rq->preamble.len > WR_TRANSFER_PREAMBLE_MAX) return "the preamble is too long";
+  if (wr_transfer_is_path(rq->host)) {
+    if (rq->host.len > WR_TRANSFER_PATH_MAX) return "the path of the Unix socket is too long";
+  } else if (rq->port == 0) {
+    return "the port is 0";
+  }
   return check_fields(rq->headers);
 }
 

@@ -9,6 +9,12 @@
 /// those of RFC 9110 and 9112, and what frames a message is not among its fields.
 const char *wr_transfer_check(const struct wr_transfer_request *rq);
 
+/// Is this host the path of a Unix socket?
+static inline bool wr_transfer_is_path(struct wr_str host)
+{
+  return host.len > 0 && host.ptr[0] == '/';
+}
+
 /// A request without a body says so with `Content-Length: 0` where its method promises one (RFC
 /// 9110 8.6).
 bool wr_transfer_wants_length(struct wr_str method);

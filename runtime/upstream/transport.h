@@ -1,6 +1,7 @@
 #pragma once
-/// Outbound HTTP: one interface, several implementations (transport_h1 for plain HTTP/1.1,
-/// transport_curl for TLS and HTTP/2). Callers know only this header.
+/// Outbound HTTP: one interface, several implementations (transport_h1 for plain HTTP/1.1 and
+/// tunnels, transport_h2 for HTTP/2, transport_curl for HTTP over TLS). Callers know only this
+/// header.
 ///
 /// A transfer is one attempt at one endpoint. It streams both ways with back-pressure, has its own
 /// time limits, and can be cancelled at any moment, also while the name resolves. Exactly one
@@ -23,6 +24,9 @@ enum {
   WR_TRANSFER_UPLOAD_LOW = 16 * 1024,  ///< at or below it the writer is told to go on
   WR_TRANSFER_INTERIM_MAX = 32,        ///< 1xx heads before the final one
   WR_TRANSFER_TRAILERS_MAX = 64,       ///< fields after a body; more are dropped
+  WR_TRANSFER_PREAMBLE_MAX = 232,      ///< bytes before the first request of a connection
+  WR_TRANSFER_PATH_MAX = 107,          ///< bytes of a Unix socket's path (unix(7))
+  WR_TRANSFER_ADDRESS_SIZE = 113,      ///< text of an address: "unix:", a path, and a NUL
 };
 
 /// Times in nanoseconds; 0 means none. `total_at_ns` is absolute.
@@ -32,6 +36,14 @@ struct wr_transfer_timeouts {
   uint64_t
       between_bytes_ns; ///< between two pieces of the response body, while reading is not paused
   uint64_t total_at_ns; ///< the whole attempt
+};
+
+/// The version of HTTP.
+enum wr_transfer_http {
+  WR_TRANSFER_HTTP_AUTO, ///< over TLS what the endpoint chooses (ALPN), else HTTP/1.1
+  WR_TRANSFER_HTTP_1,    ///< HTTP/1.1
+  WR_TRANSFER_HTTP_2, ///< HTTP/2, which the endpoint is known to speak; over TLS it has to choose
+                      ///< it
 };
 
 enum wr_transfer_body {
@@ -44,9 +56,11 @@ enum wr_transfer_body {
 /// longer.
 struct wr_transfer_request {
   struct wr_str method;
-  struct wr_str host; ///< name or address to connect to; without brackets
-  uint16_t port;
+  struct wr_str host; ///< where to connect: a name, an address without brackets, or the path of a
+                      ///< Unix socket, which begins with '/'
+  uint16_t port;      ///< of names and addresses
   bool is_https;
+  enum wr_transfer_http http;
   bool is_guarded;     ///< never to a link-local address (169.254/16, fe80::/10: cloud metadata)
   bool is_idempotent;  ///< may go again on a fresh connection when a pooled one turns out dead
   bool is_fresh;       ///< rides no pooled connection, however idempotent
@@ -58,8 +72,11 @@ struct wr_transfer_request {
   enum wr_transfer_body body_kind;
   struct wr_str body;
   uint64_t length;
-  const struct wr_client_tls
-      *tls; ///< copied by `start`; NULL: nothing beyond the transport's rules
+  /// Bytes with which a connection begins, before TLS: a PROXY header. It serves requests with the
+  /// same bytes alone. Absent: none.
+  struct wr_str preamble;
+  struct wr_client_tls
+      *tls; ///< who needs it longer counts as a holder; NULL: nothing beyond the transport's rules
   struct wr_transfer_timeouts timeouts;
   uint64_t
       pool_idle_ns; ///< a pooled connection idle for longer is not used; 0: the transport's own
@@ -101,9 +118,11 @@ struct wr_transfer_events {
 
 /// Numbers for logs and metrics; complete in `on_end`.
 struct wr_transfer_stats {
-  char address[56]; ///< numeric address and port of the endpoint, "" before it is known
-  bool is_reused;   ///< rode a pooled connection
-  bool is_resent;   ///< that one turned out dead: went again, on a fresh one
+  /// Numeric address and port of the endpoint, or "unix:" and a path; "" before it is known.
+  char address[WR_TRANSFER_ADDRESS_SIZE];
+  bool is_reused; ///< rode a pooled connection
+  bool
+      is_resent; ///< that one turned out dead: went again on a fresh one, the second chance is used
   uint64_t connect_ns, first_byte_ns;
   uint64_t sent_bytes, received_bytes; ///< body bytes
 };
@@ -117,13 +136,32 @@ struct wr_transport_ops {
   void (*resume)(struct wr_transfer *t);
   void (*cancel)(struct wr_transfer *t);
   const struct wr_transfer_stats *(*stats)(const struct wr_transfer *t);
-  void (*close)(struct wr_transport *tr, void (*on_closed)(void *ctx), void *ctx);
+  void (*rest)(struct wr_transport *tr);
+  /// Ends all transfers silently, and calls `wr_transport_end` when nothing is left, at once or
+  /// later. Nothing is started any more.
+  void (*close)(struct wr_transport *tr);
 };
 
-/// First member of every implementation's transport.
+/// First member of every implementation's transport, which is one block of the heap.
 struct wr_transport {
   const struct wr_transport_ops *ops;
+  struct wr_loop *loop;         ///< read-only
+  bool is_closing;              ///< read-only: starts nothing more
+  struct wr_deferred close;     ///< private
+  void (*on_closed)(void *ctx); ///< private
+  void *on_closed_ctx;          ///< private
 };
+
+/// For implementations: prepares the first member.
+void wr_transport_init(struct wr_transport *tr, const struct wr_transport_ops *ops,
+                       struct wr_loop *l);
+
+/// For implementations, as the last thing: frees the transport and tells who closed it.
+void wr_transport_end(struct wr_transport *tr);
+
+/// Ends its transfers silently, at the end of the turn. `on_closed` (may be NULL) is told when the
+/// loop has let go of everything and the memory is free. Once.
+void wr_transport_close(struct wr_transport *tr, void (*on_closed)(void *ctx), void *ctx);
 
 /// First member of every implementation's transfer.
 struct wr_transfer {
@@ -161,6 +199,12 @@ static inline void wr_transfer_resume(struct wr_transfer *t)
 static inline void wr_transfer_cancel(struct wr_transfer *t)
 {
   t->transport->ops->cancel(t);
+}
+
+/// Closes idle connections and keeps none from now on, so that a loop may run dry. Transfers go on.
+static inline void wr_transport_rest(struct wr_transport *tr)
+{
+  tr->ops->rest(tr);
 }
 
 static inline const struct wr_transfer_stats *wr_transfer_stats(const struct wr_transfer *t)

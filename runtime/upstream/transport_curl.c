@@ -108,6 +108,12 @@ static void on_resolved(struct wr_resolver_query *q, const struct wr_dns_answer 
 
 static void name_endpoint(struct wr_curl_transfer *t, const struct wr_transfer_request *rq)
 {
+  if (t->is_path) {
+    snprintf(t->stats.address, sizeof(t->stats.address), "unix:%.*s", WR_STR_ARG(rq->host));
+    snprintf(t->endpoint, sizeof(t->endpoint), rq->is_https ? "https://%s" : "http://%s",
+             t->stats.address);
+    return;
+  }
   bool is_ipv6 = rq->host.len > 0 && memchr(rq->host.ptr, ':', rq->host.len) != NULL;
   snprintf(t->endpoint, sizeof(t->endpoint), is_ipv6 ? "%s://[%.*s]:%u" : "%s://%.*s:%u",
            rq->is_https ? "https" : "http", WR_STR_ARG(rq->host), (unsigned)rq->port);
@@ -122,17 +128,19 @@ static struct wr_curl_transfer *new_transfer(struct wr_curl_transport *tr,
   t->events = *rq->events;
   t->ctx = rq->ctx;
   t->port = rq->port;
+  t->is_https = rq->is_https;
+  t->is_path = wr_transfer_is_path(rq->host);
   t->is_guarded = rq->is_guarded;
   t->is_idempotent = rq->is_idempotent;
   t->timeouts = rq->timeouts;
-  t->started_ns = wr_loop_now(tr->loop);
+  t->started_ns = wr_loop_now(tr->base.loop);
   t->opened = t->own = CURL_SOCKET_BAD;
   name_endpoint(t, rq);
   snprintf(t->method, sizeof(t->method), "%.*s", WR_STR_ARG(rq->method));
   wr_deferred_init(&t->work, on_work);
-  wr_timer_init(&t->phase_timer, tr->loop, wr_curl_transfer_on_phase);
-  wr_timer_init(&t->total_timer, tr->loop, wr_curl_transfer_on_total);
-  wr_curl_upload_init(&t->upload, rq);
+  wr_timer_init(&t->phase_timer, tr->base.loop, wr_curl_transfer_on_phase);
+  wr_timer_init(&t->total_timer, tr->base.loop, wr_curl_transfer_on_total);
+  wr_upload_init(&t->upload, rq);
   wr_curl_response_init(&t->response);
   wr_list_push(&tr->live, &t->link);
   return t;
@@ -144,22 +152,24 @@ static struct wr_transfer *start(struct wr_transport *transport,
   struct wr_curl_transport *tr = transport_of(transport);
   struct wr_curl_transfer *t = new_transfer(tr, rq);
   const char *refused = wr_transfer_check(rq);
-  enum wr_error_kind kind = WR_ERROR_INVALID;
-  if (tr->is_closing) refused = "the transport is closing";
-  if (rq->upgrade.len > 0) {
-    refused = "tunnels go to http endpoints only";
-    kind = WR_ERROR_PROTOCOL;
-  }
+  if (tr->base.is_closing) refused = "the transport is closing";
+  if (rq->upgrade.len > 0) refused = "this transport has no tunnels";
   if (refused) {
-    wr_curl_transfer_fail_later(t, kind, refused);
-    wr_loop_defer(tr->loop, &t->work);
+    wr_curl_transfer_fail_later(t, WR_ERROR_INVALID, refused);
+    wr_loop_defer(tr->base.loop, &t->work);
     return &t->base;
   }
+  t->preamble_len = rq->preamble.len;
+  if (t->preamble_len > 0) memcpy(t->preamble, rq->preamble.ptr, t->preamble_len);
   t->easy = curl_easy_init();
   WR_CHECK(t->easy != NULL && wr_curl_events_set(t));
   t->fields = wr_curl_request_apply(rq, &tr->options, t->easy);
   if (t->timeouts.total_at_ns > 0) wr_timer_start_at(&t->total_timer, t->timeouts.total_at_ns);
   wr_curl_transfer_await_connect(t);
+  if (t->is_path) {
+    wr_curl_transfer_enter(t);
+    return &t->base;
+  }
   wr_resolver_query(tr->resolver, rq->host, &t->query, on_resolved);
   return &t->base;
 }
@@ -169,9 +179,9 @@ static bool write_body(struct wr_transfer *transfer, struct wr_str data)
   struct wr_curl_transfer *t = transfer_of(transfer);
   const char *reason;
   if (t->is_ended) return true;
-  if (!wr_curl_upload_write(&t->upload, data, &reason))
+  if (!wr_upload_write(&t->upload, data, &reason))
     wr_curl_transfer_fail_later(t, WR_ERROR_INVALID, reason);
-  wr_loop_defer(t->tr->loop, &t->work);
+  wr_loop_defer(t->tr->base.loop, &t->work);
   return !t->upload.is_full;
 }
 
@@ -180,9 +190,8 @@ static void write_end(struct wr_transfer *transfer)
   struct wr_curl_transfer *t = transfer_of(transfer);
   const char *reason;
   if (t->is_ended || t->upload.is_ended) return;
-  if (!wr_curl_upload_end(&t->upload, &reason))
-    wr_curl_transfer_fail_later(t, WR_ERROR_INVALID, reason);
-  wr_loop_defer(t->tr->loop, &t->work);
+  if (!wr_upload_end(&t->upload, &reason)) wr_curl_transfer_fail_later(t, WR_ERROR_INVALID, reason);
+  wr_loop_defer(t->tr->base.loop, &t->work);
 }
 
 static void resume(struct wr_transfer *transfer)
@@ -191,7 +200,7 @@ static void resume(struct wr_transfer *transfer)
   if (t->is_ended || !t->is_paused) return;
   t->is_paused = false;
   wr_curl_transfer_await_body(t);
-  wr_loop_defer(t->tr->loop, &t->work);
+  wr_loop_defer(t->tr->base.loop, &t->work);
 }
 
 static void cancel(struct wr_transfer *transfer)
@@ -210,16 +219,13 @@ static const struct wr_transfer_stats *stats(const struct wr_transfer *transfer)
 static void on_multi_closed(struct wr_curl_multi *m)
 {
   struct wr_curl_transport *tr = WR_CONTAINER(m, struct wr_curl_transport, multi);
-  void (*on_closed)(void *) = tr->on_closed;
-  void *ctx = tr->on_closed_ctx;
-  wr_free(tr);
   curl_global_cleanup();
-  if (on_closed) on_closed(ctx);
+  wr_transport_end(&tr->base);
 }
 
-static void on_close(struct wr_deferred *d)
+static void close_transport(struct wr_transport *transport)
 {
-  struct wr_curl_transport *tr = WR_CONTAINER(d, struct wr_curl_transport, close);
+  struct wr_curl_transport *tr = transport_of(transport);
   WR_LIST_EACH(&tr->live, node) {
     struct wr_curl_transfer *t = WR_CONTAINER(node, struct wr_curl_transfer, link);
     cancel(&t->base);
@@ -228,14 +234,10 @@ static void on_close(struct wr_deferred *d)
   wr_curl_multi_close(&tr->multi, on_multi_closed);
 }
 
-static void close_transport(struct wr_transport *transport, void (*on_closed)(void *ctx), void *ctx)
+// libcurl watches no idle connection: none of them keeps a loop awake.
+static void rest(struct wr_transport *transport)
 {
-  struct wr_curl_transport *tr = transport_of(transport);
-  WR_CHECK(!tr->is_closing);
-  tr->is_closing = true;
-  tr->on_closed = on_closed;
-  tr->on_closed_ctx = ctx;
-  wr_loop_defer(tr->loop, &tr->close);
+  (void)transport;
 }
 
 #define IDLE_DEFAULT_NS (4 * WR_SECOND)
@@ -248,6 +250,7 @@ static const struct wr_transport_ops ops = {
     .resume = resume,
     .cancel = cancel,
     .stats = stats,
+    .rest = rest,
     .close = close_transport,
 };
 
@@ -256,14 +259,12 @@ struct wr_transport *wr_transport_curl_new(struct wr_loop *l, struct wr_resolver
 {
   WR_CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
   struct wr_curl_transport *tr = wr_alloc(sizeof(*tr));
-  tr->base.ops = &ops;
-  tr->loop = l;
+  wr_transport_init(&tr->base, &ops, l);
   tr->resolver = resolver;
   if (options) tr->options = *options;
   if (tr->options.connections_max == 0) tr->options.connections_max = 256;
   if (tr->options.idle_ns == 0) tr->options.idle_ns = IDLE_DEFAULT_NS;
   wr_list_init(&tr->live);
-  wr_deferred_init(&tr->close, on_close);
   wr_curl_multi_init(&tr->multi, l, (long)tr->options.endpoint_connections_max,
                      (long)tr->options.connections_max);
   tr->multi.on_done = on_done;

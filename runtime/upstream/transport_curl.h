@@ -15,6 +15,7 @@
 /// - A final response that ends before the request body does ends the transfer when its length is
 /// known,
 ///   and closes the connection.
+/// - A connection that begins with a preamble serves one request.
 /// - An HTTP/2 connection carries one transfer at a time, as an HTTP/1.1 one does: a shared one
 /// would
 ///   have libcurl buffer without bound what a paused transfer does not take.
@@ -37,6 +38,6 @@ struct wr_transport_curl_options {
 };
 
 /// Borrows loop and resolver, which must outlive it; copies the options. Close it with
-/// `transport->ops->close`, which ends transfers silently.
+/// `wr_transport_close`, which ends transfers silently.
 struct wr_transport *wr_transport_curl_new(struct wr_loop *l, struct wr_resolver *resolver,
                                            const struct wr_transport_curl_options *options);

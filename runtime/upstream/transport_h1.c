@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/duration.h"
 #include "upstream/h1_send.h"
+#include "upstream/outbound_tls.h"
 #include "upstream/transfer.h"
 
 #define IDLE_DEFAULT_NS (4 * WR_SECOND)
@@ -21,13 +22,21 @@ static struct wr_h1_transfer *transfer_of(const struct wr_transfer *t)
 
 // Transfers
 
+static const char *check_tls(const struct wr_h1_transport *tr, const struct wr_transfer_request *rq)
+{
+  char name[WR_OUTBOUND_TLS_NAME];
+  if (tr->options.tls == NULL) return "this transport speaks no TLS";
+  return wr_outbound_tls_name(rq, name) ? NULL : "the authority has no host that TLS could verify";
+}
+
 static const char *check(const struct wr_h1_transport *tr, const struct wr_transfer_request *rq)
 {
-  if (tr->is_closing) return "the transport is closing";
-  if (rq->is_https) return "this transport speaks no TLS";
+  if (tr->base.is_closing) return "the transport is closing";
+  if (rq->http == WR_TRANSFER_HTTP_2) return "this transport speaks no HTTP/2";
   if (rq->host.len == 0 || rq->host.len > WR_DNS_NAME_MAX) return "the host is empty or too long";
   if (rq->upgrade.len >= WR_H1_UPGRADE_SIZE) return "the protocol's name is too long";
-  return wr_transfer_check(rq);
+  const char *refused = wr_transfer_check(rq);
+  return refused == NULL && rq->is_https ? check_tls(tr, rq) : refused;
 }
 
 static struct wr_transfer *start(struct wr_transport *transport,
@@ -65,8 +74,8 @@ static void resume(struct wr_transfer *transfer)
   struct wr_h1_transfer *t = transfer_of(transfer);
   if (t->is_ended || !t->is_paused) return;
   t->is_paused = false;
-  t->phase_ns = wr_loop_now(t->tr->loop);
-  wr_loop_defer(t->tr->loop, &t->work);
+  t->phase_ns = wr_loop_now(t->tr->base.loop);
+  wr_loop_defer(t->tr->base.loop, &t->work);
 }
 
 static void cancel(struct wr_transfer *transfer)
@@ -89,13 +98,10 @@ static void on_sweep(struct wr_timer *timer)
 
 static void free_transport(struct wr_h1_transport *tr)
 {
-  void (*on_closed)(void *) = tr->on_closed;
-  void *ctx = tr->on_closed_ctx;
   wr_map_fini(&tr->pools);
   wr_region_fini(&tr->region);
   wr_free(tr->scratch);
-  wr_free(tr);
-  if (on_closed) on_closed(ctx);
+  wr_transport_end(&tr->base);
 }
 
 void wr_h1_transport_check_closed(struct wr_h1_transport *tr)
@@ -103,28 +109,25 @@ void wr_h1_transport_check_closed(struct wr_h1_transport *tr)
   if (tr->is_swept && tr->connections == 0) free_transport(tr);
 }
 
-static void on_close(struct wr_deferred *d)
+static void rest(struct wr_transport *transport)
 {
-  struct wr_h1_transport *tr = WR_CONTAINER(d, struct wr_h1_transport, close);
+  struct wr_h1_transport *tr = transport_of(transport);
+  tr->is_resting = true;
+  wr_timer_stop(&tr->sweep);
+  wr_h1_pool_sweep(tr, true);
+}
+
+static void close_transport(struct wr_transport *transport)
+{
+  struct wr_h1_transport *tr = transport_of(transport);
   struct wr_list *node;
   WR_LIST_EACH(&tr->live, live) cancel(&WR_CONTAINER(live, struct wr_h1_transfer, link)->base);
   while ((node = wr_list_pop(&tr->spare)) != NULL) {
     wr_h1_transfer_free(WR_CONTAINER(node, struct wr_h1_transfer, link));
   }
-  wr_timer_stop(&tr->sweep);
-  wr_h1_pool_sweep(tr, true);
+  rest(&tr->base);
   tr->is_swept = true;
   wr_h1_transport_check_closed(tr);
-}
-
-static void close_transport(struct wr_transport *transport, void (*on_closed)(void *ctx), void *ctx)
-{
-  struct wr_h1_transport *tr = transport_of(transport);
-  WR_CHECK(!tr->is_closing);
-  tr->is_closing = true;
-  tr->on_closed = on_closed;
-  tr->on_closed_ctx = ctx;
-  wr_loop_defer(tr->loop, &tr->close);
 }
 
 static const struct wr_transport_ops ops = {
@@ -135,6 +138,7 @@ static const struct wr_transport_ops ops = {
     .resume = resume,
     .cancel = cancel,
     .stats = stats,
+    .rest = rest,
     .close = close_transport,
 };
 
@@ -142,8 +146,7 @@ struct wr_transport *wr_transport_h1_new(struct wr_loop *l, struct wr_resolver *
                                          const struct wr_transport_h1_options *options)
 {
   struct wr_h1_transport *tr = wr_alloc(sizeof(*tr));
-  tr->base.ops = &ops;
-  tr->loop = l;
+  wr_transport_init(&tr->base, &ops, l);
   tr->resolver = resolver;
   if (options) tr->options = *options;
   if (tr->options.idle_ns == 0) tr->options.idle_ns = IDLE_DEFAULT_NS;
@@ -152,7 +155,6 @@ struct wr_transport *wr_transport_h1_new(struct wr_loop *l, struct wr_resolver *
   wr_list_init(&tr->spare);
   wr_region_init(&tr->region, REGION_MAX);
   wr_timer_init(&tr->sweep, l, on_sweep);
-  wr_deferred_init(&tr->close, on_close);
-  tr->scratch = wr_alloc(WR_H1_READ_SIZE);
+  tr->scratch = wr_alloc(WR_H1_READ_SIZE + WR_CHANNEL_SLACK);
   return &tr->base;
 }

@@ -5,10 +5,10 @@
 
 struct scheme {
   struct wr_transport base;
-  struct wr_transport *plain;
+  struct wr_transport *h1;
+  struct wr_transport *h2;
   struct wr_transport *secure;
-  void (*on_closed)(void *ctx);
-  void *on_closed_ctx;
+  int open; // of the three
 };
 
 static struct scheme *scheme_of(struct wr_transport *tr)
@@ -20,40 +20,44 @@ static struct wr_transfer *start(struct wr_transport *transport,
                                  const struct wr_transfer_request *rq)
 {
   struct scheme *s = scheme_of(transport);
-  return wr_transfer_start(rq->is_https ? s->secure : s->plain, rq);
+  if (rq->http == WR_TRANSFER_HTTP_2) return wr_transfer_start(s->h2, rq);
+  bool is_native = !rq->is_https || rq->upgrade.len > 0;
+  return wr_transfer_start(is_native ? s->h1 : s->secure, rq);
 }
 
-static void on_secure_closed(void *ctx)
-{
-  struct scheme *s = ctx;
-  void (*on_closed)(void *) = s->on_closed;
-  void *on_closed_ctx = s->on_closed_ctx;
-  wr_free(s);
-  if (on_closed) on_closed(on_closed_ctx);
-}
-
-static void on_plain_closed(void *ctx)
-{
-  struct scheme *s = ctx;
-  s->secure->ops->close(s->secure, on_secure_closed, s);
-}
-
-static void close_both(struct wr_transport *transport, void (*on_closed)(void *ctx), void *ctx)
+static void rest_all(struct wr_transport *transport)
 {
   struct scheme *s = scheme_of(transport);
-  s->on_closed = on_closed;
-  s->on_closed_ctx = ctx;
-  s->plain->ops->close(s->plain, on_plain_closed, s);
+  wr_transport_rest(s->h1);
+  wr_transport_rest(s->h2);
+  wr_transport_rest(s->secure);
 }
 
-static const struct wr_transport_ops ops = {.name = "scheme", .start = start, .close = close_both};
+static void on_closed(void *ctx)
+{
+  struct scheme *s = ctx;
+  if (--s->open == 0) wr_transport_end(&s->base);
+}
 
-struct wr_transport *wr_transport_scheme_new(struct wr_transport *plain,
+static void close_all(struct wr_transport *transport)
+{
+  struct scheme *s = scheme_of(transport);
+  wr_transport_close(s->h1, on_closed, s);
+  wr_transport_close(s->h2, on_closed, s);
+  wr_transport_close(s->secure, on_closed, s);
+}
+
+static const struct wr_transport_ops ops = {
+    .name = "scheme", .start = start, .rest = rest_all, .close = close_all};
+
+struct wr_transport *wr_transport_scheme_new(struct wr_transport *h1, struct wr_transport *h2,
                                              struct wr_transport *secure)
 {
   struct scheme *s = wr_alloc(sizeof(*s));
-  s->base.ops = &ops;
-  s->plain = plain;
+  wr_transport_init(&s->base, &ops, h1->loop);
+  s->open = 3;
+  s->h1 = h1;
+  s->h2 = h2;
   s->secure = secure;
   return &s->base;
 }

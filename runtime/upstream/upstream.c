@@ -46,7 +46,7 @@ void wr_upstream_unref(struct wr_upstream *u)
   wr_free(u->zone);
   wr_free(u->upgrade);
   wr_free(u->key.name);
-  wr_client_tls_free(u->tls);
+  wr_client_tls_unref(u->tls);
   wr_free(u);
 }
 

@@ -12,6 +12,7 @@
 #include "upstream/client_tls.h"
 #include "upstream/endpoint.h"
 #include "upstream/roster.h"
+#include "upstream/transport.h"
 
 /// Whose name the Host field bears.
 enum wr_upstream_host { WR_HOST_ENDPOINT, WR_HOST_CLIENT };
@@ -48,6 +49,7 @@ struct wr_upstream_place {
 
 struct wr_upstream {
   char *name;          ///< read-only
+  const char *word;    ///< the name as the meter's word, by who counts; NULL before the first call
   char *zone;          ///< where this process stands; NULL: no endpoint is nearer than another
   struct wr_list link; ///< in the script's list
   struct wr_upstream_home home;
@@ -61,7 +63,9 @@ struct wr_upstream {
   uint64_t connect_ns;    ///< limit for resolve, connect and TLS
   uint64_t first_byte_ns; ///< limit from the request's end to the response head; 0 leaves it to the
                           ///< policy
-  char *upgrade;          ///< protocols that a client may go on in: "websocket,x"; NULL
+  enum wr_transfer_http http;
+  int proxy_version;               ///< of the PROXY header that connections begin with; 0: none
+  char *upgrade;                   ///< protocols that a client may go on in: "websocket,x"; NULL
   uint64_t tunnel_idle_ns;         ///< limit of a tunnel without a byte in either direction
   uint64_t tunnel_total_ns;        ///< limit of a tunnel
   struct wr_client_tls *tls;       ///< owned; NULL: nothing beyond the transport's rules

@@ -19,9 +19,6 @@ local BUNDLE = [[
   end)
 ]]
 
--- A crowd needs the processor too; a worker that waits for it is not stuck.
-local HEARTBEAT = "5s"
-
 describe("hostile clients", function()
   local g, n
   local crowds = {}
@@ -53,7 +50,7 @@ describe("hostile clients", function()
   -- grows in all of many.
   it("in a crowd of ten thousand, idle, trickling and kept alive, leave nothing behind", function()
     local ROUNDS = load.is_long and 8 or 2
-    g = gateway.start { workers = 2, log_level = "warn", heartbeat = HEARTBEAT, BUNDLE }
+    g = gateway.start { workers = 2, log_level = "warn", BUNDLE }
     assert.equal(200, g:get("/small").status)
     local descriptors, memory = neighbour.descriptors(g), neighbour.memory(g)
     local after, growth = nil, math.huge
@@ -88,8 +85,7 @@ describe("hostile clients", function()
   end)
 
   it("that take every descriptor make room for those who ask for something", function()
-    g = gateway.start { workers = 1, log_level = "error", descriptors = 100,
-      heartbeat = HEARTBEAT, BUNDLE }
+    g = gateway.start { workers = 1, log_level = "error", descriptors = 100, BUNDLE }
     local function ask() assert.equal(200, g:get("/small").status) end
     ask()
     local before = neighbour.descriptors(g)
@@ -110,7 +106,7 @@ describe("hostile clients", function()
   -- By slowhttptest: heads, bodies and reads that take for ever.
   it("that are slow at everything do not make others slow", function()
     local SECONDS, COUNT = load.is_long and 60 or 5, load.is_long and 3000 or 300
-    g = gateway.start { workers = 2, log_level = "error", heartbeat = HEARTBEAT, BUNDLE }
+    g = gateway.start { workers = 2, log_level = "error", BUNDLE }
     assert.equal(200, g:get("/small").status)
     local before = neighbour.descriptors(g)
     n = neighbour.start(g.port, SECONDS + 1)

@@ -17,8 +17,10 @@ local HOSTILE = {
   { "half a head, then the end", { 502 }, { "send:HTTP/1.1 200 OK\r\nX: ", "close" } },
   { "a body too short", { 502, "cut" }, { "send:" .. S .. "Content-Length: 100\r\n\r\nshort",
     "close" } },
-  { "a body too long", { 200 }, { "send:" .. S .. "Content-Length: 2\r\n\r\nok",
-    "repeat:100:evil evil evil" } },
+  -- On a connection that is kept what comes late would be the next call's answer, as no proxy can
+  -- tell: spec/conformance/cases/upstreams.lua has what comes at once.
+  { "a body too long", { 200 }, { "send:" .. S
+    .. "Connection: close\r\nContent-Length: 2\r\n\r\nok", "repeat:100:evil evil evil" } },
   { "chunks that break", { 502, "cut" }, { "send:" .. S
     .. "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nxyz\r\n", "close" } },
   { "ten thousand fields", { 502 }, { "send:" .. S, "repeat:10000:X: y\r\n", "send:\r\n" } },
@@ -47,7 +49,7 @@ describe("hostile upstreams", function()
 
   setup(function()
     o = origin.start()
-    g = gateway.start { workers = 2, origin = o.port, log_level = "error", heartbeat = "5s", [[
+    g = gateway.start { workers = 2, origin = o.port, log_level = "error", [[
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("hostile", { endpoints = { "http://127.0.0.1:$(origin)" },

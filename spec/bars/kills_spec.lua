@@ -1,5 +1,6 @@
 local gateway = require "spec.support.gateway"
 local load = require "spec.support.load"
+local ports = require "spec.support.ports"
 local wait = require "spec.support.wait"
 
 describe("workers that are killed under load", function()
@@ -7,7 +8,7 @@ describe("workers that are killed under load", function()
   local g, n
 
   setup(function()
-    local port = gateway.free_port()
+    local port = ports.free()
     n = load.nginx(port)
     g = gateway.start { workers = 4, log_level = "warn", upstream = port, [[
       local weir = require "weir"

@@ -2,6 +2,7 @@ local gateway = require "spec.support.gateway"
 local load = require "spec.support.load"
 local mayhem = require "spec.support.mayhem"
 local origin = require "spec.support.origin"
+local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
@@ -44,14 +45,14 @@ describe("everything at once", function()
   setup(function()
     seed = tonumber(os.getenv "WEIR_SEED") or math.floor(wait.now() * 1000) % 2 ^ 31
     math.randomseed(seed)
-    local port = gateway.free_port()
+    local port = ports.free()
     n = load.nginx(port)
     o = origin.start { seed = seed }
     g = gateway.start { workers = 3, log_level = "warn", upstream = port, origin = o.port,
       allow_chaos = true, mayhem.bundle(dice) }
     for _, event in ipairs { "worker.exit", "breaker.transition", "reload", "health.transition",
       "chaos.transition", "flag.transition", "admin.action", "script.error",
-      "script.log", "endpoint.transition", "upstream.panic" } do
+      "script.log", "endpoint.transition", "upstream.panic", "policy.strike" } do
       g:expect(event)
     end
   end)

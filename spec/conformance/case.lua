@@ -22,7 +22,8 @@
 ---   that came from the client; what weir adds is added here. A list of such lists for several;
 ---   `{}` for none. What weir adds differs by `host` (`a`), `via` (`1.1 weir`; false when it
 ---   stands among the fields), `te` (trailers are asked for), `has_id` (X-Request-ID stands
----   among the fields), `bare` (a script's own call).
+---   among the fields), `bare` (a script's own call); `by_script`: the fields are not the
+---   client's.
 --- - `body`: its decoded body; `chunked = true`: framed so; `length` when that is not the
 ---   body's. `seen_short`: the request was not whole when it ended; `no_whole`: nothing is known
 ---   but that.
@@ -36,11 +37,17 @@
 ---   and of the one request that the upstream may have seen so far it saw at most the head and
 ---   the first of these bytes, never an end.
 --- - `not_over = "curl"`: a transport that does otherwise; why is in README.md.
---- - `over = "h1"`: says something of HTTP/1.1's bytes alone; without it the case holds for any
----   version downstream.
+--- - `over = "h1"`: says something of HTTP/1.1's bytes alone, `over = "h2"` of HTTP/2's, whose
+---   `send` has `{ frames = … }` (spec/support/wire_h2.lua). Without it the case holds for any
+---   version downstream; what differs in HTTP/2 by its rules is known here: field names are in
+---   lower case, Via says 2, no connection ends with its request, what is cut is reset.
+--- - `resets = true`: over HTTP/2 there is no response, the stream is reset with PROTOCOL_ERROR.
+--- - `cut = "bytes"`: so much of the body, and never its end.
 local wire = require "spec.support.wire"
 
 local case = {}
+
+local PROTOCOL_ERROR = 1 -- RFC 9113 7
 
 --- A list of cases: call it to add one.
 function case.list()
@@ -85,10 +92,17 @@ local function same(c, what, wanted, got)
   if wanted ~= got then fail(c, "%s:\n wanted %q\n got    %q", what, wanted, tostring(got)) end
 end
 
+-- A client's field as the upstream gets it. What weir writes anew has weir's spelling.
+local function as_sent(c, line, version)
+  if version ~= "h2" or c.by_script or line:find "^X%-Request%-ID:" then return line end
+  if line:find "^Via:" then return (line:gsub("1%.1 weir$", "2 weir")) end
+  return (line:gsub("^[^:]+", string.lower))
+end
+
 -- What the upstream that weir knows by `port` must have got for `lines`.
-local function expected_head(c, lines, port, framing)
+local function expected_head(c, lines, port, framing, version)
   local out = { lines[1] .. " HTTP/1.1", "Host: 127.0.0.1:" .. port }
-  for i = 2, #lines do out[#out + 1] = lines[i] end
+  for i = 2, #lines do out[#out + 1] = as_sent(c, lines[i], version) end
   if c.bare then
     out[#out + 1] = "X-Request-Deadline-Ms: *"
     return table.concat(out, "\r\n") .. "\r\n\r\n"
@@ -97,7 +111,8 @@ local function expected_head(c, lines, port, framing)
   out[#out + 1] = "X-Forwarded-Proto: http"
   if c.host ~= "" then out[#out + 1] = "X-Forwarded-Host: " .. (c.host or "a") end
   if not c.has_id then out[#out + 1] = "X-Request-ID: *" end
-  if c.via ~= false then out[#out + 1] = "Via: " .. (c.via or "1.1 weir") end
+  local via = c.via or version == "h2" and "2 weir" or "1.1 weir"
+  if c.via ~= false then out[#out + 1] = "Via: " .. via end
   out[#out + 1] = "X-Request-Deadline-Ms: *"
   if c.te then
     out[#out + 1] = "TE: trailers"
@@ -116,12 +131,12 @@ end
 
 -- Ids and times are what nobody can know.
 local function without_chance(head)
-  return (head:gsub("X%-Request%-ID: %x+\r", "X-Request-ID: *\r")
+  return (head:gsub("([Xx]%-[Rr]equest%-[Ii][Dd]): %x+\r", "%1: *\r")
     :gsub("X%-Request%-Deadline%-Ms: %d+\r", "X-Request-Deadline-Ms: *\r")
-    :gsub("Date: %a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT\r", "Date: *\r"))
+    :gsub("([Dd]ate): %a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT\r", "%1: *\r"))
 end
 
-local function check_seen(c, seen, port)
+local function check_seen(c, seen, port, version)
   if c.no_whole then
     for _, one in ipairs(seen) do
       if one.is_whole then fail(c, "the upstream saw a whole request: %q", one.head) end
@@ -134,7 +149,8 @@ local function check_seen(c, seen, port)
     local one = seen[i]
     if not one then fail(c, "request %d did not reach the upstream", i) end
     local framing = i == 1 and framing_of(c, lines) or nil
-    same(c, "the upstream's head", expected_head(c, lines, port, framing), without_chance(one.head))
+    same(c, "the upstream's head", expected_head(c, lines, port, framing, version),
+      without_chance(one.head))
     if i == 1 and not c.seen_short then
       same(c, "the upstream's body", c.body or "", one.body)
     end
@@ -148,13 +164,26 @@ end
 -- The upstream saw a beginning, and no end.
 local function check_broken(c, t, w)
   if #t.seen > 1 then fail(c, "the upstream saw more than one request") end
-  local head = expected_head(c, { "POST /" }, w.known_port, "Transfer-Encoding: chunked")
+  local framing = "Transfer-Encoding: chunked"
+  local head = expected_head(c, { "POST /" }, w.known_port, framing, "h1")
   local heard = without_chance(w.heard)
   local most = head .. c.broken
   if most:sub(1, #heard) ~= heard then fail(c, "the upstream saw %q", heard) end
 end
 
-local function check_responses(c, t)
+-- The lines of a response's head as HTTP/2 says them.
+local function got_by_h2(lines)
+  local out = { "HTTP/2 " .. lines[1]:match "%d%d%d" }
+  for i = 2, #lines do
+    local name = lines[i]:match "^[^:]+":lower()
+    if name ~= "connection" and name ~= "transfer-encoding" then
+      out[#out + 1] = lines[i]:gsub("^[^:]+", string.lower)
+    end
+  end
+  return out
+end
+
+local function check_responses(c, t, version)
   local statuses = c.refused and { c.refused } or c.status or { 200 }
   if type(statuses) == "number" then statuses = { statuses } end
   for i, status in ipairs(statuses) do
@@ -165,11 +194,12 @@ local function check_responses(c, t)
   if #t.responses > #statuses then fail(c, "a response too many") end
   local first = t.responses[1]
   if c.got then
-    same(c, "the client's head", case.head(unpack(c.got)), without_chance(first.head))
+    local got = version == "h2" and got_by_h2(c.got) or c.got
+    same(c, "the client's head", case.head(unpack(got)), without_chance(first.head))
   end
   if c.got_body then same(c, "the client's body", c.got_body, first.body) end
   if c.refused and first then
-    same(c, "Connection", "close", first.fields.connection)
+    if version ~= "h2" then same(c, "Connection", "close", first.fields.connection) end
     same(c, "what the refusal is", "application/problem+json", first.fields["content-type"])
   end
   local interims = {}
@@ -200,24 +230,59 @@ local function statuses_of(c)
   return c.status == false and 0 or 1
 end
 
---- Runs a case through weir at `port` with `w` as its upstream, which weir knows by `w.known_port`;
---- raises when it fails.
-function case.run(c, w, port)
+-- The response has begun and goes no further.
+local function check_cut(c, t, version)
+  local body
+  if version == "h2" then
+    local s = t.client.h2.last
+    same(c, "the stream is reset", true, s.reset ~= nil)
+    body = table.concat(s.body)
+  else
+    local head
+    head, body = t.rest:match "^(.-\r\n\r\n)(.*)$"
+    if (head or ""):find("\r\nTransfer-Encoding: chunked\r\n", 1, true) then
+      body = body:gsub("%x+\r\n([^\r\n]+)\r\n", "%1")
+    end
+  end
+  same(c, "what came before the cut", c.cut, body)
+end
+
+-- Over HTTP/2: a stream that breaks a rule is reset, and none ends the connection.
+local function check_h2(c, t)
+  same(c, "the connection's end", "nil", tostring(t.ended or t.client.h2.goaway))
+  local s = t.client.h2.last
+  if c.resets then
+    same(c, "the stream's reset", PROTOCOL_ERROR, s.reset)
+    same(c, "responses", 0, #t.responses)
+  elseif not c.cut and c.status ~= false then
+    same(c, "the stream's reset", "nil", tostring(s.reset))
+  end
+end
+
+--- Runs a case through weir at `port` with `w` as its upstream, which weir knows by `w.known_port`,
+--- and a client that talks `version` ("h1", "h2"); raises when it fails.
+function case.run(c, w, port, version)
+  version = version or "h1"
   w:reset()
   if c.broken then c.refused = 400 end
-  local ends = c.ends or c.refused and "closed" or nil
+  if c.cut then c.status, c.ends = false, "closed" end
+  local is_h2 = version == "h2"
+  local ends = not is_h2 and (c.ends or c.refused and "closed") or nil
   local ok, t = pcall(w.talk, w, port, {
     send = c.send, answers = c.answers and { unpack(c.answers) }, count = statuses_of(c),
-    is_head = c.is_head, wants_end = ends ~= nil, receive_buffer = c.receive_buffer,
+    is_head = c.is_head, wants_end = ends ~= nil, receive_buffer = c.receive_buffer, h2 = is_h2,
   })
   if not ok then fail(c, "%s", tostring(t)) end
-  if c.status ~= false then check_responses(c, t) end
-  if c.broken then check_broken(c, t, w) else check_seen(c, t.seen, w.known_port) end
+  local has_responses = c.status ~= false and not (is_h2 and c.resets)
+  if is_h2 then check_h2(c, t) end
+  if c.cut then check_cut(c, t, version) end
+  if has_responses then check_responses(c, t, version) end
+  if c.broken then check_broken(c, t, w) else check_seen(c, t.seen, w.known_port, version) end
   if c.check then c.check(t, w) end
   same(c, "how the connection ended", tostring(ends), tostring(t.ended))
-  if c.status == false then same(c, "responses", 0, #t.responses) end
+  if not has_responses then same(c, "responses", 0, #t.responses) end
   if ends then
-    if c.status ~= false then same(c, "what is left on the connection", "", t.rest) end
+    if has_responses then same(c, "what is left on the connection", "", t.rest) end
   else
     check_goes_on(c, w, t)
   end

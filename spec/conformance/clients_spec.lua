@@ -170,6 +170,37 @@ describe("the client", function()
     assert.is_truthy(out:find("2000 2xx", 1, true), out)
   end)
 
+  it("nghttp uploads, multiplies its request, and sees all streams end well", function()
+    local path = write(("u"):rep(300000))
+    local out = run { "/usr/bin/nghttp", "--data=" .. path, base .. "/ok" }
+    assert.equal(300000, json.decode(out).body_bytes)
+    os.remove(path)
+    out = run { "/usr/bin/nghttp", "--multiply=50", "--stat", base .. "/small" }
+    assert.equal(("small"):rep(50), out:match "^(%a-)%*%*%*")
+    assert.equal(50, select(2, out:gsub("\n *%d+ [^\n]* 200 +%d+ /small", "")))
+    out = run { "/usr/bin/nghttp", "--verbose", "--expect-continue", "--header=X-A: 1",
+      "--trailer=x-sum: 1", "--data=/etc/hostname", base .. "/ok" }
+    assert.is_truthy(out:find(":status: 100", 1, true), out)
+    assert.is_truthy(out:find(":status: 200", 1, true), out)
+    assert.is_nil(out:find("RST_STREAM", 1, true), out)
+  end)
+
+  it("websockets of Python talks to its own server as if nobody stood between", function()
+    local server = process.spawn { "/usr/bin/python3", "spec/support/tunnel.py", "serve" }
+    local sockets = gateway.start { upstream = server:line "port (%d+)", [[
+      local weir = require "weir"
+      weir.listen "127.0.0.1:$(port)"
+      local up = weir.upstream("up", { endpoints = { "http://127.0.0.1:$(upstream)" },
+        upgrade = { "websocket" } })
+      weir.route("/*rest", function(req) return up:forward(req) end)
+    ]] }
+    local out = run { "/usr/bin/python3", "spec/support/tunnel.py", "talk",
+      "ws://127.0.0.1:" .. sockets.port .. "/", 20 }
+    assert.equal("ok 20\n", out)
+    sockets:stop()
+    server:kill()
+  end)
+
   it("hey sees 200 alone, with and without keep-alive", function()
     for _, flag in ipairs { "-disable-compression", "-disable-keepalive" } do
       local out = run { "/usr/bin/hey", "-n", "1000", "-c", "50", flag, base .. "/small" }

@@ -4,13 +4,14 @@ local case = require "spec.conformance.case"
 local gateway = require "spec.support.gateway"
 local process = require "spec.support.process"
 
-local FILES = { "framing", "fields", "target", "meaning", "upstreams", "connection" }
+local FILES = { "framing", "fields", "target", "meaning", "upstreams", "connection", "h2" }
 
--- Upstreams on plain sockets are called natively; those behind TLS, by libcurl.
-local TRANSPORTS = { "h1", "curl" }
+-- What the client talks, and what calls the upstream: ours on plain sockets, libcurl behind TLS.
+local RUNS = { { "h1", "h1" }, { "h1", "curl" }, { "h2", "h1" } }
 
-for _, transport in ipairs(TRANSPORTS) do
-  describe("on the wire, upstream " .. transport, function()
+for _, run in ipairs(RUNS) do
+  local version, transport = unpack(run)
+  describe(("on the wire, client %s, upstream %s"):format(version, transport), function()
     local w, g, relay, folder
     local url
 
@@ -73,9 +74,9 @@ for _, transport in ipairs(TRANSPORTS) do
 
     for _, file in ipairs(FILES) do
       for _, c in ipairs(require("spec.conformance.cases." .. file)) do
-        if c.not_over ~= transport then
+        if c.not_over ~= transport and (c.over or version) == version then
           it(("%s §4.%d: %s"):format(c.place, c.line, c.reason), function()
-            case.run(c, w, g.port)
+            case.run(c, w, g.port, version)
           end)
         end
       end

@@ -1,17 +1,10 @@
 --- README.md's session, done: the policy it shows, served, asked, and reloaded with a mistake.
 local docs = require "spec.support.docs"
+local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 local tree = require "spec.lint.tree"
 
 local folder, gateway
-
--- A port that nobody listens on now.
-local function free_port()
-  local socket = assert(require("socket").bind("127.0.0.1", 0))
-  local _, port = socket:getsockname()
-  socket:close()
-  return port
-end
 
 local function write(text)
   local file = assert(io.open(folder .. "/shop.lua", "w"))
@@ -42,8 +35,8 @@ describe("README.md", function()
     local text = tree.read "README.md"
     local policy = docs.blocks(text, "lua")[1].text
     local sessions = docs.blocks(text, "console")
-    local port = free_port()
-    policy = policy:gsub("8080", port):gsub("9100", free_port())
+    local port = ports.free()
+    policy = policy:gsub("8080", port):gsub("9100", ports.free())
     write(policy)
     local admin = folder .. "/admin.sock"
     local weir = docs.run("pwd"):gsub("\n", "/") .. process.program "weir"

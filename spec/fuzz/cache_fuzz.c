@@ -4,7 +4,8 @@
 /// byte chooses the status. What must hold for any bytes is checked with WR_CHECK; the sanitizers
 /// see to the memory.
 // sources: runtime/http/authority.c runtime/http/cache_control.c runtime/http/chars.c
-// sources: runtime/http/conditional.c runtime/http/freshness.c runtime/http/headers.c
+// sources: runtime/http/conditional.c runtime/http/field.c runtime/http/freshness.c
+// sources: runtime/http/headers.c
 // sources: runtime/http/response.c runtime/http/same_origin.c runtime/http/storable.c
 // sources: runtime/http/stored.c runtime/http/uri.c runtime/http/vary.c
 // sources: runtime/resilience/retry_after.c runtime/base/alloc.c

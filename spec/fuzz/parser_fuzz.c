@@ -3,7 +3,8 @@
 /// The first byte chooses what the rest is read as and under which limits; the second where it is
 /// cut. What must hold for any bytes is checked with WR_CHECK; the sanitizers see to the memory.
 // sources: runtime/http/authority.c runtime/http/body.c runtime/http/chars.c runtime/http/framing.c
-// sources: runtime/http/headers.c runtime/http/parser.c runtime/http/target.c runtime/http/uri.c
+// sources: runtime/http/field.c runtime/http/headers.c runtime/http/parser.c
+// sources: runtime/http/target.c runtime/http/uri.c
 // sources: runtime/base/alloc.c runtime/base/buf.c
 // sources: runtime/base/decimal.c runtime/base/check.c runtime/base/region.c
 

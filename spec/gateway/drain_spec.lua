@@ -8,6 +8,11 @@ local SCRIPT = [[
   local weir = require "weir"
   weir.listen "127.0.0.1:$(port)"
   local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
+  local kept = weir.upstream("kept", {
+    endpoints = { "http://127.0.0.1:$(origin)" }, pool = { idle = "1h" } })
+  weir.route("GET /kept", { deadline = "1h" }, function(req)
+    return kept:forward(req, { path = "/ok" })
+  end)
   weir.route("GET /fast", function() return "fast" end)
   weir.route("GET /slow", { deadline = "60s" }, function() weir.sleep "400ms"; return "slow" end)
   weir.route("GET /never", { deadline = "60s" }, function() weir.sleep "50s"; return "never" end)
@@ -81,6 +86,15 @@ describe("stopping", function()
     g.process:signal "TERM"
     assert.same({ "", "closed" }, { c:read_all() })
     assert.equal("slow", busy:response().body)
+    g:stop()
+  end)
+
+  it("waits for no idle connection to an upstream, and for no deadline of what is over", function()
+    start { workers = 1, drain = "1h" }
+    assert.equal(200, g:get "/kept".status)
+    g.process:signal "TERM"
+    g.process:wait(40)
+    assert.equal(0, g:log("worker.exit")[1].exit)
     g:stop()
   end)
 
@@ -174,7 +188,8 @@ describe("stopping", function()
     local file = io.open(folder, "w")
     file:write 'require("weir").route("GET /", function() return "x" end)'
     file:close()
-    local child = p.spawn { p.program "weir", "run", folder, "--admin", path, "--workers", "1" }
+    local child = p.spawn { p.program "weir", "run", folder, "--admin", path, "--workers", "1",
+      "--heartbeat", "5s" }
     wait.for_("the admin socket to answer", function()
       local curl = "env -u LD_PRELOAD curl -sf -m 5 -o /dev/null --unix-socket " .. path
       return os.execute(curl .. " http://localhost/readyz") == 0

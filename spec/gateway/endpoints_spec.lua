@@ -84,7 +84,7 @@ describe("outlier ejection", function()
     assert.equal(0, g:metric("weir_endpoint_ejected", m:url "a"))
     assert.equal(1, g:metric("weir_endpoint_ejections_total", "consecutive"))
     assert.equal(2, g:metric("weir_upstream_endpoints_usable", "up"))
-    -- A reload keeps it, and so does a worker's death.
+    -- A reload keeps it.
     assert.equal("live", g:reload({ HEAD .. ('  local up = weir.upstream("up", '
       .. '{ endpoints = %s })\n'):format(list_of(m, "abc")) .. ROUTES .. "-- changed\n" }).result)
     g:workers_live()
@@ -270,6 +270,44 @@ describe("endpoints set by a script", function()
     got = send(g, 30)
     assert.is_nil(got.c)
     assert.is_truthy(got.a and got.b)
+    g:stop()
+    m:kill()
+  end)
+end)
+
+describe("what is known of endpoints", function()
+  it("outlives every worker: who they are, and who is ejected", function()
+    local m = members.start(3)
+    local g = start("endpoints = " .. list_of(m, "a")
+      .. ", outlier = { base = '1h', max = '1h' }", { script = [[
+      weir.route("PUT /set", function(req)
+        return up:set_endpoints(weir.json.decode(req:text())) and "ok" or weir.response(400)
+      end)
+    ]] })
+    g:expect "endpoint.transition"
+    g:expect "worker.exit"
+    local list = json.encode { m:url "a", m:url "b", m:url "c" }
+    assert.equal(200, g:request("PUT", "/set", {}, list).status)
+    m:set("a", { status = 503 })
+    wait.for_("a to be ejected", function()
+      send(g, 5)
+      return endpoint(g, m:url "a").ejected
+    end)
+    m:set("a", {})
+    local pids = g:pids()
+    for _, pid in ipairs(pids) do assert.equal(0, os.execute("kill -KILL " .. pid)) end
+    wait.for_("other workers", function()
+      for i, w in ipairs(g:status().workers) do
+        if w.pid == 0 or w.pid == pids[i] then return false end
+      end
+      return true
+    end)
+    g:workers_live()
+    assert.equal(3, #upstream(g).endpoints)
+    assert.is_true(endpoint(g, m:url "a").ejected)
+    local got = send(g, 30)
+    assert.same({ 0, nil, true, true },
+      { got.failed, got.a, (got.b or 0) > 0, (got.c or 0) > 0 })
     g:stop()
     m:kill()
   end)

@@ -5,6 +5,8 @@ local gateway = require "spec.support.gateway"
 local h2 = require "spec.support.h2"
 local json = require "cjson"
 local origin = require "spec.support.origin"
+local ports = require "spec.support.ports"
+local process = require "spec.support.process"
 local raw = require "spec.support.raw"
 local wait = require "spec.support.wait"
 
@@ -21,8 +23,8 @@ describe("HTTP/2", function()
     ca = folder:authority "root"
     local a = folder:make("a", { san = "DNS:localhost,IP:127.0.0.1", by = ca })
     o = origin.start()
-    g = gateway.start { origin = o.port, heartbeat = "5s", secure = gateway.free_port(),
-      old = gateway.free_port(),
+    g = gateway.start { origin = o.port, secure = ports.free(),
+      old = ports.free(),
       cert = a.cert, key = a.key, [[
       local weir = require "weir"
       local pair = { { cert = "$(cert)", key = "$(key)" } }
@@ -94,6 +96,16 @@ describe("HTTP/2", function()
     end
   end)
 
+  it("ends a request's trailers here, and its body is whole", function()
+    for _ = 1, 2 do
+      local s = h2.run(g.port, { "request_trailers=/ok" })[1].streams["1"]
+      local account = json.decode(s.body)
+      assert.equal("hello", account.body)
+      assert.is_nil(account.head:lower():find("x-sum", 1, true), account.head)
+      assert.is_nil(account.head:lower():find("\r\ntrailer:", 1, true), account.head)
+    end
+  end)
+
   it("passes them to a client of HTTP/1.1 that takes them, and to no other", function()
     local function ask(te)
       local c = raw.connect(g.port)
@@ -106,6 +118,22 @@ describe("HTTP/2", function()
     local tail = "\r\n0\r\ngrpc-status: 0\r\ngrpc-message: fine\r\n\r\n"
     assert.equal(tail, ask "TE: trailers\r\n":sub(-#tail))
     assert.equal("hi\r\n0\r\n\r\n", ask "":sub(-9))
+  end)
+
+  it("passes pieces of a response on when they come, not when something else happens", function()
+    local chunk = "send:%d%%0d%%0a%s%%0d%%0a;until:%s;"
+    local target = "/run?send:HTTP/1.1%20200%20OK%0d%0aTransfer-Encoding:%20chunked%0d%0a%0d%0a;"
+      .. chunk:format(3, "one", "piece1") .. chunk:format(3, "two", "piece2")
+      .. chunk:format(5, "three", "piece3") .. "send:0%0d%0a%0d%0a"
+    local client = process.spawn { "/usr/bin/curl", "-sN", "--http2-prior-knowledge",
+      "http://127.0.0.1:" .. g.port .. target }
+    for i, expected in ipairs { "one", "onetwo", "onetwothree" } do
+      wait.for_("piece " .. i, function()
+        return client:stdout() == expected, client:stdout()
+      end)
+      o:release("piece" .. i)
+    end
+    assert.equal(0, client:wait(10))
   end)
 
   it("cancels the call of a stream that its client resets", function()

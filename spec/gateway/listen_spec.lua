@@ -1,6 +1,7 @@
 --- Where weir listens and who may come: PROXY headers, Unix sockets, IPv6, a limit for each client.
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
+local ports = require "spec.support.ports"
 local raw = require "spec.support.raw"
 local wait = require "spec.support.wait"
 
@@ -30,7 +31,7 @@ local function is_refused(address, bytes, options)
 end
 
 describe("a listener", function()
-  local g, o, ports, path
+  local g, o, at, path
   local SCRIPT = [[
     local weir = require "weir"
     weir.listen("127.0.0.1:$(port)", { trusted_proxies = { "127.0.0.9", "unix" } })
@@ -49,13 +50,13 @@ describe("a listener", function()
 
   setup(function()
     o = origin.start()
-    ports = {}
+    at = {}
     for _, name in ipairs { "proxied", "picky", "few", "both", "dual" } do
-      ports[name] = gateway.free_port()
+      at[name] = ports.free()
     end
     path = os.tmpname() .. ".sock"
     local options = { workers = 2, origin = o.port, path = path, mode = "0600", SCRIPT }
-    for name, port in pairs(ports) do options[name] = port end
+    for name, port in pairs(at) do options[name] = port end
     g = gateway.start(options)
   end)
 
@@ -78,19 +79,19 @@ describe("a listener", function()
         { SIGNATURE .. "\32\0\0\0", "127.0.0.1" },
       }
       for _, case in ipairs(cases) do
-        assert.equal(case[2], ask(ports.proxied, case[1] .. GET).body, case[1])
+        assert.equal(case[2], ask(at.proxied, case[1] .. GET).body, case[1])
       end
     end)
 
     it("takes it in pieces, and each request of the connection is the client's", function()
-      local client = raw.connect(ports.proxied)
+      local client = raw.connect(at.proxied)
       for i = 1, #V2 do client:send(V2:sub(i, i)) end
       for _ = 1, 3 do assert.equal("203.0.113.7", client:send(GET):response().body) end
       client:close()
     end)
 
     it("tells upstreams and the log who it is", function()
-      local r = ask(ports.proxied, "PROXY TCP4 203.0.113.8 198.51.100.1 56324 443\r\n"
+      local r = ask(at.proxied, "PROXY TCP4 203.0.113.8 198.51.100.1 56324 443\r\n"
         .. gateway.head("GET", "/forward", { ["X-Forwarded-For"] = "6.6.6.6" }))
       assert.truthy(r.body:find([[X-Forwarded-For: 203.0.113.8\r]], 1, true), r.body)
       assert.equal("203.0.113.8", g:wait_log("access", { client = "203.0.113.8" }).client)
@@ -100,7 +101,7 @@ describe("a listener", function()
       local before = refused "proxy_protocol"
       for _, bytes in ipairs { GET, "PROXY TCP4 1.2.3.4\r\n" .. GET, "\22\3\1\0\5hello",
         SIGNATURE .. "\17\17\0\12" .. ("x"):rep(12) } do
-        assert.is_true(is_refused(ports.proxied, bytes))
+        assert.is_true(is_refused(at.proxied, bytes))
       end
       wait.for_("them to be counted", function()
         return refused "proxy_protocol" == before + 4, refused "proxy_protocol"
@@ -109,13 +110,13 @@ describe("a listener", function()
 
     it("reads it from the networks named only", function()
       local header = "PROXY TCP4 203.0.113.7 198.51.100.1 56324 443\r\n"
-      assert.equal("203.0.113.7", ask(ports.picky, header .. GET, { from = "127.0.0.2" }).body)
-      assert.is_true(is_refused(ports.picky, header .. GET, { from = "127.0.0.3" }))
-      assert.is_true(is_refused(ports.picky, GET))
+      assert.equal("203.0.113.7", ask(at.picky, header .. GET, { from = "127.0.0.2" }).body)
+      assert.is_true(is_refused(at.picky, header .. GET, { from = "127.0.0.3" }))
+      assert.is_true(is_refused(at.picky, GET))
     end)
 
     it("does not wait for it for ever", function()
-      local client = raw.connect(ports.proxied)
+      local client = raw.connect(at.proxied)
       client:send "PROXY TCP4 "
       assert.equal("", (client:read_all()))
     end)
@@ -147,13 +148,13 @@ describe("a listener", function()
 
     it("closes what is over it, counts it, and has room again when one leaves", function()
       local before = refused "client_limit"
-      local mine = open(ports.few, 3)
-      local others = open(ports.few, 3, { from = "127.0.0.2" })
-      assert.is_true(is_refused(ports.few))
-      assert.is_true(is_refused(ports.few, GET, { from = "127.0.0.2" }))
-      assert.equal(200, ask(ports.few, GET, { from = "127.0.0.3" }).status)
+      local mine = open(at.few, 3)
+      local others = open(at.few, 3, { from = "127.0.0.2" })
+      assert.is_true(is_refused(at.few))
+      assert.is_true(is_refused(at.few, GET, { from = "127.0.0.2" }))
+      assert.equal(200, ask(at.few, GET, { from = "127.0.0.3" }).status)
       close { table.remove(mine) }
-      close(open(ports.few, 1))
+      close(open(at.few, 1))
       close(mine)
       close(others)
       wait.for_("them to be counted", function() return refused "client_limit" >= before + 2 end)
@@ -162,26 +163,26 @@ describe("a listener", function()
     it("means the client that the PROXY header names", function()
       local a = { header = "PROXY TCP4 203.0.113.1 198.51.100.1 1 2\r\n" }
       local b = { header = "PROXY TCP4 203.0.113.2 198.51.100.1 1 2\r\n" }
-      local clients = open(ports.both, 2, a)
-      assert.is_true(is_refused(ports.both, a.header .. GET))
-      close(open(ports.both, 1, b))
+      local clients = open(at.both, 2, a)
+      assert.is_true(is_refused(at.both, a.header .. GET))
+      close(open(at.both, 1, b))
       close(clients)
-      close(open(ports.both, 2, a))
+      close(open(at.both, 2, a))
     end)
 
     it("takes the first 64 bits of an IPv6 address for one client", function()
       local function header(address)
         return { header = ("PROXY TCP6 %s 2001:db8::1 1 2\r\n"):format(address) }
       end
-      local clients = open(ports.both, 1, header "2001:db8:1:1::1")
-      clients[2] = open(ports.both, 1, header "2001:db8:1:1:ffff::2")[1]
-      assert.is_true(is_refused(ports.both, header("2001:db8:1:1::3").header .. GET))
-      clients[3] = open(ports.both, 1, header "2001:db8:1:2::1")[1]
+      local clients = open(at.both, 1, header "2001:db8:1:1::1")
+      clients[2] = open(at.both, 1, header "2001:db8:1:1:ffff::2")[1]
+      assert.is_true(is_refused(at.both, header("2001:db8:1:1::3").header .. GET))
+      clients[3] = open(at.both, 1, header "2001:db8:1:2::1")[1]
       close(clients)
     end)
 
     it("counts over all workers, and forgets those of a worker that died", function()
-      local clients = open(ports.few, 3)
+      local clients = open(at.few, 3)
       g:expect "worker.exit"
       for _, pid in ipairs(g:pids()) do os.execute("kill -9 " .. pid) end
       wait.for_("successors", function()
@@ -190,19 +191,19 @@ describe("a listener", function()
       end)
       g:workers_live()
       close(clients)
-      close(open(ports.few, 3))
+      close(open(at.few, 3))
     end)
   end)
 
   describe("on IPv6", function()
     it("takes both families on [::], each client under its one address", function()
-      assert.equal("::1", ask(ports.dual, GET, { host = "::1" }).body)
-      assert.equal("127.0.0.1", ask(ports.dual, GET).body)
-      assert.equal("127.0.0.5", ask(ports.dual, GET, { from = "127.0.0.5" }).body)
+      assert.equal("::1", ask(at.dual, GET, { host = "::1" }).body)
+      assert.equal("127.0.0.1", ask(at.dual, GET).body)
+      assert.equal("127.0.0.5", ask(at.dual, GET, { from = "127.0.0.5" }).body)
     end)
 
     it("tells upstreams so", function()
-      local r = ask(ports.dual, gateway.head("GET", "/forward"), { host = "::1" })
+      local r = ask(at.dual, gateway.head("GET", "/forward"), { host = "::1" })
       assert.truthy(r.body:find([[X-Forwarded-For: ::1\r]], 1, true), r.body)
       assert.equal("::1", g:wait_log("access", { client = "::1" }).client)
     end)

@@ -9,7 +9,7 @@ describe("pooled connections", function()
 
   setup(function()
     o = origin.start()
-    g = gateway.start { origin = o.port, [[
+    g = gateway.start { workers = 1, origin = o.port, [[
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       local at = { "http://127.0.0.1:$(origin)" }

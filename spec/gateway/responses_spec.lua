@@ -1,13 +1,14 @@
 local gateway = require "spec.support.gateway"
 local json = require "cjson"
 local origin = require "spec.support.origin"
+local ports = require "spec.support.ports"
 
 describe("what a client sees when things fail", function()
   local g, o
 
   setup(function()
     o = origin.start()
-    g = gateway.start { origin = o.port, dead = gateway.free_port(), [[
+    g = gateway.start { origin = o.port, dead = ports.free(), [[
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })

@@ -4,6 +4,7 @@ local certificates = require "spec.support.certificates"
 local gateway = require "spec.support.gateway"
 local json = require "cjson"
 local origin = require "spec.support.origin"
+local ports = require "spec.support.ports"
 local raw = require "spec.support.raw"
 local tls = require "spec.support.tls_client"
 local wait = require "spec.support.wait"
@@ -44,7 +45,7 @@ describe("a client's certificate", function()
     expired = folder:make("expired", { by = ca, days = -1 })
     o = origin.start()
     g = gateway.start { MAIN, cert = server.cert, key = server.key, ca = ca.cert,
-      optional = gateway.free_port(), plain = gateway.free_port(), origin = o.port }
+      optional = ports.free(), plain = ports.free(), origin = o.port }
     slow = raw.connect(g.port)
     slow:send "\22\3\1\2\0\1"
   end)

@@ -1,6 +1,7 @@
 --- TLS with clients: who gets which certificate, what is refused and how, what scripts know.
 local certificates = require "spec.support.certificates"
 local gateway = require "spec.support.gateway"
+local ports = require "spec.support.ports"
 local raw = require "spec.support.raw"
 local tls = require "spec.support.tls_client"
 local wait = require "spec.support.wait"
@@ -18,6 +19,9 @@ local MAIN = [[
       sni = t.sni, protocol = t.protocol, resumed = t.resumed, verified = t.verified,
       client = t.client })
   end)
+  weir.listen("127.0.0.1:$(behind)", { proxy_protocol = true, tls = { certificates = {
+    { cert = "$(a_cert)", key = "$(a_key)" } } } })
+  weir.route("GET /who", function(req) return req.scheme .. " " .. req.client end)
   weir.route("GET /large", function() return ("x"):rep(8000000) end)
   weir.route("POST /count", function(req) return tostring(#req:text()) end)
 ]]
@@ -32,7 +36,7 @@ describe("a listener with TLS", function()
     b = folder:make("b", { san = "DNS:b.example,DNS:*.b.example", by = ca })
     b_rsa = folder:make("b_rsa", { san = "DNS:b.example,DNS:*.b.example", by = ca, kind = "rsa" })
     g = gateway.start { MAIN, a_cert = a.cert, a_key = a.key, b_cert = b.cert, b_key = b.key,
-      b_rsa_cert = b_rsa.cert, b_rsa_key = b_rsa.key }
+      b_rsa_cert = b_rsa.cert, b_rsa_key = b_rsa.key, behind = ports.free() }
   end)
 
   teardown(function()
@@ -214,16 +218,33 @@ describe("a listener with TLS", function()
       assert.equal(16, r.resumed)
       assert.is_truthy(r.body:find('"resumed":true', 1, true))
     end
-    local seen = {}
-    for _, line in ipairs(g:log "access") do seen[line.worker] = true end
-    assert.is_true(seen[0] and seen[1])
+    for worker = 0, 1 do g:wait_log("access", { worker = worker }) end
     wait.for_("handshakes to be counted", function()
       return g:metric("weir_tls_handshakes_total", 'session="resumed"') >= 32
     end)
   end)
 
+  it("takes the PROXY header before the handshake, and nothing else there", function()
+    local function who(header)
+      local hex = header:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+      return get({ port = g.vars.behind, path = "/who", preface = hex }).body
+    end
+    assert.equal("https 203.0.113.7", who "PROXY TCP4 203.0.113.7 198.51.100.1 56324 443\r\n")
+    assert.equal("https 203.0.113.8",
+      who "\r\n\r\n\0\r\nQUIT\n\33\17\0\12\203\0\113\8\198\51\100\1\220\4\1\187")
+    -- Without one there is no handshake.
+    local c = raw.connect(g.vars.behind)
+    c:send "\22\3\1\2\0\1\0\1\252\3\3"
+    assert.equal("", (c:read_all()))
+    c:close()
+    wait.for_("it to be counted", function()
+      return g:metric("weir_server_connections_refused_total", 'reason="proxy_protocol"') == 1
+    end)
+  end)
+
   it("shows when its certificates end", function()
-    local days = (g:metric "weir_tls_certificate_expiry_timestamp_seconds" - os.time()) / 86400
+    local ends = g:metric("weir_tls_certificate_expiry_timestamp_seconds", ":" .. g.port)
+    local days = (ends - os.time()) / 86400
     assert.is_true(days > 29 and days < 31)
   end)
 end)

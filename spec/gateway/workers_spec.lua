@@ -7,7 +7,7 @@ describe("a worker", function()
 
   setup(function()
     o = origin.start()
-    g = gateway.start { workers = 2, origin = o.port, heartbeat = "5s", [[
+    g = gateway.start { workers = 2, origin = o.port, [[
       local weir = require "weir"
       weir.listen "127.0.0.1:$(port)"
       local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })

@@ -683,6 +683,63 @@ describe("http server", function()
     end)
   end)
 
+  describe("memory of connections", function()
+    local COUNT = 400
+
+    local function crowd(target)
+      local all = {}
+      for i = 1, COUNT do all[i] = connect():send(target) end
+      return all
+    end
+
+    it("is lent while something is under way, and given back", function()
+      start "--quiet"
+      local all = crowd(get "/hold")
+      wait.for_("all to be held", function() return stat "active" == COUNT + 1 end)
+      assert.equal(COUNT + 1, stat "workspaces")
+      raw.once(port, get "/release")
+      for _, c in ipairs(all) do assert.equal(200, c:response().status) end
+      -- That of the request that asks is left.
+      assert.equal(1, stat "workspaces")
+      assert.equal(COUNT + 1, stat "open")
+    end)
+
+    it("is kept for later requests up to 4 MiB", function()
+      start "--quiet"
+      local all = crowd(get "/hold")
+      wait.for_("all to be held", function() return stat "active" == COUNT + 1 end)
+      assert.equal(0, stat "spare_bytes")
+      raw.once(port, get "/release")
+      for _, c in ipairs(all) do c:response() end
+      local spare = stat "spare_bytes"
+      assert.is_true(spare <= 4 * MIB and spare > 3 * MIB, "kept: " .. spare)
+    end)
+
+    it("stays with a head that is not whole, and with input behind an exchange", function()
+      start "--quiet"
+      local c = connect():send "GET /hello HTTP/1.1\r\nHost: a\r\n"
+      wait.for_("the head's beginning", function() return stat "workspaces" == 2 end)
+      c:send "\r\n"
+      assert.equal(200, c:response().status)
+      assert.equal(1, stat "workspaces")
+      c:send(get "/hold" .. get "/hello" .. get "/hello")
+      wait.for_("the first of three", function() return stat "active" == 2 end)
+      raw.once(port, get "/release")
+      for _ = 1, 3 do assert.equal(200, c:response().status) end
+      assert.equal(1, stat "workspaces")
+    end)
+
+    it("is given back by a client that leaves in the middle of its head", function()
+      start "--quiet"
+      local c = connect():send "GET /hello HTTP/1.1\r\nHost: a\r\n"
+      wait.for_("the head's beginning", function() return stat "workspaces" == 2 end)
+      c:close()
+      wait.for_("the client to be gone", function()
+        return stat "open" == 1 and stat "workspaces" == 1
+      end)
+    end)
+  end)
+
   describe("back-pressure", function()
     -- AddressSanitizer keeps freed memory for a while.
     local bound = process.preset() == "asan" and 16 * MIB or MIB

@@ -1,26 +1,27 @@
 --- The layer rule (DESIGN.md §3): includes never point up; each foreign library has its folders.
 local tree = require "spec.lint.tree"
 
--- base, tables <- arena, loop, resilience <- http, upstream <- script <- policy <-
--- observe/admin/store <- services <- worker, candidate, listeners <- master <- process <- cli <-
--- main
+-- base, tables <- arena, loop, resilience, confine <- http, upstream <- script <- policy <-
+-- observe/admin/store/notify <- services <- worker, candidate, listeners <- master <- process <-
+-- cli <- main
 local LEVEL = {
   base = 0, tables = 0,
-  arena = 1, loop = 1, resilience = 1,
+  arena = 1, loop = 1, resilience = 1, confine = 1,
   http = 2, upstream = 2,
   script = 3,
   policy = 4,
-  observe = 5, admin = 5, store = 5,
+  observe = 5, admin = 5, store = 5, notify = 5,
   services = 6,
   worker = 7, candidate = 7, listeners = 7,
-  master = 8, fleet = 8, reload = 8, status = 8,
+  master = 8, fleet = 8, heartbeat = 8, reload = 8, addresses = 8, verdict = 8, history = 8,
+  strike = 8, status = 8,
   process = 9, cli = 10, main = 11,
 }
 
 -- Folders of one level do not know each other, but for these.
 local SIDEWAYS = {
   ["base -> tables"] = "the tables are the data of base/error.c and its like",
-  ["master -> reload"] = "the master is one object in four files, because it is four ideas",
+  ["master -> reload"] = "the master is one object in several files, because it is several ideas",
   ["master -> fleet"] = "see above",
   ["fleet -> master"] = "see above",
   ["fleet -> reload"] = "see above",
@@ -28,6 +29,18 @@ local SIDEWAYS = {
   ["reload -> master"] = "see above",
   ["master -> status"] = "see above",
   ["status -> master"] = "see above",
+  ["master -> history"] = "see above",
+  ["master -> heartbeat"] = "see above",
+  ["heartbeat -> master"] = "see above",
+  ["heartbeat -> strike"] = "see above",
+  ["reload -> verdict"] = "see above",
+  ["reload -> addresses"] = "see above",
+  ["addresses -> master"] = "see above",
+  ["addresses -> fleet"] = "see above",
+  ["verdict -> master"] = "see above",
+  ["fleet -> strike"] = "see above",
+  ["strike -> master"] = "see above",
+  ["strike -> reload"] = "see above",
   ["upstream -> http"] = "requests and responses share one parser and one header list",
 }
 
@@ -42,6 +55,7 @@ local FOREIGN = {
   { "^curl/", "upstream", "cli" },
   { "^ares", "upstream" },
   { "^openssl/", "http" },
+  { "^seccomp%.h$", "confine" },
 }
 
 -- "runtime/http/uri.c" -> http; files directly below runtime/ are a layer each.

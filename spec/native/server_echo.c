@@ -139,11 +139,13 @@ static void counters(struct work *w)
 {
   const struct wr_server_stats *s = wr_server_stats(w->program->server);
   char text[512];
-  int len = snprintf(text, sizeof(text),
-                     "accepted=%lu open=%lu active=%lu requests=%lu bad_requests=%lu "
-                     "head_timeouts=%lu body_timeouts=%lu send_timeouts=%lu accept_paused=%lu\n",
-                     s->accepted, s->open, s->active, s->requests, s->bad_requests,
-                     s->head_timeouts, s->body_timeouts, s->send_timeouts, s->accept_paused);
+  int len =
+      snprintf(text, sizeof(text),
+               "accepted=%lu open=%lu active=%lu requests=%lu bad_requests=%lu "
+               "head_timeouts=%lu body_timeouts=%lu send_timeouts=%lu accept_paused=%lu "
+               "workspaces=%lu spare_bytes=%lu\n",
+               s->accepted, s->open, s->active, s->requests, s->bad_requests, s->head_timeouts,
+               s->body_timeouts, s->send_timeouts, s->accept_paused, s->workspaces, s->spare_bytes);
   reply(w, 200, (struct wr_str){text, (size_t)len});
 }
 

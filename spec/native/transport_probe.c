@@ -2,10 +2,10 @@
 // stdout, so that one suite of specs runs against every implementation of upstream/transport.h.
 //
 //   start ID port=N [host= authority= target= method= scheme= header=Name:Value … body= stream=1
-//         length=N idempotent=1 fresh=1 connect_ms= first_byte_ms= between_ms= total_ms= text=1
-//         quiet=1 pause_every=BYTES resume_ms=N fill=BYTES on_head=cancel|pause on_data=…
-//         on_writable=…]
-//   write ID TEXT · end ID · pause ID · resume ID · cancel ID
+//         length=N idempotent=1 fresh=1 preamble= connect_ms= first_byte_ms= between_ms=
+//         total_ms= text=1 quiet=1 pause_every=BYTES resume_ms=N fill=BYTES on_head=cancel|pause
+//         on_data=… on_writable=…]
+//   write ID TEXT · end ID (tells it: event "written") · pause ID · resume ID · cancel ID
 //   resolve ID HOST · forget ID
 //   stat · quit
 //
@@ -16,9 +16,11 @@
 #include "base/map.h"
 #include "loop/io.h"
 #include "loop/timer.h"
+#include "upstream/outbound_tls.h"
 #include "upstream/resolver.h"
 #include "upstream/transport_curl.h"
 #include "upstream/transport_h1.h"
+#include "upstream/transport_h2.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -35,6 +37,7 @@ struct probe {
   struct wr_buf output;
   struct wr_resolver *resolver;
   struct wr_transport *transport;
+  struct wr_outbound_tls *tls;
   struct wr_map calls;   // id -> struct call
   struct wr_map lookups; // id -> struct lookup
   uint64_t turn_max_ns;
@@ -277,6 +280,7 @@ static void set_request(struct wr_transfer_request *rq, struct wr_str key, struc
   if (is(key, "scheme")) rq->is_https = is(value, "https");
   if (is(key, "trailers")) rq->takes_trailers = is(value, "1");
   if (is(key, "idempotent")) rq->is_idempotent = is(value, "1");
+  if (is(key, "preamble")) rq->preamble = value;
   if (is(key, "fresh")) rq->is_fresh = is(value, "1");
   if (is(key, "stream") || is(key, "fill")) rq->body_kind = WR_TRANSFER_BODY_STREAM;
   if (is(key, "length")) {
@@ -421,7 +425,14 @@ static void run_quit(struct probe *p)
   while ((c = wr_map_next(&p->calls, &at, NULL)) != NULL) wr_timer_stop(&c->resume);
   p->open = 2;
   wr_io_close(&p->in, NULL);
-  p->transport->ops->close(p->transport, on_transport_closed, p);
+  wr_transport_close(p->transport, on_transport_closed, p);
+}
+
+static void end_request(struct call *c)
+{
+  struct wr_json j = begin(c->probe, "written", c->id, c->started_ns);
+  end(c->probe, &j);
+  wr_transfer_write_end(c->transfer);
 }
 
 static void run_line(struct probe *p, struct wr_str line)
@@ -449,7 +460,7 @@ static void run_line(struct probe *p, struct wr_str line)
   struct call *c = wr_map_get(&p->calls, id);
   if (c == NULL || c->transfer == NULL) return;
   if (is(verb, "write")) wr_transfer_write(c->transfer, line);
-  if (is(verb, "end")) wr_transfer_write_end(c->transfer);
+  if (is(verb, "end")) end_request(c);
   if (is(verb, "cancel")) cancel_call(c);
   if (is(verb, "pause")) c->is_pausing = true;
   if (is(verb, "resume")) {
@@ -494,6 +505,7 @@ static void free_probe(struct probe *p)
   wr_map_fini(&p->lookups);
   wr_buf_fini(&p->input);
   wr_buf_fini(&p->output);
+  wr_outbound_tls_free(p->tls);
   wr_free(p);
 }
 
@@ -508,6 +520,7 @@ struct options {
   struct wr_resolver_options resolver;
   struct wr_transport_curl_options curl;
   struct wr_transport_h1_options h1;
+  struct wr_transport_h2_options h2;
   const char *transport;
 };
 
@@ -530,9 +543,19 @@ static void read_option(struct options *o, const char *name, const char *value)
   if (is(key, "--endpoint-connections")) {
     o->curl.endpoint_connections_max = o->h1.endpoint_connections_max = (unsigned)n;
   }
-  if (is(key, "--idle")) o->curl.idle_ns = o->h1.idle_ns = n * 1000000u;
+  if (is(key, "--idle")) o->curl.idle_ns = o->h1.idle_ns = o->h2.idle_ns = n * 1000000u;
   if (is(key, "--ca-file")) o->curl.ca_file = value;
   if (is(key, "--skip-verify")) o->curl.skip_verify = n != 0;
+}
+
+static struct wr_transport *new_transport(struct probe *p, struct options *o)
+{
+  p->tls = o->h1.tls = o->h2.tls = wr_outbound_tls_new(o->curl.ca_file);
+  struct wr_str name = wr_str_of(o->transport);
+  if (is(name, "h1")) return wr_transport_h1_new(&p->loop, p->resolver, &o->h1);
+  if (is(name, "h2")) return wr_transport_h2_new(&p->loop, p->resolver, &o->h2);
+  if (is(name, "curl")) return wr_transport_curl_new(&p->loop, p->resolver, &o->curl);
+  return NULL;
 }
 
 int main(int argc, char **argv)
@@ -540,11 +563,6 @@ int main(int argc, char **argv)
   signal(SIGPIPE, SIG_IGN);
   struct options o = {.transport = "curl"};
   for (int i = 1; i + 1 < argc; i += 2) read_option(&o, argv[i], argv[i + 1]);
-  bool is_h1 = strcmp(o.transport, "h1") == 0;
-  if (!is_h1 && strcmp(o.transport, "curl") != 0) {
-    fprintf(stderr, "transport_probe: no transport is called '%s'\n", o.transport);
-    return 2;
-  }
   struct probe *p = wr_alloc(sizeof(*p));
   struct wr_error error = {0};
   WR_CHECK(wr_loop_init(&p->loop) == 0);
@@ -559,8 +577,11 @@ int main(int argc, char **argv)
     fprintf(stderr, "transport_probe: %s\n", error.message);
     return 2;
   }
-  p->transport = is_h1 ? wr_transport_h1_new(&p->loop, p->resolver, &o.h1)
-                       : wr_transport_curl_new(&p->loop, p->resolver, &o.curl);
+  p->transport = new_transport(p, &o);
+  if (p->transport == NULL) {
+    fprintf(stderr, "transport_probe: no transport is called '%s'\n", o.transport);
+    return 2;
+  }
   WR_CHECK(wr_io_open(&p->in, &p->loop, STDIN_FILENO, "stdin", on_input) == 0);
   wr_io_want(&p->in, WR_IO_READ);
   wr_loop_run(&p->loop);

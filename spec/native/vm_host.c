@@ -215,7 +215,7 @@ static void do_call(struct host *h)
   WR_CHECK(h->is_open);
   lua_rawgeti(h->vm.L, LUA_REGISTRYINDEX, h->result_ref);
   bool ok = wr_vm_call(h->vm.L, 0, 1, &err);
-  (void)wr_vm_take_stop(&h->vm);
+  (void)wr_vm_take_stop(&h->vm, ok ? 0 : LUA_ERRRUN);
   answer(h, ok, &err, began_ns);
 }
 
@@ -236,7 +236,7 @@ static void do_race(struct host *h)
   WR_CHECK(pthread_create(&thread, NULL, interrupt_later, &h->vm) == 0);
   int status = lua_resume(co, 0);
   pthread_join(thread, NULL);
-  enum wr_vm_stop stop = wr_vm_take_stop(&h->vm);
+  enum wr_vm_stop stop = wr_vm_take_stop(&h->vm, status);
   if (status != 0) wr_call_describe(co, (int)stop, &err);
   if (status == 0) {
     lua_settop(co, 1);

@@ -1,5 +1,6 @@
 local gateway = require "spec.support.gateway"
 local json = require "cjson"
+local ports = require "spec.support.ports"
 local raw = require "spec.support.raw"
 local socket = require "socket"
 local wait = require "spec.support.wait"
@@ -217,7 +218,7 @@ describe("a reload", function()
   end)
 
   it("adds a listener, keeps its connections, and removes it again", function()
-    local extra = gateway.free_port()
+    local extra = ports.free()
     local body = good(("weir.listen '127.0.0.1:%d'"):format(extra))
     for _ = 1, 12 do
       assert.equal(body, raw.once(extra, gateway.head("GET", "/", { Connection = "close" })).body)
@@ -348,7 +349,7 @@ describe("a start", function()
   it("fails when the script is not there", function()
     local process = require "spec.support.process"
     local p = process.spawn { process.program "weir", "run", "/nonexistent.lua", "--admin",
-      "127.0.0.1:" .. gateway.free_port() }
+      "127.0.0.1:" .. ports.free() }
     local code = p:wait()
     assert.is_truthy(p:stderr():find "/nonexistent.lua")
     p:kill()

@@ -133,9 +133,9 @@ describe("state that lives through reloads", function()
     local path = "/pinned"
     local more = [[
       local helper = require "helper"
-      weir.route("GET /pinned", function()
+      weir.route("GET /pinned", { deadline = "30s" }, function()
         local before = helper.version .. "/$(version)"
-        weir.sleep "150ms"
+        repeat weir.sleep "10ms" until cache:get "k" == "go on"
         return before .. " " .. helper.version .. "/$(version)"
       end)
     ]]
@@ -145,8 +145,9 @@ describe("state that lives through reloads", function()
       assert.equal(200, g:reload(all).status)
       c[i] = g:begin("GET", path, { Connection = "close" })
       wait.for_("the request to be active", function()
-        return g:metric("http_server_active_requests") >= 1 end)
+        return g:metric("http_server_active_requests") == i end)
     end
+    assert.equal(200, g:request("PUT", "/kept", nil, "go on").status)
     for i = 1, 4 do
       local a, b, x, y = c[i]:response().body:match "(%d+)/(%d+) (%d+)/(%d+)"
       assert.equal(a, b)

@@ -40,6 +40,20 @@ describe("a watched bundle", function()
     says "third"
   end)
 
+  local function children()
+    local file = assert(io.open(("/proc/%d/task/%d/children"):format(g.process.pid, g.process.pid)))
+    local _, count = file:read "*a":gsub("%d+", "")
+    file:close()
+    return count
+  end
+
+  it("is loaded again for what is saved while the last save is being taken up", function()
+    g:write { "for _ = 1, 3e6 do end" .. bundle "second" } -- some time passes in its trial
+    wait.for_("the trial", function() return children() > 2 or reloads() > 1 end)
+    g:write { bundle "third" }
+    says "third"
+  end)
+
   it("stays as it is when what was saved does not load, until it does again", function()
     g:write { "local x = {" }
     wait.for_("the refusal", function() return g:status().reloads.failed == 1 end)

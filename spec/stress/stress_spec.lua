@@ -21,12 +21,6 @@ describe("the shared arena", function()
     local said = run(preset, "kill_stress", 1000)
     assert.matches("\nok: 1000 kills", said)
   end)
-
-  it("has no data race", function()
-    assert.equal(0, os.execute "LD_PRELOAD= scripts/build tsan threads_stress >/dev/null")
-    local said = run("tsan", "threads_stress", 200000)
-    assert.matches("\nok\n$", said)
-  end)
 end)
 
 describe("a primitive tried alone", function()

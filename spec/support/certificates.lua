@@ -11,10 +11,13 @@ local certificates = {}
 local Folder = {}
 Folder.__index = Folder
 
-function certificates.new()
-  local path = os.tmpname()
-  os.remove(path)
-  assert(os.execute("mkdir " .. path) == 0)
+--- `path` may name the folder; whoever does so removes it.
+function certificates.new(path)
+  if not path then
+    path = os.tmpname()
+    os.remove(path)
+  end
+  assert(os.execute("mkdir -p " .. path) == 0)
   return setmetatable({ path = path, serial = 0 }, Folder)
 end
 

@@ -7,28 +7,14 @@
 ---     local r = d:get "/products/3"      -- as raw.once: status, headers, body
 ---     d:stop()                           -- both end well, or the spec fails
 local json = require "cjson"
+local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
-local socket = require "socket"
 local wait = require "spec.support.wait"
 
 local demo = {}
 local Demo = {}
 Demo.__index = Demo
-
-math.randomseed(socket.gettime() * 1000 % 2 ^ 31)
-
--- A port nobody listens on, below the range that outgoing connections take theirs from.
-local function free_port()
-  for _ = 1, 1000 do
-    local port = math.random(10000, 31999)
-    local probe = socket.tcp4()
-    local ok = probe:bind("127.0.0.1", port)
-    probe:close()
-    if ok then return port end
-  end
-  error "no free port"
-end
 
 local function request(port, method, path, body, headers)
   local fields = {}
@@ -41,13 +27,9 @@ local function request(port, method, path, body, headers)
 end
 
 local function run(file, admin, env, flag)
-  local command = { process.program "weir", "run", file, "--admin", "127.0.0.1:" .. admin,
-    "--workers", 2, "--drain", "1s", flag or nil, env = env }
-  if process.preset() == "asan" then -- sanitized code is slow, not stuck
-    command[#command + 1] = "--heartbeat"
-    command[#command + 1] = "5s"
-  end
-  return process.spawn(command)
+  -- Specs share the processors: a worker that waits for one is not stuck.
+  return process.spawn { process.program "weir", "run", file, "--admin", "127.0.0.1:" .. admin,
+    "--workers", 2, "--drain", "1s", "--heartbeat", "5s", flag or nil, env = env }
 end
 
 local function wait_ready(child, admin)
@@ -62,8 +44,8 @@ end
 --- instead of the shop: an example of a shipped policy, say. `allow_chaos`: experiments may be
 --- applied to it.
 function demo.start(file, allow_chaos)
-  local d = setmetatable({ shop = free_port(), upstreams = free_port(), admin = free_port(),
-    upstreams_admin = free_port() }, Demo)
+  local d = setmetatable({ shop = ports.free(), upstreams = ports.free(), admin = ports.free(),
+    upstreams_admin = ports.free() }, Demo)
   local env = {
     SHOP_LISTEN = "127.0.0.1:" .. d.shop,
     SHOP_UPSTREAMS = "http://127.0.0.1:" .. d.upstreams,

@@ -51,10 +51,9 @@ def until_gone(sock):
 class Server:
     def __init__(self, name):
         self.name, self.mode, self.count, self.listener = name, "refuse", 0, None
-        probe = socket.socket()
-        probe.bind(("127.0.0.1", 0))
-        self.port = probe.getsockname()[1]
-        self.held = probe  # bound, not listening: connections are refused and nobody takes the port
+        # Bound for good and not listening: nobody else takes the port while connections are refused.
+        self.held = self.bound(0)
+        self.port = self.held.getsockname()[1]
 
     def set(self, mode):
         with LOCK:
@@ -63,16 +62,17 @@ class Server:
                 self.listener.shutdown(socket.SHUT_RDWR)
                 self.listener.close()
                 self.listener = None
-                self.held = self.bound()
             elif mode != "refuse" and not self.listener:
-                self.listener, self.held = self.held, None
+                self.listener = self.bound(self.port)
                 self.listener.listen(64)
                 threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
 
-    def bound(self):
+    @staticmethod
+    def bound(port):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", self.port))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(("127.0.0.1", port))
         return sock
 
     def accept(self, listener):

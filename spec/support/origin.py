@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """A raw TCP origin that misbehaves as its requests ask it to. Standard library only.
 
-  origin.py [--tls DIRECTORY] [--seed N]      prints "port N", then "cert PATH" with --tls
+  origin.py [--tls DIRECTORY] [--unix PATH] [--ipv6] [--proxied] [--seed N]
+
+Prints "port N", and "cert PATH" before with --tls. Listens on 127.0.0.1, with --ipv6 on ::1 at the same
+port, with --unix on that socket too. With --proxied every connection begins with a PROXY header.
 
 What a request's target says is done after its body was read, then the next request is read:
 
@@ -14,8 +17,10 @@ What a request's target says is done after its body was read, then the next requ
       wait:MS           lets time pass
       until:NAME        waits until NAME was released
       hang              waits until the peer goes away
-      close / reset     FIN, or RST (SO_LINGER 0)
-  /ok              200 with a JSON account of the request: raw head, body size, connection, place on it
+      close / reset     FIN, behind a close_notify over TLS, or RST (SO_LINGER 0)
+      cut               FIN alone
+  /ok              200 with a JSON account of the request: raw head, body size, connection, place on it,
+                   and the connection's PROXY header in hexadecimal
   /flaky           at random: closes without an answer when the connection was used before, or answers
                    and then closes, or answers and closes a moment later, or just answers
   /plan/X          each request in turn does the steps of one line that was put into /planning/X; past the
@@ -53,6 +58,7 @@ class Gone(Exception):
 class Connection:
     def __init__(self, sock, number):
         self.sock, self.number, self.buffer, self.served = sock, number, b"", 0
+        self.preamble = b""
 
     def fill(self):
         data = self.sock.recv(65536)
@@ -102,9 +108,18 @@ class Connection:
 
     def reset(self):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_now()
+        self.cut()
 
     def close_now(self):
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.setblocking(False)  # it would wait for the peer's
+            try:
+                self.sock.unwrap()
+            except (ssl.SSLError, OSError):
+                pass
+        self.cut()
+
+    def cut(self):
         try:
             self.sock.close()
         finally:
@@ -152,6 +167,8 @@ def step(conn, text):
                 STATE["hanging"] -= 1
     elif verb == "close":
         conn.close_now()
+    elif verb == "cut":
+        conn.cut()
     elif verb == "reset":
         conn.reset()
     else:
@@ -242,16 +259,40 @@ def serve_one(conn):
         conn.answer(json.dumps({
             "head": head.decode("latin-1"), "body_bytes": conn.body_size or len(body),
             "body": body[:1000].decode("latin-1"), "connection": conn.number, "served": conn.served,
+            "preamble": conn.preamble.hex(),
         }).encode())
 
 
-def serve(sock, number, context):
+def take(sock, count):
+    data = b""
+    while len(data) < count:
+        piece = sock.recv(count - len(data))
+        if not piece:
+            raise Gone
+        data += piece
+    return data
+
+
+def read_preamble(sock):
+    """A PROXY header to its last byte, whatever its version."""
+    data = take(sock, 8)
+    if data == b"\r\n\r\n\0\r\nQ":
+        data += take(sock, 8)
+        return data + take(sock, int.from_bytes(data[14:16], "big"))
+    while not data.endswith(b"\r\n"):
+        data += take(sock, 1)
+    return data
+
+
+def serve(sock, number, context, is_proxied):
     with LOCK:
         STATE["open"] += 1
     try:
+        preamble = read_preamble(sock) if is_proxied else b""
         if context:
             sock = context.wrap_socket(sock, server_side=True)
         conn = Connection(sock, number)
+        conn.preamble = preamble
         while True:
             serve_one(conn)
     except (Gone, OSError):
@@ -266,7 +307,8 @@ def make_context(directory):
     key, cert = os.path.join(directory, "key.pem"), os.path.join(directory, "cert.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                     "-nodes", "-days", "2", "-subj", "/CN=origin.test",
-                    "-addext", "subjectAltName=DNS:origin.test,DNS:localhost,IP:127.0.0.1",
+                    "-addext", "subjectAltName=DNS:origin.test,DNS:localhost,DNS:a.test,DNS:b.test,DNS:slow.test,"
+                    "DNS:shop.example,IP:127.0.0.1",
                     "-keyout", key, "-out", cert], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
@@ -274,26 +316,47 @@ def make_context(directory):
     return context
 
 
+def accept(listener, context, is_proxied):
+    while True:
+        sock, _ = listener.accept()
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with LOCK:
+            STATE["connections"] += 1
+            number = STATE["connections"]
+        threading.Thread(target=serve, args=(sock, number, context, is_proxied), daemon=True).start()
+
+
+def listen(family, address):
+    listener = socket.socket(family)
+    if family != socket.AF_UNIX:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(address)
+    listener.listen(1024)
+    return listener
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tls")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 100000)
+    parser.add_argument("--unix")
+    parser.add_argument("--ipv6", action="store_true")
+    parser.add_argument("--proxied", action="store_true")
     options = parser.parse_args()
     RNG.seed(options.seed)
     context = make_context(options.tls) if options.tls else None
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(1024)
+    listeners = [listen(socket.AF_INET, ("127.0.0.1", 0))]
+    port = listeners[0].getsockname()[1]
+    if options.ipv6:
+        listeners.append(listen(socket.AF_INET6, ("::1", port)))
+    if options.unix:
+        listeners.append(listen(socket.AF_UNIX, options.unix))
     print("seed", options.seed, flush=True)
-    print("port", listener.getsockname()[1], flush=True)
-    while True:
-        sock, _ = listener.accept()
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with LOCK:
-            STATE["connections"] += 1
-            number = STATE["connections"]
-        threading.Thread(target=serve, args=(sock, number, context), daemon=True).start()
+    print("port", port, flush=True)
+    for listener in listeners[1:]:
+        threading.Thread(target=accept, args=(listener, context, options.proxied), daemon=True).start()
+    accept(listeners[0], context, options.proxied)
 
 
 main()

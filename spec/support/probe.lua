@@ -1,8 +1,9 @@
 --- A program that drives a transport and a resolver (spec/native/transport_probe.c), as an object.
 ---
----     local p = probe.start { transport = "curl", servers = "127.0.0.1:" .. port }
----     p:go("a", { port = 8080, target = "/x", idempotent = 1 })
----     local e = p:wait_end "a"          -- the event as a table: kind, message, ms, …
+---     local p = probe.start { transport = "curl", requests = { port = 8080, total_ms = 10000 } }
+---     local finish, head, body = p:call("/x", { method = "PUT", body = "x" })
+---     local id = p:begin("/y", { idempotent = false })
+---     local e = p:wait_end(id)          -- the event as a table: kind, message, ms, …
 ---     p:finish()                        -- fails on leaks, open handles, sanitizer reports
 local json = require "cjson"
 local process = require "spec.support.process"
@@ -17,12 +18,13 @@ local function encode(value)
     function(ch) return ("%%%02x"):format(ch:byte()) end))
 end
 
---- Options become those of the probe: `{ stale_after = 100 }` is `--stale-after 100`.
+--- Options become those of the probe: `{ stale_after = 100 }` is `--stale-after 100`. `requests`:
+--- what all that begin by `begin` and `call` have, besides `text` and `idempotent`.
 function probe.start(options)
   local command = { "/bin/sh", "-c", 'exec "$0" "$@" <"$PROBE_INPUT"',
     process.program "transport_probe" }
   for name, value in pairs(options or {}) do
-    if name ~= "env" then
+    if name ~= "env" and name ~= "requests" then
       command[#command + 1] = "--" .. name:gsub("_", "-")
       command[#command + 1] = tostring(value)
     end
@@ -32,7 +34,8 @@ function probe.start(options)
   assert(os.execute("mkfifo " .. fifo) == 0)
   command.env = { PROBE_INPUT = fifo }
   for name, value in pairs(options and options.env or {}) do command.env[name] = value end
-  local self = setmetatable({ events = {}, by_id = {}, partial = "" }, Probe)
+  local self = setmetatable({ events = {}, by_id = {}, partial = "", begun = 0 }, Probe)
+  self.requests = options and options.requests or {}
   self.process = process.spawn(command)
   self.input = assert(io.open(fifo, "w"))
   self.output = assert(io.open(self.process.out, "rb"))
@@ -46,7 +49,7 @@ function Probe:send(...)
   self.input:flush()
 end
 
---- Starts a transfer. `request.headers` is a list of { name, value }.
+--- Starts a transfer with nothing but `request`, whose `headers` are a list of { name, value }.
 function Probe:go(id, request)
   local words = { "start", id }
   for key, value in pairs(request) do
@@ -64,16 +67,19 @@ local function read_events(self)
   local bytes = self.output:read "*a" or ""
   if bytes == "" then return end
   local text = self.partial .. bytes
-  local done = 0
-  for line, stop in text:gmatch "([^\n]*)\n()" do
-    done = stop - 1
-    local event = json.decode(line)
+  local from = 1
+  local stop = text:find("\n", from, true)
+  -- A pattern would look for the end of an unfinished line from each of its bytes.
+  while stop do
+    local event = json.decode(text:sub(from, stop - 1))
     self.events[#self.events + 1] = event
     local id = event.id or ""
     self.by_id[id] = self.by_id[id] or {}
     table.insert(self.by_id[id], event)
+    from = stop + 1
+    stop = text:find("\n", from, true)
   end
-  self.partial = text:sub(done + 1)
+  self.partial = text:sub(from)
 end
 
 --- All events of `id` so far, or those of one `kind`.
@@ -101,17 +107,28 @@ function Probe:wait_end(id, timeout)
   return self:wait(id, "end", timeout)
 end
 
---- Runs one request to its end and returns its `end` event and its `head`.
-function Probe:run(id, request, timeout)
-  self:go(id, request)
-  return self:wait_end(id, timeout), self:of(id, "head")[1]
-end
-
 --- The body of a transfer started with `text = 1`.
 function Probe:body(id)
   local pieces = {}
   for _, event in ipairs(self:of(id, "data")) do pieces[#pieces + 1] = event.text end
   return table.concat(pieces)
+end
+
+--- Starts a transfer of `target`, as `requests` and `more` say (false: without). Returns its id.
+function Probe:begin(target, more)
+  local request = { target = target, text = 1, idempotent = 1 }
+  for key, value in pairs(self.requests) do request[key] = value end
+  for key, value in pairs(more or {}) do request[key] = value or nil end
+  self.begun = self.begun + 1
+  local id = "t" .. self.begun
+  self:go(id, request)
+  return id
+end
+
+--- The same to its end: the `end` event, the `head`, the body, the id.
+function Probe:call(target, more)
+  local id = self:begin(target, more)
+  return self:wait_end(id, 25), self:of(id, "head")[1], self:body(id), id
 end
 
 --- A `stat` event: longest turn since the last one, memory, descriptors, the resolver's counters.

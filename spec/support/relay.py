@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""TLS in front of a plain upstream, byte for byte: relay.py PORT DIRECTORY; prints "port N", "cert PATH".
+"""TLS in front of a plain upstream, byte for byte: relay.py PORT DIRECTORY [halves]; prints "port N", "cert PATH".
 
-What ends on one side ends in the same way on the other: FIN behind a close_notify, RST as RST.
+What ends on one side ends in the same way on the other: FIN behind a close_notify, RST as RST. With `halves` the other
+direction goes on then.
 """
 import os
 import select
@@ -59,7 +60,7 @@ def say_end(sock):
         pass  # it waits for the peer's
 
 
-def pump(tls, plain):
+def pump(tls, plain, halves):
     sides, live = {tls: plain, plain: tls}, {tls, plain}
     while live:
         ready = [tls] if tls in live and tls.pending() else select.select(list(live), [], [])[0]
@@ -69,10 +70,12 @@ def pump(tls, plain):
                 send(sides[sock], data)
             elif data == b"":
                 say_end(sides[sock])
-                return
+                if not halves:
+                    return
+                live.discard(sock)
 
 
-def relay(sock, context, port):
+def relay(sock, context, port, halves):
     plain = None
     try:
         tls = context.wrap_socket(sock, server_side=True)
@@ -81,7 +84,7 @@ def relay(sock, context, port):
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tls.setblocking(False)
         plain.setblocking(False)
-        pump(tls, plain)
+        pump(tls, plain, halves)
         plain.close()
         sock.close()
     except OSError:
@@ -99,7 +102,7 @@ def main():
     while True:
         sock, _ = listener.accept()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=relay, args=(sock, context, int(sys.argv[1])), daemon=True).start()
+        threading.Thread(target=relay, args=(sock, context, int(sys.argv[1]), "halves" in sys.argv), daemon=True).start()
 
 
 main()

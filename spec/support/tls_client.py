@@ -3,7 +3,8 @@
     {"do": "get", "port": 8443, "sni": "a.example", "ca": "root.pem", "path": "/x"}
 
 Common members: port, sni, ca (none: any certificate is taken), cert, key, max_version, ciphers,
-alpn (a list), host, path, headers (an object). What each `do` answers is said at its function.
+alpn (a list), host, path, headers (an object), preface (hexadecimal: sent in the clear
+before the handshake). What each `do` answers is said at its function.
 """
 import http.client
 import json
@@ -47,6 +48,7 @@ def connect(o, c=None, session=None):
     if "receive_buffer" in o:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, o["receive_buffer"])
     raw.connect(("127.0.0.1", o["port"]))
+    raw.sendall(bytes.fromhex(o.get("preface", "")))
     s = (c or context(o)).wrap_socket(raw, server_hostname=o.get("sni"), session=session,
                                       do_handshake_on_connect=False)
     try:

@@ -1,6 +1,6 @@
 """WebSocket servers and clients by python3-websockets, for spec/gateway/tunnel_spec.lua.
 
-    tunnel.py serve           prints "port N"; echoes messages; "close" closes, "push N" sends N messages
+    tunnel.py serve [CERT KEY]  prints "port N"; echoes messages; "close" closes, "push N" sends N messages
     tunnel.py talk URL N      N text and N binary messages of growing size, both echoed; prints "ok N"
     tunnel.py hold URL COUNT  COUNT connections; prints "open"; for each SIGUSR1 one message on each, and
                               "alive ROUND", or "lost ROUND" and why
@@ -8,6 +8,7 @@
 """
 import asyncio
 import signal
+import ssl
 import sys
 
 import websockets
@@ -24,8 +25,18 @@ async def echo(ws):
             await ws.send(message)
 
 
-async def serve():
-    async with websockets.serve(echo, "127.0.0.1", 0, max_size=1 << 24, ping_interval=None) as server:
+def make_context(pair):
+    if not pair:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def serve(pair):
+    async with websockets.serve(echo, "127.0.0.1", 0, max_size=1 << 24, ping_interval=None,
+                                ssl=make_context(pair)) as server:
         print("port", server.sockets[0].getsockname()[1], flush=True)
         await asyncio.Future()
 
@@ -141,7 +152,7 @@ async def serve_raw():
 
 
 if sys.argv[1] == "serve":
-    asyncio.run(serve())
+    asyncio.run(serve(sys.argv[2:]))
 elif sys.argv[1] == "raw":
     asyncio.run(serve_raw())
 elif sys.argv[1] == "talk":

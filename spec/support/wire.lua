@@ -16,9 +16,14 @@
 ---     wire.FIN               ends its sending side
 ---     wire.CLOSE             closes
 ---     wire.RESET             closes with RST
+---     { frames = request }   of a client of HTTP/2: spec/support/wire_h2.lua
+---
+--- A client that talks HTTP/2 says in frames what its steps say in HTTP/1.1; FIN resets the
+--- stream.
 local ffi = require "ffi"
 local socket = require "socket"
 local strict = require "spec.support.strict"
+local wire_h2 = require "spec.support.wire_h2"
 
 ffi.cdef [[
   struct wire_pollfd { int fd; short events; short revents; };
@@ -138,9 +143,16 @@ end
 function Wire:step(p, step)
   local function until_(ready) coroutine.yield(ready) end
   local function is_sent() return #p.out == 0 end
-  if type(step) == "string" then
-    p.out = p.out .. step
+  local function send(bytes)
+    p.out = p.out .. bytes
     p:flush()
+  end
+  if type(step) == "string" then
+    send(p.h2 and p.h2:say(step) or step)
+  elseif step.frames then
+    send(p.h2:frames(step.frames))
+  elseif step == wire.FIN and p.h2 then
+    send(p.h2:leave())
   elseif step == wire.FIN then
     until_(is_sent)
     if p.sock then p.sock:shutdown "send" end
@@ -148,13 +160,13 @@ function Wire:step(p, step)
     if step == wire.CLOSE then until_(is_sent) end
     p:close(step == wire.RESET)
   elseif step.client then
-    until_(function() return self.client.got:find(step.client, 1, true) end)
+    until_(function() return self.client.got:lower():find(step.client:lower(), 1, true) end)
   elseif step.upstream then
     until_(function() return self.heard:find(step.upstream, 1, true) end)
   elseif step.drip then
     for i = 1, #step.drip do
-      p.out = p.out .. step.drip:sub(i, i)
-      p:flush()
+      local byte = step.drip:sub(i, i)
+      send(p.h2 and p.h2:say(byte) or byte)
       until_(is_sent)
     end
   elseif step.when then
@@ -227,6 +239,11 @@ local function on_readable(self, p)
   if p.is_upstream then
     self.heard = self.heard .. came
     serve(self, p)
+  elseif p.h2 then
+    p.buffer = ""
+    p.out = p.out .. p.h2:hear(came)
+    p:flush()
+    p.got = p.h2.last and p.h2.last.got or ""
   else
     p.got = p.got .. came
   end
@@ -271,7 +288,8 @@ end
 
 -- The client's side.
 
---- A new client, connected to `port`; the one that steps call `client` from now on.
+--- A new client, connected to `port`; the one that steps call `client` from now on. With `h2` it
+--- talks HTTP/2.
 function Wire:connect(port, options)
   local sock = assert(socket.tcp4())
   if options and options.receive_buffer then
@@ -280,6 +298,11 @@ function Wire:connect(port, options)
   assert(sock:connect("127.0.0.1", port))
   local p = peer(sock)
   p.got = ""
+  if options and options.h2 then
+    p.h2 = wire_h2.new()
+    p.out = p.h2:hello()
+    p:flush()
+  end
   self.peers[p] = true
   self.client = p
   return p
@@ -287,6 +310,14 @@ end
 
 -- Takes whole responses out of what the client got; interim ones are kept apart.
 local function take_responses(t, p, is_head)
+  if p.h2 then
+    t.responses, t.interims = {}, {}
+    for _, s in ipairs(p.h2.order) do
+      for _, r in ipairs(s.responses) do t.responses[#t.responses + 1] = r end
+      for _, r in ipairs(s.interims) do t.interims[#t.interims + 1] = r end
+    end
+    return
+  end
   while true do
     local r, rest = strict.response(p.buffer, is_head[#t.responses + 1], p.ended ~= nil)
     if not r then return end
@@ -304,7 +335,7 @@ end
 --- Returns `responses`, `interims`, `ended` ("closed", "reset" or nil), `rest` (bytes that are no
 --- whole response), `seen`: the requests that reached an upstream, with `head`, `lines`, `body`
 --- (decoded), `is_whole`, `connection` and `place` on it. Raises when anything but strict HTTP/1.1
---- came to either side.
+--- came to either side. With `h2`, it goes on until all of the client's streams are over.
 function Wire:talk(port, options)
   self.seen, self.faults, self.heard = {}, {}, ""
   self.answers = options.answers or {}
@@ -321,6 +352,7 @@ function Wire:more(t, options)
   local function is_done()
     take_responses(t, p, is_head)
     if p.ended or not p.sock then return true end
+    if p.h2 then return p.h2:is_quiet() and (p.acting or 0) == 0 end
     if options.wants_end then return false end
     return #t.responses >= (options.count or 1) and (p.acting or 0) == 0
   end

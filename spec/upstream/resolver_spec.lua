@@ -272,7 +272,8 @@ describe("resolver", function()
     for i = 1, 50 do ids[i] = resolve("s" .. i .. ".test") end
     for _, id in ipairs(ids) do assert.equal("none", p:wait(id, "answer").kind) end
     local longest = p:stat().turn_max_ms
-    assert.is_true(longest < 20, "a turn took " .. longest .. " ms")
+    -- A loop that waited for just one of them would turn for as long as that takes.
+    assert.is_true(longest < 300, "a turn took " .. longest .. " ms")
     p:finish()
   end)
 end)

@@ -13,8 +13,8 @@
 ---@field response_methods table
 -- bind_request.c
 ---@field request_methods table
----@field request_replayable fun(req: weir.Request): boolean
 ---@field request_copy fun(req: weir.Request)
+---@field request_await async fun(req: weir.Request): true?, weir.Error?
 ---@field request_keep fun(req: weir.Request)
 ---@field current_request fun(): weir.Request?
 -- bind_upstream.c
@@ -43,6 +43,11 @@
 ---@field enter async fun(handle, key?, cost?: integer, policy?: string): integer?, weir.Error?
 ---@field cache_claim async fun(handle: userdata, key: string): (integer|false)?, weir.Error?
 ---@field leave fun(depth: integer, value?: any, err?: any)
+-- bind_plan.c
+---@field plan fun(policy: string, steps: table[]): userdata
+---@field plan_enter async fun(plan: userdata): integer?, integer|weir.Error
+---@field plan_leave fun(base: integer, top: integer, value?: any, err?: any)
+---@field plan_quit fun(value: nil, err: weir.Error)
 -- bind_limiter.c
 ---@field limiter fun(name: string, options: table): userdata?, string?
 ---@field limiter_take async fun(h: userdata, key?: string, cost?: number, ns?, policy?): true?
@@ -68,7 +73,6 @@
 ---@field chaos_disturb fun(response, cut_after?: number, rate?: number): weir.Response
 -- bind_retry.c
 ---@field retry fun(name: string, options: table, budget?: userdata): userdata?, string?
----@field retry_begin fun(handle: userdata): integer
 ---@field retry_decide fun(handle, attempt, backoff?, value, err): number?, userdata?
 -- bind_hedge.c
 ---@field hedge fun(name: string, options: table): userdata?, string?
@@ -136,7 +140,7 @@
 ---@field metric_add fun(series: integer, value: number)
 ---@field metric_set fun(series: integer, value: number)
 ---@field metric_observe fun(series: integer, value: number)
----@field rung fun(ladder: string, name: string, position: integer, count: integer)
+---@field rung fun(ladder: string?, name: string, position: integer, count: integer, value): boolean
 ---@field current_route fun(): string?
 ---@field log fun(level: string, message: string, fields?: table, event?: string)
 ---@field env fun(name: string): string?
@@ -154,6 +158,7 @@
 -- bind_sandbox.c
 ---@field compile_library fun(name: string): function?
 ---@field compile_module fun(name: string, env: table): function?, string?
+---@field note_raise fun(err: any): any
 ---@field library_modules fun(): string[]
 ---@field is_frozen fun(): boolean
 ---@field scope_mark fun(): integer

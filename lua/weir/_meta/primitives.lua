@@ -32,7 +32,8 @@
 --- Is it on for this key, or for the one that the option `key` tells?
 ---@field on fun(self: weir.Flag, key?: string): boolean
 ---
---- Overrides the options in all workers until nil: true, false or a percentage. `why` is logged.
+--- Overrides the options in all workers until nil: true, false or a percentage. `why` is logged;
+--- changes that follow one another faster than they are told fold into one line, the last one's.
 ---@field set fun(self: weir.Flag, value?: boolean|number, why?: string)
 ---
 --- The percentage in force, and whether it is an override.

@@ -209,7 +209,8 @@
 ---@field kind string The name of the function that made it: "breaker".
 ---@field options table As checked: durations in nanoseconds, defaults filled in.
 ---@field place string "file:line" of the script that wrote it.
----@field wrap fun(name: string, run: function, place: string, elements: table): function
+---@field wrap fun(...): function|table What a policy makes of it, see lua/weir/layer.lua.
+---@field is_step boolean It needs no Lua around the call: `wrap` returns what C opens and closes.
 
 --- What a call returns beside nil when it failed: compare `kind`, show `message`.
 ---@class weir.Error

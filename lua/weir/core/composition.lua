@@ -30,11 +30,13 @@ local VALUES_MAX = 20000
 ---@field host string?
 ---@field place string
 ---@field deadline number   In nanoseconds.
+---@field options table     As validated.
 ---@field roots any[]       Where the walk begins; may have holes.
 
 M.policies = {} ---@type weir.PolicyRecord[]
 M.routes = {} ---@type weir.RouteRecord[]
 M.warnings = {} ---@type weir.Warning[]
+M.declared = {} ---@type { kind: string, name: string?, options: table }[]
 
 local record_of = setmetatable({}, { __mode = "k" }) -- policy -> record
 local name_of = setmetatable({}, { __mode = "k" }) -- upstream, cache or flag -> name
@@ -72,6 +74,14 @@ end
 ---@param warning weir.Warning
 function M.warn(warning)
   M.warnings[#M.warnings + 1] = warning
+end
+
+--- Notes anything else that was declared, with its options as validated.
+---@param kind string    As a reader would say it: "upstream", "health check".
+---@param name string?
+---@param options table
+function M.declare(kind, name, options)
+  M.declared[#M.declared + 1] = { kind = kind, name = name, options = options }
 end
 
 --- Notes a route.

@@ -6,7 +6,7 @@
 --- policy environment. Each module runs once in a state.
 local core = ...
 
-local raw_pcall = pcall
+local raw_xpcall = xpcall
 
 --- A `require` over `open(name)`, which returns a chunk or raises, with its own memory.
 local function loader(open, loaded)
@@ -30,7 +30,8 @@ local function loader(open, loaded)
     local chunk = open(name, 4)
     order[#order + 1] = name
     local ok
-    ok, value = raw_pcall(chunk, name)
+    -- Raising it again forgets where it was raised, and not every error says that itself.
+    ok, value = raw_xpcall(chunk, core.note_raise, name)
     order[#order] = nil
     if not ok then error(value, 0) end
     if value == nil then value = true end

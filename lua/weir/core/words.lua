@@ -14,6 +14,31 @@ function M.show(value)
   return "a " .. kind
 end
 
+local PLAIN_DEPTH, PLAIN_LENGTH = 4, 200
+
+local function plain(value, depth)
+  local kind = type(value)
+  if kind == "string" then return (value:gsub("://[^/@%s]*@", "://***@")) end
+  if kind ~= "table" then return M.show(value) end
+  if depth > PLAIN_DEPTH then return "{…}" end
+  local parts = {}
+  for i, part in ipairs(value) do parts[i] = plain(part, depth + 1) end
+  local named = {}
+  for key, part in pairs(value) do
+    if type(key) == "string" then named[key] = plain(part, depth + 1) end
+  end
+  for _, key in ipairs(M.sorted_keys(named)) do parts[#parts + 1] = key .. "=" .. named[key] end
+  return "{" .. table.concat(parts, ", ") .. "}"
+end
+
+--- `value` as its author wrote it, on one line and bounded; without the password of a URL.
+---@param value any
+---@return string
+function M.plain(value)
+  local text = plain(value, 1)
+  return #text > PLAIN_LENGTH and text:sub(1, PLAIN_LENGTH) .. "…" or text
+end
+
 -- Edits (insert, delete, replace, swap two neighbours) from `a` to `b`.
 local function distance(a, b)
   local rows = { [0] = {} }

@@ -60,7 +60,7 @@ add(27, "9110 15.5.14", "a body at the limit passes", {
   body = ("x"):rep(1024),
 })
 add(27, "9110 15.5.14", "one past it is refused by what its length says", {
-  send = { limited "Content-Length: 1025", { client = "1024 bytes" }, wire.FIN }, seen = {},
+  send = { limited "Content-Length: 1025", { client = "takes 1024" }, wire.FIN }, seen = {},
   status = 413, ends = "closed",
 })
 add(27, "9110 15.5.14", "and not asked for", {

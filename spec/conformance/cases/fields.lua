@@ -159,7 +159,7 @@ local function get_many(count) return head(unpack(many(count, "GET / HTTP/1.1", 
 add(9, "9110 5.4", "100 fields pass", {
   send = get_many(99), seen = many(99, "GET /"),
 })
-add(9, "9110 5.4", "101 do not", { send = get_many(100), refused = 431 })
+add(9, "9110 5.4", "101 do not", { send = get_many(100), refused = 431, over = "h1" })
 add(9, "9110 5.4", "nor 5,000", { send = get_many(5000), refused = 431, over = "h1" })
 add(9, "9110 5.4", "a field line of 8 KiB passes", {
   send = get("X: " .. ("y"):rep(8189)), seen = { "GET /", "X: " .. ("y"):rep(8189) }, over = "h1",
@@ -203,6 +203,7 @@ for _, row in ipairs {
   })
   add(29, "9110 5.5", "nor send upstream " .. row[1], {
     send = head("GET /sent?" .. row[2] .. " HTTP/1.1", H), seen = { "GET /plain", "X-Set: false" },
+    by_script = true,
   })
 end
 add(29, "smuggling", "a script's path cannot carry a line end into the request", {

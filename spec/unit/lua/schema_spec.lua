@@ -1,4 +1,4 @@
--- The schema runs here in plain LuaJIT: `weir.core` is a fake with the two functions it needs.
+-- The schema runs here in plain LuaJIT: `weir.core` is a fake with the functions it needs.
 local units = { ns = 1, us = 1e3, ms = 1e6, s = 1e9, m = 6e10 }
 
 package.path = "lua/?.lua;" .. package.path
@@ -9,6 +9,7 @@ package.preload["weir.core"] = function()
       local n, unit = tostring(value):match "^(%d+)(%a+)$"
       return n and units[unit] and n * units[unit] or nil
     end,
+    is_loading = function() return true end,
     duration_text = function(ns) return ns % 1e9 == 0 and ns / 1e9 .. "s" or ns / 1e6 .. "ms" end,
   }
 end
@@ -47,6 +48,24 @@ local function complaint(fn, ...)
 end
 
 describe("schema", function()
+  it("tells what was said, defaults included, in the author's words", function()
+    local options = schema.new("cache", {
+      ttl = schema.duration { default = "1m" },
+      key = schema.any {},
+      tags = schema.list(schema.string {}),
+      origin = schema.string {},
+    })
+    assert.same({ ttl = "1m" }, schema.said(options:check {}))
+    local said = schema.said(options:check { ttl = "5s", key = print, tags = { "a", "b" },
+      origin = "http://me:secret@host/x" })
+    assert.same({ ttl = "5s", key = "a function", tags = "{a, b}", origin = "http://***@host/x" },
+      said)
+    local deep = { a = { b = { c = { d = { e = 1 } } } } }
+    assert.equal("{a={b={c={d={…}}}}}", schema.said(options:check { key = deep }).key)
+    assert.is_true(#schema.said(options:check { key = ("x"):rep(1000) }).key < 210)
+    assert.same({}, schema.said {})
+  end)
+
   it("fills in defaults and converts units", function()
     assert.same({ max = 2, backoff = 50e6, jitter = "full", log = true }, retry())
     assert.same({ max = 3, backoff = 1.5e9, jitter = "none", log = false, ratio = 0.5,

@@ -97,7 +97,7 @@ describe("headers", function()
 
   it("refuse what the region cannot hold", function()
     local small = ffi.new("struct wr_region")
-    c.wr_region_init(small, 600)
+    c.wr_region_init(small, 720)
     local h = ffi.new("struct wr_headers")
     c.wr_headers_init(h, small, 100)
     assert.is_true(c.wr_headers_add_copy(h, slice "a", slice "b"))

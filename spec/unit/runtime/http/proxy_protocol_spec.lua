@@ -124,4 +124,48 @@ describe("the PROXY protocol", function()
       assert.is_truthy(#ffi.string(out.reason) > 0)
     end
   end)
+
+  -- What is written for these ends; read it back and write that again.
+  local function write(version, from)
+    local ends, out = ffi.new "struct wr_proxy_protocol", ffi.new "char[232]"
+    ends.has_client, ends.is_unix = from ~= nil, from and from.path ~= nil or false
+    if from and from.path then ffi.copy(ends.to_path, from.path) end
+    if from and from[1] then
+      assert(c.wr_network_address(ffi.new("struct wr_str", from[1], #from[1]), ends.address))
+      assert(c.wr_network_address(ffi.new("struct wr_str", from[3], #from[3]), ends.to))
+      ends.port, ends.to_port = from[2], from[4]
+    end
+    local bytes = ffi.string(out, c.wr_proxy_protocol_write(version, ends, out))
+    local status, back = read(bytes)
+    assert.equal(DONE, status)
+    assert.equal(#bytes, tonumber(back.used))
+    assert.equal(bytes, ffi.string(out, c.wr_proxy_protocol_write(version, back, out)))
+    return bytes
+  end
+
+  it("is written as the document has it", function()
+    local v4 = { "192.0.2.1", 56324, "198.51.100.1", 443 }
+    local v6 = { "2001:db8::1", 4124, "2001:db8::2", 443 }
+    local unix = { path = "/run/weir.sock" }
+    local cases = {
+      { 1, v4, "PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n" },
+      { 1, v6, "PROXY TCP6 2001:db8::1 2001:db8::2 4124 443\r\n" },
+      { 1, { "192.0.2.1", 1, "2001:db8::2", 2 },
+        "PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 1 2\r\n" },
+      { 1, { "::ffff:192.0.2.1", 1, "192.0.2.2", 2 }, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" },
+      { 1, unix, "PROXY UNKNOWN\r\n" },
+      { 1, nil, "PROXY UNKNOWN\r\n" },
+      { 2, v4, v2(0x21, 0x11, V4) },
+      { 2, v6, v2(0x21, 0x21, V6) },
+      { 2, unix, v2(0x21, 0x31, ("\0"):rep(108) .. unix.path .. ("\0"):rep(108 - #unix.path)) },
+      { 2, nil, v2(0x20, 0x00, "") },
+    }
+    for _, case in ipairs(cases) do assert.equal(case[3], write(case[1], case[2])) end
+  end)
+
+  it("is never longer than it says", function()
+    local wide = ("ffff:"):rep(7) .. "ffff"
+    assert.equal(104, #write(1, { wide, 65535, wide, 65535 }))
+    assert.equal(232, #write(2, { path = ("p"):rep(108) }))
+  end)
 end)

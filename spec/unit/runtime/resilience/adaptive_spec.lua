@@ -144,8 +144,8 @@ local function upstream(k, seed, options)
   local r = ffi.new "struct wr_rng"
   c.wr_rng_init(r, seed)
   return setmetatable({ k = k, a = new(k, seed), rng = r, now = 0, queue = {}, head = 1,
-    running = {}, inflight = 0, servers = options.servers, service = options.service,
-    gap = S / options.rate }, Upstream)
+    began = {}, ends = {}, next = math.huge, inflight = 0, servers = options.servers,
+    service = options.service, gap = S / options.rate }, Upstream)
 end
 
 function Upstream:exponential(mean)
@@ -153,20 +153,28 @@ function Upstream:exponential(mean)
 end
 
 function Upstream:serve()
-  while #self.running < self.servers and self.queue[self.head] do
-    local began = self.queue[self.head]
+  local began, ends = self.began, self.ends
+  while #ends < self.servers and self.queue[self.head] do
+    local i, at = #ends + 1, self.now + self:exponential(self.service)
+    began[i], ends[i] = self.queue[self.head], at
+    if at < self.next then self.next, self.next_at = at, i end
     self.queue[self.head] = nil
     self.head = self.head + 1
-    self.running[#self.running + 1] = { began, self.now + self:exponential(self.service) }
   end
 end
 
-function Upstream:next_end()
-  local at, first = nil, math.huge
-  for i, one in ipairs(self.running) do
-    if one[2] < first then at, first = i, one[2] end
+--- Takes out the call that ends next; returns when it began.
+function Upstream:finish()
+  local began, ends, at = self.began, self.ends, self.next_at
+  local from, last = began[at], #ends
+  began[at], ends[at] = began[last], ends[last]
+  began[last], ends[last] = nil, nil
+  local first = math.huge
+  for i = 1, last - 1 do
+    if ends[i] < first then first, at = ends[i], i end
   end
-  return at, first
+  self.next, self.next_at = first, at
+  return from
 end
 
 --- Lets time pass; calls `each(limit)` after every result. Returns the mean of the limit.
@@ -176,8 +184,8 @@ function Upstream:run(seconds, each)
   local tail = self.head
   while self.queue[tail] do tail = tail + 1 end
   while true do
-    local at, ends = self:next_end()
-    if math.min(arrival, ends) > stop then break end
+    local ends = self.next
+    if arrival > stop and ends > stop then break end
     if arrival < ends then
       self.now = arrival
       arrival = self.now + self:exponential(self.gap)
@@ -188,9 +196,7 @@ function Upstream:run(seconds, each)
       end
     else
       self.now = ends
-      sample(self.a, self.k, self.now, ends - self.running[at][1], self.inflight)
-      self.running[at] = self.running[#self.running]
-      self.running[#self.running] = nil
+      sample(self.a, self.k, self.now, ends - self:finish(), self.inflight)
       self.inflight = self.inflight - 1
       sum, count = sum + limit(self.a), count + 1
       if each then each(limit(self.a)) end

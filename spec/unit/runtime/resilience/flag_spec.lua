@@ -120,6 +120,16 @@ describe("flag", function()
       c.wr_flag_reset(f, str(nil), 3 * S)
       assert.is_false(c.wr_flag_take_event(f, event), "there was none to lift")
     end)
+
+    it("tells changes that nobody asked about in between as one", function()
+      local f, event = new(100000), ffi.new "struct wr_flag_event"
+      c.wr_flag_set(f, 0, OPERATOR, str "first", S)
+      c.wr_flag_set(f, WHOLE, c.WR_FLAG_ACTOR_SCRIPT, str "second", 2 * S)
+      assert.is_true(c.wr_flag_take_event(f, event))
+      assert.same({ 100000, WHOLE, c.WR_FLAG_ACTOR_SCRIPT, "second" },
+        { event.from, event.to, event.actor, ffi.string(event.why) })
+      assert.is_false(c.wr_flag_take_event(f, event))
+    end)
   end)
 
   it("is valid after a repair, whatever its bytes were", function()

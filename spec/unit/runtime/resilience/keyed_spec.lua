@@ -31,8 +31,11 @@ local function passes(l, key, now)
 end
 
 describe("keyed table", function()
-  it("keeps 10^7 distinct keys in the memory it was given", function()
-    local seconds, keys = 100, 1e5
+  -- A sanitizer that saw each cell of 65536 change hands often sees nothing new in the others.
+  local seconds = os.getenv "WEIR_PRESET" == "asan" and 20 or 100
+
+  it("keeps millions of distinct keys in the memory it was given", function()
+    local keys = 1e5
     local l, bytes = new { limit = 10, burst = 10, max_keys = 65536 }
     local r = rng(1)
     for second = 1, seconds do
@@ -40,11 +43,12 @@ describe("keyed table", function()
         c.wr_limiter_try(l, c.wr_rng_next(r), 1, second * SECOND + i * 1e4, after)
       end
     end
-    assert.equal(1e7, tonumber(l.counters.admitted + l.counters.refused))
+    assert.equal(seconds * keys, tonumber(l.counters.admitted + l.counters.refused))
     assert.is_true(l.keys <= 65536 / 16 * 17)
     assert.equal(0, tonumber(l.counters.refused), "10^5 keys a second, each in debt for 0.1 s")
-    print(("\nkeyed limiter: 10^7 keys, %d bytes, %.1f bytes per key (sliding window %.1f)")
-      :format(bytes, bytes / 65536, tonumber(ffi.sizeof "struct wr_limiter_cell") * 17 / 16))
+    local cell = tonumber(ffi.sizeof "struct wr_limiter_cell")
+    print(("\nkeyed limiter: %d keys, %d bytes, %.1f bytes per key (sliding window %.1f)")
+      :format(seconds * keys, bytes, bytes / 65536, cell * 17 / 16))
   end)
 
   it("never forgets a key in debt, whatever other keys come", function()

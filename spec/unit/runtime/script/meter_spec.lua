@@ -26,7 +26,7 @@ describe("meter", function()
   it("keeps more series apart than it remembers without a search", function()
     local expected = {}
     for round = 1, 3 do
-      for i = 1, 5 * c.WR_METER_RECENT do
+      for i = 1, 5 * c.WR_METER_MEMOS do
         local route, why = "/r/" .. i % 40, "w" .. i
         c.wr_meter_add(meter, c.WR_METRIC_RESPONSES, i, "route", route, "why", why, nil)
         expected[('route="%s",why="%s"'):format(route, why)] = i * round
@@ -54,8 +54,31 @@ describe("meter", function()
     assert.same({ ['name="a",reason="b"'] = 20 }, values(c.WR_METRIC_RETRY_ATTEMPTS))
   end)
 
+  it("has one word for a text, for good", function()
+    local function word(text)
+      return c.wr_meter_word(meter, ffi.new("struct wr_str", { text, #text }))
+    end
+    local first = word "/users/:id"
+    for i = 1, 1000 do word("/other/" .. i) end
+    assert.equal(first, word "/users/:id")
+    assert.equal("/users/:id", ffi.string(first))
+    assert.not_equal(first, word "/users/:i")
+  end)
+
+  it("remembers a series by the addresses of its key and its code", function()
+    local a, b = ffi.new("char[2]", "a"), ffi.new("char[2]", "b")
+    local function memo(...) return c.wr_meter_memo(meter, ...) end
+    assert.equal(0xffffffff, memo(3, a, b, 200)[0])
+    memo(3, a, b, 200)[0] = 7
+    assert.equal(7, memo(3, a, b, 200)[0])
+    local others = { { 4, a, b, 200 }, { 3, b, a, 200 }, { 3, a, nil, 200 }, { 3, a, b, 201 } }
+    for _, other in ipairs(others) do
+      assert.equal(0xffffffff, memo(unpack(other, 1, 4))[0])
+    end
+  end)
+
   it("escapes, and takes values of any length", function()
-    local odd, long = 'a"b\\c\nd', ("x"):rep(c.WR_METER_RECENT_KEY)
+    local odd, long = 'a"b\\c\nd', ("x"):rep(200)
     for _ = 1, 2 do
       c.wr_meter_add(meter, c.WR_METRIC_RESPONSES, 1, "route", odd, "why", "w", nil)
       c.wr_meter_add(meter, c.WR_METRIC_RESPONSES, 1, "route", long, "why", "w", nil)

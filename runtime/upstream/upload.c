@@ -1,11 +1,11 @@
-#include "upstream/curl_upload.h"
+#include "upstream/upload.h"
 
 #include "base/check.h"
 
-void wr_curl_upload_init(struct wr_curl_upload *u, const struct wr_transfer_request *rq)
+void wr_upload_init(struct wr_upload *u, const struct wr_transfer_request *rq)
 {
-  *u = (struct wr_curl_upload){.kind = rq->body_kind};
-  wr_buf_init(&u->buf, WR_CURL_UPLOAD_MAX);
+  *u = (struct wr_upload){.kind = rq->body_kind};
+  wr_buf_init(&u->buf, WR_UPLOAD_MAX);
   if (rq->body_kind == WR_TRANSFER_BODY_BYTES) u->bytes = rq->body;
   if (rq->body_kind == WR_TRANSFER_BODY_STREAM) {
     u->has_length = rq->has_length;
@@ -15,12 +15,12 @@ void wr_curl_upload_init(struct wr_curl_upload *u, const struct wr_transfer_requ
   }
 }
 
-void wr_curl_upload_fini(struct wr_curl_upload *u)
+void wr_upload_fini(struct wr_upload *u)
 {
   wr_buf_fini(&u->buf);
 }
 
-bool wr_curl_upload_write(struct wr_curl_upload *u, struct wr_str data, const char **reason)
+bool wr_upload_write(struct wr_upload *u, struct wr_str data, const char **reason)
 {
   if (u->is_ended) {
     *reason = "the body was written to after its end";
@@ -36,7 +36,7 @@ bool wr_curl_upload_write(struct wr_curl_upload *u, struct wr_str data, const ch
   return false;
 }
 
-bool wr_curl_upload_end(struct wr_curl_upload *u, const char **reason)
+bool wr_upload_end(struct wr_upload *u, const char **reason)
 {
   u->is_ended = true;
   if (!u->has_length || u->written == u->length) return true;
@@ -44,7 +44,7 @@ bool wr_curl_upload_end(struct wr_curl_upload *u, const char **reason)
   return false;
 }
 
-size_t wr_curl_upload_take(struct wr_curl_upload *u, char *out, size_t size)
+size_t wr_upload_take(struct wr_upload *u, char *out, size_t size)
 {
   bool is_bytes = u->kind == WR_TRANSFER_BODY_BYTES;
   struct wr_str rest = is_bytes ? u->bytes : wr_buf_str(&u->buf);
@@ -59,7 +59,7 @@ size_t wr_curl_upload_take(struct wr_curl_upload *u, char *out, size_t size)
   return size;
 }
 
-bool wr_curl_upload_is_done(const struct wr_curl_upload *u)
+bool wr_upload_is_done(const struct wr_upload *u)
 {
   switch (u->kind) {
   case WR_TRANSFER_BODY_NONE: return true;
@@ -70,7 +70,7 @@ bool wr_curl_upload_is_done(const struct wr_curl_upload *u)
   WR_UNREACHABLE("body kind");
 }
 
-bool wr_curl_upload_rewind(struct wr_curl_upload *u)
+bool wr_upload_rewind(struct wr_upload *u)
 {
   if (u->kind == WR_TRANSFER_BODY_STREAM && u->taken > 0) return false;
   u->taken = 0;

@@ -1,0 +1,21 @@
+#pragma once
+/// The capabilities of this process (capabilities(7)), as sets of bits. By the kernel's two calls:
+/// what is needed of them is less than what a library would have to be told.
+
+#include "base/error.h"
+
+#include <linux/capability.h>
+
+/// Ports below 1024 may be bound.
+#define WR_CAPABILITY_BIND (UINT64_C(1) << CAP_NET_BIND_SERVICE)
+
+enum { WR_CAPABILITIES_TEXT_SIZE = 20 };
+
+/// Gives up all capabilities but those of `keep`, for good: effective and permitted become what is
+/// both held and kept, inheritable and ambient become empty, and the bounding set becomes `keep`
+/// where the process may change it. Keeping what is not held keeps nothing. False with a set error.
+bool wr_capabilities_limit(uint64_t keep, struct wr_error *error);
+
+/// Writes "" for none, "net_bind_service" for that one alone, and any other set as /proc does, in
+/// sixteen hexadecimal digits (`capsh --decode=` has the names).
+void wr_capabilities_text(uint64_t set, char out[WR_CAPABILITIES_TEXT_SIZE]);

@@ -1,0 +1,4 @@
+--- A loop without end.
+-- stage: load
+-- says: script_load_time
+while true do end -- HERE

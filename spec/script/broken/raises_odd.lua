@@ -1,0 +1,4 @@
+--- An error object that cannot say what it is.
+-- stage: load
+-- says: raised a table
+error(setmetatable({}, { __tostring = error })) -- HERE

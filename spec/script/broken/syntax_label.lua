@@ -1,0 +1,4 @@
+--- A goto to nowhere.
+-- stage: load
+-- says: undefined label 'nowhere'
+goto nowhere -- HERE

@@ -1,0 +1,6 @@
+--- Nothing is kept, but a lot is made.
+-- ends: script_burst
+-- within: 500
+return function(req)
+  while true do local t = { {}, {}, {} } t[4] = t end
+end

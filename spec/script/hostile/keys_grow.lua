@@ -1,0 +1,10 @@
+--- A table of ever new strings as keys.
+-- ends: script_burst, script_growth, script_memory
+-- within: 500
+return function(req)
+  local t, n = {}, 0
+  while true do
+    n = n + 1
+    t["key" .. n] = n
+  end
+end

@@ -1,0 +1,5 @@
+--- A pattern of a hundred thousand optional letters.
+-- ends: answers
+return function(req)
+  return tostring(("x"):find(("a?"):rep(100000)))
+end
