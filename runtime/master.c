@@ -11,7 +11,9 @@
 #include "observe/usage.h"
 #include "reload.h"
 #include "script/health_page.h"
+#include "state.h"
 #include "status.h"
+#include "store/snapshot.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -117,6 +119,7 @@ void wr_master_maybe_over(struct wr_master *m)
   }
   if (m->reload.trial || m->is_over) return;
   m->is_over = true;
+  wr_state_save(m);
   wr_timer_start(&m->drain, ADMIN_NS);
   wr_admin_close(m->admin, on_admin_closed, m);
 }
@@ -347,8 +350,9 @@ static void warn_descriptors(struct wr_master *m)
 
 static bool open_master(struct wr_master *m, struct wr_error *error)
 {
-  struct wr_arena_options options = {.worker_count = m->settings->workers,
-                                     .seed = wr_loop_entropy()};
+  wr_state_load(m);
+  uint64_t seed = m->snapshot ? wr_snapshot_seed(m->snapshot) : wr_loop_entropy();
+  struct wr_arena_options options = {.worker_count = m->settings->workers, .seed = seed};
   if (!wr_arena_open(&m->arena, &options, error)) return false;
   renew_session_keys(m, wr_loop_clock());
   if (wr_loop_init(&m->loop) != 0 || !open_signals(m)) {
@@ -357,6 +361,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   }
   wr_log_init(&m->log, STDOUT_FILENO, m->settings->log_level, wr_loop_wall);
   warn_descriptors(m);
+  wr_state_tell(m);
   m->arena.on_wait = wr_heartbeat_on_wait;
   m->arena.on_wait_ctx = m;
   wr_guard_registry(&m->registry, &m->arena);
@@ -401,6 +406,7 @@ static void close_master(struct wr_master *m)
   wr_log_fini(&m->log);
   if (m->bundle >= 0) close(m->bundle);
   wr_history_fini(&m->history);
+  wr_snapshot_free(m->snapshot);
   wr_free(m->workers);
   wr_arena_fini(&m->arena);
 }

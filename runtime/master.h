@@ -49,6 +49,8 @@ struct wr_trial {
   pid_t pid;
 };
 
+struct wr_snapshot;
+
 struct wr_reload {
   enum wr_reload_stage stage;
   struct wr_list callers;   ///< of the reload under way
@@ -92,6 +94,8 @@ struct wr_master {
   struct wr_notify notify; ///< the service manager
   struct wr_reload reload;
   struct wr_history history;
+  struct wr_snapshot *snapshot;           ///< for the first generation; NULL: there is none
+  struct wr_error state_error;            ///< why there is none
   int bundle;                             ///< of the live generation, -1 before the first
   uint64_t live;                          ///< number of the live generation
   struct wr_candidate_report live_report; ///< and its trial's

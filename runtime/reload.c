@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "fleet.h"
+#include "state.h"
 #include "verdict.h"
 
 #include <signal.h>
@@ -143,6 +144,7 @@ static void maybe_commit(struct wr_master *m)
   wr_timer_stop(&r->timer);
   // From here on the new generation is the live one: a worker that dies comes back with it.
   r->stage = WR_RELOAD_COMMIT;
+  if (m->live == 0) wr_state_restore(m);
   if (m->bundle >= 0) wr_history_push(&m->history, m->live, m->bundle, &m->live_report);
   m->bundle = r->bundle;
   r->bundle = -1;

@@ -23,6 +23,7 @@ struct wr_settings {
   enum wr_log_level log_level;
   const char *dns;          ///< name servers, NULL for the system's
   const char *ca_file;      ///< trusted roots, NULL for the system's
+  const char *state;        ///< where named state outlives the program, NULL: nowhere
   uint64_t descriptors;     ///< how many a process may have open
   uint32_t connections;     ///< client connections of a worker, as far as descriptors allow
   uint64_t drain_ns;        ///< how long a stop waits for requests under way

@@ -10,6 +10,8 @@
 #include "arena/arena.h"
 #include "arena/lock.h"
 
+struct wr_archive;
+
 enum wr_kind {
 #define WR_KIND(ENUM, name, doc) WR_KIND_##ENUM,
 #include "tables/kinds.def"
@@ -60,6 +62,9 @@ struct wr_kind_ops {
   /// Makes `to` (zeroed, state_bytes of `config`) what `from` is, as far as it fits; `from` is
   /// freed then. Needed with `state_bytes`; a state that other memory points into must mend that.
   void (*move)(void *to, const void *from, const void *config, uint64_t now_ns);
+  /// Writes what outlives the program to an archive, or reads it from there; whoever has it read
+  /// has the state repaired then. NULL: nothing does.
+  void (*archive)(void *state, struct wr_archive *a);
   /// Whether nothing would be lost with it (no open breaker, nobody inside).
   bool (*can_drop)(void *state, uint64_t now_ns);
 };

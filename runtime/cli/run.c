@@ -75,6 +75,7 @@ int wr_cli_run(int argc, char **argv)
   settings.watch = wr_options_get(&o, "watch") != NULL;
   settings.dns = wr_options_get(&o, "dns");
   settings.ca_file = wr_options_get(&o, "ca-file");
+  settings.state = wr_options_get(&o, "state");
   struct wr_error error = {0};
   int code = wr_process_run(&settings, &error);
   if (error.kind != WR_ERROR_NONE) {

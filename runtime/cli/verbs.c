@@ -19,6 +19,7 @@ static const struct wr_option run_options[] = {
     {"log-level", "LEVEL", "debug, info, warn or error (default: info)"},
     {"dns", "SERVERS", "name servers, comma-separated (default: the system's)"},
     {"ca-file", "PEM", "trusted roots of upstreams (default: those of the system)"},
+    {"state", "FILE", "keep breakers and their like in FILE from stop to start"},
     {"drain", "TIME", "longest wait of a stop for requests under way (30s)"},
     {"session-keys", "TIME", "how often the keys of TLS session tickets change (1h)"},
     {"heartbeat", "TIME", "a worker silent for longer is replaced (400ms)"},

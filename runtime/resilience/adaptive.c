@@ -1,5 +1,6 @@
 #include "resilience/adaptive.h"
 
+#include "base/archive.h"
 #include "base/check.h"
 #include "base/duration.h"
 #include "resilience/adaptive_rules.h"
@@ -214,4 +215,19 @@ const char *wr_adaptive_rule_name(enum wr_adaptive_rule rule)
 {
   WR_CHECK(rule < WR_ADAPTIVE_RULES);
   return rules[rule];
+}
+
+void wr_adaptive_archive(struct wr_adaptive *a, uint8_t rule, struct wr_archive *archive)
+{
+  struct wr_adaptive read = *a;
+  uint8_t read_rule = rule;
+  wr_archive_word(archive, "rule", &read_rule, rules, WR_ADAPTIVE_RULES);
+  wr_archive_num(archive, "limit", &read.limit);
+  wr_archive_num(archive, "baseline_ns", &read.baseline_ns);
+  wr_archive_num(archive, "latency_ns", &read.latency_ns);
+  wr_archive_u32(archive, "windows", &read.windows);
+  wr_archive_u32(archive, "guarded", &read.guarded);
+  // What one rule has learnt says nothing to another, and a fixed limit learns nothing.
+  bool is_of_use = read_rule == rule && rule != WR_ADAPTIVE_FIXED;
+  if (wr_archive_is_reading(archive) && is_of_use) *a = read;
 }

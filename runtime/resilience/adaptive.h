@@ -13,6 +13,8 @@
 #include "base/rng.h"
 #include "resilience/trend.h"
 
+struct wr_archive;
+
 enum wr_adaptive_rule {
 #define WR_ADAPTIVE_RULE(ENUM, name, meaning) WR_ADAPTIVE_##ENUM,
 #include "tables/states.def"
@@ -83,3 +85,7 @@ void wr_adaptive_repair(struct wr_adaptive *a, const struct wr_adaptive_config *
 
 /// "fixed", …
 const char *wr_adaptive_rule_name(enum wr_adaptive_rule rule);
+
+/// Writes what it has learnt by `rule` to an archive, or reads it from there; call
+/// `wr_adaptive_repair` after reading.
+void wr_adaptive_archive(struct wr_adaptive *a, uint8_t rule, struct wr_archive *archive);

@@ -137,6 +137,9 @@ bool wr_breaker_take_event(struct wr_breaker *b, struct wr_breaker_event *event)
 void wr_breaker_repair(struct wr_breaker *b, uint32_t live_normal, uint32_t live_probes,
                        uint64_t now_ns);
 
+/// Writes it to an archive, or reads it from there; call `wr_breaker_repair` after reading.
+void wr_breaker_archive(struct wr_breaker *b, struct wr_archive *a);
+
 /// The words of tables/states.def: "closed", …
 const char *wr_breaker_state_name(enum wr_breaker_state state);
 /// "normal", …

@@ -1,5 +1,6 @@
 #include "resilience/budget.h"
 
+#include "base/archive.h"
 #include "base/check.h"
 #include "base/duration.h"
 
@@ -76,4 +77,11 @@ void wr_budget_repair(struct wr_budget *b, uint64_t now_ns)
 {
   if (wr_budget_config_check(&b->config) != NULL) wr_budget_config_init(&b->config);
   wr_rolling_repair(&b->rolling, now_ns, b->config.span_ns);
+}
+
+void wr_budget_archive(struct wr_budget *b, struct wr_archive *a)
+{
+  wr_archive_u64(a, "withdrawn", &b->withdrawn);
+  wr_archive_u64(a, "denied", &b->denied);
+  wr_rolling_archive(&b->rolling, a, "window");
 }

@@ -53,3 +53,6 @@ double wr_budget_share(struct wr_budget *b, uint64_t now_ns);
 
 /// Makes it valid whatever its bytes are, after a lock holder died.
 void wr_budget_repair(struct wr_budget *b, uint64_t now_ns);
+
+/// Writes it to an archive, or reads it from there; call `wr_budget_repair` after reading.
+void wr_budget_archive(struct wr_budget *b, struct wr_archive *a);

@@ -1,5 +1,6 @@
 #include "resilience/flag.h"
 
+#include "base/archive.h"
 #include "base/check.h"
 
 #include <stdatomic.h>
@@ -136,4 +137,19 @@ const char *wr_flag_actor_name(enum wr_flag_actor actor)
 {
   WR_CHECK(actor < WR_FLAG_ACTORS);
   return actors[actor];
+}
+
+// An override only: what the policy says, it says again.
+void wr_flag_archive(struct wr_flag *f, struct wr_archive *a)
+{
+  uint32_t share = wr_flag_share(f);
+  wr_archive_flag(a, "overridden", &f->is_overridden);
+  wr_archive_u32(a, "share", &share);
+  wr_archive_word(a, "actor", &f->actor, actors, WR_FLAG_ACTORS);
+  wr_archive_time(a, "since", &f->since_ns);
+  wr_archive_text(a, "why", f->why, sizeof(f->why));
+  if (!wr_archive_is_reading(a) || !f->is_overridden) return;
+  if (share > WR_FLAG_WHOLE) share = WR_FLAG_WHOLE;
+  atomic_store_explicit(&f->share, share, memory_order_release);
+  f->told = share;
 }

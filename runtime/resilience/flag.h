@@ -8,6 +8,8 @@
 
 #include "base/hash.h"
 
+struct wr_archive;
+
 enum wr_flag_result {
 #define WR_FLAG_RESULT(ENUM, name, meaning) WR_FLAG_##ENUM,
 #include "tables/states.def"
@@ -91,3 +93,6 @@ const char *wr_flag_result_name(enum wr_flag_result result);
 
 /// "policy", "script", "operator".
 const char *wr_flag_actor_name(enum wr_flag_actor actor);
+
+/// Writes it to an archive, or reads it from there; call `wr_flag_repair` after reading.
+void wr_flag_archive(struct wr_flag *f, struct wr_archive *a);

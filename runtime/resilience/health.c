@@ -1,5 +1,6 @@
 #include "resilience/health.h"
 
+#include "base/archive.h"
 #include "base/check.h"
 #include "base/duration.h"
 #include "resilience/deadline.h"
@@ -259,4 +260,25 @@ const char *wr_health_type_component(enum wr_health_type type)
 {
   WR_CHECK(type < WR_HEALTH_TYPES);
   return types[type].component;
+}
+
+// The history of single results stays behind. The next check is due when it was, or now.
+void wr_health_archive(struct wr_health *h, struct wr_archive *a)
+{
+  uint8_t verdict = (uint8_t)wr_health_verdict(h);
+  wr_archive_word(a, "verdict", &verdict, verdicts, WR_HEALTH_VERDICTS);
+  wr_archive_hash(a, "target", &h->config.target);
+  wr_archive_time(a, "since", &h->since_ns);
+  wr_archive_u32(a, "good", &h->good);
+  wr_archive_u32(a, "bad", &h->bad);
+  wr_archive_u64(a, "passed", &h->passed);
+  wr_archive_u64(a, "failed", &h->failed);
+  wr_archive_u64(a, "lost", &h->lost);
+  wr_archive_u64(a, "downs", &h->downs);
+  wr_archive_u64(a, "ups", &h->ups);
+  wr_archive_text(a, "output", h->output, sizeof(h->output));
+  if (!wr_archive_is_reading(a)) return;
+  atomic_store_explicit(&h->verdict, verdict, memory_order_release);
+  h->told = verdict;
+  h->is_fresh = verdict == WR_HEALTH_UNKNOWN;
 }

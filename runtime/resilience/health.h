@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "base/rng.h"
 
+struct wr_archive;
+
 enum wr_health_verdict {
 #define WR_HEALTH_VERDICT(ENUM, name, meaning) WR_HEALTH_##ENUM,
 #include "tables/states.def"
@@ -129,3 +131,7 @@ const char *wr_health_type_name(enum wr_health_type type);
 
 /// The componentType of draft-inadarei-api-health-check: "datastore", "component".
 const char *wr_health_type_component(enum wr_health_type type);
+
+/// Writes it to an archive, or reads it from there, the target that it was about included; call
+/// `wr_health_repair` and `wr_health_reconfigure` after reading.
+void wr_health_archive(struct wr_health *h, struct wr_archive *a);

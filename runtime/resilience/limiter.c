@@ -212,19 +212,6 @@ bool wr_limiter_is_idle(const struct wr_limiter *l, uint64_t now_ns)
 
 // Repair
 
-static void repair_cell(const struct wr_limiter *l, struct wr_limiter_cell *cell, uint64_t now_ns)
-{
-  uint64_t drained_ns = wr_deadline_in(now_ns, WR_LIMITER_DRAIN_MAX);
-  if (cell->drained_ns > drained_ns) cell->drained_ns = drained_ns;
-  if (l->config.algorithm == WR_LIMITER_GCRA) {
-    uint64_t most_ns = l->gcra.slack_ns + l->gcra.gap_ns + WR_LIMITER_WAIT_MAX;
-    uint64_t owed_ns = wr_deadline_in(now_ns, most_ns);
-    if (cell->debt.owed_ns > owed_ns) cell->debt.owed_ns = owed_ns;
-  } else {
-    wr_sliding_repair(&cell->debt.sliding, wr_sliding_part_ns(l->config.period_ns), now_ns);
-  }
-}
-
 void wr_limiter_repair(struct wr_limiter *l, const struct wr_limiter_config *config,
                        uint64_t now_ns)
 {
@@ -240,8 +227,9 @@ void wr_limiter_repair(struct wr_limiter *l, const struct wr_limiter_config *con
   l->waiting = 0;
   l->next_ns = UINT64_MAX;
   wr_list_init(&l->waiters);
-  repair_cell(l, &l->all, now_ns);
-  for (; (cell = wr_keyed_each(&table, &at)) != NULL; l->keys++) repair_cell(l, cell, now_ns);
+  wr_limiter_cell_repair(l, &l->all, now_ns);
+  for (; (cell = wr_keyed_each(&table, &at)) != NULL; l->keys++)
+    wr_limiter_cell_repair(l, cell, now_ns);
 }
 
 static const char *const results[WR_LIMITER_RESULTS] = {

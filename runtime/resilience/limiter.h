@@ -15,6 +15,8 @@
 #include "resilience/keyed.h"
 #include "resilience/sliding.h"
 
+struct wr_archive;
+
 enum wr_limiter_result {
 #define WR_LIMITER_RESULT(ENUM, name, meaning) WR_LIMITER_##ENUM,
 #include "tables/states.def"
@@ -27,7 +29,8 @@ enum {
   WR_LIMITER_CALLS_MAX = 1000000, ///< of limit and burst
   WR_LIMITER_COST_MAX = 65535,    ///< of one call
   WR_LIMITER_KEYS_MAX = 1048576,
-  WR_LIMITER_WAITING_MAX = 1024, ///< all keys together
+  WR_LIMITER_WAITING_MAX = 1024,   ///< all keys together
+  WR_LIMITER_ARCHIVED_MAX = 16384, ///< keys whose debts are archived
 };
 
 #define WR_LIMITER_WAIT_MAX (UINT64_C(3600) * 1000000000)  ///< longest wait
@@ -164,6 +167,11 @@ void wr_limiter_repair(struct wr_limiter *l, const struct wr_limiter_config *con
 /// Puts a waiter back by its `due_ns`, without looking at its links. Only after a repair, and
 /// `wr_limiter_grant` must follow.
 void wr_limiter_requeue(struct wr_limiter *l, struct wr_limiter_waiter *w);
+
+/// Writes it to an archive, or reads what is owed from there, in calls whatever the rate is now;
+/// call `wr_limiter_repair` after reading. Of more than WR_LIMITER_ARCHIVED_MAX keys in debt the
+/// others are left out, and keys that share a cell always are.
+void wr_limiter_archive(struct wr_limiter *l, struct wr_archive *a);
 
 /// "admitted", …
 const char *wr_limiter_result_name(enum wr_limiter_result result);

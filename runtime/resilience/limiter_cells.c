@@ -2,6 +2,7 @@
 
 #include "resilience/limiter_internal.h"
 
+#include "base/duration.h"
 #include "resilience/deadline.h"
 
 #include <string.h>
@@ -114,6 +115,20 @@ struct wr_limiter_cell *wr_limiter_cell_take(struct wr_limiter *l, uint64_t key,
   struct wr_keyed_found found = wr_keyed_take(&table, key, now_ns);
   l->keys += found.is_first;
   return found.cell;
+}
+
+void wr_limiter_cell_repair(const struct wr_limiter *l, struct wr_limiter_cell *cell,
+                            uint64_t now_ns)
+{
+  uint64_t drained_ns = wr_deadline_in(now_ns, WR_LIMITER_DRAIN_MAX);
+  if (cell->drained_ns > drained_ns) cell->drained_ns = drained_ns;
+  if (l->config.algorithm == WR_LIMITER_GCRA) {
+    uint64_t most_ns = l->gcra.slack_ns + l->gcra.gap_ns + WR_LIMITER_WAIT_MAX;
+    uint64_t owed_ns = wr_deadline_in(now_ns, most_ns);
+    if (cell->debt.owed_ns > owed_ns) cell->debt.owed_ns = owed_ns;
+  } else {
+    wr_sliding_repair(&cell->debt.sliding, wr_sliding_part_ns(l->config.period_ns), now_ns);
+  }
 }
 
 // Moving to a table of another size

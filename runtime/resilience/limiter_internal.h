@@ -31,6 +31,10 @@ static inline bool wr_limiter_cell_is_shared(const struct wr_limiter_cell *cell)
 /// What owes nothing may be given to another key. `ctx` is the limiter.
 bool wr_limiter_cell_is_busy(const void *cell, const void *ctx, uint64_t now_ns);
 
+/// Makes arbitrary bytes of a cell valid: no debt is larger than what can have been allowed.
+void wr_limiter_cell_repair(const struct wr_limiter *l, struct wr_limiter_cell *cell,
+                            uint64_t now_ns);
+
 /// Makes `to` owe what either of two cells of `l` owes.
 void wr_limiter_cell_merge(const struct wr_limiter *l, struct wr_limiter_cell *to,
                            const struct wr_limiter_cell *other, uint64_t now_ns);

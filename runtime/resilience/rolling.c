@@ -1,5 +1,7 @@
 #include "resilience/rolling.h"
 
+#include "base/archive.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -123,5 +125,30 @@ void wr_rolling_repair(struct wr_rolling *r, uint64_t now_ns, uint64_t span_ns)
   for (int c = 0; c < WR_ROLLING_COLUMNS; c++) {
     r->sum[c] = 0;
     for (int s = 0; s < WR_ROLLING_SLOTS; s++) r->sum[c] += r->slot[s][c];
+  }
+}
+
+// The slots oldest first, and when the newest began. Whose width is another starts empty.
+void wr_rolling_archive(struct wr_rolling *r, struct wr_archive *a, const char *key)
+{
+  enum { COUNTS = WR_ROLLING_SLOTS * WR_ROLLING_COLUMNS };
+  struct wr_archive inner = wr_archive_open(a, key);
+  uint64_t width_ns = r->width_ns;
+  uint64_t newest_ns = r->turn * r->width_ns;
+  uint32_t counts[COUNTS] = {0};
+  for (uint64_t i = 0; i < COUNTS; i++) {
+    uint64_t turn = r->turn + 1 + i / WR_ROLLING_COLUMNS;
+    counts[i] = r->slot[turn % WR_ROLLING_SLOTS][i % WR_ROLLING_COLUMNS];
+  }
+  wr_archive_u64(&inner, "slot_ns", &width_ns);
+  wr_archive_time(&inner, "newest", &newest_ns);
+  wr_archive_u32s(&inner, "counts", counts, COUNTS);
+  wr_archive_close(&inner);
+  if (!wr_archive_is_reading(a) || width_ns != r->width_ns) return;
+  // Rounded up: none is forgotten early.
+  set_turn(r, newest_ns / r->width_ns + (newest_ns % r->width_ns != 0));
+  for (uint64_t i = 0; i < COUNTS; i++) {
+    uint64_t turn = r->turn + 1 + i / WR_ROLLING_COLUMNS;
+    r->slot[turn % WR_ROLLING_SLOTS][i % WR_ROLLING_COLUMNS] = counts[i];
   }
 }

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+struct wr_archive;
+
 enum { WR_ROLLING_SLOTS = 10, WR_ROLLING_COLUMNS = 3 };
 
 struct wr_rolling {
@@ -36,3 +38,6 @@ void wr_rolling_reshape(struct wr_rolling *r, uint64_t now_ns, uint64_t span_ns)
 /// Makes it valid again whatever its bytes are: what lies in the future is moved to now, sums are
 /// recomputed. A zero width becomes `span_ns` / 10.
 void wr_rolling_repair(struct wr_rolling *r, uint64_t now_ns, uint64_t span_ns);
+
+/// Writes it to an archive, or reads it from there; call `wr_rolling_repair` after reading.
+void wr_rolling_archive(struct wr_rolling *r, struct wr_archive *a, const char *key);

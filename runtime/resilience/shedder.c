@@ -1,5 +1,6 @@
 #include "resilience/shedder.h"
 
+#include "base/archive.h"
 #include "base/duration.h"
 #include "resilience/deadline.h"
 
@@ -262,4 +263,9 @@ const char *wr_shedder_result_name(enum wr_shedder_result result)
 {
   WR_CHECK(result < WR_SHEDDER_RESULTS);
   return results[result];
+}
+
+void wr_shedder_archive(struct wr_shedder *s, struct wr_archive *a)
+{
+  wr_adaptive_archive(&s->adaptive, s->config.limit.rule, a);
 }

@@ -114,3 +114,7 @@ void wr_shedder_requeue(struct wr_shedder *s, struct wr_shedder_waiter *waiter);
 
 /// "admitted", …
 const char *wr_shedder_result_name(enum wr_shedder_result result);
+
+/// Writes its learnt limit to an archive, or reads it from there; call `wr_shedder_repair` after
+/// reading.
+void wr_shedder_archive(struct wr_shedder *s, struct wr_archive *a);

@@ -1,5 +1,6 @@
 #include "resilience/throttle.h"
 
+#include "base/archive.h"
 #include "base/check.h"
 #include "base/duration.h"
 
@@ -82,4 +83,15 @@ void wr_throttle_repair(struct wr_throttle *t, uint64_t now_ns)
   wr_rolling_repair(&t->rolling, now_ns, t->config.window_ns);
   // A generator of zeros gives zeros for ever, and would refuse every call.
   if ((t->rng.s[0] | t->rng.s[1] | t->rng.s[2] | t->rng.s[3]) == 0) wr_rng_init(&t->rng, now_ns);
+}
+
+void wr_throttle_archive(struct wr_throttle *t, struct wr_archive *a)
+{
+  struct wr_throttle_counters *c = &t->counters;
+  wr_archive_u64(a, "admitted", &c->admitted);
+  wr_archive_u64(a, "refused", &c->refused);
+  wr_archive_u64(a, "shadow_refused", &c->shadow_refused);
+  wr_archive_u64(a, "accepted", &c->accepted);
+  wr_archive_u64(a, "rejected", &c->rejected);
+  wr_rolling_archive(&t->rolling, a, "window");
 }

@@ -61,3 +61,6 @@ double wr_throttle_probability(struct wr_throttle *t, uint64_t now_ns);
 
 /// Makes it valid whatever its bytes are, after a lock holder died.
 void wr_throttle_repair(struct wr_throttle *t, uint64_t now_ns);
+
+/// Writes it to an archive, or reads it from there; call `wr_throttle_repair` after reading.
+void wr_throttle_archive(struct wr_throttle *t, struct wr_archive *a);

@@ -1,5 +1,6 @@
 #include "resilience/window.h"
 
+#include "base/archive.h"
 #include "base/check.h"
 
 #include <string.h>
@@ -144,5 +145,40 @@ void wr_window_repair(struct wr_window *w, enum wr_window_kind kind, uint64_t si
   } else {
     clamp_columns(&w->rolling);
     wr_rolling_repair(&w->rolling, now_ns, size);
+  }
+}
+
+// A call each, oldest first: well, failed, slow, both.
+static const char signs[] = ".fsb";
+
+static void ring_write(const struct wr_window_ring *r, char text[WR_WINDOW_CALLS_MAX + 1])
+{
+  uint32_t count = r->size > 0 && r->count <= r->size ? r->count : 0;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t at = (r->next + r->size - count + i) % r->size;
+    text[i] = signs[bit_get(r->failure, at) + 2 * bit_get(r->slow, at)];
+  }
+  text[count] = '\0';
+}
+
+static void ring_archive(struct wr_window_ring *r, struct wr_archive *a)
+{
+  char text[WR_WINDOW_CALLS_MAX + 1];
+  ring_write(r, text);
+  wr_archive_text(a, "calls", text, sizeof(text));
+  if (!wr_archive_is_reading(a)) return;
+  ring_init(r, r->size);
+  for (const char *c = text; *c != '\0'; c++) {
+    const char *sign = strchr(signs, *c);
+    if (sign != NULL) ring_add(r, (sign - signs) & 1, (sign - signs) & 2);
+  }
+}
+
+void wr_window_archive(struct wr_window *w, struct wr_archive *a)
+{
+  if (w->kind == WR_WINDOW_COUNT) {
+    ring_archive(&w->ring, a);
+  } else {
+    wr_rolling_archive(&w->rolling, a, "window");
   }
 }

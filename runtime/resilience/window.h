@@ -60,3 +60,7 @@ void wr_window_reshape(struct wr_window *w, enum wr_window_kind kind, uint64_t s
 /// Makes it a valid window of this shape whatever its bytes are; keeps what is still plausible.
 void wr_window_repair(struct wr_window *w, enum wr_window_kind kind, uint64_t size,
                       uint64_t now_ns);
+
+/// Writes it to an archive, or reads what that has of its kind and shape; call `wr_window_repair`
+/// after reading.
+void wr_window_archive(struct wr_window *w, struct wr_archive *a);

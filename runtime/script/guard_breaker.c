@@ -91,12 +91,18 @@ static bool take_event(struct wr_entry *entry, union wr_guard_event *out)
   return wr_breaker_take_event(entry->state, &out->breaker);
 }
 
+static void archive(void *state, struct wr_archive *a)
+{
+  wr_breaker_archive(state, a);
+}
+
 const struct wr_guard_kind wr_guard_breaker = {
     .state = {.state_size = sizeof(struct wr_breaker),
               .config_size = sizeof(struct wr_breaker_config),
               .init = init,
               .reconfigure = reconfigure,
               .repair = repair,
+              .archive = archive,
               .can_drop = can_drop},
     .why = "breaker_open",
     .enter = enter,

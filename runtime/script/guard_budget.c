@@ -27,12 +27,18 @@ static bool can_drop(void *state, uint64_t now_ns)
   return true;
 }
 
+static void archive(void *state, struct wr_archive *a)
+{
+  wr_budget_archive(state, a);
+}
+
 const struct wr_kind_ops wr_guard_budget = {
     .state_size = sizeof(struct wr_budget),
     .config_size = sizeof(struct wr_budget_config),
     .init = init,
     .reconfigure = reconfigure,
     .repair = repair,
+    .archive = archive,
     .can_drop = can_drop,
 };
 

@@ -62,12 +62,18 @@ static uint64_t next_ns(const struct wr_entry *entry)
   return UINT64_MAX;
 }
 
+static void archive(void *state, struct wr_archive *a)
+{
+  wr_health_archive(state, a);
+}
+
 const struct wr_guard_kind wr_guard_health = {
     .state = {.state_size = sizeof(struct wr_health),
               .config_size = sizeof(struct wr_health_config),
               .init = init,
               .reconfigure = reconfigure,
               .repair = repair,
+              .archive = archive,
               .can_drop = can_drop},
     .why = "",
     .enter = enter,

@@ -114,6 +114,11 @@ static void recount(struct wr_registry *r, struct wr_entry *entry, uint64_t now_
   }
 }
 
+static void archive(void *state, struct wr_archive *a)
+{
+  wr_limiter_archive(state, a);
+}
+
 const struct wr_guard_kind wr_guard_limiter = {
     .state = {.state_size = sizeof(struct wr_limiter),
               .config_size = sizeof(struct wr_limiter_config),
@@ -121,6 +126,7 @@ const struct wr_guard_kind wr_guard_limiter = {
               .reconfigure = reconfigure,
               .state_bytes = state_bytes,
               .move = move,
+              .archive = archive,
               .can_drop = can_drop},
     .why = "rate_limited",
     .in_vain = WR_ERROR_LIMITED,

@@ -117,12 +117,18 @@ static void recount(struct wr_registry *r, struct wr_entry *entry, uint64_t now_
   }
 }
 
+static void archive(void *state, struct wr_archive *a)
+{
+  wr_shedder_archive(state, a);
+}
+
 const struct wr_guard_kind wr_guard_shedder = {
     .state = {.state_size = sizeof(struct wr_shedder),
               .config_size = sizeof(struct wr_shedder_config),
               .init = init,
               .reconfigure = reconfigure,
               .repair = repair,
+              .archive = archive,
               .can_drop = can_drop},
     .why = "shed",
     .in_vain = WR_ERROR_SHED,

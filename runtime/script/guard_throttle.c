@@ -51,12 +51,18 @@ static void leave(struct wr_entry *entry, struct wr_row *row, enum wr_outcome ou
   wr_throttle_settle(entry->state, outcome, now_ns);
 }
 
+static void archive(void *state, struct wr_archive *a)
+{
+  wr_throttle_archive(state, a);
+}
+
 const struct wr_guard_kind wr_guard_throttle = {
     .state = {.state_size = sizeof(struct wr_throttle),
               .config_size = sizeof(struct wr_throttle_config),
               .init = init,
               .reconfigure = reconfigure,
               .repair = repair,
+              .archive = archive,
               .can_drop = can_drop},
     .why = "throttled",
     .enter = enter,

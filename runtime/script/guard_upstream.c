@@ -60,6 +60,11 @@ static bool take_event(struct wr_entry *entry, union wr_guard_event *out)
   return wr_roster_take_event(entry->state, &out->roster);
 }
 
+static void archive(void *state, struct wr_archive *a)
+{
+  wr_roster_archive(state, a);
+}
+
 const struct wr_guard_kind wr_guard_upstream = {
     .state = {.state_size = sizeof(struct wr_roster),
               .config_size = sizeof(struct wr_roster_config),
@@ -68,6 +73,7 @@ const struct wr_guard_kind wr_guard_upstream = {
               .repair = repair,
               .state_bytes = state_bytes,
               .move = move,
+              .archive = archive,
               .can_drop = can_drop},
     .why = "",
     .recount = recount,

@@ -10,6 +10,8 @@
 #include "resilience/outlier.h"
 #include "upstream/balance.h"
 
+struct wr_archive;
+
 enum {
   WR_ROSTER_URL_MAX = 320, ///< with its NUL
   WR_ROSTER_ZONE_MAX = 64, ///< same
@@ -129,6 +131,9 @@ uint64_t wr_roster_next(const struct wr_roster *r);
 
 /// The oldest thing that nobody was told of; false when there is none.
 bool wr_roster_take_event(struct wr_roster *r, struct wr_roster_event *out);
+
+/// Writes it to an archive, or reads it from there; call `wr_roster_repair` after reading.
+void wr_roster_archive(struct wr_roster *r, struct wr_archive *a);
 
 /// Needs no lock.
 uint64_t wr_roster_version(const struct wr_roster *r);

@@ -14,7 +14,7 @@ local LEVEL = {
   services = 6,
   worker = 7, candidate = 7, listeners = 7,
   master = 8, fleet = 8, heartbeat = 8, reload = 8, addresses = 8, verdict = 8, history = 8,
-  strike = 8, status = 8,
+  strike = 8, status = 8, state = 8,
   process = 9, cli = 10, main = 11,
 }
 
@@ -38,6 +38,9 @@ local SIDEWAYS = {
   ["addresses -> master"] = "see above",
   ["addresses -> fleet"] = "see above",
   ["verdict -> master"] = "see above",
+  ["master -> state"] = "see above",
+  ["reload -> state"] = "see above",
+  ["state -> master"] = "see above",
   ["fleet -> strike"] = "see above",
   ["strike -> master"] = "see above",
   ["strike -> reload"] = "see above",

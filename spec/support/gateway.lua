@@ -45,7 +45,7 @@ local function command_of(self)
     command[#command + 1] = "--ca-file"
     command[#command + 1] = o.ca_file
   end
-  for _, name in ipairs { "user", "confine" } do
+  for _, name in ipairs { "user", "confine", "state" } do
     if o[name] then
       command[#command + 1] = "--" .. name
       command[#command + 1] = o[name]
@@ -102,8 +102,8 @@ end
 
 --- Starts weir and waits until it is ready. Options: [1] main script, "x.lua" = text of a module,
 --- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `session_keys`, `ca_file`, `watch`,
---- `user`, `confine` as on the command line, `descriptors` (how many each process may have),
---- `under` (a command that runs it), and whatever scripts name in $().
+--- `user`, `confine`, `state` as on the command line, `descriptors` (how many each process may
+--- have), `under` (a command that runs it), and whatever scripts name in $().
 function gateway.start(options)
   local self = start(options)
   local ok, message = pcall(function()
