@@ -1,5 +1,4 @@
-#include "arena/registry.h"
-
+#include "arena/registry_internal.h"
 #include "arena/slab.h"
 #include "base/check.h"
 
@@ -7,18 +6,6 @@
 #include <string.h>
 
 #define NONE UINT32_MAX
-
-struct wr_registry_table {
-  struct wr_lock lock;
-  _Atomic uint32_t count;
-  uint32_t free;            // first free entry, or NONE
-  _Atomic uint32_t touched; // entries ever used
-  uint32_t bucket_count;
-  _Atomic uint64_t plan_ns; // when the master will look at the entries
-  uint32_t *buckets;        // first entry of a hash chain, or NONE
-  struct wr_entry *entries;
-  _Atomic uint32_t *holds; // [slot][entry]
-};
 
 static struct wr_registry_table *table_of(const struct wr_arena *a)
 {
@@ -310,6 +297,64 @@ bool wr_registry_is_held(const struct wr_arena *a, const struct wr_entry *e)
   return false;
 }
 
+// Room for others. Under the table's lock.
+
+// The generation first: whoever kept a reference is refused from then on.
+static bool try_free(struct wr_registry *r, struct wr_entry *e, uint64_t now_ns)
+{
+  struct wr_registry_table *t = table_of(r->arena);
+  uint32_t generation = wr_registry_ref(e).generation;
+  if (!wr_registry_lock(r, e, generation, now_ns)) return false;
+  bool goes = r->kinds[e->kind] && r->kinds[e->kind]->can_drop(e->state, now_ns);
+  if (goes) {
+    unlink_entry(r->arena, e);
+    atomic_store(&e->generation, generation + 1 ? generation + 1 : 1);
+    atomic_store(&e->is_live, false);
+    atomic_fetch_sub(&t->count, 1);
+    give_entry(r->arena, e);
+  }
+  wr_registry_unlock(r, e);
+  return goes;
+}
+
+// Nobody holds it, and for so long that whoever declared it has come to hold it.
+static bool is_gone(const struct wr_arena *a, struct wr_entry *e, uint64_t now_ns)
+{
+  uint64_t gone_ns = atomic_load(&e->gone_ns);
+  if (wr_registry_is_held(a, e)) return false;
+  if (gone_ns == 0) atomic_store(&e->gone_ns, now_ns);
+  return gone_ns != 0 && now_ns >= gone_ns && now_ns - gone_ns >= WR_REGISTRY_KEEP_LEAST_NS;
+}
+
+static bool comes_after(const struct wr_entry *e, const struct wr_entry *other)
+{
+  if (other == NULL || e->gone_ns > other->gone_ns) return true;
+  return e->gone_ns == other->gone_ns && e->index > other->index;
+}
+
+// The one that has been gone for longest, behind `after` in that order.
+static struct wr_entry *next_gone(struct wr_registry *r, const struct wr_entry *after,
+                                  uint64_t now_ns)
+{
+  struct wr_entry *found = NULL;
+  uint32_t at = 0;
+  for (struct wr_entry *e = wr_registry_each(r, &at); e; e = wr_registry_each(r, &at)) {
+    if (!is_gone(r->arena, e, now_ns) || !comes_after(e, after)) continue;
+    if (found == NULL || comes_after(found, e)) found = e;
+  }
+  return found;
+}
+
+// A storm of reloads, each with new names, must not fill the table with what nobody declares.
+static bool make_room(struct wr_registry *r, uint64_t now_ns)
+{
+  struct wr_entry *e = NULL;
+  while ((e = next_gone(r, e, now_ns)) != NULL) {
+    if (try_free(r, e, now_ns)) return true;
+  }
+  return false;
+}
+
 struct wr_entry *wr_registry_declare(struct wr_registry *r, enum wr_kind kind, struct wr_str name,
                                      const void *config, uint64_t now_ns, struct wr_error *error)
 {
@@ -321,7 +366,10 @@ struct wr_entry *wr_registry_declare(struct wr_registry *r, enum wr_kind kind, s
   }
   wr_registry_lock_table(r->arena);
   struct wr_entry *e = find_locked(r->arena, kind, name);
-  if (e == NULL) e = create(r, kind, name, config, now_ns);
+  while (e == NULL) {
+    e = create(r, kind, name, config, now_ns);
+    if (e == NULL && !make_room(r, now_ns)) break;
+  }
   // The sweep's clock starts anew, so that the caller has the time to hold it.
   if (e && !wr_registry_is_held(r->arena, e)) atomic_store(&e->gone_ns, now_ns);
   uint32_t count = atomic_load(&table_of(r->arena)->count);
@@ -426,24 +474,6 @@ void wr_registry_wipe(struct wr_registry *r, uint32_t slot)
   }
 }
 
-// Under the table's lock. The generation first: whoever kept a reference is refused from then on.
-static bool try_free(struct wr_registry *r, struct wr_entry *e, uint64_t now_ns)
-{
-  struct wr_registry_table *t = table_of(r->arena);
-  uint32_t generation = wr_registry_ref(e).generation;
-  if (!wr_registry_lock(r, e, generation, now_ns)) return false;
-  bool goes = r->kinds[e->kind] && r->kinds[e->kind]->can_drop(e->state, now_ns);
-  if (goes) {
-    unlink_entry(r->arena, e);
-    atomic_store(&e->generation, generation + 1 ? generation + 1 : 1);
-    atomic_store(&e->is_live, false);
-    atomic_fetch_sub(&t->count, 1);
-    give_entry(r->arena, e);
-  }
-  wr_registry_unlock(r, e);
-  return goes;
-}
-
 uint32_t wr_registry_sweep(struct wr_registry *r, uint64_t now_ns)
 {
   uint32_t freed = 0;
@@ -461,36 +491,4 @@ uint32_t wr_registry_sweep(struct wr_registry *r, uint64_t now_ns)
   }
   wr_registry_unlock_table(r->arena);
   return freed;
-}
-
-// The master's plan
-
-static bool lower(_Atomic uint64_t *plan, uint64_t at_ns)
-{
-  uint64_t seen = atomic_load(plan);
-  while (at_ns < seen) {
-    if (atomic_compare_exchange_weak(plan, &seen, at_ns)) return true;
-  }
-  return false;
-}
-
-bool wr_registry_plan(struct wr_registry *r, struct wr_entry *entry, uint64_t next_ns)
-{
-  if (atomic_load_explicit(&entry->next_ns, memory_order_relaxed) == next_ns) return false;
-  // Sequentially consistent with wr_registry_plan_begin: either the master sees this time when it
-  // looks at the entry, or this sees that its plan was forgotten and rings.
-  atomic_store(&entry->next_ns, next_ns);
-  return lower(&table_of(r->arena)->plan_ns, next_ns);
-}
-
-void wr_registry_plan_begin(struct wr_registry *r)
-{
-  atomic_store(&table_of(r->arena)->plan_ns, UINT64_MAX);
-}
-
-uint64_t wr_registry_plan_end(struct wr_registry *r, uint64_t next_ns)
-{
-  _Atomic uint64_t *plan = &table_of(r->arena)->plan_ns;
-  lower(plan, next_ns);
-  return atomic_load(plan);
 }

@@ -22,6 +22,7 @@ enum wr_kind {
 enum { WR_ENTRY_NAME_MAX = 127, WR_REGISTRY_ENTRIES_MAX = 1 << 20 };
 
 #define WR_REGISTRY_KEEP_NS (UINT64_C(600) * 1000000000) ///< a state nobody holds is kept so long
+#define WR_REGISTRY_KEEP_LEAST_NS (UINT64_C(10) * 1000000000) ///< same, when there is no room
 
 /// One named state. Private members change under the registry's lock, `state` and `config` under
 /// the entry's own.
@@ -82,8 +83,10 @@ struct wr_registry {
 };
 
 /// Gets the entry called `name`, or creates it with `config`; an existing one is left as it is. It
-/// is not swept for WR_REGISTRY_KEEP_NS even when nobody holds it. NULL with a set error when the
-/// name is empty, too long or has control characters, or a limit is reached.
+/// is not swept for WR_REGISTRY_KEEP_NS even when nobody holds it. Where there is no room, those
+/// that have been gone for longest, WR_REGISTRY_KEEP_LEAST_NS and more, are freed before their
+/// time. NULL with a set error when the name is empty, too long or has control characters, or a
+/// limit is reached.
 struct wr_entry *wr_registry_declare(struct wr_registry *r, enum wr_kind kind, struct wr_str name,
                                      const void *config, uint64_t now_ns, struct wr_error *error);
 

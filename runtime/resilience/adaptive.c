@@ -71,11 +71,10 @@ void wr_adaptive_reconfigure(struct wr_adaptive *a, const struct wr_adaptive_con
                              const struct wr_adaptive_config *to)
 {
   WR_CHECK(wr_adaptive_config_check(to) == NULL);
-  if (from->rule != to->rule || to->rule == WR_ADAPTIVE_FIXED) {
-    wr_adaptive_init(a, to, wr_rng_next(&a->rng));
-  } else {
-    bound(a, to, a->limit);
-  }
+  bool was_learnt = from->rule != WR_ADAPTIVE_FIXED && to->rule != WR_ADAPTIVE_FIXED;
+  double limit = a->limit;
+  if (from->rule != to->rule || !was_learnt) wr_adaptive_init(a, to, wr_rng_next(&a->rng));
+  if (was_learnt) bound(a, to, limit);
 }
 
 uint32_t wr_adaptive_limit(const struct wr_adaptive *a)

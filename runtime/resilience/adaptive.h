@@ -67,7 +67,8 @@ const char *wr_adaptive_config_check(const struct wr_adaptive_config *config);
 void wr_adaptive_init(struct wr_adaptive *a, const struct wr_adaptive_config *config,
                       uint64_t seed);
 
-/// Applies another configuration: what was learnt stays while the rule does, inside the new bounds.
+/// Applies another configuration. A limit that was learnt stays, inside the new bounds; what led to
+/// it stays while the rule does. A fixed limit is no lesson: who begins to learn begins anew.
 void wr_adaptive_reconfigure(struct wr_adaptive *a, const struct wr_adaptive_config *from,
                              const struct wr_adaptive_config *to);
 

@@ -79,13 +79,12 @@ static void change(struct wr_chaos *c, uint64_t until_ns, enum wr_chaos_cause ca
   c->has_news = true;
 }
 
-void wr_chaos_reconfigure(struct wr_chaos *c, const struct wr_chaos_config *config)
+void wr_chaos_reconfigure(struct wr_chaos *c, const struct wr_chaos_config *config, uint64_t now_ns)
 {
   WR_CHECK(wr_chaos_config_check(config) == NULL);
   uint64_t last_ns = c->applied_ns + config->expires_ns;
-  bool is_shaped = c->config.guard_window_ns == config->guard_window_ns;
   c->config = *config;
-  if (!is_shaped) wr_rolling_init(&c->rolling, config->guard_window_ns);
+  wr_rolling_reshape(&c->rolling, now_ns, config->guard_window_ns);
   if (until_of(c) > last_ns) set_until(c, last_ns);
   if (!config->is_permitted && until_of(c) != 0) change(c, 0, WR_CHAOS_ROLLED_BACK);
 }

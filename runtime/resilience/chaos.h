@@ -69,7 +69,8 @@ const char *wr_chaos_config_check(const struct wr_chaos_config *config);
 void wr_chaos_init(struct wr_chaos *c, const struct wr_chaos_config *config);
 
 /// Applies another configuration; an armed experiment goes on, but not beyond its new maximum.
-void wr_chaos_reconfigure(struct wr_chaos *c, const struct wr_chaos_config *config);
+void wr_chaos_reconfigure(struct wr_chaos *c, const struct wr_chaos_config *config,
+                          uint64_t now_ns);
 
 /// Arms it for `for_ns` (0: its maximum) from now; one that is armed begins anew. False with a set
 /// error when it is not permitted or that is too long.

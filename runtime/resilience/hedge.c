@@ -70,7 +70,7 @@ void wr_hedge_reconfigure(struct wr_hedge *h, const struct wr_hedge_config *conf
   h->learned_ns = WR_HEDGE_NEVER;
   h->refresh_ns = 0;
   wr_budget_reconfigure(&h->load, &load, now_ns);
-  wr_quantile_reshape(&h->latency, config->window_ns);
+  wr_quantile_reshape(&h->latency, now_ns, config->window_ns);
 }
 
 // The delay

@@ -133,6 +133,22 @@ void wr_outlier_move(struct wr_outlier *to, const struct wr_outlier *from)
   recount(to);
 }
 
+void wr_outlier_move_row(struct wr_outlier *to, uint32_t at, const struct wr_outlier *from,
+                         uint32_t row)
+{
+  to->rows[at] = from->rows[row];
+  for (uint32_t i = 0; i < to->event_count; i++) {
+    struct wr_outlier_event *event = &to->events[(to->event_first + i) % WR_OUTLIER_EVENTS];
+    if (event->row == row) event->row = at;
+  }
+  recount(to);
+}
+
+bool wr_outlier_is_known(const struct wr_outlier *o, uint32_t row)
+{
+  return o->rows[row].is_unhealthy || o->rows[row].ejections > 0;
+}
+
 void wr_outlier_join(struct wr_outlier *o, uint32_t row, uint64_t now_ns)
 {
   WR_CHECK(row < o->capacity && !o->rows[row].is_used);
@@ -246,6 +262,8 @@ void wr_outlier_reconfigure(struct wr_outlier *o, const struct wr_outlier_config
                             uint64_t now_ns)
 {
   o->config = *config;
+  uint64_t latest = now_ns + config->window_ns;
+  if (o->window_end_ns > latest) o->window_end_ns = latest;
   for (uint32_t i = 0; i < o->capacity && !judges(config); i++) {
     struct wr_outlier_row *row = &o->rows[i];
     if (row->is_used && row->is_ejected) restore(o, row, WR_OUTLIER_OFF, now_ns);
@@ -418,11 +436,14 @@ uint64_t wr_outlier_next(const struct wr_outlier *o)
 
 bool wr_outlier_take_event(struct wr_outlier *o, struct wr_outlier_event *out)
 {
-  if (o->event_count == 0) return false;
-  *out = o->events[o->event_first];
-  o->event_first = (o->event_first + 1) % WR_OUTLIER_EVENTS;
-  o->event_count--;
-  return true;
+  while (o->event_count > 0) {
+    *out = o->events[o->event_first];
+    o->event_first = (o->event_first + 1) % WR_OUTLIER_EVENTS;
+    o->event_count--;
+    // One of a row that a move had no room for has nobody's name any more.
+    if (out->row < o->capacity) return true;
+  }
+  return false;
 }
 
 static void repair_row(struct wr_outlier *o, struct wr_outlier_row *row, uint64_t now_ns)

@@ -108,8 +108,15 @@ void wr_outlier_init(struct wr_outlier *o, const struct wr_outlier_config *confi
 /// Makes `to`, freshly initialised, what `from` is, of those rows that it has.
 void wr_outlier_move(struct wr_outlier *to, const struct wr_outlier *from);
 
-/// Applies another configuration. Who is out stays out for as long as it was told; when nothing is
-/// judged any more, all come back.
+/// Gives the row `row` of `from`, which has no place in `to`, the row `at` of it.
+void wr_outlier_move_row(struct wr_outlier *to, uint32_t at, const struct wr_outlier *from,
+                         uint32_t row);
+
+/// Whether something is remembered of a member that others would have to find out again.
+bool wr_outlier_is_known(const struct wr_outlier *o, uint32_t row);
+
+/// Applies another configuration. Who is out stays out for as long as it was told, and the window
+/// that runs ends within the new one's length; when nothing is judged any more, all come back.
 void wr_outlier_reconfigure(struct wr_outlier *o, const struct wr_outlier_config *config,
                             uint64_t now_ns);
 

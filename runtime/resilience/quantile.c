@@ -105,9 +105,40 @@ uint64_t wr_quantile_at(struct wr_quantile *q, uint64_t now_ns, double p)
   return longest;
 }
 
-void wr_quantile_reshape(struct wr_quantile *q, uint64_t span_ns)
+static void add_up(uint32_t *to, const uint32_t *from)
 {
-  if (q->width_ns != width_of(span_ns)) wr_quantile_init(q, span_ns);
+  for (int b = 0; b < WR_QUANTILE_BUCKETS; b++) to[b] += from[b];
+}
+
+// What an old turn holds goes to where its end lies, so that nothing is forgotten early.
+static void move_turn(struct wr_quantile *q, const struct wr_quantile *old, uint64_t turn,
+                      uint64_t present_ns)
+{
+  const struct wr_quantile_turn *from = &old->turns[turn % WR_QUANTILE_TURNS];
+  uint64_t end = turn * old->width_ns + (old->width_ns - 1);
+  uint64_t at = (end < present_ns ? end : present_ns) / q->width_ns;
+  if (q->turn - at >= WR_QUANTILE_TURNS) return;
+  struct wr_quantile_turn *to = &q->turns[at % WR_QUANTILE_TURNS];
+  // The sum bounds every bucket; what has no room is a sample among four thousand million.
+  if (UINT32_MAX - to->events < from->events || UINT32_MAX - to->censored < from->censored) return;
+  to->events += from->events;
+  to->censored += from->censored;
+  add_up(to->ended, from->ended);
+  add_up(to->cut, from->cut);
+}
+
+void wr_quantile_reshape(struct wr_quantile *q, uint64_t now_ns, uint64_t span_ns)
+{
+  roll(q, now_ns);
+  if (q->width_ns == width_of(span_ns)) return;
+  struct wr_quantile old = *q; // 19 KiB
+  uint64_t head_ns = old.turn * old.width_ns;
+  uint64_t present_ns = now_ns > head_ns ? now_ns : head_ns;
+  wr_quantile_init(q, span_ns);
+  q->turn = present_ns / q->width_ns;
+  for (uint64_t i = 0; i < WR_QUANTILE_TURNS && i <= old.turn; i++) {
+    move_turn(q, &old, old.turn - i, present_ns);
+  }
 }
 
 static bool is_whole(const struct wr_quantile_turn *turn)

@@ -48,8 +48,9 @@ uint64_t wr_quantile_events(struct wr_quantile *q, uint64_t now_ns);
 /// longest that was seen. 0 without any.
 uint64_t wr_quantile_at(struct wr_quantile *q, uint64_t now_ns, double p);
 
-/// Changes the span. Everything is forgotten when it differs: what a turn means has changed.
-void wr_quantile_reshape(struct wr_quantile *q, uint64_t span_ns);
+/// Changes the span. Samples stay, as far as the new span reaches; the oldest of a turn may live
+/// longer by one of its widths.
+void wr_quantile_reshape(struct wr_quantile *q, uint64_t now_ns, uint64_t span_ns);
 
 /// Makes it valid whatever its bytes are.
 void wr_quantile_repair(struct wr_quantile *q, uint64_t now_ns, uint64_t span_ns);

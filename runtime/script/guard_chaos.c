@@ -13,8 +13,7 @@ static void init(void *state, const void *config, uint64_t seed, uint64_t now_ns
 
 static void reconfigure(void *state, const void *config, uint64_t now_ns)
 {
-  (void)now_ns;
-  wr_chaos_reconfigure(state, config);
+  wr_chaos_reconfigure(state, config, now_ns);
 }
 
 static void repair(void *state, uint32_t live_normal, uint32_t live_probes, uint64_t now_ns)

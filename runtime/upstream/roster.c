@@ -64,6 +64,30 @@ void wr_roster_init(struct wr_roster *r, const struct wr_roster_config *config, 
 
 static void judge_panic(struct wr_roster *r);
 
+// A row for a member that has none in a smaller roster: a free one, or that of a member of whom
+// nothing is known, if something is known of this one. The roster's capacity: there is none.
+static uint32_t place_for(const struct wr_roster *r, bool is_known)
+{
+  uint32_t unknown = r->capacity;
+  for (uint32_t i = 0; i < r->capacity; i++) {
+    if (!row_of(r, i)->is_used) return i;
+    if (is_known && !wr_outlier_is_known(wr_roster_outlier(r), i)) unknown = i;
+  }
+  return unknown;
+}
+
+static void move_rest(struct wr_roster *to, const struct wr_roster *from)
+{
+  const struct wr_outlier *o = wr_roster_outlier(from);
+  for (uint32_t i = to->capacity; i < from->capacity; i++) {
+    if (!o->rows[i].is_used) continue;
+    uint32_t at = place_for(to, wr_outlier_is_known(o, i));
+    if (at == to->capacity) continue;
+    *wr_roster_member(to, at) = *wr_roster_member(from, i);
+    wr_outlier_move_row(wr_roster_outlier(to), at, o, i);
+  }
+}
+
 // The configuration is applied afterwards, by wr_roster_reconfigure.
 void wr_roster_move(struct wr_roster *to, const struct wr_roster *from,
                     const struct wr_roster_config *config)
@@ -74,6 +98,7 @@ void wr_roster_move(struct wr_roster *to, const struct wr_roster *from,
   memcpy(to + 1, from + 1, rows * sizeof(struct wr_roster_member));
   wr_outlier_init(wr_roster_outlier(to), &from->config.outlier, config->capacity, 0);
   wr_outlier_move(wr_roster_outlier(to), wr_roster_outlier(from));
+  move_rest(to, from);
   bump(to);
   to->list_version = wr_roster_version(to);
 }

@@ -89,7 +89,8 @@ size_t wr_roster_bytes(const struct wr_roster_config *config);
 /// Nobody is in it.
 void wr_roster_init(struct wr_roster *r, const struct wr_roster_config *config, uint64_t seed);
 
-/// Makes `to` (zeroed) what `from` is, as far as there is room.
+/// Makes `to` (zeroed) what `from` is, as far as there is room: members of whom something is known
+/// before others.
 void wr_roster_move(struct wr_roster *to, const struct wr_roster *from,
                     const struct wr_roster_config *config);
 

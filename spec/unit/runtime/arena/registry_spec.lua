@@ -137,6 +137,20 @@ describe("registry", function()
     assert.equal(1, c.wr_registry_sweep(registry, 100 * KEEP))
   end)
 
+  it("frees who has been gone for longest, from ten seconds on, rather than refuse", function()
+    for i = 1, 8 do declare("n" .. i, nil, i * SECOND) end
+    c.wr_registry_hold(registry, declare("n1", nil, SECOND), 1)
+    local busy = declare("n2", nil, 2 * SECOND)
+    c.wr_bulkhead_try(ffi.cast("struct wr_bulkhead *", busy.state), 1, nil)
+    assert.is_true(declare("new", nil, 12 * SECOND) == nil, "n3 is gone for nine seconds")
+    assert.is_true(declare("new", nil, 13 * SECOND) ~= nil)
+    assert.is_true(c.wr_registry_find(registry, c.WR_KIND_BULKHEAD, str "n3") == nil)
+    for _, name in ipairs { "n1", "n2", "n4", "n8", "new" } do
+      assert.is_true(c.wr_registry_find(registry, c.WR_KIND_BULKHEAD, str(name)) ~= nil, name)
+    end
+    assert.equal(8, c.wr_registry_count(registry))
+  end)
+
   it("gives a reused place another generation", function()
     local entry = declare("a", nil, SECOND)
     local ref = c.wr_registry_ref(entry)
@@ -146,6 +160,66 @@ describe("registry", function()
     assert.is_true(c.wr_registry_get(registry, ref) == nil)
     assert.equal(again, c.wr_registry_get(registry, c.wr_registry_ref(again)))
     assert.is_true(c.wr_registry_find(registry, c.WR_KIND_BULKHEAD, str "a") == nil)
+  end)
+
+  -- Each generation declares names that none before it had, and is gone with the next.
+  local function reloads(count, interval, each)
+    local configs = {
+      [c.WR_KIND_BULKHEAD] = config,
+      [c.WR_KIND_LIMITER] = ffi.new("struct wr_limiter_config"),
+      [c.WR_KIND_BUDGET] = ffi.new("struct wr_budget_config"),
+    }
+    c.wr_limiter_config_init(configs[c.WR_KIND_LIMITER])
+    c.wr_budget_config_init(configs[c.WR_KIND_BUDGET])
+    config.max_keys, configs[c.WR_KIND_LIMITER].max_keys = 64, 256
+    local live = {}
+    for i = 1, count do
+      local now = i * interval
+      local next_live = {}
+      for kind, options in pairs(configs) do
+        local entry = c.wr_registry_declare(registry, kind, str("name " .. i), options, now, err)
+        assert(entry ~= nil, ffi.string(err.message))
+        c.wr_registry_hold(registry, entry, i % 2)
+        next_live[#next_live + 1] = entry
+      end
+      for _, entry in ipairs(live) do c.wr_registry_drop(registry, entry, (i - 1) % 2) end
+      live = next_live
+      if i % 10 == 0 then c.wr_registry_sweep(registry, now) end
+      each(i)
+    end
+    for _, entry in ipairs(live) do c.wr_registry_drop(registry, entry, count % 2) end
+    c.wr_registry_sweep(registry, count * interval)
+    c.wr_registry_sweep(registry, count * interval + KEEP)
+  end
+
+  local function slab()
+    local stats = ffi.new("struct wr_slab_stats")
+    c.wr_slab_stats(arena, stats)
+    return stats
+  end
+
+  it("gives all memory back of what is gone: flat over thousands of reloads", function()
+    c.wr_arena_fini(arena)
+    arena = assert(open(c, ffi, { entries_max = 4096 }))
+    c.wr_guard_registry(registry, arena)
+    local most
+    reloads(5000, SECOND, function(i)
+      if i == 1000 then most = slab().bytes_used end
+      if i > 1000 then assert.is_true(slab().bytes_used <= most, "reload " .. i) end
+      assert.is_true(c.wr_registry_count(registry) <= 3 * (600 + 20))
+    end)
+    assert.equal(0, c.wr_registry_count(registry))
+    assert.equal(0, tonumber(slab().objects))
+    assert.equal(0, tonumber(slab().refused))
+  end)
+
+  it("takes a storm of reloads with new names, twenty a second", function()
+    c.wr_arena_fini(arena)
+    arena = assert(open(c, ffi, { entries_max = 1024 }))
+    c.wr_guard_registry(registry, arena)
+    reloads(3000, SECOND / 20, function() end)
+    assert.equal(0, c.wr_registry_count(registry))
+    assert.equal(0, tonumber(slab().objects))
   end)
 
   it("plans the earliest time that was asked for, whoever asked first", function()

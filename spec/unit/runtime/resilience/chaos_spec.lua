@@ -140,9 +140,19 @@ describe("chaos", function()
 
   it("goes on over a change of options, but not beyond its new maximum", function()
     local e = armed({ probability = 1, expires_ns = 600 * S }, 300 * S)
-    c.wr_chaos_reconfigure(e, config { probability = 1, expires_ns = 60 * S })
+    c.wr_chaos_reconfigure(e, config { probability = 1, expires_ns = 60 * S }, 2 * S)
     assert.is_true(c.wr_chaos_is_armed(e, 60 * S))
     assert.is_false(c.wr_chaos_is_armed(e, 61 * S))
+  end)
+
+  it("keeps what its guard has seen when the guard's window changes", function()
+    local k = { probability = 1, guard_rate = 0.5, guard_min_calls = 10, guard_window_ns = 30 * S }
+    local e = armed(k)
+    for _ = 1, 9 do c.wr_chaos_note(e, true, 2 * S) end
+    k.guard_window_ns = 60 * S
+    c.wr_chaos_reconfigure(e, config(k), 3 * S)
+    assert.is_true(c.wr_chaos_note(e, true, 4 * S)) -- the tenth
+    assert.is_false(c.wr_chaos_is_armed(e, 4 * S))
   end)
 
   it("is valid after a repair whatever its bytes were", function()

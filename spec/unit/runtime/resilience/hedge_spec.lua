@@ -130,13 +130,13 @@ describe("hedge", function()
     assert.equal("primary", ffi.string(c.wr_hedge_end_name(PRIMARY)))
   end)
 
-  it("keeps samples and spending when it is reconfigured, unless the window changes", function()
+  it("keeps samples and spending when it is reconfigured", function()
     local h = new { percentile = 0.5, window_ns = 10 * S }
     calls(h, S, 100, 10 * MS)
     c.wr_hedge_reconfigure(h, config { percentile = 0.9, window_ns = 10 * S }, S)
     assert.is_true(c.wr_hedge_delay(h, S) ~= NEVER)
     c.wr_hedge_reconfigure(h, config { percentile = 0.9, window_ns = 20 * S }, S)
-    assert.equal(NEVER, c.wr_hedge_delay(h, S))
+    assert.is_true(c.wr_hedge_delay(h, S) ~= NEVER)
     assert.equal(100, tonumber(h.counters.calls))
   end)
 

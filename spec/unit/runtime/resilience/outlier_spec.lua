@@ -247,6 +247,19 @@ describe("outlier", function()
     assert.is_truthy(keep)
   end)
 
+  it("ends the window that runs within the length of a shorter one", function()
+    local o, keep = new(4, { consecutive = 0, failure_rate = 0.5, min_calls = 10,
+      window_ns = 3600 * S })
+    for i = 1, 3 do report(o, i, T0, 20, 0) end
+    report(o, 0, T0, 0, 20)
+    c.wr_outlier_reconfigure(o, config { consecutive = 0, failure_rate = 0.5, min_calls = 10,
+      window_ns = S }, T0 + S)
+    assert.equal(T0 + 2 * S, tonumber(c.wr_outlier_next(o)))
+    assert.is_true(c.wr_outlier_advance(o, T0 + 2 * S))
+    assert.is_true(o.rows[0].is_ejected)
+    assert.is_truthy(keep)
+  end)
+
   it("has buckets of a quarter of an octave", function()
     for _, ns in ipairs { 1, 131071, 131072, 200000, MS, 33 * MS, 500 * MS, 7 * S } do
       local b = c.wr_outlier_bucket(ns)

@@ -101,6 +101,23 @@ describe("live quantile", function()
     assert_about(200 * MS, at(q, 19.9 * S, 0.1))
   end)
 
+  it("keeps its samples when the span changes, as far as the new one reaches", function()
+    local q = new(10 * S)
+    for i = 0, 9 do c.wr_quantile_add(q, (100 + i) * S, (i + 1) * 10 * MS, i % 5 == 0) end
+    assert.equal(8, events(q, 109 * S))
+    c.wr_quantile_reshape(q, 109 * S, 60 * S)
+    assert.equal(8, events(q, 109 * S))
+    assert_about(100 * MS, at(q, 109 * S, 1))
+    c.wr_quantile_reshape(q, 109 * S, 60 * S)
+    assert.equal(8, events(q, 155 * S), "they live as long as the new span")
+    assert.equal(0, events(q, 180 * S))
+    q = new(10 * S)
+    for i = 0, 9 do c.wr_quantile_add(q, (100 + i) * S, (i + 1) * 10 * MS, false) end
+    c.wr_quantile_reshape(q, 109.9 * S, 2 * S)
+    assert.equal(2, events(q, 109.9 * S), "what is older than that is forgotten")
+    assert_about(100 * MS, at(q, 109.9 * S, 1))
+  end)
+
   it("agrees with a sorted list of random durations", function()
     local seed = os.time()
     local r = ffi.new("struct wr_rng")

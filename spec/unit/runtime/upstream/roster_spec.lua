@@ -316,6 +316,52 @@ describe("a roster", function()
     end
   end)
 
+  local function moved(r, capacity)
+    local k = config { capacity = capacity }
+    local to = ffi.cast("struct wr_roster *", memory(k))
+    alive[#alive + 1] = k
+    c.wr_roster_move(to, r, k)
+    c.wr_roster_reconfigure(to, k, T0 + S)
+    return to
+  end
+
+  it("becomes smaller without forgetting who is out", function()
+    local r = new()
+    set(r, { "a", "b", "c", "d", "e" })
+    fail(r, "e", T0 + S)
+    fail(r, "b", T0 + S)
+    local bytes = memory(config { capacity = 3 })
+    local to = ffi.cast("struct wr_roster *", bytes)
+    c.wr_roster_move(to, r, config { capacity = 3 })
+    assert.same({ [0] = "a", "b", "e" }, members(to))
+    assert.is_false(c.wr_roster_outlier(to).rows[0].is_ejected)
+    assert.is_true(c.wr_roster_outlier(to).rows[1].is_ejected)
+    assert.is_true(c.wr_roster_outlier(to).rows[2].is_ejected)
+    local seen = {}
+    local e = ffi.new "struct wr_roster_event"
+    while c.wr_roster_take_event(to, e) do seen[#seen + 1] = ffi.string(e.url) end
+    assert.same({ "http://e", "http://b" }, { seen[1], seen[2] })
+  end)
+
+  it("tells nothing of those for whom a smaller one has no room", function()
+    local r = new { outlier = (function()
+      local k = ffi.new "struct wr_outlier_config"
+      c.wr_outlier_config_init(k)
+      k.max_share = 1
+      return k
+    end)() }
+    set(r, { "a", "b", "c", "d" })
+    for _, name in ipairs { "a", "b", "c" } do fail(r, name, T0 + S) end
+    local to = moved(r, 2)
+    assert.same({ [0] = "a", "b" }, members(to))
+    local e = ffi.new "struct wr_roster_event"
+    local urls = {}
+    while c.wr_roster_take_event(to, e) do
+      if e.news == c.WR_ROSTER_OUTLIER then urls[#urls + 1] = ffi.string(e.url) end
+    end
+    assert.same({ "http://a", "http://b" }, urls)
+  end)
+
   it("is valid after a repair, whatever its bytes were", function()
     local seed = os.time()
     math.randomseed(seed)
