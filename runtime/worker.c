@@ -237,7 +237,7 @@ static void on_bell(struct wr_io *io, int events)
 
 static bool granted_in(struct wr_generation *g, uint64_t id, bool granted)
 {
-  return g != NULL && wr_script_granted(g->script, id, granted);
+  return g != NULL && wr_generation_granted(g, id, granted);
 }
 
 static void on_grant(void *ctx, uint64_t id, bool granted)

@@ -45,19 +45,47 @@ end
 
 local every_options = schema.new("every", {
   interval = schema.duration { required = true, min = "1ms", doc = "From start to start." },
-  name = schema.string { min = 1, max = 127, doc = "For logs." },
+  name = schema.string { min = 1, max = 127,
+    doc = "For logs; of a singleton, what its schedule is kept under." },
+  singleton = schema.boolean { default = false,
+    doc = "One worker at a time runs it, instead of each." },
 }, { positional = "interval" })
+
+local singletons = {} -- the names that are taken
+
+local function declare_lease(o)
+  if not o.name then
+    error("every: a singleton needs a name, under which reloads and other workers find its "
+      .. 'schedule: { singleton = true, name = "…" }', 3)
+  end
+  if singletons[o.name] then
+    error(("every: singleton '%s' is declared twice"):format(o.name), 3)
+  end
+  singletons[o.name] = true
+  local lease, message = core.lease(o.name, o)
+  if not lease then error(("every: singleton '%s': %s"):format(o.name, message), 3) end
+  return lease
+end
 
 --- Runs `fn` every `interval` in each worker, as long as the generation is live. A run that takes
 --- longer delays the next; runs never overlap. What it raises is logged and does not stop the next
---- run.
+--- run. A singleton is run by one worker at a time, whatever is reloaded and whoever dies; its
+--- function gets a number that grows with each run.
 ---@param interval string|number|table   Or { interval = "1s", name = "poll" }.
----@param fn async fun()
-function M.every(interval, fn)
-  local o = every_options:check(interval)
+---@param options table|async fun(token: integer?)   May be left out.
+---@param fn async fun(token: integer?)?
+function M.every(interval, options, fn)
+  if fn == nil then options, fn = nil, options end
+  local given = interval
+  if options ~= nil then
+    given = type(interval) ~= "table" and type(options) == "table" and { interval = interval }
+    if not given then error("every: it takes an interval, a table of options and a function", 2) end
+    for key, value in pairs(options) do given[key] = value end
+  end
+  local o = every_options:check(given)
   check_function("weir.every", fn)
   local place = core.where()
-  core.job(o.name or place, place, o.interval, fn)
+  core.job(o.name or place, place, o.interval, fn, o.singleton and declare_lease(o) or nil)
   composition.declare("job", o.name, o)
 end
 

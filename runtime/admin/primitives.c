@@ -7,6 +7,7 @@
 #include "resilience/flag.h"
 #include "resilience/health.h"
 #include "resilience/hedge.h"
+#include "resilience/lease.h"
 #include "resilience/limiter.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
@@ -93,6 +94,22 @@ static void put_limiter(struct wr_entry *entry, uint64_t now_ns, struct wr_json 
   wr_json_field_uint(j, "max_keys", l->config.max_keys);
   wr_json_field_uint(j, "keys", l->keys);
   wr_json_field_bool(j, "shadow", l->config.shadow);
+}
+
+static void put_lease(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  const struct wr_lease *l = entry->state;
+  bool has_run = l->begun_ns != 0;
+  wr_json_field_bool(j, "running", l->token != 0);
+  wr_json_key(j, "worker"); // whose run is under way, or was the last one
+  has_run || l->token ? wr_json_num(j, l->owner) : wr_json_null(j);
+  wr_json_field_uint(j, "token", l->token);
+  wr_json_field_num(j, "interval_s", seconds(l->config.interval_ns));
+  wr_json_field_num(j, "last_s", has_run ? seconds(now_ns - l->begun_ns) : NAN);
+  wr_json_field_num(j, "next_s", l->due_ns > now_ns ? seconds(l->due_ns - now_ns) : 0);
+  wr_json_field_uint(j, "waiting", l->waiting);
+  wr_json_field_uint(j, "runs", l->counters.begun);
+  wr_json_field_uint(j, "lost", l->counters.lost);
 }
 
 static void put_shedder(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -230,17 +247,12 @@ static const struct {
   const char *plural;
   void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
 } shown[WR_KINDS] = {
-    [WR_KIND_BREAKER] = {"breakers", put_breaker},
-    [WR_KIND_FLAG] = {"flags", put_flag},
-    [WR_KIND_HEALTH] = {"checks", put_health},
-    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
-    [WR_KIND_CACHE] = {"caches", put_cache},
-    [WR_KIND_THROTTLE] = {"throttles", put_throttle},
-    [WR_KIND_HEDGE] = {"hedges", put_hedge},
-    [WR_KIND_SHEDDER] = {"shedders", put_shedder},
-    [WR_KIND_CHAOS] = {"chaos", put_chaos},
-    [WR_KIND_LIMITER] = {"limiters", put_limiter},
-    [WR_KIND_UPSTREAM] = {"upstreams", put_upstream},
+    [WR_KIND_BREAKER] = {"breakers", put_breaker}, [WR_KIND_FLAG] = {"flags", put_flag},
+    [WR_KIND_HEALTH] = {"checks", put_health},     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_CACHE] = {"caches", put_cache},       [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_HEDGE] = {"hedges", put_hedge},       [WR_KIND_SHEDDER] = {"shedders", put_shedder},
+    [WR_KIND_CHAOS] = {"chaos", put_chaos},        [WR_KIND_LIMITER] = {"limiters", put_limiter},
+    [WR_KIND_LEASE] = {"leases", put_lease},       [WR_KIND_UPSTREAM] = {"upstreams", put_upstream},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

@@ -359,6 +359,24 @@ static void add_chaos(struct wr_columns *c, const json_t *e, const struct wr_sty
   add_count(c, e, "seen");
 }
 
+static const struct wr_column lease_columns[] = {{"name", false}, {"worker", false},
+                                                 {"last", true},  {"next", true},
+                                                 {"runs", true},  {"lost", true}};
+
+// The worker whose run is under way.
+static void add_lease(struct wr_columns *c, const json_t *l, const struct wr_style *style)
+{
+  char age[AGE_MAX];
+  bool is_running = json_is_true(json_object_get(l, "running"));
+  wr_columns_row(c, json_number_value(json_object_get(l, "lost")) > 0 ? style->yellow : "");
+  add_text(c, l, "name");
+  wr_columns_cell(c, is_running ? "%.0f" : "-", json_number_value(json_object_get(l, "worker")));
+  wr_columns_cell(c, "%s", age_text(json_object_get(l, "last_s"), age));
+  wr_columns_cell(c, "%s", age_text(json_object_get(l, "next_s"), age));
+  add_count(c, l, "runs");
+  add_count(c, l, "lost");
+}
+
 static const struct wr_column upstream_columns[] = {
     {"name", false}, {"endpoints", true}, {"usable", true}, {"ejected", true}, {"out", false}};
 
@@ -413,6 +431,7 @@ static const struct section {
     {"limiters", limiter_columns, WR_COUNT(limiter_columns), 1, add_limiter},
     {"caches", cache_columns, WR_COUNT(cache_columns), 1, add_cache},
     {"shedders", shedder_columns, WR_COUNT(shedder_columns), 1, add_shedder},
+    {"leases", lease_columns, WR_COUNT(lease_columns), 1, add_lease},
     {"chaos", chaos_columns, WR_COUNT(chaos_columns), 1, add_chaos},
     {"throttles", throttle_columns, WR_COUNT(throttle_columns), 1, add_throttle},
     {"hedges", hedge_columns, WR_COUNT(hedge_columns), 1, add_hedge},

@@ -117,3 +117,35 @@ bool wr_metrics_rows_limiter_shared(union wr_metrics_state *s, uint64_t now_ns, 
   *out = (struct wr_metrics_row){NULL, (double)s->limiter.counters.shared};
   return part == 0;
 }
+
+bool wr_metrics_rows_lease_held(union wr_metrics_state *s, uint64_t now_ns, int part,
+                                struct wr_metrics_row *out)
+{
+  (void)now_ns;
+  *out = (struct wr_metrics_row){NULL, s->lease.token != 0};
+  return part == 0;
+}
+
+bool wr_metrics_rows_lease_overdue(union wr_metrics_state *s, uint64_t now_ns, int part,
+                                   struct wr_metrics_row *out)
+{
+  bool is_overdue = s->lease.token == 0 && now_ns > s->lease.due_ns;
+  *out = (struct wr_metrics_row){NULL, is_overdue ? (double)(now_ns - s->lease.due_ns) / 1e9 : 0};
+  return part == 0;
+}
+
+bool wr_metrics_rows_lease_runs(union wr_metrics_state *s, uint64_t now_ns, int part,
+                                struct wr_metrics_row *out)
+{
+  (void)now_ns;
+  const struct wr_lease_counters *c = &s->lease.counters;
+  const struct wr_metrics_row rows[] = {
+      {"begun", (double)c->begun},
+      {"done", (double)c->done},
+      {"lost", (double)c->lost},
+      {"lapsed", (double)c->lapsed},
+  };
+  if (part >= (int)WR_COUNT(rows)) return false;
+  *out = rows[part];
+  return true;
+}

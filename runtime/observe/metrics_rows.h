@@ -8,6 +8,7 @@
 #include "resilience/flag.h"
 #include "resilience/health.h"
 #include "resilience/hedge.h"
+#include "resilience/lease.h"
 #include "resilience/limiter.h"
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
@@ -24,6 +25,7 @@ union wr_metrics_state {
   struct wr_shedder shedder;
   struct wr_throttle throttle;
   struct wr_limiter limiter;
+  struct wr_lease lease;
   struct wr_hedge hedge;
   struct wr_chaos chaos;
 };
@@ -34,8 +36,8 @@ struct wr_metrics_row {
   double value;
 };
 
-/// The series of bulkheads and limiters. `part` numbers the series of a family; false past its
-/// last.
+/// The series of bulkheads, limiters and leases. `part` numbers the series of a family; false past
+/// its last.
 bool wr_metrics_rows_bulkhead_available(union wr_metrics_state *s, uint64_t now_ns, int part,
                                         struct wr_metrics_row *out);
 bool wr_metrics_rows_bulkhead_max(union wr_metrics_state *s, uint64_t now_ns, int part,
@@ -58,3 +60,9 @@ bool wr_metrics_rows_limiter_keys(union wr_metrics_state *s, uint64_t now_ns, in
                                   struct wr_metrics_row *out);
 bool wr_metrics_rows_limiter_shared(union wr_metrics_state *s, uint64_t now_ns, int part,
                                     struct wr_metrics_row *out);
+bool wr_metrics_rows_lease_held(union wr_metrics_state *s, uint64_t now_ns, int part,
+                                struct wr_metrics_row *out);
+bool wr_metrics_rows_lease_overdue(union wr_metrics_state *s, uint64_t now_ns, int part,
+                                   struct wr_metrics_row *out);
+bool wr_metrics_rows_lease_runs(union wr_metrics_state *s, uint64_t now_ns, int part,
+                                struct wr_metrics_row *out);

@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "script/handler.h"
+#include "policy/job.h"
 
 #include <stdio.h>
 
@@ -80,42 +80,7 @@ struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t num
   return NULL;
 }
 
-// --- jobs ---------------------------------------------------------------------------------------
-
-static void start_job(struct wr_job *job);
-
-static void on_job_end(void *ctx, const struct wr_handler_result *result)
-{
-  struct wr_job *job = ctx;
-  struct wr_script *script = job->generation->script;
-  job->task = NULL;
-  if (result->end == WR_HANDLER_RAISED) {
-    wr_handler_log(script, result->raised, job->declared->name, NULL);
-  }
-  if (job->declared->every_ns == 0 || job->generation->state != WR_GENERATION_LIVE) return;
-  // From start to start; a run that took longer than its interval is followed at once.
-  wr_timer_start_at(&job->timer, job->started_ns + job->declared->every_ns);
-}
-
-static void on_job_timer(struct wr_timer *timer)
-{
-  start_job(WR_CONTAINER(timer, struct wr_job, timer));
-}
-
-static void start_job(struct wr_job *job)
-{
-  struct wr_script *script = job->generation->script;
-  job->handler =
-      (struct wr_handler){.fn_ref = job->declared->fn_ref, .on_end = on_job_end, .ctx = job};
-  struct wr_error error;
-  job->started_ns = wr_loop_now(script->env->loop);
-  job->task = wr_handler_new(script, &job->handler, &error);
-  if (job->task) {
-    wr_task_start(job->task);
-  } else {
-    wr_timer_start(&job->timer, WR_SECOND);
-  }
-}
+// --- living ------------------------------------------------------------------------------------
 
 void wr_generation_start(struct wr_generation *g)
 {
@@ -123,21 +88,9 @@ void wr_generation_start(struct wr_generation *g)
   g->state = WR_GENERATION_LIVE;
   wr_script_reconcile(g->script);
   WR_LIST_EACH(&g->script->declared.jobs, node) {
-    struct wr_job *job = wr_alloc(sizeof(*job));
-    job->generation = g;
-    job->declared = WR_CONTAINER(node, struct wr_job_declared, link);
-    wr_timer_init(&job->timer, g->script->env->loop, on_job_timer);
+    struct wr_job *job = wr_job_new(g->script, WR_CONTAINER(node, struct wr_job_declared, link));
     wr_list_push(&g->jobs, &job->link);
-    start_job(job);
-  }
-}
-
-static void stop_jobs(struct wr_generation *g)
-{
-  WR_LIST_EACH(&g->jobs, node) {
-    struct wr_job *job = WR_CONTAINER(node, struct wr_job, link);
-    wr_timer_stop(&job->timer);
-    if (job->task) wr_task_cancel(job->task);
+    wr_job_start(job);
   }
 }
 
@@ -147,8 +100,16 @@ void wr_generation_retire(struct wr_generation *g)
   struct wr_loop *l = g->script->env->loop;
   g->state = WR_GENERATION_DRAINING;
   g->retired_ns = wr_loop_now(l);
-  stop_jobs(g);
+  WR_LIST_EACH(&g->jobs, node) wr_job_retire(WR_CONTAINER(node, struct wr_job, link));
   if (g->refs == 0) wr_loop_defer(l, &g->reaper);
+}
+
+bool wr_generation_granted(struct wr_generation *g, uint64_t id, bool granted)
+{
+  WR_LIST_EACH(&g->jobs, node) {
+    if (wr_job_granted(WR_CONTAINER(node, struct wr_job, link), id)) return true;
+  }
+  return wr_script_granted(g->script, id, granted);
 }
 
 // --- holding ------------------------------------------------------------------------------------
@@ -171,13 +132,12 @@ void wr_generation_free(struct wr_generation *g)
 {
   WR_CHECK(g->refs == 0);
   wr_loop_undefer(&g->reaper);
-  stop_jobs(g);
-  if (g->script) {
-    g->script->on_quiet = NULL;
-    wr_script_free(g->script);
-  }
+  if (g->script) g->script->on_quiet = NULL;
   struct wr_list *node;
-  while ((node = wr_list_pop(&g->jobs)) != NULL) wr_free(WR_CONTAINER(node, struct wr_job, link));
+  while ((node = wr_list_pop(&g->jobs)) != NULL) {
+    wr_job_free(WR_CONTAINER(node, struct wr_job, link));
+  }
+  if (g->script) wr_script_free(g->script);
   if (g->routes) wr_route_table_free(g->routes);
   wr_source_free(g->source);
   wr_free(g);

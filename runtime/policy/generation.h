@@ -7,27 +7,14 @@
 /// -> retire (draining) -> free at the last reference, or cut at the drain limit. One worker's
 /// loop.
 
-#include "loop/timer.h"
 #include "policy/route.h"
 #include "policy/source.h"
-#include "script/handler.h"
 #include "script/script.h"
 
 enum wr_generation_state {
   WR_GENERATION_PREPARED,
   WR_GENERATION_LIVE,
   WR_GENERATION_DRAINING,
-};
-
-/// A background job while the generation is live.
-struct wr_job {
-  struct wr_list link;
-  struct wr_generation *generation;
-  const struct wr_job_declared *declared;
-  struct wr_timer timer;
-  struct wr_task *task;      ///< while it runs
-  struct wr_handler handler; // what `task` runs
-  uint64_t started_ns;
 };
 
 struct wr_generation {
@@ -38,7 +25,7 @@ struct wr_generation {
   struct wr_script *script;
   struct wr_route_table *routes;
   struct wr_list requests; ///< serving requests that hold it
-  struct wr_list jobs;
+  struct wr_list jobs;     ///< struct wr_job
   size_t refs;
   uint64_t retired_ns;
   struct wr_deferred reaper;
@@ -62,7 +49,11 @@ struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t num
 /// Goes live: reconciles the kept state with what was declared and starts the jobs.
 void wr_generation_start(struct wr_generation *g);
 
-/// No new requests come: ends the jobs; what weir.spawn started goes on until it is done or cut.
+/// An admission that one of its tasks or jobs waits for was decided. False when it is not its.
+bool wr_generation_granted(struct wr_generation *g, uint64_t id, bool granted);
+
+/// No new requests come: ends the jobs; what weir.spawn started, and the run of a singleton that is
+/// under way, go on until they are done or cut.
 /// `on_idle` follows, at the end of this turn at the earliest.
 void wr_generation_retire(struct wr_generation *g);
 

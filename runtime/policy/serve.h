@@ -8,6 +8,7 @@
 
 #include "http/server.h"
 #include "policy/generation.h"
+#include "script/handler.h"
 #include "script/request.h"
 
 struct wr_serve;

@@ -1,6 +1,7 @@
 #include "script/bind_declare.h"
 
 #include "base/alloc.h"
+#include "resilience/lease.h"
 #include "script/bind.h"
 #include "script/table.h"
 #include "script/vm.h"
@@ -158,7 +159,19 @@ static int l_route(lua_State *L)
   return 0;
 }
 
-// core.job(name, place, every_ns | 0, fn): starts when the generation goes live
+// core.lease(name, options) -> handle | nil, message: options {interval}
+static int l_lease(lua_State *L)
+{
+  struct wr_lease_config config;
+  memset(&config, 0, sizeof(config));
+  config.interval_ns = wr_table_u64(L, 2, "interval", 0);
+  config.ttl_ns = WR_LEASE_TTL_NS;
+  const char *problem = wr_lease_config_check(&config);
+  if (problem) return wr_bind_refuse(L, problem);
+  return wr_bind_declare_entry(L, WR_KIND_LEASE, &config, sizeof(config));
+}
+
+// core.job(name, place, every_ns | 0, fn, lease?): starts when the generation goes live
 static int l_job(lua_State *L)
 {
   require_loading(L, "weir.every");
@@ -168,6 +181,7 @@ static int l_job(lua_State *L)
   d->name = wr_strdup(luaL_checkstring(L, 1));
   d->place = wr_strdup(luaL_checkstring(L, 2));
   d->every_ns = (uint64_t)luaL_checknumber(L, 3);
+  d->lease = lua_touserdata(L, 5);
   lua_pushvalue(L, 4);
   d->fn_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   wr_list_push(&s->declared.jobs, &d->link);
@@ -213,11 +227,17 @@ static int l_is_loading(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"listen", l_listen},         {"listen_from", l_listen_from},
-    {"trust", l_trust},           {"priority_header", l_priority_header},
-    {"route", l_route},           {"job", l_job},
-    {"is_loading", l_is_loading}, {"where", l_where},
-    {"upvalues", l_upvalues},     {NULL, NULL},
+    {"listen", l_listen},
+    {"listen_from", l_listen_from},
+    {"trust", l_trust},
+    {"priority_header", l_priority_header},
+    {"route", l_route},
+    {"job", l_job},
+    {"is_loading", l_is_loading},
+    {"where", l_where},
+    {"upvalues", l_upvalues},
+    {"lease", l_lease},
+    {NULL, NULL},
 };
 
 int wr_bind_declare(lua_State *L)

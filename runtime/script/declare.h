@@ -55,7 +55,8 @@ struct wr_job_declared {
   char *name;
   char *place;
   int fn_ref;
-  uint64_t every_ns; ///< 0: once
+  uint64_t every_ns;      ///< 0: once
+  struct wr_entry *lease; ///< of a singleton: who has it runs it; NULL: each worker does
 };
 
 struct wr_declarations {

@@ -18,7 +18,7 @@ static uint64_t id_of(const struct wr_guard *g, const struct wr_row *row)
   return generation << 32 | g->ledger.slot << 24 | row->number;
 }
 
-static struct wr_row *row_of(const struct wr_guard *g, uint64_t id)
+struct wr_row *wr_guard_row_of(const struct wr_guard *g, uint64_t id)
 {
   if ((id >> 24 & 0xff) != g->ledger.slot) return NULL;
   return wr_ledger_find(&g->ledger, id & 0xffffff, (uint32_t)(id >> 32));
@@ -170,7 +170,7 @@ enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entr
 
 bool wr_guard_is_waiting(const struct wr_guard *g, uint64_t id)
 {
-  const struct wr_row *row = row_of(g, id);
+  const struct wr_row *row = wr_guard_row_of(g, id);
   return row != NULL && state_of(row) == WR_ROW_WAITING;
 }
 
@@ -188,7 +188,7 @@ void wr_guard_explain_after(struct wr_guard *g, struct wr_entry *entry,
 
 void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns)
 {
-  struct wr_row *row = row_of(g, id);
+  struct wr_row *row = wr_guard_row_of(g, id);
   if (row == NULL || state_of(row) != WR_ROW_LIVE) return;
   struct wr_entry *entry = wr_registry_get(g->registry, wr_ledger_entry(row));
   const struct wr_guard_kind *kind = entry ? wr_guard_kind_of(entry) : NULL;
@@ -199,7 +199,7 @@ void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns)
 
 bool wr_guard_leave(struct wr_guard *g, uint64_t id, enum wr_outcome outcome, uint64_t now_ns)
 {
-  struct wr_row *row = row_of(g, id);
+  struct wr_row *row = wr_guard_row_of(g, id);
   return row && finish(g, row, outcome, now_ns);
 }
 

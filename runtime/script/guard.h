@@ -33,7 +33,7 @@ struct wr_guard_why {
 struct wr_guard_ask {
   uint64_t until_ns; ///< waits until then at most, absolute; 0: does not wait; UINT64_MAX: as long
                      ///< as the primitive lets it. Out, when queued: the end of the wait
-  uint64_t key;      ///< hash of the key of a keyed primitive
+  uint64_t key;      ///< hash of the key of a keyed primitive; of a lease: the worker's slot
   uint32_t cost;     ///< of a limiter; 0 counts as 1
   uint8_t priority;  ///< of a shedder: enum wr_priority
   const struct wr_overload_signals *signals; ///< of the process, for a shedder; NULL: not known
@@ -146,6 +146,12 @@ void wr_guard_chaos_note(struct wr_guard *g, struct wr_entry_ref ref, bool is_fa
 bool wr_guard_chaos_apply(struct wr_registry *r, struct wr_entry *entry, uint64_t for_ns,
                           uint64_t now_ns, struct wr_error *error);
 bool wr_guard_chaos_rollback(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns);
+
+/// The run of a granted lease begins: its fencing token. 0: it has lapsed, and must not.
+uint64_t wr_guard_lease_begin(struct wr_guard *g, uint64_t id, uint64_t now_ns);
+
+/// It goes on; well before it lapses. False: it has lapsed, and must end.
+bool wr_guard_lease_renew(struct wr_guard *g, uint64_t id, uint64_t now_ns);
 
 /// An operator's override of a breaker; see `wr_breaker_force`. Any process; the master tells the
 /// transition. False when the entry is gone.

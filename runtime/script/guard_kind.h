@@ -58,6 +58,7 @@ extern const struct wr_kind_ops wr_guard_budget;
 extern const struct wr_kind_ops wr_guard_hedge;
 extern const struct wr_guard_kind wr_guard_chaos;
 extern const struct wr_guard_kind wr_guard_upstream;
+extern const struct wr_guard_kind wr_guard_lease;
 
 /// How a kind admits, or NULL for kinds that only keep state (budget).
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry);

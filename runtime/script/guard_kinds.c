@@ -15,6 +15,7 @@ const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS] = {
     [WR_KIND_CHAOS] = &wr_guard_chaos.state,     [WR_KIND_CACHE] = &wr_guard_cache.state,
     [WR_KIND_SHEDDER] = &wr_guard_shedder.state, [WR_KIND_HEDGE] = &wr_guard_hedge,
     [WR_KIND_LIMITER] = &wr_guard_limiter.state, [WR_KIND_UPSTREAM] = &wr_guard_upstream.state,
+    [WR_KIND_LEASE] = &wr_guard_lease.state,
 };
 
 // Those that admit calls, or that the clock moves.
@@ -24,6 +25,7 @@ static const struct wr_guard_kind *const guarded[WR_KINDS] = {
     [WR_KIND_CHAOS] = &wr_guard_chaos,     [WR_KIND_THROTTLE] = &wr_guard_throttle,
     [WR_KIND_SHEDDER] = &wr_guard_shedder, [WR_KIND_CACHE] = &wr_guard_cache,
     [WR_KIND_LIMITER] = &wr_guard_limiter, [WR_KIND_UPSTREAM] = &wr_guard_upstream,
+    [WR_KIND_LEASE] = &wr_guard_lease,
 };
 
 const struct wr_guard_kind *wr_guard_kind_of(const struct wr_entry *entry)

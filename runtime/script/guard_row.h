@@ -21,3 +21,6 @@ void wr_guard_row_ring(const struct wr_arena *a, struct wr_guard_bells *bells);
 /// Tells again whoever was granted or refused and may not have heard: the process that told died.
 /// Under the entry's lock, from a kind's `recount`.
 void wr_guard_row_announce(struct wr_arena *a, struct wr_row *row);
+
+/// The row of an admission of this process; NULL when the id is over. In guard.c, which makes ids.
+struct wr_row *wr_guard_row_of(const struct wr_guard *g, uint64_t id);

@@ -83,6 +83,10 @@ struct wr_task *wr_handler_new(struct wr_script *s, struct wr_handler *handler,
     wr_bind_error_push(L, handler->error);
     nargs++;
   }
+  if (handler->token != 0) {
+    lua_pushnumber(L, (double)handler->token);
+    nargs++;
+  }
   struct wr_task *t = wr_task_new(s, L, nargs, NULL, problem);
   if (t == NULL) return NULL;
   t->ctx = handler;

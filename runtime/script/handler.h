@@ -28,6 +28,7 @@ struct wr_handler {
   int fn_ref;                   ///< of the function in the VM's registry
   struct wr_request *request;   ///< its first argument, or NULL
   const struct wr_error *error; ///< its second argument, or NULL
+  uint64_t token;               ///< its argument: the fencing token of a singleton's run; 0: none
   uint64_t deadline_ns;         ///< from now; 0: none
   /// Told exactly once, with the results valid during the call.
   void (*on_end)(void *ctx, const struct wr_handler_result *result);

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "script/guard.h"
 #include "script/guard_kind.h"
+#include "script/guard_row.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

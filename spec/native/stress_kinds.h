@@ -12,6 +12,7 @@
 #include "stress_flag.h"
 #include "stress_health.h"
 #include "stress_hedge.h"
+#include "stress_lease.h"
 #include "stress_shedder.h"
 #include "stress_throttle.h"
 #include "stress_upstream.h"
@@ -23,4 +24,5 @@ static const struct stress_kind *const stress_kinds[WR_KINDS] = {
     [WR_KIND_CACHE] = &stress_cache,       [WR_KIND_FLAG] = &stress_flag,
     [WR_KIND_HEALTH] = &stress_health,     [WR_KIND_HEDGE] = &stress_hedge,
     [WR_KIND_LIMITER] = &stress_limiter,   [WR_KIND_UPSTREAM] = &stress_upstream,
+    [WR_KIND_LEASE] = &stress_lease,
 };

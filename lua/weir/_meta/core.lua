@@ -94,7 +94,8 @@
 ---@field trust fun(network: string): true?, string?
 ---@field priority_header fun(name: string): true?, string?
 ---@field route fun(pattern: string, options: table, handler: function)
----@field job fun(name: string, place: string, every_ns: number, fn: async fun())
+---@field job fun(name: string, place: string, every_ns: number, fn: function, lease?: userdata)
+---@field lease fun(name: string, options: table): userdata?, string?
 ---@field is_loading fun(): boolean
 ---@field where fun(): string
 ---@field upvalues fun(fn: function): table, string

@@ -97,8 +97,9 @@
 --- Runs `fn` in the background. At the top level: when the generation goes live, in each worker.
 ---@field spawn fun(fn: async fun()): true?, weir.Error?
 ---
---- Runs `fn` every `interval` (at least 1ms, from start to start) in each worker. Top level only.
----@field every fun(interval: weir.duration|table, fn: async fun())
+--- Runs `fn` every `interval` (at least 1ms, from start to start) in each worker; with
+--- `{ singleton = true, name = … }` in one at a time, with a token that grows. Top level only.
+---@field every fun(interval: weir.duration|table, options: table|function, fn?: function)
 ---
 --- Side by side: the first result that is not nil; the others are cancelled.
 ---@field race async fun(functions: weir.work[]): any, weir.Error?

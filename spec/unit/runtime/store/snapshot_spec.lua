@@ -2,7 +2,7 @@
 jit.off(true, true)
 local c, ffi = require "spec.support.c" ("store/snapshot.h", "store/state_file.h",
   "script/guard.h", "upstream/roster.h", "resilience/throttle.h", "resilience/budget.h",
-  "resilience/shedder.h")
+  "resilience/shedder.h", "resilience/lease.h")
 local json = require "cjson"
 local open = require "spec.support.arena"
 
@@ -22,7 +22,7 @@ local function world(seed)
     if type_of == "roster" then
       c.wr_outlier_config_init(config.outlier)
       config.capacity, config.rise, config.fall = 4, 2, 3
-    elseif type_of ~= "flag" then
+    elseif type_of ~= "flag" and type_of ~= "lease" then
       c["wr_" .. type_of .. "_config_init"](config)
     end
     for key, value in pairs(options or {}) do config[key] = value end
@@ -218,6 +218,31 @@ describe("a snapshot", function()
     local to = world().all(NOW, { limit = 1 })
     to.read(text)
     assert.equal(6, left(to.limiter, 0, NOW))
+    to.close()
+  end)
+
+  it("knows when a singleton's run is due, and gives it no token twice", function()
+    local function lease(of, now)
+      return of.declare(c.WR_KIND_LEASE, "prune", "lease",
+        { interval_ns = 600 * SECOND, ttl_ns = 30 * SECOND }, now)
+    end
+    local from = world()
+    local l, first = lease(from), ffi.new "struct wr_lease_waiter"
+    c.wr_lease_wait(l, first)
+    assert.equal(first, c.wr_lease_grant(l, NOW))
+    assert.is_true(c.wr_lease_begin(l, first, NOW))
+    local said = from.write(NOW + 100 * SECOND, WALL)
+    local to = world()
+    local again = lease(to, NOW)
+    to.read(said, NOW, WALL + 50 * SECOND)
+    assert.is_true(NOW + 450 * SECOND == again.due_ns)
+    assert.equal(0, tonumber(again.token))
+    local next_one = ffi.new "struct wr_lease_waiter"
+    c.wr_lease_wait(again, next_one)
+    assert.is_true(c.wr_lease_grant(again, NOW + 449 * SECOND) == nil)
+    assert.equal(next_one, c.wr_lease_grant(again, NOW + 450 * SECOND))
+    assert.equal(2, tonumber(next_one.token))
+    from.close()
     to.close()
   end)
 
