@@ -32,6 +32,15 @@ const struct wr_candidate_listen *wr_addresses_open(struct wr_master *m, struct 
   return NULL;
 }
 
+const char *wr_addresses_change(const struct wr_master *m)
+{
+  WR_LIST_EACH(&m->listeners, node) {
+    const struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
+    if (l->is_new || !l->is_wanted) return l->address;
+  }
+  return NULL;
+}
+
 void wr_addresses_discard(struct wr_master *m)
 {
   WR_LIST_EACH(&m->listeners, node) {

@@ -8,6 +8,9 @@
 /// error, the one that cannot be.
 const struct wr_candidate_listen *wr_addresses_open(struct wr_master *m, struct wr_error *error);
 
+/// An address that the reload would open or close; NULL: none.
+const char *wr_addresses_change(const struct wr_master *m);
+
 /// The reload failed: closes the new ones.
 void wr_addresses_discard(struct wr_master *m);
 

@@ -7,7 +7,9 @@
 #include "policy/generation.h"
 #include "script/composition.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -34,56 +36,49 @@ static bool read_listens(struct wr_candidate_report *report, const struct wr_gen
   return true;
 }
 
-static void describe(struct wr_candidate_report *report, const struct wr_generation *g, int *bundle)
+static void describe(struct wr_candidate_report *report, const struct wr_generation *g)
 {
-  struct wr_error error;
   report->hash = wr_source_hash(g->source);
   report->files = (uint32_t)g->source->count;
   report->routes = (uint32_t)wr_route_count(g->routes);
   report->ok = read_listens(report, g);
-  if (!report->ok) return;
-  *bundle = wr_source_pack(g->source, &error);
-  if (*bundle < 0) fail(report, "read", error.message);
 }
 
-static void load(struct wr_services *services, const struct wr_settings *settings,
-                 struct wr_candidate_report *report, int *bundle,
-                 const struct wr_candidate_inspector *inspector)
+static void load(struct wr_services *services, struct wr_source *source,
+                 struct wr_candidate_report *report, const struct wr_candidate_inspector *inspector)
 {
-  struct wr_error error;
   struct wr_generation_error problem;
-  struct wr_source *source = wr_source_open(settings->file, &error);
-  if (source == NULL) {
-    fail(report, "read", error.message);
-    return;
-  }
   struct wr_generation *g = wr_generation_load(&services->env, 1, source, &problem);
   if (g == NULL) {
     snprintf(report->stage, sizeof(report->stage), "%s", problem.stage);
     report->error = problem.script;
     return;
   }
-  describe(report, g, bundle);
-  if (inspector && report->ok) inspector->look(inspector->ctx, g);
+  describe(report, g);
+  if (report->ok) inspector->look(inspector->ctx, g);
   wr_generation_free(g);
 }
 
 void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
-                      struct wr_candidate_report *report, int *bundle,
+                      struct wr_source *subject, struct wr_candidate_report *report,
                       const struct wr_candidate_inspector *inspector)
 {
   struct wr_services *services = wr_alloc(sizeof(*services));
   struct wr_services_owner owner = {a, wr_slot_master(a), settings, {0}};
   struct wr_error error = {0};
   *report = (struct wr_candidate_report){0};
-  *bundle = -1;
   if (!wr_arena_privatise(a, &error) || !wr_services_init(services, &owner, &error) ||
       !wr_confine_child(&settings->confine, WR_FILTER_TRIAL, &error)) {
     fail(report, "start", error.message);
     return;
   }
   services->log.worker = -1;
-  load(services, settings, report, bundle, inspector);
+  if (subject == NULL) subject = wr_source_open(settings->file, &error);
+  if (subject == NULL) {
+    fail(report, "read", error.message);
+  } else {
+    load(services, subject, report, inspector);
+  }
   wr_services_fini(services);
   wr_free(services);
 }
@@ -109,96 +104,115 @@ void wr_candidate_path(const char *main_file, const char *file, char *out, size_
   snprintf(out, size, "%.*s%s", folder, main_file, file);
 }
 
+// --- what is wished for --------------------------------------------------------------------------
+
+enum { RESULT_MAX = 4 * 1024 * 1024 };
+
+struct wish {
+  const struct wr_candidate_task *task;
+  struct wr_candidate_report *report;
+  int result; // -1: none
+};
+
 // What `weir check` would warn of, as log lines: it fails nothing.
-static void log_warnings(void *ctx, const struct wr_generation *g)
+static void log_warnings(struct wr_script *s)
 {
-  (void)ctx;
   struct wr_script_error error;
   struct wr_buf unused;
   wr_buf_init(&unused, 1);
-  struct wr_script *s = g->script;
   if (wr_composition_report(s, "log", WR_STR(""), &unused, &error) < 0) {
     wr_log_text(s->env->log, WR_LOG_ERROR, "policy.warning", "%s", error.message);
   }
   wr_buf_fini(&unused);
 }
 
-// --- a dry run ----------------------------------------------------------------------------------
+static void make_bundle(void *ctx, const struct wr_generation *g)
+{
+  struct wish *w = ctx;
+  struct wr_error error;
+  log_warnings(g->script);
+  w->result = wr_source_pack(g->source, &error);
+  if (w->result < 0) fail(w->report, "read", error.message);
+}
 
-enum { CHANGES_MAX = 4 * 1024 * 1024 };
+static bool append_files(const struct wr_source *s, struct wr_buf *out)
+{
+  bool fits = true;
+  for (size_t i = 0; i < s->count; i++) {
+    fits &= wr_buf_append_str(out, wr_str_of(s->files[i].path)) && wr_buf_append(out, "\n", 1);
+  }
+  return fits;
+}
 
-struct comparison {
-  struct wr_source *live; // the bundle to compare with; NULL once it was loaded
-  struct wr_buf out;      // what would change
-  bool is_done;
-  struct wr_script_error error;
-};
+static bool write_facts(const struct wr_generation *g, struct wr_buf *out,
+                        struct wr_script_error *error)
+{
+  struct wr_buf files;
+  wr_buf_init(&files, RESULT_MAX);
+  append_files(g->source, &files);
+  bool ok = wr_composition_shown(g->script, wr_buf_str(&files), out, error);
+  wr_buf_fini(&files);
+  return ok;
+}
 
-// What the live bundle declared, read from a state of its own.
-static bool append_facts(struct comparison *c, const struct wr_generation *g, struct wr_buf *out)
+// What the bundle to compare with declares, read from a state of its own.
+static bool append_base(struct wr_script_env *env, struct wr_source *base, struct wr_buf *out,
+                        struct wr_script_error *error)
 {
   struct wr_generation_error problem;
-  struct wr_generation *before = wr_generation_load(g->script->env, 2, c->live, &problem);
-  c->live = NULL;
+  struct wr_generation *before = wr_generation_load(env, 2, base, &problem);
   if (before == NULL) {
-    c->error = problem.script;
+    *error = problem.script;
     return false;
   }
-  bool ok = wr_composition_facts(before->script, out, &c->error);
+  bool ok = wr_composition_facts(before->script, out, error);
   wr_generation_free(before);
   return ok;
 }
 
-static void compare(void *ctx, const struct wr_generation *g)
+static bool write_changes(const struct wr_generation *g, struct wr_source *base, struct wr_buf *out,
+                          struct wr_script_error *error)
 {
-  struct comparison *c = ctx;
   struct wr_buf files;
   struct wr_buf facts;
-  wr_buf_init(&files, CHANGES_MAX);
-  wr_buf_init(&facts, CHANGES_MAX);
-  wr_source_differ(c->live, g->source, &files);
-  c->is_done =
-      append_facts(c, g, &facts) &&
-      wr_composition_changes(g->script, wr_buf_str(&facts), wr_buf_str(&files), &c->out, &c->error);
+  wr_buf_init(&files, RESULT_MAX);
+  wr_buf_init(&facts, RESULT_MAX);
+  wr_source_differ(base, g->source, &files);
+  bool ok = append_base(g->script->env, base, &facts, error) &&
+            wr_composition_changes(g->script, wr_buf_str(&facts), wr_buf_str(&files), out, error);
   wr_buf_fini(&files);
   wr_buf_fini(&facts);
+  return ok;
 }
 
-// What would change takes the bundle's place beside the report.
-static void dry_run(struct wr_arena *a, const struct wr_settings *settings, struct wr_source *live,
-                    struct wr_candidate_report *report, int *bundle)
+static void make_text(void *ctx, const struct wr_generation *g)
 {
-  struct comparison c = {.live = live};
-  wr_buf_init(&c.out, CHANGES_MAX);
-  wr_candidate_try(a, settings, report, bundle, &(struct wr_candidate_inspector){compare, &c});
-  if (*bundle >= 0) close(*bundle);
-  *bundle = -1;
-  if (report->ok && c.is_done) {
-    *bundle = wr_memfd_new("weir-changes", wr_buf_str(&c.out));
-  } else if (report->ok) {
-    fail(report, "compare", "");
-    report->error = c.error;
+  struct wish *w = ctx;
+  struct wr_script_error error = {0};
+  struct wr_buf out;
+  wr_buf_init(&out, RESULT_MAX);
+  bool ok = w->task->wish == WR_CANDIDATE_FACTS ? write_facts(g, &out, &error)
+                                                : write_changes(g, w->task->base, &out, &error);
+  if (ok) w->result = wr_memfd_new("weir-told", wr_buf_str(&out));
+  if (w->result < 0) {
+    fail(w->report, "compare", ok ? strerror(errno) : "");
+    if (!ok) w->report->error = error;
   }
-  wr_source_free(c.live);
-  wr_buf_fini(&c.out);
+  wr_buf_fini(&out);
 }
 
-int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, struct wr_source *live,
-                     int fd)
+int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings,
+                     const struct wr_candidate_task *task, int fd)
 {
   // What the clock of the load budget cannot see (a long C function) ends here.
   struct rlimit cpu = {4, 5};
   setrlimit(RLIMIT_CPU, &cpu);
-  struct wr_candidate_report *report = wr_alloc(sizeof(*report));
-  int bundle = -1;
-  static const struct wr_candidate_inspector inspector = {log_warnings, NULL};
-  if (live != NULL) {
-    dry_run(a, settings, live, report, &bundle);
-  } else {
-    wr_candidate_try(a, settings, report, &bundle, &inspector);
-  }
-  struct wr_message head = {.size = sizeof(*report)};
-  bool sent = wr_mailbox_post(fd, &head, report, bundle);
-  wr_free(report);
+  struct wish w = {task, wr_alloc(sizeof(*w.report)), -1};
+  bool is_bundle = task->wish == WR_CANDIDATE_BUNDLE;
+  struct wr_candidate_inspector inspector = {is_bundle ? make_bundle : make_text, &w};
+  wr_candidate_try(a, settings, task->subject, w.report, &inspector);
+  struct wr_message head = {.size = sizeof(*w.report)};
+  bool sent = wr_mailbox_post(fd, &head, w.report, w.report->ok ? w.result : -1);
+  wr_free(w.report);
   return sent ? 0 : 1;
 }

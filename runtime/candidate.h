@@ -22,7 +22,7 @@ struct wr_candidate_listen {
   uint32_t mode;                      ///< of the file of a Unix socket
 };
 
-/// The one message a candidate sends; with the packed bundle as descriptor when `ok`.
+/// The one message a candidate sends; with its result as descriptor when `ok`.
 struct wr_candidate_report {
   bool ok;
   char stage[16]; ///< when not ok: "read", "load", "routes", "crash", "time"
@@ -42,11 +42,23 @@ void wr_candidate_read(struct wr_candidate_report *report, const void *message);
 /// to the folder of `main_file`. "" stays "". NUL-terminated, cut at `size`.
 void wr_candidate_path(const char *main_file, const char *file, char *out, size_t size);
 
-/// Runs the trial in this process, which is the forked child, and sends the report on `fd`. With
-/// `live` (taken over; else NULL) it is a dry run: the descriptor that goes with the report holds
-/// what the bundle would change of that one, as JSON. Returns the exit code.
-int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings, struct wr_source *live,
-                     int fd);
+enum wr_candidate_wish {
+  WR_CANDIDATE_BUNDLE,  ///< whether the bundle loads; the result is the bundle, packed
+  WR_CANDIDATE_FACTS,   ///< the result is what the bundle declares, as JSON
+  WR_CANDIDATE_CHANGES, ///< the result is what it would change of `base`, as JSON
+};
+
+/// What a candidate is to do.
+struct wr_candidate_task {
+  enum wr_candidate_wish wish;
+  struct wr_source *subject; ///< the bundle; NULL: the files on disk
+  struct wr_source *base;    ///< for CHANGES, else NULL
+};
+
+/// Runs the trial in this process, which is the forked child, takes the sources of `task` over, and
+/// sends the report on `fd`, with the result as descriptor. Returns the exit code.
+int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings,
+                     const struct wr_candidate_task *task, int fd);
 
 /// Somebody who looks at the loaded generation before it goes away.
 struct wr_candidate_inspector {
@@ -54,8 +66,8 @@ struct wr_candidate_inspector {
   void *ctx;
 };
 
-/// Runs the trial and fills `report` here; `*bundle` is the packed bundle or -1. `inspector` may be
-/// NULL. For `weir check`.
+/// Runs the trial of `subject` (taken over; NULL: the files on disk) and fills `report` here; the
+/// packed bundle is not made. For `weir check`.
 void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
-                      struct wr_candidate_report *report, int *bundle,
+                      struct wr_source *subject, struct wr_candidate_report *report,
                       const struct wr_candidate_inspector *inspector);

@@ -261,7 +261,7 @@ void wr_fleet_reap(struct wr_master *m)
   int status = 0;
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    wr_reload_on_exit(m, pid, status);
+    wr_trial_on_exit(m, pid, status);
     for (uint32_t i = 0; i < m->settings->workers; i++) {
       if (m->workers[i].pid == pid) bury_worker(&m->workers[i], status);
     }

@@ -50,37 +50,48 @@ static void forget_bundle(struct wr_history *h, uint64_t hash)
   }
 }
 
-void wr_history_push(struct wr_history *h, uint64_t number, int bundle,
-                     const struct wr_candidate_report *report)
+void wr_history_push(struct wr_history *h, const struct wr_past *was)
 {
   h->strike_count = 0;
-  forget_bundle(h, report->hash);
-  if (wr_history_find(h, report->hash) != NULL) {
-    close(bundle);
+  forget_bundle(h, was->report.hash);
+  if (wr_history_find(h, was->report.hash) != NULL) {
+    close(was->bundle);
     return;
   }
   struct wr_past *p = wr_alloc(sizeof(*p));
-  p->number = number;
-  p->bundle = bundle;
-  p->report = *report;
+  *p = *was;
   wr_list_push(&h->past, &p->link);
   h->past_count++;
   if (h->past_count > WR_HISTORY_PAST_MAX) forget_past(h, oldest_past(h));
 }
 
-struct wr_past *wr_history_take(struct wr_history *h)
+const struct wr_past *wr_history_newest(const struct wr_history *h)
 {
-  while (h->past_count > 0) {
-    struct wr_past *p = WR_CONTAINER(h->past.prev, struct wr_past, link);
-    if (wr_history_find(h, p->report.hash) != NULL) {
-      forget_past(h, p);
-      continue;
-    }
-    wr_list_remove(&p->link);
-    h->past_count--;
-    return p;
+  for (struct wr_list *node = h->past.prev; node != &h->past; node = node->prev) {
+    const struct wr_past *p = WR_CONTAINER(node, struct wr_past, link);
+    if (wr_history_find(h, p->report.hash) == NULL) return p;
   }
   return NULL;
+}
+
+static struct wr_past *find_past(const struct wr_history *h, uint64_t number)
+{
+  WR_LIST_EACH(&h->past, node) {
+    struct wr_past *p = WR_CONTAINER(node, struct wr_past, link);
+    if (p->number == number) return p;
+  }
+  return NULL;
+}
+
+const struct wr_past *wr_history_past(const struct wr_history *h, uint64_t number)
+{
+  return find_past(h, number);
+}
+
+void wr_history_forget(struct wr_history *h, uint64_t number)
+{
+  struct wr_past *p = find_past(h, number);
+  if (p != NULL) forget_past(h, p);
 }
 
 size_t wr_history_strikes(const struct wr_history *h, uint64_t now_ns)

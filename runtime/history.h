@@ -21,8 +21,9 @@ enum {
 /// A bundle that was live.
 struct wr_past {
   struct wr_list link;
-  uint64_t number; ///< of its generation then
-  int bundle;      ///< packed
+  uint64_t number;   ///< of its generation then
+  uint64_t since_ns; ///< when it was replaced
+  int bundle;        ///< packed
   struct wr_candidate_report report;
 };
 
@@ -50,14 +51,18 @@ void wr_history_init(struct wr_history *h);
 /// Forgets everything.
 void wr_history_fini(struct wr_history *h);
 
-/// Another generation is live: `bundle` (owned from now on), which was before, is the newest past.
-/// One that is quarantined is not kept, and of one bundle only the newest.
-void wr_history_push(struct wr_history *h, uint64_t number, int bundle,
-                     const struct wr_candidate_report *report);
+/// Another generation is live: `was`, which was before, is copied as the newest past, and its
+/// bundle is the history's. One that is quarantined is not kept, and of one bundle only the newest.
+void wr_history_push(struct wr_history *h, const struct wr_past *was);
 
-/// Takes the newest past that is not quarantined, to be freed with wr_free; NULL when there is
-/// none.
-struct wr_past *wr_history_take(struct wr_history *h);
+/// The newest past that is not quarantined; NULL: there is none.
+const struct wr_past *wr_history_newest(const struct wr_history *h);
+
+/// The past of generation `number`; NULL: it is not kept.
+const struct wr_past *wr_history_past(const struct wr_history *h, uint64_t number);
+
+/// Forgets the past of generation `number`, if it is kept: it is live again, or could not be.
+void wr_history_forget(struct wr_history *h, uint64_t number);
 
 /// A strike against the live generation. True when that is one too many.
 bool wr_history_strike(struct wr_history *h, uint64_t now_ns);

@@ -4,11 +4,15 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "fleet.h"
+#include "follow.h"
+#include "generations.h"
 #include "heartbeat.h"
 #include "http/server.h"
+#include "inspect.h"
 #include "observe/metrics.h"
 #include "observe/pressure.h"
 #include "observe/usage.h"
+#include "probation.h"
 #include "reload.h"
 #include "script/health_page.h"
 #include "state.h"
@@ -28,9 +32,10 @@
 #define TICK_NS (100 * WR_MS)
 #define SWEEP_NS (10 * WR_SECOND)
 #define MEASURE_NS (500 * WR_MS)
-#define WATCH_QUIET_NS (200 * WR_MS)
 #define KILL_AFTER_NS (2 * WR_SECOND) // from being told to stop to being killed
 #define ADMIN_NS (500 * WR_MS)        // for the last answers of the admin listener
+
+static const struct wr_reload_options plain = {0};
 
 static struct wr_str nothing(void)
 {
@@ -88,7 +93,9 @@ static void drain(struct wr_master *m)
   m->is_draining = true;
   wr_log_text(&m->log, WR_LOG_INFO, "drain", "finishing what is under way");
   wr_notify_stopping(&m->notify, "finishing what is under way");
+  wr_trial_kill_all(m);
   wr_reload_stop(m);
+  wr_inspect_stop(m);
   send_all(m, WR_WORKER_DRAIN);
   close_listeners(m);
   wr_timer_start(&m->drain, m->settings->drain_ns);
@@ -117,7 +124,7 @@ void wr_master_maybe_over(struct wr_master *m)
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     if (m->workers[i].pid != 0 || m->workers[i].is_closing) return;
   }
-  if (m->reload.trial || m->is_over) return;
+  if (!wr_list_is_empty(&m->trials) || m->is_over) return;
   m->is_over = true;
   wr_state_save(m);
   wr_timer_start(&m->drain, ADMIN_NS);
@@ -134,7 +141,7 @@ static void on_signal(struct wr_io *io, int events)
   while (read(io->fd, &info, sizeof(info)) == sizeof(info)) {
     switch (info.ssi_signo) {
     case SIGCHLD: wr_fleet_reap(m); break;
-    case SIGHUP: wr_reload_request(m, NULL, false); break;
+    case SIGHUP: wr_reload_request(m, NULL, &plain); break;
     case SIGTERM:
     case SIGINT: drain(m); break;
     default: break;
@@ -223,6 +230,7 @@ static void on_tick(struct wr_timer *t)
     measure(m);
   }
   sample(m);
+  wr_probation_tick(m);
   wr_timer_start_at(t, next);
 }
 
@@ -279,19 +287,41 @@ static void write_status(void *ctx, struct wr_json *j)
   wr_status_write(m, is_ready(m), j);
 }
 
-static void on_reload(void *ctx, struct wr_admin_waiter *waiter, bool force)
+static void on_reload(void *ctx, struct wr_admin_waiter *waiter,
+                      const struct wr_admin_reload *asked)
 {
-  wr_reload_request(ctx, waiter, force);
+  struct wr_reload_options options = {asked->is_forced, {asked->canary, asked->canary_ns}};
+  wr_reload_request(ctx, waiter, &options);
 }
 
-static void on_dry_run(void *ctx, struct wr_admin_waiter *waiter)
+static void on_rollback(void *ctx, struct wr_admin_waiter *waiter)
 {
-  wr_reload_dry_run(ctx, waiter);
+  wr_reload_abort(ctx, waiter);
 }
 
-static void on_file_change(struct wr_watch *w)
+static bool on_promote(void *ctx, struct wr_admin_waiter *waiter)
 {
-  wr_reload_request(WR_CONTAINER(w, struct wr_master, watch), NULL, false);
+  return wr_probation_promote(ctx, waiter);
+}
+
+static void on_use(void *ctx, struct wr_admin_waiter *waiter, uint64_t number, bool force)
+{
+  wr_reload_use(ctx, waiter, number, force);
+}
+
+static void on_show(void *ctx, struct wr_admin_waiter *waiter, uint64_t subject)
+{
+  wr_inspect_show(ctx, waiter, subject);
+}
+
+static void on_compare(void *ctx, struct wr_admin_waiter *waiter, uint64_t base, uint64_t subject)
+{
+  wr_inspect_compare(ctx, waiter, base, subject);
+}
+
+static void write_generations(void *ctx, struct wr_json *j)
+{
+  wr_generations_write(ctx, j);
 }
 
 // --- life ---------------------------------------------------------------------------------------
@@ -311,9 +341,20 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
   m->admin_listener = wr_listener_open(address, 1, 0600, error);
   if (m->admin_listener == NULL) return false;
   int fd = wr_listener_take(m->admin_listener, 0);
-  struct wr_admin_ops ops = {
-      is_ready, write_health, write_metrics, write_status, on_reload, on_dry_run,
-      m,        &m->registry, &m->log};
+  struct wr_admin_ops ops = {.is_ready = is_ready,
+                             .write_health = write_health,
+                             .write_metrics = write_metrics,
+                             .write_status = write_status,
+                             .write_generations = write_generations,
+                             .reload = on_reload,
+                             .use = on_use,
+                             .rollback = on_rollback,
+                             .promote = on_promote,
+                             .show = on_show,
+                             .compare = on_compare,
+                             .ctx = m,
+                             .registry = &m->registry,
+                             .log = &m->log};
   m->admin = wr_admin_new(&m->loop, fd, is_tcp, &ops);
   return true;
 }
@@ -370,14 +411,16 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_list_init(&m->listeners);
   m->bundle = -1;
   wr_history_init(&m->history);
+  wr_list_init(&m->trials);
   wr_reload_init(m);
+  wr_inspect_init(m);
   m->started_ns = wr_loop_now(&m->loop);
   m->started_wall_ns = wr_loop_wall();
   wr_fleet_init(m);
   wr_timer_init(&m->tick, &m->loop, on_tick);
   wr_timer_init(&m->plan, &m->loop, on_plan);
   wr_timer_init(&m->drain, &m->loop, on_drain_over);
-  wr_watch_init(&m->watch, &m->loop, WATCH_QUIET_NS, on_file_change);
+  wr_follow_init(m);
   m->loop.on_turn = on_turn;
   m->loop.on_turn_ctx = m;
   wr_notify_open(&m->notify, &m->settings->notify, &m->loop, &m->log);
@@ -389,7 +432,7 @@ static void close_master(struct wr_master *m)
   wr_timer_stop(&m->tick);
   wr_timer_stop(&m->plan);
   wr_timer_stop(&m->drain);
-  wr_watch_clear(&m->watch);
+  wr_follow_stop(m);
   wr_notify_close(&m->notify);
   wr_io_close(&m->signals, NULL);
   wr_io_close(&m->bell, NULL);
@@ -419,7 +462,7 @@ int wr_master_run(const struct wr_settings *settings, struct wr_error *error)
   // On failure the process ends: what was opened ends with it.
   if (!open_master(m, error)) return 69;
   wr_timer_start(&m->tick, TICK_NS);
-  wr_reload_request(m, NULL, false);
+  wr_reload_request(m, NULL, &plain);
   wr_loop_run(&m->loop);
   close_master(m);
   int exit_code = m->exit_code;

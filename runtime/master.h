@@ -11,6 +11,9 @@
 #include "loop/mailbox.h"
 #include "loop/timer.h"
 #include "loop/watch.h"
+#include "orders.h"
+#include "resilience/comparison.h"
+#include "trial.h"
 #include "worker.h"
 
 #include <stdatomic.h>
@@ -34,43 +37,42 @@ struct wr_master_worker {
   struct wr_timer refork;
 };
 
-enum wr_reload_stage { WR_RELOAD_IDLE, WR_RELOAD_TRIAL, WR_RELOAD_PREPARE, WR_RELOAD_COMMIT };
-
-/// Somebody who asked for a reload; the start itself and signals ask without a waiter.
-struct wr_reload_caller {
-  struct wr_list link;
-  struct wr_admin_waiter *waiter;
-};
-
-/// A candidate process. Lives until its mailbox has closed.
-struct wr_trial {
-  struct wr_mailbox mailbox;
-  struct wr_master *master;
-  pid_t pid;
+enum wr_reload_stage {
+  WR_RELOAD_IDLE,
+  WR_RELOAD_TRIAL,
+  WR_RELOAD_PREPARE,
+  WR_RELOAD_CANARY,
+  WR_RELOAD_COMMIT
 };
 
 struct wr_snapshot;
 
+/// The reload coordinator's (reload.h).
 struct wr_reload {
   enum wr_reload_stage stage;
-  struct wr_list callers;   ///< of the reload under way
-  struct wr_list next;      ///< who asked meanwhile: one more reload serves them all
-  struct wr_list next_dry;  ///< who asked what one would change
-  bool is_dry;              ///< the one under way only tells
-  bool is_wanted;           ///< one more reload, with or without callers
-  bool will_force;          ///< and it lifts a quarantine
-  bool is_forced;           ///< the one under way does
-  bool is_restoring;        ///< the last good bundle is to come back first
-  struct wr_deferred again; // starts it, at the end of the turn
+  struct wr_order *order;   ///< the one under way; NULL: idle
+  struct wr_list orders;    ///< what is asked for meanwhile
+  struct wr_deferred again; // starts the next, at the end of the turn
   uint64_t started_ns;
   uint64_t number;        ///< of the generation being loaded
+  uint64_t past_number;   ///< the same, when it was live before; else 0
   struct wr_trial *trial; ///< NULL: none
   struct wr_timer timer;
   struct wr_candidate_report report;
-  bool has_report;
-  int bundle;                       ///< packed, -1: none
-  uint64_t counted[2];              ///< reloads that failed, that succeeded
-  char last[WR_SCRIPT_MESSAGE_MAX]; ///< what the last verdict said
+  uint64_t until_ns;                           ///< CANARY: when it is over
+  bool is_promoted;                            ///< somebody wants it to be
+  struct wr_comparison_group canary, baseline; ///< what both served; zero without one
+  int bundle;                                  ///< packed, -1: none
+  uint64_t counted[2];                         ///< reloads that failed, that succeeded
+  char last[WR_SCRIPT_MESSAGE_MAX];            ///< what the last verdict said; "": it went live
+  uint64_t failed_ns;                          ///< when it failed
+};
+
+/// Who looks at bundles (inspect.h).
+struct wr_inspect {
+  struct wr_list looks; ///< the one under way first
+  bool is_busy;
+  struct wr_deferred again; // starts the next, at the end of the turn
 };
 
 struct wr_master {
@@ -92,7 +94,9 @@ struct wr_master {
   struct wr_timer drain;
   struct wr_watch watch;   ///< of the live bundle's folders, with --watch
   struct wr_notify notify; ///< the service manager
+  struct wr_list trials;   ///< struct wr_trial, those whose processes live
   struct wr_reload reload;
+  struct wr_inspect inspect;
   struct wr_history history;
   struct wr_snapshot *snapshot;           ///< for the first generation; NULL: there is none
   struct wr_error state_error;            ///< why there is none

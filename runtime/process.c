@@ -88,7 +88,6 @@ void wr_process_check(const struct wr_settings *settings, struct wr_candidate_re
   struct wr_arena arena;
   struct wr_error error = {0};
   struct wr_arena_options options = {.worker_count = 1, .seed = wr_loop_entropy()};
-  int bundle = -1;
   // Its process is the author's own, and prints what it finds.
   struct wr_settings open = *settings;
   open.confine.is_off = true;
@@ -98,7 +97,6 @@ void wr_process_check(const struct wr_settings *settings, struct wr_candidate_re
     wr_call_error_set(&report->error, "", 0, "%s", error.message);
     return;
   }
-  wr_candidate_try(&arena, &open, report, &bundle, inspector);
-  if (bundle >= 0) close(bundle);
+  wr_candidate_try(&arena, &open, NULL, report, inspector);
   wr_arena_fini(&arena);
 }

@@ -2,30 +2,46 @@
 /// The reload coordinator: trial in a forked candidate, preparation in every worker, one commit for
 /// all.
 ///
-///     idle -> trial -> prepare -> commit -> idle
+///     idle -> trial -> prepare -> (canary ->) commit -> idle
 ///
 /// A failure before commit changes nothing: no worker has swapped, new listeners are closed again,
-/// the reason is told to every caller and logged. One reload at a time; those asked for meanwhile
-/// are served together by one more. A dry run ends behind the trial, and waits for reloads.
+/// the reason is told to every caller and logged. One at a time; the loads that are asked for
+/// meanwhile are served together by one more. A generation that was live before needs no trial: its
+/// bundle is as it was then, and workers that keep it warm have it ready at once.
 
 #include "master.h"
 
 /// Prepares the coordinator; nothing is under way.
 void wr_reload_init(struct wr_master *m);
 
-/// Asks for a reload. `waiter` (may be NULL) gets the verdict. `force`: a quarantine of the bundle
-/// is lifted.
-void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter, bool force);
+struct wr_reload_options {
+  bool is_forced; ///< a quarantine of the bundle is lifted
+  struct wr_probation_plan probation;
+};
 
-/// Asks what a reload would change; nothing does. `waiter` gets the answer.
-void wr_reload_dry_run(struct wr_master *m, struct wr_admin_waiter *waiter);
+/// Asks for the files to be loaded. `waiter` (may be NULL) gets the verdict. Of several that wait
+/// the last one's probation counts.
+void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter,
+                       const struct wr_reload_options *options);
+
+/// Asks for generation `number` to be live again, as it was read then; 0: the newest past one that
+/// is not quarantined. `waiter` (may be NULL) gets the verdict. `force`: a quarantine is lifted.
+void wr_reload_use(struct wr_master *m, struct wr_admin_waiter *waiter, uint64_t number,
+                   bool force);
+
+/// Takes back what was done last: a canary, if there is one, else `wr_reload_use` of the newest
+/// past.
+void wr_reload_abort(struct wr_master *m, struct wr_admin_waiter *waiter);
+
+/// The canary goes live, if every worker has it.
+void wr_reload_promote(struct wr_master *m);
+
+/// The reload under way fails in `stage` for a reason. Nothing has changed.
+void wr_reload_fail(struct wr_master *m, const char *stage, const char *message);
 
 /// The live bundle is quarantined: the newest one that was live before and is not goes live again.
 /// At the end of this turn, or of the reload under way.
 void wr_reload_restore(struct wr_master *m);
-
-/// A child that is no worker ended: the candidate, if `pid` is its.
-void wr_reload_on_exit(struct wr_master *m, pid_t pid, int status);
 
 /// A worker has prepared, failed to, or swapped; or it died (and its successor is on its way).
 void wr_reload_on_prepared(struct wr_master_worker *w, uint64_t number);
@@ -36,5 +52,5 @@ void wr_reload_on_live(struct wr_master_worker *w, uint64_t number);
 /// A worker was forked: if a generation is being prepared, it has to prepare it too.
 void wr_reload_on_fork(struct wr_master_worker *w);
 
-/// Ends the candidate, if any, and answers every caller: weir stops.
+/// Answers every caller: weir stops.
 void wr_reload_stop(struct wr_master *m);

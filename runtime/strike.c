@@ -1,5 +1,6 @@
 #include "strike.h"
 
+#include "probation.h"
 #include "reload.h"
 
 #include <stdio.h>
@@ -47,6 +48,16 @@ static void quarantine(struct wr_master_worker *w, const char *cause)
   wr_reload_restore(m);
 }
 
+// A canary needs no second one.
+static void probe(struct wr_master_worker *w, const char *cause)
+{
+  const struct wr_slot *slot = wr_slot_of(&w->master->arena, w->slot);
+  char text[WR_HISTORY_WHY_MAX];
+  snprintf(text, sizeof(text), "%s at %s, request %s", cause, slot->route,
+           slot->request[0] ? slot->request : "none");
+  wr_probation_strike(w->master, text);
+}
+
 void wr_strike_on_death(struct wr_master_worker *w)
 {
   struct wr_master *m = w->master;
@@ -60,4 +71,5 @@ void wr_strike_on_death(struct wr_master_worker *w)
   wr_meter_add(&m->meter, WR_METRIC_POLICY_STRIKES, 1, "cause", cause, NULL);
   log_strike(w, cause, wr_history_strikes(&m->history, now));
   if (is_out) quarantine(w, cause);
+  if (m->reload.stage == WR_RELOAD_CANARY && script == m->reload.number) probe(w, cause);
 }

@@ -1,14 +1,15 @@
 #include "verdict.h"
 
-#include "base/alloc.h"
-#include "base/memfd.h"
+#include "probation.h"
 
 #include <limits.h>
 #include <math.h>
 
-static void write_failure(struct wr_master *m, struct wr_json *j)
+enum { TEXT_MAX = 64 * 1024 };
+
+static void write_failure(struct wr_master *m, const struct wr_candidate_report *report,
+                          struct wr_json *j)
 {
-  const struct wr_candidate_report *report = &m->reload.report;
   wr_json_field_cstr(j, "stage", report->stage);
   if (report->error.file[0]) {
     char path[PATH_MAX];
@@ -28,7 +29,8 @@ static void write_verdict(struct wr_master *m, bool ok, bool changed, struct wr_
   wr_json_field_bool(j, "changed", changed);
   wr_json_field_uint(j, "workers", m->settings->workers);
   wr_json_field_num(j, "took_ms", floor((double)took / 1e3) / 1e3);
-  if (!ok) write_failure(m, j);
+  if (m->reload.canary.requests + m->reload.baseline.requests > 0) wr_probation_write(m, j);
+  if (!ok) write_failure(m, &m->reload.report, j);
 }
 
 void wr_verdict_log(struct wr_master *m, bool ok, bool changed)
@@ -39,38 +41,36 @@ void wr_verdict_log(struct wr_master *m, bool ok, bool changed)
   wr_log_end(&m->log);
 }
 
-static void answer(struct wr_master *m, bool ok, struct wr_str json)
+void wr_verdict_count(struct wr_master *m, bool ok, bool changed)
 {
-  struct wr_list *node;
-  while ((node = wr_list_pop(&m->reload.callers)) != NULL) {
-    struct wr_reload_caller *caller = WR_CONTAINER(node, struct wr_reload_caller, link);
-    wr_admin_reloaded(caller->waiter, ok, json);
-    wr_free(caller);
-  }
+  const char *result = !ok ? "failed" : changed ? "live" : "unchanged";
+  wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result", result, NULL);
 }
 
-void wr_verdict_tell(struct wr_master *m, bool ok, bool changed)
+void wr_verdict_tell(struct wr_master *m, struct wr_order *o, bool ok, bool changed)
 {
   struct wr_buf out;
   struct wr_json j;
-  wr_buf_init(&out, 64 * 1024);
+  wr_buf_init(&out, TEXT_MAX);
   wr_json_init(&j, &out);
   wr_json_object(&j);
   write_verdict(m, ok, changed, &j);
   wr_json_object_end(&j);
-  answer(m, ok, wr_buf_str(&out));
+  wr_order_answer(o, ok, wr_buf_str(&out));
   wr_buf_fini(&out);
 }
 
-void wr_verdict_tell_dry(struct wr_master *m, int fd)
+void wr_verdict_problem(struct wr_master *m, const struct wr_candidate_report *report,
+                        struct wr_buf *out)
 {
-  struct wr_str changes = fd >= 0 ? wr_memfd_map(fd) : (struct wr_str){NULL, 0};
-  if (changes.ptr != NULL) {
-    answer(m, true, changes);
-  } else {
-    wr_verdict_tell(m, false, false);
-  }
-  wr_memfd_unmap(changes);
+  struct wr_json j;
+  wr_buf_init(out, TEXT_MAX);
+  wr_json_init(&j, out);
+  wr_json_object(&j);
+  wr_json_field_cstr(&j, "result", "failed");
+  wr_json_field_uint(&j, "generation", m->live);
+  write_failure(m, report, &j);
+  wr_json_object_end(&j);
 }
 
 // A reload that failed changed nothing: weir is as ready as before, and says what was wrong.

@@ -4,13 +4,16 @@
 
 #include "master.h"
 
-/// Answers everybody who waits for the reload under way: it went live, with another bundle or not,
-/// or the report says why not.
-void wr_verdict_tell(struct wr_master *m, bool ok, bool changed);
+/// Answers everybody who waits for `o`: it went live, with another bundle or not, or the report
+/// of the reload says why not.
+void wr_verdict_tell(struct wr_master *m, struct wr_order *o, bool ok, bool changed);
 
-/// Answers everybody who waits for the dry run under way with the text in `fd`; with -1 the report
-/// says why there is none.
-void wr_verdict_tell_dry(struct wr_master *m, int fd);
+/// Writes what is wrong with a bundle, by the report on it, to `out`, to be freed with wr_buf_fini.
+void wr_verdict_problem(struct wr_master *m, const struct wr_candidate_report *report,
+                        struct wr_buf *out);
+
+/// Counts it in the metrics.
+void wr_verdict_count(struct wr_master *m, bool ok, bool changed);
 
 /// Logs what `wr_verdict_tell` tells.
 void wr_verdict_log(struct wr_master *m, bool ok, bool changed);

@@ -6,7 +6,7 @@
 #include "observe/events.h"
 #include "observe/log_access.h"
 #include "observe/pressure.h"
-#include "policy/serve.h"
+#include "policy/lineage.h"
 #include "script/meter.h"
 #include "script/watchdog.h"
 
@@ -15,10 +15,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { GENERATIONS_MAX = 4, BODY_MAX = 8 * 1024 * 1024 };
+enum { BODY_MAX = 8 * 1024 * 1024 };
 
 #define BEAT_NS (100 * WR_MS)
-#define RETIRED_MAX_NS (30 * WR_SECOND)
 
 struct wr_worker {
   struct wr_services services;
@@ -29,9 +28,7 @@ struct wr_worker {
   struct wr_io bell;
   struct wr_server *server;
   struct wr_serve serve;
-  struct wr_generation *prepared;
-  struct wr_list draining; // oldest first
-  size_t draining_count;
+  struct wr_lineage lineage;
   struct wr_timer beat;
   uint64_t beat_due_ns;           // what the loop comes to later than this, it comes to late
   struct wr_server_stats counted; // what the metrics know of the server's
@@ -39,41 +36,6 @@ struct wr_worker {
 };
 
 // --- generations --------------------------------------------------------------------------------
-
-static void on_generation_idle(struct wr_generation *g)
-{
-  struct wr_worker *w = g->owner;
-  wr_list_remove(&g->link);
-  w->draining_count--;
-  wr_generation_free(g);
-}
-
-// The oldest draining generation loses its requests; it goes when they have let go.
-static void cut_oldest(struct wr_worker *w)
-{
-  struct wr_generation *g = WR_CONTAINER(w->draining.next, struct wr_generation, link);
-  wr_serve_cut(g);
-}
-
-static void limit_draining(struct wr_worker *w)
-{
-  uint64_t now = wr_loop_now(&w->services.loop);
-  WR_LIST_EACH(&w->draining, node) {
-    struct wr_generation *g = WR_CONTAINER(node, struct wr_generation, link);
-    if (now - g->retired_ns >= RETIRED_MAX_NS) wr_serve_cut(g);
-  }
-  if (w->draining_count > GENERATIONS_MAX) cut_oldest(w);
-}
-
-static void retire(struct wr_worker *w, struct wr_generation *g)
-{
-  g->owner = w;
-  g->on_idle = on_generation_idle;
-  wr_list_push(&w->draining, &g->link);
-  w->draining_count++;
-  wr_generation_retire(g);
-  limit_draining(w);
-}
 
 static void answer(struct wr_worker *w, enum wr_worker_message type, uint64_t number,
                    const void *payload, size_t size)
@@ -90,24 +52,10 @@ static void report_failure(struct wr_worker *w, uint64_t number,
   answer(w, WR_WORKER_FAILED, number, &failure, sizeof(failure));
 }
 
-static void discard(struct wr_worker *w)
-{
-  if (w->prepared) wr_generation_free(w->prepared);
-  w->prepared = NULL;
-}
-
 static void prepare(struct wr_worker *w, uint64_t number, int fd)
 {
-  struct wr_generation_error error = {.stage = "unpack"};
-  struct wr_error damage = {0};
-  discard(w);
-  struct wr_source *source = wr_source_unpack(fd, &damage);
-  if (source == NULL) {
-    wr_call_error_set(&error.script, "", 0, "%s", damage.message);
-  } else {
-    w->prepared = wr_generation_load(&w->services.env, number, source, &error);
-  }
-  if (w->prepared) {
+  struct wr_generation_error error;
+  if (wr_lineage_prepare(&w->lineage, number, fd, &error)) {
     answer(w, WR_WORKER_PREPARED, number, NULL, 0);
   } else {
     report_failure(w, number, &error);
@@ -126,15 +74,18 @@ static void configure_listeners(struct wr_worker *w)
   }
 }
 
+static void probe(struct wr_worker *w, const struct wr_message *head, const void *payload)
+{
+  struct wr_canary_plan plan;
+  if (head->size != sizeof(plan)) return;
+  memcpy(&plan, payload, sizeof(plan));
+  wr_lineage_probe(&w->lineage, head->number, &plan);
+}
+
 static void commit(struct wr_worker *w, uint64_t number)
 {
-  if (w->prepared == NULL || w->prepared->number != number) return;
-  struct wr_generation *old = w->serve.live;
-  wr_serve_swap(&w->serve, w->prepared);
-  w->prepared = NULL;
+  if (!wr_lineage_commit(&w->lineage, number)) return;
   configure_listeners(w);
-  wr_generation_start(w->serve.live);
-  if (old) retire(w, old);
   struct wr_slot *slot = wr_slot_of(w->arena, w->slot);
   atomic_store_explicit(&slot->generation, number, memory_order_relaxed);
   answer(w, WR_WORKER_LIVE, number, NULL, 0);
@@ -179,8 +130,9 @@ static void on_message(struct wr_mailbox *m, const struct wr_message *head, cons
   case WR_WORKER_LISTEN: listen_on(w, text, fd); return; // the server owns fd
   case WR_WORKER_UNLISTEN: wr_server_unlisten(w->server, text); break;
   case WR_WORKER_PREPARE: prepare(w, head->number, fd); break;
+  case WR_WORKER_CANARY: probe(w, head, payload); break;
   case WR_WORKER_COMMIT: commit(w, head->number); break;
-  case WR_WORKER_DISCARD: discard(w); break;
+  case WR_WORKER_DISCARD: wr_lineage_discard(&w->lineage); break;
   case WR_WORKER_DRAIN: drain(w); break;
   case WR_WORKER_STOP: leave(w); break;
   case WR_WORKER_PREPARED:
@@ -215,8 +167,7 @@ static void on_beat(struct wr_timer *t)
   wr_pressure_sample(&w->services.env, &w->serve, lag_ns);
   start_beat(w);
   wr_guard_collect(&w->services.guard, now);
-  limit_draining(w);
-  if (w->serve.live) wr_script_beat(w->serve.live->script);
+  wr_lineage_beat(&w->lineage);
   wr_events_sample(&w->services.env, w->server, &w->serve, &w->counted);
 }
 
@@ -235,18 +186,10 @@ static void on_bell(struct wr_io *io, int events)
   wr_guard_collect(&w->services.guard, wr_loop_now(&w->services.loop));
 }
 
-static bool granted_in(struct wr_generation *g, uint64_t id, bool granted)
-{
-  return g != NULL && wr_generation_granted(g, id, granted);
-}
-
 static void on_grant(void *ctx, uint64_t id, bool granted)
 {
   struct wr_worker *w = ctx;
-  if (granted_in(w->serve.live, id, granted)) return;
-  WR_LIST_EACH(&w->draining, node) {
-    if (granted_in(WR_CONTAINER(node, struct wr_generation, link), id, granted)) return;
-  }
+  if (wr_lineage_granted(&w->lineage, id, granted)) return;
   // The waiter is gone and did not say so: give the slot back.
   if (granted) {
     wr_guard_leave(&w->services.guard, id, WR_OUTCOME_CANCELLED, wr_loop_now(&w->services.loop));
@@ -311,27 +254,6 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   return true;
 }
 
-// Ends what scripts do by themselves, or the loop would never run dry.
-static void silence_generations(struct wr_worker *w)
-{
-  discard(w);
-  if (w->serve.live) retire(w, w->serve.live);
-  w->serve.live = NULL;
-  WR_LIST_EACH(&w->draining, node) {
-    struct wr_generation *g = WR_CONTAINER(node, struct wr_generation, link);
-    g->on_idle = NULL;
-    wr_script_cancel_tasks(g->script);
-  }
-}
-
-static void free_generations(struct wr_worker *w)
-{
-  struct wr_list *node;
-  while ((node = wr_list_pop(&w->draining)) != NULL) {
-    wr_generation_free(WR_CONTAINER(node, struct wr_generation, link));
-  }
-}
-
 static int close_worker(struct wr_worker *w)
 {
   wr_timer_stop(&w->beat);
@@ -339,10 +261,10 @@ static int close_worker(struct wr_worker *w)
   wr_io_close(&w->bell, NULL);
   wr_server_abort(w->server);
   if (!w->is_leaving) wr_server_drain(w->server, NULL, NULL);
-  silence_generations(w);
+  wr_lineage_silence(&w->lineage); // or the loop would never run dry
   wr_transport_rest(w->services.transport);
   wr_loop_run(&w->services.loop);
-  free_generations(w);
+  wr_lineage_fini(&w->lineage);
   wr_watchdog_stop(&w->watchdog);
   wr_server_free(w->server);
   return wr_services_fini(&w->services) == 0 ? 0 : 70;
@@ -354,7 +276,7 @@ int wr_worker_run(struct wr_arena *a, uint32_t slot, const struct wr_settings *s
   struct wr_error error = {0};
   w->arena = a;
   w->slot = slot;
-  wr_list_init(&w->draining);
+  wr_lineage_init(&w->lineage, &w->serve);
   set_signals();
   if (!open_worker(w, settings, fd, &error) ||
       !wr_confine_child(&settings->confine, WR_FILTER_WORKER, &error)) {

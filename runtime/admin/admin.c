@@ -7,6 +7,9 @@
 #include "http/uri.h"
 #include "script/health_page.h"
 
+#define CANARY_NS (120 * WR_SECOND)
+#define CANARY_MAX_NS (86400 * WR_SECOND)
+
 enum { STATUS_MAX = 1 << 20, METRICS_MAX = 64 << 20 };
 
 struct wr_admin {
@@ -90,7 +93,18 @@ static void get_status(struct wr_admin *a, struct wr_exchange *x)
   wr_buf_fini(&out);
 }
 
-void wr_admin_reloaded(struct wr_admin_waiter *waiter, bool ok, struct wr_str json)
+static void get_generations(struct wr_admin *a, struct wr_exchange *x)
+{
+  struct wr_buf out;
+  struct wr_json j;
+  wr_buf_init(&out, STATUS_MAX);
+  wr_json_init(&j, &out);
+  a->ops.write_generations(a->ops.ctx, &j);
+  reply(x, 200, "application/json", wr_buf_str(&out));
+  wr_buf_fini(&out);
+}
+
+void wr_admin_answer(struct wr_admin_waiter *waiter, bool ok, struct wr_str json)
 {
   struct wr_exchange *x = waiter->x;
   wr_free(waiter);
@@ -216,6 +230,149 @@ static bool serve_primitives(struct wr_admin *a, struct wr_exchange *x, bool is_
   return true;
 }
 
+// --- generations --------------------------------------------------------------------------------
+
+// A generation's number in the query; 0 when none is given. False: what is given is none.
+static bool read_number(const struct wr_exchange_info *info, struct wr_str key, uint64_t *number)
+{
+  struct wr_str text = query_of(info, key);
+  *number = 0;
+  if (text.ptr == NULL) return true;
+  for (size_t i = 0; i < text.len; i++) {
+    if (text.ptr[i] < '0' || text.ptr[i] > '9' || i == 18) return false;
+    *number = *number * 10 + (uint64_t)(text.ptr[i] - '0');
+  }
+  return *number != 0;
+}
+
+struct order {
+  struct wr_admin *admin;
+  const struct wr_exchange_info *info;
+  uint64_t number, base; // of generations
+  struct wr_admin_waiter *waiter;
+  void **slot; // of its exchange
+};
+
+// The plan of a canary, if one is asked for. False with a set error.
+static bool read_canary(const struct wr_exchange_info *info, struct wr_admin_reload *asked,
+                        struct wr_error *error)
+{
+  struct wr_str share = query_of(info, WR_STR("canary"));
+  struct wr_str time = query_of(info, WR_STR("for"));
+  if (share.ptr == NULL) return true;
+  if (!wr_canary_plan_parse(share, query_of(info, WR_STR("by")), &asked->canary, error))
+    return false;
+  asked->canary_ns = CANARY_NS;
+  if (time.ptr == NULL) return true;
+  bool is_time = wr_duration_parse(time, &asked->canary_ns);
+  if (is_time && asked->canary_ns >= WR_SECOND && asked->canary_ns <= CANARY_MAX_NS) return true;
+  wr_error_set(error, WR_ERROR_INVALID, "canary: '%.*s' is not a time from 1s to 24h",
+               WR_STR_ARG(time));
+  return false;
+}
+
+// The waiter is told at once.
+static void refuse(const struct order *o, const char *message)
+{
+  struct wr_exchange *x = o->waiter->x;
+  wr_free(o->waiter);
+  *o->slot = NULL;
+  reply_message(x, 400, message);
+}
+
+static void order_reload(const struct order *o)
+{
+  const struct wr_admin_ops *ops = &o->admin->ops;
+  struct wr_admin_reload asked = {.is_forced = is_asked(o->info, WR_STR("force"))};
+  struct wr_error error;
+  if (is_asked(o->info, WR_STR("dry_run"))) {
+    ops->compare(ops->ctx, o->waiter, 0, 0);
+  } else if (read_canary(o->info, &asked, &error)) {
+    ops->reload(ops->ctx, o->waiter, &asked);
+  } else {
+    refuse(o, error.message);
+  }
+}
+
+static void order_rollback(const struct order *o)
+{
+  o->admin->ops.rollback(o->admin->ops.ctx, o->waiter);
+}
+
+static void order_promote(const struct order *o)
+{
+  if (!o->admin->ops.promote(o->admin->ops.ctx, o->waiter)) refuse(o, "there is no canary");
+}
+
+static void order_use(const struct order *o)
+{
+  const struct wr_admin_ops *ops = &o->admin->ops;
+  ops->use(ops->ctx, o->waiter, o->number, is_asked(o->info, WR_STR("force")));
+}
+
+static void order_show(const struct order *o)
+{
+  o->admin->ops.show(o->admin->ops.ctx, o->waiter, o->number);
+}
+
+static void order_compare(const struct order *o)
+{
+  o->admin->ops.compare(o->admin->ops.ctx, o->waiter, o->base, o->number);
+}
+
+// What is answered when it is done.
+static const struct {
+  const char *path;
+  bool is_post;
+  bool needs_number;
+  struct wr_str number, base; // of the query; absent: not taken
+  void (*run)(const struct order *o);
+} orders[] = {
+    {"/reload", true, false, {NULL, 0}, {NULL, 0}, order_reload},
+    {"/generations/use", true, true, {"number", sizeof("number") - 1}, {NULL, 0}, order_use},
+    {"/generations/rollback", true, false, {NULL, 0}, {NULL, 0}, order_rollback},
+    {"/generations/promote", true, false, {NULL, 0}, {NULL, 0}, order_promote},
+    {"/generations/show", false, false, {"of", sizeof("of") - 1}, {NULL, 0}, order_show},
+    {"/generations/changes",
+     false,
+     false,
+     {"to", sizeof("to") - 1},
+     {"from", sizeof("from") - 1},
+     order_compare},
+};
+
+static bool read_numbers(struct order *o, size_t i)
+{
+  if (orders[i].number.ptr && !read_number(o->info, orders[i].number, &o->number)) return false;
+  if (orders[i].base.ptr && !read_number(o->info, orders[i].base, &o->base)) return false;
+  return o->number != 0 || !orders[i].needs_number;
+}
+
+// False: the path is none of these.
+static bool serve_order(struct wr_admin *a, struct wr_exchange *x, bool is_get, void **slot)
+{
+  const struct wr_exchange_info *info = wr_exchange_info(x);
+  size_t i = 0;
+  while (i < WR_COUNT(orders) && !wr_str_eq(info->path, wr_str_of(orders[i].path))) i++;
+  if (i == WR_COUNT(orders)) return false;
+  struct order o = {.admin = a, .info = info};
+  bool is_post = wr_str_eq(info->head->method, WR_STR("POST"));
+  if (orders[i].is_post ? !is_post : !is_get) {
+    reply_text(x, 405,
+               orders[i].is_post ? "this is asked for with POST\n"
+                                 : "this page is read with GET\n");
+  } else if (!read_numbers(&o, i)) {
+    reply_message(x, 400, "a generation is meant by its number, from 1: see GET /generations");
+  } else {
+    o.waiter = wr_alloc(sizeof(*o.waiter));
+    o.waiter->x = x;
+    o.slot = slot;
+    *slot = o.waiter;
+    orders[i].run(&o);
+  }
+  return true;
+}
+
 // --- requests -----------------------------------------------------------------------------------
 
 static bool is_loopback_host(struct wr_str host)
@@ -232,7 +389,7 @@ static const struct {
   void (*get)(struct wr_admin *a, struct wr_exchange *x);
 } pages[] = {
     {"/livez", get_livez},     {"/readyz", get_readyz}, {"/health", get_health},
-    {"/metrics", get_metrics}, {"/status", get_status},
+    {"/metrics", get_metrics}, {"/status", get_status}, {"/generations", get_generations},
 };
 
 static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
@@ -249,23 +406,10 @@ static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
     }
     return;
   }
-  if (serve_primitives(a, x, is_get)) return;
-  if (!wr_str_eq(info->path, WR_STR("/reload"))) {
-    reply_text(x, 404,
-               "there are /livez, /readyz, /health, /metrics, /status, /breakers and its like, and "
-               "POST /reload\n");
-  } else if (!wr_str_eq(info->head->method, WR_STR("POST"))) {
-    reply_text(x, 405, "reload is asked for with POST\n");
-  } else {
-    struct wr_admin_waiter *waiter = wr_alloc(sizeof(*waiter));
-    waiter->x = x;
-    *slot = waiter;
-    if (is_asked(info, WR_STR("dry_run"))) {
-      a->ops.dry_run(a->ops.ctx, waiter);
-    } else {
-      a->ops.reload(a->ops.ctx, waiter, is_asked(info, WR_STR("force")));
-    }
-  }
+  if (serve_primitives(a, x, is_get) || serve_order(a, x, is_get, slot)) return;
+  reply_text(x, 404,
+             "there are /livez, /readyz, /health, /metrics, /status, /generations, /breakers and "
+             "its like, and POST /reload\n");
 }
 
 // A browser says with every POST which page made it send that; nobody else has such a field.
@@ -304,7 +448,7 @@ static void ignore(void *slot, struct wr_exchange *x)
   (void)x;
 }
 
-// Only a reload keeps a caller waiting, and goes on without it.
+// What keeps a caller waiting goes on without it.
 static void on_gone(void *slot, struct wr_exchange *x, const struct wr_error *error)
 {
   (void)error;

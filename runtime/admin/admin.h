@@ -9,10 +9,18 @@
 ///     GET  /health   application/health+json, all checks with their history
 ///     GET  /metrics  Prometheus text format
 ///     GET  /status   JSON
+///     GET  /generations   JSON: the script generations and their states
+///     GET  /generations/show?of=N         what a bundle declares; without N: the files on disk
+///     GET  /generations/changes?from=N&to=N  what `to` (else the files) would change of `from`
+///                    (else the live one)
+///     POST /generations/use?number=N      that one is live again; ?force=1 lifts a quarantine
+///     POST /generations/rollback          the canary goes; else the one before is live again
+///     POST /generations/promote           the canary is live
 ///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is
 ///     not. With ?force=1 even one that is quarantined; with ?dry_run=1 it answers what would
-///     change GET  /breakers and its like: the named primitives of a kind, JSON POST
-///     /breakers/open?name=… and its like, &value=… where one is taken: tables/actions.def
+///     change; with ?canary=SHARE&for=TIME&by=HEADER as a canary first GET  /breakers and its like:
+///     the named primitives of a kind, JSON POST /breakers/open?name=… and its like, &value=… where
+///     one is taken: tables/actions.def
 ///
 /// GET never changes anything. On a Unix socket the file's mode (0600) says who may; on TCP only
 /// loopback addresses are taken, and a request must name a loopback host (a page on the web could
@@ -23,11 +31,19 @@
 #include "base/log.h"
 #include "http/server.h"
 #include "loop/loop.h"
+#include "policy/canary.h"
 
 struct wr_admin;
 
-/// A caller of /reload that waits. Belongs to the admin listener.
+/// A caller that waits for an answer. Belongs to the admin listener.
 struct wr_admin_waiter;
+
+/// How the files are to be loaded.
+struct wr_admin_reload {
+  bool is_forced;               ///< whatever is quarantined
+  struct wr_canary_plan canary; ///< share 0: live at once
+  uint64_t canary_ns;           ///< how long it is one
+};
 
 /// What the master does for the admin listener.
 struct wr_admin_ops {
@@ -36,10 +52,20 @@ struct wr_admin_ops {
   bool (*write_health)(void *ctx, struct wr_json *j);
   bool (*write_metrics)(void *ctx, struct wr_buf *out);
   void (*write_status)(void *ctx, struct wr_json *j);
-  /// Answers once through wr_admin_reloaded, maybe at once. `force`: whatever is quarantined.
-  void (*reload)(void *ctx, struct wr_admin_waiter *waiter, bool force);
-  /// The same with what a reload would change.
-  void (*dry_run)(void *ctx, struct wr_admin_waiter *waiter);
+  void (*write_generations)(void *ctx, struct wr_json *j);
+  /// The following answer once through wr_admin_answer, maybe at once.
+  /// Loads the files.
+  void (*reload)(void *ctx, struct wr_admin_waiter *waiter, const struct wr_admin_reload *asked);
+  /// The canary goes away; without one the generation before goes live again.
+  void (*rollback)(void *ctx, struct wr_admin_waiter *waiter);
+  /// The canary goes live. False: there is none, and nobody will answer.
+  bool (*promote)(void *ctx, struct wr_admin_waiter *waiter);
+  /// Generation `number` goes live again.
+  void (*use)(void *ctx, struct wr_admin_waiter *waiter, uint64_t number, bool force);
+  /// What generation `subject` declares; 0: the files on disk.
+  void (*show)(void *ctx, struct wr_admin_waiter *waiter, uint64_t subject);
+  /// What `subject` (0: the files on disk) would change of generation `base` (0: the live one).
+  void (*compare)(void *ctx, struct wr_admin_waiter *waiter, uint64_t base, uint64_t subject);
   void *ctx;
   struct wr_registry *registry; ///< of the named primitives
   struct wr_log *log;           ///< hears of every action
@@ -49,8 +75,8 @@ struct wr_admin_ops {
 struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
                               const struct wr_admin_ops *ops);
 
-/// The verdict on a reload: 200 or 422 and a JSON body.
-void wr_admin_reloaded(struct wr_admin_waiter *waiter, bool ok, struct wr_str json);
+/// What a waiter waits for: 200 or 422 and a JSON body.
+void wr_admin_answer(struct wr_admin_waiter *waiter, bool ok, struct wr_str json);
 
 /// Stops serving; `on_closed` when the last connection is gone, then wr_admin_free.
 void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx);

@@ -23,7 +23,7 @@ struct wr_cache_table;
 struct wr_session_keys;
 
 enum {
-  WR_ARENA_VERSION = 3,       ///< of the layout: any change of a shared struct bumps it
+  WR_ARENA_VERSION = 4,       ///< of the layout: any change of a shared struct bumps it
   WR_ARENA_WORKERS_MAX = 128, ///< worker slots
 };
 

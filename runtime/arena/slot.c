@@ -56,6 +56,7 @@ static void put_text(char *out, size_t size, struct wr_str text)
 void wr_slot_take(struct wr_slot *s, int32_t pid, uint64_t now_ns)
 {
   wr_slot_doing(s, (struct wr_str){NULL, 0}, (struct wr_str){NULL, 0});
+  wr_tally_clear(s);
   atomic_store_explicit(&s->script, 0, memory_order_relaxed);
   atomic_store_explicit(&s->generation, 0, memory_order_relaxed);
   atomic_store_explicit(&s->started_ns, now_ns, memory_order_relaxed);
@@ -65,6 +66,7 @@ void wr_slot_take(struct wr_slot *s, int32_t pid, uint64_t now_ns)
 
 void wr_slot_leave(struct wr_slot *s, bool in_order)
 {
+  wr_tally_clear(s);
   atomic_store_explicit(&s->lag_ns, 0, memory_order_relaxed);
   atomic_store_explicit(&s->in_flight, 0, memory_order_relaxed);
   atomic_store_explicit(&s->shed_permille, 0, memory_order_relaxed);

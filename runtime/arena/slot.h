@@ -7,6 +7,7 @@
 /// see it half-written, never unterminated.
 
 #include "arena/arena.h"
+#include "arena/tally.h"
 
 enum { WR_SLOT_REQUEST_MAX = 40, WR_SLOT_ROUTE_MAX = 88 };
 
@@ -27,6 +28,7 @@ struct wr_slot {
   _Atomic uint32_t shed_shadow;      ///< 1: it only counts what it would shed
   char request[WR_SLOT_REQUEST_MAX]; ///< request id of the scripts that ran last; "": of none
   char route[WR_SLOT_ROUTE_MAX];     ///< its route
+  struct wr_tally tallies[WR_TALLY_ROWS];
 };
 
 /// Slot `index` of the arena; `index` < slot_count.

@@ -1,127 +1,71 @@
-#include "cli/client.h"
-#include "cli/excerpt.h"
-#include "cli/style.h"
+#include "base/duration.h"
+#include "base/region.h"
+#include "cli/answer.h"
+#include "http/uri.h"
 
-#include <jansson.h>
-#include <string.h>
+#include <stdio.h>
 
-// A reload loads, checks and tests the candidate before it answers.
-enum { TIMEOUT_MS = 120000, STATUS_OK = 200, STATUS_REJECTED = 422 };
+#define TARGET "/reload"
 
-static void print_live(const json_t *answer)
+enum { PATH_ROOM = 512 };
+
+// Appends "?key=value" or "&key=value" for an option that was given; weir judges the value.
+static bool append(struct wr_buf *path, const struct wr_options *o, const char *option,
+                   const char *key)
 {
-  long long workers = json_integer_value(json_object_get(answer, "workers"));
-  bool is_changed = !json_is_false(json_object_get(answer, "changed"));
-  printf("generation %lld %s in %lld worker%s%s (%.0f ms)\n",
-         json_integer_value(json_object_get(answer, "generation")),
-         is_changed ? "is live" : "stays live", workers, workers == 1 ? "" : "s",
-         is_changed ? "" : ": nothing has changed",
-         json_number_value(json_object_get(answer, "took_ms")));
+  const char *value = wr_options_get(o, option);
+  if (value == NULL) return true;
+  struct wr_region region;
+  wr_region_init(&region, PATH_ROOM);
+  struct wr_str text = wr_uri_encode(value[0] ? wr_str_of(value) : WR_STR("1"), &region);
+  bool is_first = path->len == sizeof(TARGET) - 1;
+  bool fits = text.ptr && wr_buf_append(path, is_first ? "?" : "&", 1) &&
+              wr_buf_append_str(path, wr_str_of(key)) && wr_buf_append(path, "=", 1) &&
+              wr_buf_append_str(path, text);
+  wr_region_fini(&region);
+  return fits;
 }
 
-// "+ route GET /new", "- cache 'old'", "~ policy 'pay': retry  max 2 -> 3".
-static void print_change(const json_t *change)
+static bool build_path(struct wr_buf *path, const struct wr_options *o)
 {
-  const char *what = json_string_value(json_object_get(change, "what"));
-  const char *option = json_string_value(json_object_get(change, "option"));
-  const char *before = json_string_value(json_object_get(change, "before"));
-  const char *after = json_string_value(json_object_get(change, "after"));
-  fputs(option ? "~ " : after ? "+ " : "- ", stdout);
-  wr_style_text(stdout, what ? what : "");
-  if (option != NULL) {
-    printf("  ");
-    wr_style_text(stdout, option);
-    putchar(' ');
-    wr_style_text(stdout, before ? before : "(none)");
-    fputs(" -> ", stdout);
-    wr_style_text(stdout, after ? after : "(none)");
-  }
-  putchar('\n');
+  return wr_buf_append_str(path, WR_STR(TARGET)) && append(path, o, "dry-run", "dry_run") &&
+         append(path, o, "force", "force") && append(path, o, "canary", "canary") &&
+         append(path, o, "for", "for") && append(path, o, "by", "by") && wr_buf_append(path, "", 1);
 }
 
-static void print_dry(const json_t *answer)
+// A canary is answered when its time is over.
+static long timeout_of(const struct wr_options *o)
 {
-  const json_t *files = json_object_get(answer, "files");
-  const json_t *changes = json_object_get(answer, "changes");
-  for (size_t i = 0; i < json_array_size(files); i++) {
-    const char *path = json_string_value(json_array_get(files, i));
-    fputs("~ file ", stdout);
-    wr_style_text(stdout, path ? path : "");
-    putchar('\n');
-  }
-  for (size_t i = 0; i < json_array_size(changes); i++) print_change(json_array_get(changes, i));
-  if (json_array_size(files) == 0) {
-    puts("nothing would change");
-  } else {
-    puts("it would load; nothing was changed");
-  }
+  uint64_t ns = 0;
+  const char *time = wr_options_get(o, "for");
+  if (wr_options_get(o, "canary") == NULL) return WR_ANSWER_TIMEOUT_MS;
+  if (time == NULL || !wr_duration_parse(wr_str_of(time), &ns)) ns = WR_ANSWER_CANARY_NS;
+  return WR_ANSWER_TIMEOUT_MS + (long)(ns / WR_MS);
 }
 
-static void print_rejected(const json_t *answer)
+// An option of a canary that there is not; NULL: none.
+static const char *stray_option(const struct wr_options *o)
 {
-  struct wr_excerpt e = {
-      .stage = json_string_value(json_object_get(answer, "stage")),
-      .file = json_string_value(json_object_get(answer, "file")),
-      .line = (int)json_integer_value(json_object_get(answer, "line")),
-      .message = json_string_value(json_object_get(answer, "message")),
-      .traceback = json_string_value(json_object_get(answer, "traceback")),
-  };
-  wr_excerpt_print(stderr, &e);
-  long long active = json_integer_value(json_object_get(answer, "generation"));
-  if (active > 0) {
-    fprintf(stderr, "reload rejected: generation %lld stays active (0 requests affected)\n",
-            active);
-  } else {
-    fprintf(stderr, "reload rejected: no generation is active\n");
-  }
-}
-
-static void print_other(const struct wr_options *o, long status, const json_t *answer)
-{
-  const char *message = json_string_value(json_object_get(answer, "message"));
-  fprintf(stderr, "weir %s: weir answered with status %ld", o->verb->name, status);
-  if (message != NULL) fputs(": ", stderr);
-  wr_style_text(stderr, message ? message : "");
-  fputc('\n', stderr);
-}
-
-static int exit_code_of(long status)
-{
-  if (status == STATUS_OK) return WR_EXIT_OK;
-  return status == STATUS_REJECTED ? WR_EXIT_INVALID : WR_EXIT_FAILED;
-}
-
-static void print_answer(const struct wr_options *o, const struct wr_client_reply *reply)
-{
-  json_t *answer = json_loadb(wr_buf_str(&reply->body).ptr, reply->body.len, 0, NULL);
-  const char *result = json_string_value(json_object_get(answer, "result"));
-  if (reply->status == STATUS_OK && result != NULL && strcmp(result, "dry_run") == 0) {
-    print_dry(answer);
-  } else if (reply->status == STATUS_OK) {
-    print_live(answer);
-  } else if (reply->status == STATUS_REJECTED) {
-    print_rejected(answer);
-  } else {
-    print_other(o, reply->status, answer);
-  }
-  json_decref(answer);
+  if (wr_options_get(o, "canary") != NULL) return NULL;
+  if (wr_options_get(o, "for") != NULL) return "for";
+  return wr_options_get(o, "by") != NULL ? "by" : NULL;
 }
 
 int wr_cli_reload(int argc, char **argv)
 {
   struct wr_options o;
   if (!wr_options_parse(&o, argc, argv)) return o.exit_code;
-  const char *target = wr_options_get(&o, "force") != NULL ? "/reload?force=1" : "/reload";
-  if (wr_options_get(&o, "dry-run") != NULL) target = "/reload?dry_run=1";
-  struct wr_client_request request = {"POST", target, TIMEOUT_MS};
-  struct wr_client_reply reply;
-  int failed = wr_client_ask(&o, &request, &reply);
-  if (failed) return failed;
-  if (wr_options_get(&o, "json") != NULL) {
-    printf("%.*s\n", WR_STR_ARG(wr_buf_str(&reply.body)));
+  const char *stray = stray_option(&o);
+  if (stray) return wr_options_refuse(&o, "--%s is about a canary: give --canary SHARE too", stray);
+  struct wr_buf path;
+  wr_buf_init(&path, PATH_ROOM);
+  int code;
+  if (build_path(&path, &o)) {
+    const char *target = wr_buf_str(&path).ptr;
+    code = wr_answer_ask(&o, &(struct wr_client_request){"POST", target, timeout_of(&o)});
   } else {
-    print_answer(&o, &reply);
+    code = wr_options_refuse(&o, "that is too long");
   }
-  wr_buf_fini(&reply.body);
-  return exit_code_of(reply.status);
+  wr_buf_fini(&path);
+  return code;
 }

@@ -1,4 +1,5 @@
 #include "base/check.h"
+#include "cli/age.h"
 #include "cli/client.h"
 #include "cli/columns.h"
 #include "cli/style.h"
@@ -35,26 +36,6 @@ static void add_count(struct wr_columns *c, const json_t *object, const char *ke
   add_number(c, json_object_get(object, key), 0, "");
 }
 
-enum { AGE_MAX = 32 };
-
-// "4s", "3m 4s", "3h 12m", "2d 5h"; "-" when it is no number.
-static const char *age_text(const json_t *value, char out[AGE_MAX])
-{
-  double number = json_is_number(value) ? json_number_value(value) : -1;
-  if (number < 0 || number > 1e12) return "-";
-  unsigned long long s = (unsigned long long)number;
-  if (s < 60) {
-    snprintf(out, AGE_MAX, "%llus", s);
-  } else if (s < 3600) {
-    snprintf(out, AGE_MAX, "%llum %llus", s / 60, s % 60);
-  } else if (s < 86400) {
-    snprintf(out, AGE_MAX, "%lluh %llum", s / 3600, s % 3600 / 60);
-  } else {
-    snprintf(out, AGE_MAX, "%llud %lluh", s / 86400, s % 86400 / 3600);
-  }
-  return out;
-}
-
 // The head
 
 static void print_text(const char *before, const char *text, const char *after)
@@ -66,25 +47,25 @@ static void print_text(const char *before, const char *text, const char *after)
 
 static void print_process(const json_t *status, const struct wr_style *style)
 {
-  char age[AGE_MAX];
+  char age[WR_AGE_SIZE];
   const json_t *ready = json_object_get(status, "ready");
   const char *colour = json_is_true(ready) ? style->green : style->red;
   const char *word = json_is_true(ready) ? "ready" : json_is_false(ready) ? "not ready" : "-";
   print_text("weir ", text_of(status, "version"), "  ");
   printf("%s%s%s  pid %lld  up %s\n", colour, word, style->reset,
          json_integer_value(json_object_get(status, "pid")),
-         age_text(json_object_get(status, "uptime_s"), age));
+         wr_age_text(json_object_get(status, "uptime_s"), age));
 }
 
 static void print_generation(const json_t *status, const struct wr_style *style)
 {
   const json_t *g = json_object_get(status, "generation");
   if (!json_is_object(g)) return;
-  char age[AGE_MAX];
+  char age[WR_AGE_SIZE];
   printf("generation %lld", json_integer_value(json_object_get(g, "number")));
   print_text("  ", text_of(g, "file"), "");
   print_text("  hash ", text_of(g, "hash"), "");
-  printf("  live for %s", age_text(json_object_get(g, "age_s"), age));
+  printf("  live for %s", wr_age_text(json_object_get(g, "age_s"), age));
   long long strikes = json_integer_value(json_object_get(g, "strikes"));
   if (strikes > 0) printf("  %s%lld strikes%s", style->red, strikes, style->reset);
   bool is_quarantined = json_is_true(json_object_get(g, "quarantined"));
@@ -132,11 +113,11 @@ static const struct wr_column generation_columns[] = {
 
 static void add_generation(struct wr_columns *c, const json_t *g, const struct wr_style *style)
 {
-  char age[AGE_MAX];
+  char age[WR_AGE_SIZE];
   wr_columns_row(c, strcmp(text_of(g, "state"), "live") == 0 ? style->green : "");
   add_count(c, g, "number");
   add_text(c, g, "state");
-  wr_columns_cell(c, "%s", age_text(json_object_get(g, "age_s"), age));
+  wr_columns_cell(c, "%s", wr_age_text(json_object_get(g, "age_s"), age));
   add_text(c, g, "hash");
 }
 
@@ -145,11 +126,11 @@ static const struct wr_column quarantined_columns[] = {
 
 static void add_quarantined(struct wr_columns *c, const json_t *q, const struct wr_style *style)
 {
-  char age[AGE_MAX];
+  char age[WR_AGE_SIZE];
   wr_columns_row(c, style->red);
   add_count(c, q, "number");
   add_text(c, q, "hash");
-  wr_columns_cell(c, "%s", age_text(json_object_get(q, "since_s"), age));
+  wr_columns_cell(c, "%s", wr_age_text(json_object_get(q, "since_s"), age));
   add_text(c, q, "why");
 }
 
@@ -194,14 +175,14 @@ static const struct wr_column check_columns[] = {{"name", false}, {"state", fals
 
 static void add_check(struct wr_columns *c, const json_t *h, const struct wr_style *style)
 {
-  char age[AGE_MAX];
+  char age[WR_AGE_SIZE];
   bool is_critical = json_is_true(json_object_get(h, "critical"));
   bool is_down = strcmp(text_of(h, "state"), "down") == 0;
   wr_columns_row(c, is_down ? (is_critical ? style->red : style->yellow) : "");
   add_text(c, h, "name");
   bool is_stale = json_is_true(json_object_get(h, "stale"));
   wr_columns_cell(c, "%s%s", text_of(h, "state"), is_stale ? " (stale)" : "");
-  wr_columns_cell(c, "%s", age_text(json_object_get(h, "since_s"), age));
+  wr_columns_cell(c, "%s", wr_age_text(json_object_get(h, "since_s"), age));
   add_text(c, h, "type");
   add_number(c, json_object_get(h, "latency_ms"), 1, " ms");
   add_text(c, h, "output");
@@ -349,12 +330,12 @@ static const struct wr_column chaos_columns[] = {
 
 static void add_chaos(struct wr_columns *c, const json_t *e, const struct wr_style *style)
 {
-  char left[AGE_MAX];
+  char left[WR_AGE_SIZE];
   bool is_armed = json_is_true(json_object_get(e, "armed"));
   wr_columns_row(c, is_armed ? style->red : "");
   add_text(c, e, "name");
   wr_columns_cell(c, is_armed ? "yes" : "no (%s)", text_of(e, "cause"));
-  wr_columns_cell(c, "%s", is_armed ? age_text(json_object_get(e, "left_s"), left) : "-");
+  wr_columns_cell(c, "%s", is_armed ? wr_age_text(json_object_get(e, "left_s"), left) : "-");
   add_count(c, e, "injected");
   add_count(c, e, "seen");
 }
@@ -366,13 +347,13 @@ static const struct wr_column lease_columns[] = {{"name", false}, {"worker", fal
 // The worker whose run is under way.
 static void add_lease(struct wr_columns *c, const json_t *l, const struct wr_style *style)
 {
-  char age[AGE_MAX];
+  char age[WR_AGE_SIZE];
   bool is_running = json_is_true(json_object_get(l, "running"));
   wr_columns_row(c, json_number_value(json_object_get(l, "lost")) > 0 ? style->yellow : "");
   add_text(c, l, "name");
   wr_columns_cell(c, is_running ? "%.0f" : "-", json_number_value(json_object_get(l, "worker")));
-  wr_columns_cell(c, "%s", age_text(json_object_get(l, "last_s"), age));
-  wr_columns_cell(c, "%s", age_text(json_object_get(l, "next_s"), age));
+  wr_columns_cell(c, "%s", wr_age_text(json_object_get(l, "last_s"), age));
+  wr_columns_cell(c, "%s", wr_age_text(json_object_get(l, "next_s"), age));
   add_count(c, l, "runs");
   add_count(c, l, "lost");
 }
@@ -384,7 +365,7 @@ static const struct wr_column upstream_columns[] = {
 static void add_out(struct wr_columns *c, const json_t *u)
 {
   char text[WR_COLUMNS_CELL_MAX] = "";
-  char age[AGE_MAX];
+  char age[WR_AGE_SIZE];
   const json_t *e;
   size_t i;
   json_array_foreach(json_object_get(u, "endpoints"), i, e)
@@ -393,7 +374,7 @@ static void add_out(struct wr_columns *c, const json_t *u)
     if (!is_ejected && json_is_true(json_object_get(e, "healthy"))) continue;
     size_t len = strlen(text);
     snprintf(text + len, sizeof(text) - len, "%s%s (%s)", len ? ", " : "", text_of(e, "url"),
-             is_ejected ? age_text(json_object_get(e, "back_in_s"), age) : "unhealthy");
+             is_ejected ? wr_age_text(json_object_get(e, "back_in_s"), age) : "unhealthy");
   }
   wr_columns_cell(c, "%s", text);
 }

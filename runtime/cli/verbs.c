@@ -38,6 +38,16 @@ static const struct wr_option reload_options[] = {
     ADMIN_OPTION,
     {"dry-run", NULL, "say what would change, and change nothing"},
     {"force", NULL, "load it even if it is quarantined"},
+    {"canary", "SHARE", "give it only this share of the requests first: 5%"},
+    {"for", "TIME", "how long, before it is live if it does no worse (2m)"},
+    {"by", "HEADER", "whose value stays with one generation (client's address)"},
+    {"json", NULL, "print the answer as JSON"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_option policy_options[] = {
+    ADMIN_OPTION,
+    {"force", NULL, "use it even if it is quarantined"},
     {"json", NULL, "print the answer as JSON"},
     {NULL, NULL, NULL},
 };
@@ -70,10 +80,20 @@ const struct wr_verb wr_cli_verbs[] = {
      "Exit code: 0 fine, 1 --strict and there are warnings, 78 the policy is invalid.\n",
      wr_cli_check},
     {"reload", "", 0, 0, "let the running weir load its files again", reload_options,
-     "A policy that does not load changes nothing: the old generation stays active.\n" ADMIN_NOTE
-     "Exit code: 0 live, or would be; 78 the policy is invalid, 3 no weir answers,\n"
-     "1 anything else.\n",
+     "A policy that does not load changes nothing: the old generation stays active.\n"
+     "A canary is compared with it all the time by errors raised, failures, refusals\n"
+     "and latency, and goes away as soon as it is worse: see weir policy promote.\n" ADMIN_NOTE
+     "Exit code: 0 live, or would be; 78 the policy is invalid, or a worse canary;\n"
+     "3 no weir answers, 1 anything else.\n",
      wr_cli_reload},
+    {"policy", "list | show [N] | diff [N [N]] | use N | rollback | promote", 1, 3,
+     "list the generations, look at one, go back to one", policy_options,
+     "show and diff without numbers are about the files on disk. diff N tells what\n"
+     "they would change of generation N, diff N M what M would. rollback goes back to\n"
+     "the generation before, use N to that one: at once while it is cooling. While\n"
+     "there is a canary, rollback ends it, and promote makes it live now.\n" ADMIN_NOTE
+     "Exit code: as of reload.\n",
+     wr_cli_policy},
     {"status", "", 0, 0, "show what the running weir is doing", status_options, ADMIN_NOTE,
      wr_cli_status},
     {"breaker", "ls | open|close|auto NAME", 1, 2, "list the breakers, or overrule one",

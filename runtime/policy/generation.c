@@ -1,10 +1,14 @@
 #include "policy/generation.h"
 
+#include "arena/slot.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "policy/job.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
+
+static void set_state(struct wr_generation *g, enum wr_generation_state state);
 
 // --- loading ------------------------------------------------------------------------------------
 
@@ -32,11 +36,16 @@ static bool add_routes(struct wr_generation *g, struct wr_generation_error *erro
   return true;
 }
 
+static bool is_ending(const struct wr_generation *g)
+{
+  return g->state == WR_GENERATION_DRAINING || g->state == WR_GENERATION_COOLING;
+}
+
 // Work in the background keeps a draining generation like a request does.
 static void on_quiet(void *ctx)
 {
   struct wr_generation *g = ctx;
-  if (g->state == WR_GENERATION_DRAINING) wr_loop_defer(g->script->env->loop, &g->reaper);
+  if (is_ending(g)) wr_loop_defer(g->script->env->loop, &g->reaper);
 }
 
 static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
@@ -56,7 +65,9 @@ static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
 static void on_reap(struct wr_deferred *d)
 {
   struct wr_generation *g = WR_CONTAINER(d, struct wr_generation, reaper);
-  if (g->refs == 0 && g->script->background == 0 && g->on_idle) g->on_idle(g);
+  if (g->refs > 0 || g->script->background > 0) return;
+  if (g->state == WR_GENERATION_COOLING && !g->is_woken) wr_script_rest(g->script);
+  if (g->state == WR_GENERATION_DRAINING && g->on_idle) g->on_idle(g);
 }
 
 struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t number,
@@ -75,18 +86,19 @@ struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t num
   wr_list_init(&g->jobs);
   wr_deferred_init(&g->reaper, on_reap);
   g->script = wr_script_new(env, number, &limits, &error->script);
-  if (g->script && run_main(g, error) && add_routes(g, error)) return g;
-  wr_generation_free(g);
-  return NULL;
+  if (g->script == NULL || !run_main(g, error) || !add_routes(g, error)) {
+    wr_generation_free(g);
+    return NULL;
+  }
+  g->tally = wr_tally_take(wr_slot_of(env->arena, env->shard), number);
+  set_state(g, WR_GENERATION_WARMING);
+  return g;
 }
 
 // --- living ------------------------------------------------------------------------------------
 
-void wr_generation_start(struct wr_generation *g)
+static void add_jobs(struct wr_generation *g)
 {
-  WR_CHECK(g->state == WR_GENERATION_PREPARED);
-  g->state = WR_GENERATION_LIVE;
-  wr_script_reconcile(g->script);
   WR_LIST_EACH(&g->script->declared.jobs, node) {
     struct wr_job *job = wr_job_new(g->script, WR_CONTAINER(node, struct wr_job_declared, link));
     wr_list_push(&g->jobs, &job->link);
@@ -94,14 +106,100 @@ void wr_generation_start(struct wr_generation *g)
   }
 }
 
-void wr_generation_retire(struct wr_generation *g)
+// Those that ran before it cooled; what of them still runs is in the background.
+static void remove_jobs(struct wr_generation *g)
+{
+  WR_LIST_EACH(&g->jobs, node) {
+    struct wr_job *job = WR_CONTAINER(node, struct wr_job, link);
+    if (job->task) continue;
+    wr_list_remove(&job->link);
+    wr_job_free(job);
+  }
+}
+
+static void retire_jobs(struct wr_generation *g)
+{
+  WR_LIST_EACH(&g->jobs, node) {
+    wr_job_retire(WR_CONTAINER(node, struct wr_job, link));
+  }
+}
+
+// --- life ---------------------------------------------------------------------------------------
+
+static void set_state(struct wr_generation *g, enum wr_generation_state state)
+{
+  g->state = state;
+  wr_generation_tell(g);
+}
+
+void wr_generation_start(struct wr_generation *g)
+{
+  WR_CHECK(g->state != WR_GENERATION_LIVE && g->state != WR_GENERATION_DRAINING);
+  set_state(g, WR_GENERATION_LIVE);
+  wr_script_reconcile(g->script);
+  remove_jobs(g);
+  add_jobs(g);
+}
+
+void wr_generation_probe(struct wr_generation *g)
+{
+  WR_CHECK(g->state == WR_GENERATION_WARMING || g->state == WR_GENERATION_COOLING);
+  set_state(g, WR_GENERATION_CANARY);
+  wr_script_beat(g->script); // its upstreams are its own
+}
+
+static void stop_serving(struct wr_generation *g, enum wr_generation_state state)
+{
+  bool is_serving = g->state != WR_GENERATION_COOLING;
+  set_state(g, state);
+  if (!is_serving) return;
+  g->retired_ns = wr_loop_now(g->script->env->loop);
+  retire_jobs(g);
+}
+
+void wr_generation_cool(struct wr_generation *g)
 {
   WR_CHECK(g->state == WR_GENERATION_LIVE);
-  struct wr_loop *l = g->script->env->loop;
-  g->state = WR_GENERATION_DRAINING;
-  g->retired_ns = wr_loop_now(l);
-  WR_LIST_EACH(&g->jobs, node) wr_job_retire(WR_CONTAINER(node, struct wr_job, link));
-  if (g->refs == 0) wr_loop_defer(l, &g->reaper);
+  stop_serving(g, WR_GENERATION_COOLING);
+  wr_generation_rest(g);
+}
+
+bool wr_generation_wake(struct wr_generation *g)
+{
+  g->is_woken = wr_script_wake(g->script);
+  return g->is_woken;
+}
+
+void wr_generation_rest(struct wr_generation *g)
+{
+  g->is_woken = false;
+  if (g->refs == 0) wr_loop_defer(g->script->env->loop, &g->reaper);
+}
+
+void wr_generation_retire(struct wr_generation *g)
+{
+  WR_CHECK(g->state != WR_GENERATION_WARMING && g->state != WR_GENERATION_DRAINING);
+  stop_serving(g, WR_GENERATION_DRAINING);
+  if (g->refs == 0) wr_loop_defer(g->script->env->loop, &g->reaper);
+}
+
+void wr_generation_tell(const struct wr_generation *g)
+{
+  if (g->tally == NULL) return;
+  atomic_store_explicit(&g->tally->state, g->state, memory_order_relaxed);
+  atomic_store_explicit(&g->tally->requests, (uint32_t)g->refs, memory_order_relaxed);
+  atomic_store_explicit(&g->tally->bytes, g->script->vm.used_bytes, memory_order_relaxed);
+}
+
+static const char *const states[WR_GENERATION_STATES] = {
+#define WR_GENERATION_STATE(ENUM, name, meaning) [WR_GENERATION_##ENUM] = name,
+#include "tables/states.def"
+};
+
+const char *wr_generation_state_name(enum wr_generation_state state)
+{
+  WR_CHECK(state < WR_GENERATION_STATES);
+  return states[state];
 }
 
 bool wr_generation_granted(struct wr_generation *g, uint64_t id, bool granted)
@@ -122,7 +220,7 @@ void wr_generation_ref(struct wr_generation *g)
 void wr_generation_unref(struct wr_generation *g)
 {
   WR_CHECK(g->refs > 0);
-  if (--g->refs == 0 && g->state == WR_GENERATION_DRAINING) {
+  if (--g->refs == 0 && is_ending(g)) {
     // Not from here: a task of this generation may be on the C stack.
     wr_loop_defer(g->script->env->loop, &g->reaper);
   }
@@ -131,6 +229,7 @@ void wr_generation_unref(struct wr_generation *g)
 void wr_generation_free(struct wr_generation *g)
 {
   WR_CHECK(g->refs == 0);
+  wr_tally_free(g->tally);
   wr_loop_undefer(&g->reaper);
   if (g->script) g->script->on_quiet = NULL;
   struct wr_list *node;

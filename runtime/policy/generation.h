@@ -3,18 +3,20 @@
 ///
 /// Immutable after load. A request takes a reference when its head is complete and keeps its
 /// generation to the end of its after-response work; the state that policies name belongs to the
-/// registry, the activity (timers, tasks, jobs) to the generation. Life: load (prepared) -> go live
-/// -> retire (draining) -> free at the last reference, or cut at the drain limit. One worker's
-/// loop.
+/// registry, the activity (timers, tasks, jobs) to the generation. Life: load (warming) -> go live,
+/// maybe on probation first (canary) -> cool, and maybe go live again -> retire (draining) -> free
+/// at the last reference, or cut at the drain limit. One worker's loop.
 
+#include "arena/tally.h"
+#include "loop/timer.h"
 #include "policy/route.h"
 #include "policy/source.h"
 #include "script/script.h"
 
 enum wr_generation_state {
-  WR_GENERATION_PREPARED,
-  WR_GENERATION_LIVE,
-  WR_GENERATION_DRAINING,
+#define WR_GENERATION_STATE(ENUM, name, meaning) WR_GENERATION_##ENUM,
+#include "tables/states.def"
+  WR_GENERATION_STATES
 };
 
 struct wr_generation {
@@ -24,10 +26,12 @@ struct wr_generation {
   struct wr_source *source; ///< owned
   struct wr_script *script;
   struct wr_route_table *routes;
+  bool is_woken;           // private: it cools, and is to be live again
+  struct wr_tally *tally;  ///< what the master is told of it; NULL: nothing
   struct wr_list requests; ///< serving requests that hold it
   struct wr_list jobs;     ///< struct wr_job
   size_t refs;
-  uint64_t retired_ns;
+  uint64_t retired_ns; ///< when new requests stopped coming
   struct wr_deferred reaper;
   /// Told when the last reference of a draining generation is gone; the owner frees it then.
   void (*on_idle)(struct wr_generation *g);
@@ -52,10 +56,31 @@ void wr_generation_start(struct wr_generation *g);
 /// An admission that one of its tasks or jobs waits for was decided. False when it is not its.
 bool wr_generation_granted(struct wr_generation *g, uint64_t id, bool granted);
 
-/// No new requests come: ends the jobs; what weir.spawn started, and the run of a singleton that is
-/// under way, go on until they are done or cut.
-/// `on_idle` follows, at the end of this turn at the earliest.
+/// Serves a share of the requests beside the live one: state that both name stays as the live one
+/// declared it, and jobs are the live one's.
+void wr_generation_probe(struct wr_generation *g);
+
+/// No new requests come until it goes live again: ends the jobs. What is under way goes on, as in a
+/// retired one; then it lets go of its named state, which is gone to others like that of a retired
+/// one.
+void wr_generation_cool(struct wr_generation *g);
+
+/// A cooling one is to be live again. False when what it named is not there any more: it cannot be.
+bool wr_generation_wake(struct wr_generation *g);
+
+/// And is not, after all.
+void wr_generation_rest(struct wr_generation *g);
+
+/// No new requests come any more: ends the jobs; what weir.spawn started, and the run of a
+/// singleton that is under way, go on until they are done or cut. `on_idle` follows, at the end of
+/// this turn at the earliest.
 void wr_generation_retire(struct wr_generation *g);
+
+/// Tells its tally what it holds.
+void wr_generation_tell(const struct wr_generation *g);
+
+/// The word for a state.
+const char *wr_generation_state_name(enum wr_generation_state state);
 
 /// Somebody needs it: a request, until it lets go.
 void wr_generation_ref(struct wr_generation *g);

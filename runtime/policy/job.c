@@ -139,6 +139,7 @@ void wr_job_start(struct wr_job *job)
 
 void wr_job_retire(struct wr_job *job)
 {
+  if (job->is_retired) return;
   job->is_retired = true;
   if (job->declared->lease && job->task) {
     job->is_background = true;

@@ -5,6 +5,7 @@
 #include "policy/bypass.h"
 #include "policy/client_deadline.h"
 #include "policy/problem.h"
+#include "policy/reckon.h"
 #include "script/bind_request.h"
 #include "script/handler.h"
 
@@ -358,8 +359,10 @@ static void on_request(void *ctx, struct wr_exchange *x, void **slot)
   *slot = s;
   wr_request_init(&s->request, serve->env, x, serve->body_max);
   s->serve = serve;
-  s->generation = serve->live;
+  bool is_canary = wr_canary_picks(&serve->canary, serve->live, info);
+  s->generation = is_canary ? serve->canary.generation : serve->live;
   s->generation_number = s->generation->number;
+  s->tally = s->generation->tally;
   s->task = NULL;
   s->route = NULL;
   s->response = NULL;
@@ -431,6 +434,7 @@ static void on_end(void *slot, struct wr_exchange *x)
   struct wr_serve *serve = s->serve;
   wr_loop_undefer(&s->sender);
   tell_chaos(s, wr_exchange_stats(x));
+  wr_reckon_request(s, wr_exchange_stats(x));
   if (serve->on_access) serve->on_access(serve->ctx, s, wr_exchange_stats(x));
   if (s->is_tunnel) {
     serve->tunnels--;

@@ -7,6 +7,7 @@
 /// becomes of the scripts. One worker's loop.
 
 #include "http/server.h"
+#include "policy/canary.h"
 #include "policy/generation.h"
 #include "script/handler.h"
 #include "script/request.h"
@@ -20,6 +21,7 @@ struct wr_serving {
   struct wr_request request;        ///< read-only for observers: info, trail
   struct wr_generation *generation; ///< NULL once let go
   uint64_t generation_number;       ///< read-only
+  struct wr_tally *tally;           // its generation's, where this request is counted
   struct wr_task *task;             ///< while the handler runs
   struct wr_handler handler;        // what `task` runs
   const struct wr_route_declared *route;
@@ -35,6 +37,7 @@ struct wr_serving {
 struct wr_serve {
   struct wr_script_env *env;
   struct wr_generation *live;  ///< read-only: set by wr_serve_swap
+  struct wr_canary canary;     ///< serves a share in place of `live`
   uint64_t active;             ///< read-only: requests being served
   uint64_t tunnels;            ///< read-only: open ones, which are not among `active`
   struct wr_overload overload; ///< read-only: what `weir.overload` makes this worker shed

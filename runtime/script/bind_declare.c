@@ -22,6 +22,7 @@ static void keep_entry(struct wr_script *s, struct wr_entry *entry, const void *
 {
   struct wr_entry_declared *d = wr_alloc(sizeof(*d) + size);
   d->entry = entry;
+  d->ref = wr_registry_ref(entry);
   d->config_size = size;
   memcpy(d->config, config, size);
   wr_registry_hold(s->env->registry, entry, s->env->shard);

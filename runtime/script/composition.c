@@ -56,6 +56,13 @@ bool wr_composition_facts(struct wr_script *s, struct wr_buf *out, struct wr_scr
   return call(s, &facts, out, error) >= 0;
 }
 
+bool wr_composition_shown(struct wr_script *s, struct wr_str files, struct wr_buf *out,
+                          struct wr_script_error *error)
+{
+  struct call shown = {"weir.core.facts", "shown", files, WR_STR("")};
+  return call(s, &shown, out, error) >= 0;
+}
+
 bool wr_composition_changes(struct wr_script *s, struct wr_str before, struct wr_str files,
                             struct wr_buf *out, struct wr_script_error *error)
 {

@@ -16,6 +16,11 @@ int wr_composition_report(struct wr_script *s, const char *form, struct wr_str f
 /// filled.
 bool wr_composition_facts(struct wr_script *s, struct wr_buf *out, struct wr_script_error *error);
 
+/// Appends the same for people to look at, with the paths of its files, `files`, a line each. False
+/// with `error` filled.
+bool wr_composition_shown(struct wr_script *s, struct wr_str files, struct wr_buf *out,
+                          struct wr_script_error *error);
+
 /// Appends what a loaded script would change, as JSON: `before` are the facts of the live bundle,
 /// `files` the paths of the files that differ, a line each. False with `error` filled.
 bool wr_composition_changes(struct wr_script *s, struct wr_str before, struct wr_str files,

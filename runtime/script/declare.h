@@ -4,6 +4,7 @@
 /// Filled by bindings at load, read-only afterwards; policy/ turns it into a generation. Belongs to
 /// its script. Strings are owned by the list.
 
+#include "arena/registry.h"
 #include "base/duration.h"
 #include "base/list.h"
 #include "base/str.h"
@@ -44,6 +45,7 @@ struct wr_route_declared {
 struct wr_entry_declared {
   struct wr_list link;
   struct wr_entry *entry;
+  struct wr_entry_ref ref; ///< to it
   char *place;
   size_t config_size;
   char config[];

@@ -153,13 +153,46 @@ void wr_script_cancel_tasks(struct wr_script *s)
   }
 }
 
-static void drop_entries(struct wr_script *s)
+// --- named state --------------------------------------------------------------------------------
+
+void wr_script_rest(struct wr_script *s)
 {
+  if (s->is_resting) return;
+  s->is_resting = true;
   WR_LIST_EACH(&s->declared.entries, node) {
     struct wr_entry_declared *d = WR_CONTAINER(node, struct wr_entry_declared, link);
     wr_registry_drop(s->env->registry, d->entry, s->env->shard);
   }
 }
+
+static bool is_kept(struct wr_script *s, const struct wr_entry_declared *d, uint64_t now_ns)
+{
+  struct wr_error error;
+  struct wr_registry *r = s->env->registry;
+  if (wr_registry_get(r, d->ref) != d->entry) return false;
+  // By its name: what is declared is not swept before it is held.
+  struct wr_str name = wr_str_of(d->entry->name);
+  struct wr_entry *e =
+      wr_registry_declare(r, (enum wr_kind)d->entry->kind, name, d->config, now_ns, &error);
+  return e == d->entry && wr_registry_get(r, d->ref) == e;
+}
+
+bool wr_script_wake(struct wr_script *s)
+{
+  uint64_t now = wr_loop_now(s->env->loop);
+  if (!s->is_resting) return true;
+  WR_LIST_EACH(&s->declared.entries, node) {
+    if (!is_kept(s, WR_CONTAINER(node, struct wr_entry_declared, link), now)) return false;
+  }
+  WR_LIST_EACH(&s->declared.entries, node) {
+    struct wr_entry_declared *d = WR_CONTAINER(node, struct wr_entry_declared, link);
+    wr_registry_hold(s->env->registry, d->entry, s->env->shard);
+  }
+  s->is_resting = false;
+  return true;
+}
+
+// --- the end ------------------------------------------------------------------------------------
 
 void wr_script_free(struct wr_script *s)
 {
@@ -167,7 +200,7 @@ void wr_script_free(struct wr_script *s)
   wr_script_cancel_tasks(s);
   wr_task_free_idle(s);
   if (s->is_open) wr_vm_close(&s->vm);
-  drop_entries(s);
+  wr_script_rest(s);
   wr_declare_fini(&s->declared);
   wr_free(s);
 }

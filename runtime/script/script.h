@@ -61,6 +61,7 @@ struct wr_script {
   uint64_t generation;     ///< read-only: number shown everywhere
   bool is_loading;         ///< top level is running: nothing may suspend
   bool is_open;            // private: the VM exists
+  bool is_resting;         // private: it holds no named state
   struct wr_task *current; ///< the task that is running Lua, NULL outside
   struct wr_list tasks;    ///< live tasks
   size_t task_count;
@@ -89,6 +90,13 @@ bool wr_script_load(struct wr_script *s, struct wr_str path, struct wr_str text,
 /// Applies the configurations this generation declared to the kept state; unchanged ones cost
 /// nothing.
 void wr_script_reconcile(struct wr_script *s);
+
+/// Lets go of the named state while nothing of it runs: to others its names are gone.
+void wr_script_rest(struct wr_script *s);
+
+/// Takes hold of it again. False when some of it was freed meanwhile: the script cannot run any
+/// more.
+bool wr_script_wake(struct wr_script *s);
 
 /// Brings its upstreams up to date and shows how they do. A few times a second while it is live.
 void wr_script_beat(struct wr_script *s);

@@ -112,7 +112,7 @@ describe("a worker that dies inside a script", function()
       local live = g:status().generation
       return live.hash == good and live
     end)
-    assert.equal(3, generation.number)
+    assert.equal(1, generation.number)
     assert.equal(0, generation.strikes)
     g:workers_live()
     assert.equal("first", g:get "/".body)

@@ -131,7 +131,7 @@ describe("a dry run of a reload", function()
     for i, c in ipairs(asked) do
       local r = c:response()
       assert.equal(200, r.status)
-      assert.equal(i % 2 == 0 and "live" or "dry_run", json.decode(r.body).result)
+      assert.equal(i % 2 == 0 and "live" or "changes", json.decode(r.body).result)
       c:close()
     end
     assert.equal("round 6", g:get "/old".body)

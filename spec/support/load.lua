@@ -73,6 +73,35 @@ function Wrk:result()
   return r
 end
 
+local Steady = {}
+Steady.__index = Steady
+
+--- Starts hey: 2,000 requests a second by 20 connections for `seconds`, whatever the answers take.
+function load.steady(port, seconds)
+  return setmetatable({ seconds = seconds, process = process.spawn { "/usr/bin/hey", "-z",
+    seconds .. "s", "-c", 20, "-q", 100, "http://127.0.0.1:" .. port .. "/" } }, Steady)
+end
+
+function Steady:is_over() return self.process:is_over() end
+
+--- Waits for its end: requests that were answered, `bad` those not with 200, `errors` those not at
+--- all, p99_ms.
+function Steady:result()
+  self.process:wait(self.seconds + 30)
+  local out = self.process:stdout()
+  self.process:kill()
+  local r = { requests = 0, bad = 0, errors = 0, output = out }
+  r.p99_ms = assert(tonumber(out:match "99%% in ([%d.]+) secs"), out) * 1000
+  for status, count in out:gmatch "%[(%d+)%]%s+(%d+) responses" do
+    r.requests = r.requests + tonumber(count)
+    if status ~= "200" then r.bad = r.bad + tonumber(count) end
+  end
+  for count in (out:match "Error distribution:(.*)" or ""):gmatch "%[(%d+)%]" do
+    r.errors = r.errors + tonumber(count)
+  end
+  return r
+end
+
 --- A line of figures for people, on standard error where the runner leaves it alone.
 function load.report(name, text)
   local file = io.open(os.getenv "WEIR_BARS_OUT" or "/dev/null", "a")

@@ -98,16 +98,33 @@ function M.facts()
   return assert(core.json_encode(facts_of_bundle()))
 end
 
+local function lines(text)
+  local list = {}
+  for line in text:gmatch "[^\n]+" do list[#list + 1] = line end
+  return core.json_array(list)
+end
+
+--- For C: what this bundle declares, as the answer to who asked for it.
+---@param files string  The paths of its files, a line each.
+---@return string
+function M.shown(files)
+  local facts, things = facts_of_bundle(), {}
+  for i, what in ipairs(words.sorted_keys(facts)) do
+    things[i] = { what = what, options = facts[what] }
+  end
+  return assert(core.json_encode { result = "shown", files = lines(files),
+    declared = core.json_array(things) })
+end
+
 --- For C: what this bundle would change, as the answer to who asked for a dry run.
 ---@param before string  The facts of the live bundle.
 ---@param files string   The paths that differ, a line each.
 ---@return string
 function M.changes(before, files)
   local changes = M.compare(assert(core.json_decode(before)), facts_of_bundle())
-  local paths = {}
-  for path in files:gmatch "[^\n]+" do paths[#paths + 1] = path end
-  return assert(core.json_encode { result = "dry_run", changed = #paths > 0,
-    files = core.json_array(paths), changes = core.json_array(changes) })
+  local paths = lines(files)
+  return assert(core.json_encode { result = "changes", changed = #paths > 0, files = paths,
+    changes = core.json_array(changes) })
 end
 
 return M

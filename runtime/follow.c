@@ -1,0 +1,47 @@
+#include "follow.h"
+
+#include "base/alloc.h"
+#include "reload.h"
+
+#define QUIET_NS (200 * WR_MS)
+
+static void on_change(struct wr_watch *w)
+{
+  wr_reload_request(WR_CONTAINER(w, struct wr_master, watch), NULL,
+                    &(struct wr_reload_options){.is_forced = false});
+}
+
+void wr_follow_init(struct wr_master *m)
+{
+  wr_watch_init(&m->watch, &m->loop, QUIET_NS, on_change);
+}
+
+static void follow_folders(struct wr_master *m, const struct wr_source *source)
+{
+  for (size_t i = 0; i < source->count; i++) {
+    char *folder = wr_source_folder(source, i);
+    if (!wr_watch_add(&m->watch, folder)) {
+      wr_log_text(&m->log, WR_LOG_WARN, "watch", "cannot watch %s", folder);
+    }
+    wr_free(folder);
+  }
+}
+
+void wr_follow_bundle(struct wr_master *m, bool is_of_disk)
+{
+  struct wr_error error;
+  if (!m->settings->watch || m->bundle < 0) return;
+  struct wr_source *source = wr_source_unpack(m->bundle, &error);
+  if (source == NULL) return;
+  wr_watch_clear(&m->watch);
+  follow_folders(m, source);
+  // What was saved since the candidate read it has nobody told of: not every folder was watched,
+  // and changes of the others ended with their watch.
+  if (is_of_disk && !wr_source_is_current(source)) wr_watch_touch(&m->watch);
+  wr_source_free(source);
+}
+
+void wr_follow_stop(struct wr_master *m)
+{
+  wr_watch_clear(&m->watch);
+}

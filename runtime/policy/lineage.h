@@ -1,0 +1,51 @@
+#pragma once
+/// The generations of one worker: the one that serves, the one that is loaded next, the one before,
+/// and those that still finish.
+///
+///     load -> warming -> live -> cooling -> live again
+///                |          \         \-> draining -> gone
+///                \-> canary -> live or draining
+///
+/// The one that was replaced last is kept warm for ten minutes, so that going back to it is one
+/// pointer: its requests finish as in a draining one. One worker's loop.
+
+#include "policy/serve.h"
+
+struct wr_lineage {
+  struct wr_serve *serve;        ///< whose live generation it is
+  struct wr_generation *warming; ///< loaded, waits for its turn; NULL: none
+  struct wr_generation *cooling; ///< was live last; NULL: none
+  struct wr_list draining;       // oldest first
+  size_t draining_count;
+};
+
+/// Nothing is loaded yet.
+void wr_lineage_init(struct wr_lineage *l, struct wr_serve *serve);
+
+/// Makes generation `number` ready, from the packed bundle `fd` (the caller's) unless it is kept
+/// warm. False with `error` filled.
+bool wr_lineage_prepare(struct wr_lineage *l, uint64_t number, int fd,
+                        struct wr_generation_error *error);
+
+/// Generation `number` serves a share of the requests beside the live one, as `plan` says, until it
+/// is discarded or live. What both have counted starts from zero. False: it is not ready.
+bool wr_lineage_probe(struct wr_lineage *l, uint64_t number, const struct wr_canary_plan *plan);
+
+/// Forgets what was made ready and is not live; a canary finishes its requests.
+void wr_lineage_discard(struct wr_lineage *l);
+
+/// Generation `number` is live from now on; false: it is not ready, nothing happens.
+bool wr_lineage_commit(struct wr_lineage *l, uint64_t number);
+
+/// What time demands: upstreams are brought up to date, generations that finished for too long are
+/// cut, what is warm for long enough goes. A few times a second.
+void wr_lineage_beat(struct wr_lineage *l);
+
+/// A queued admission of one of its tasks was decided. False when it is nobody's.
+bool wr_lineage_granted(struct wr_lineage *l, uint64_t id, bool granted);
+
+/// Ends what scripts do by themselves; nothing is live any more.
+void wr_lineage_silence(struct wr_lineage *l);
+
+/// Frees all; their tasks are over.
+void wr_lineage_fini(struct wr_lineage *l);
