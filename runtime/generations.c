@@ -106,7 +106,10 @@ static void read_master(const struct wr_master *m, struct rows *rows)
   if (is_canary || reload->stage == WR_RELOAD_PREPARE) {
     struct row *r = row_of(rows, reload->number);
     put_report(r, &reload->report);
-    r->state = is_canary ? WR_GENERATION_CANARY : WR_GENERATION_WARMING;
+    bool is_shadow = reload->order->probation.is_shadow;
+    r->state = !is_canary  ? WR_GENERATION_WARMING
+               : is_shadow ? WR_GENERATION_SHADOW
+                           : WR_GENERATION_CANARY;
     r->since_ns = reload->started_ns;
   }
   if (reload->last[0] != '\0') {

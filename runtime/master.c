@@ -290,7 +290,8 @@ static void write_status(void *ctx, struct wr_json *j)
 static void on_reload(void *ctx, struct wr_admin_waiter *waiter,
                       const struct wr_admin_reload *asked)
 {
-  struct wr_reload_options options = {asked->is_forced, {asked->canary, asked->canary_ns}};
+  struct wr_reload_options options = {asked->is_forced,
+                                      {asked->canary, asked->is_shadow, asked->for_ns}};
   wr_reload_request(ctx, waiter, &options);
 }
 

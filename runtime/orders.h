@@ -14,7 +14,8 @@ enum wr_order_kind {
 
 /// How a generation is on probation before it is live.
 struct wr_probation_plan {
-  struct wr_canary_plan canary; ///< share 0: it is not
+  struct wr_canary_plan canary; ///< share 0: it is not a canary
+  bool is_shadow;               ///< it decides without effect, and does not go live
   uint64_t for_ns;
 };
 

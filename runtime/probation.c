@@ -2,6 +2,7 @@
 
 #include "fleet.h"
 #include "reload.h"
+#include "script/guard_shadow.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -84,6 +85,7 @@ static void read_groups(struct wr_master *m)
 static void start(struct wr_master_worker *w)
 {
   const struct wr_reload *r = &w->master->reload;
+  if (r->order->probation.is_shadow) return; // it is one since it was loaded
   const struct wr_canary_plan *plan = &r->order->probation.canary;
   struct wr_str payload = {(const char *)plan, sizeof(*plan)};
   wr_fleet_send(w, WR_WORKER_CANARY, r->number, payload, -1);
@@ -96,10 +98,13 @@ void wr_probation_begin(struct wr_master *m)
   r->is_promoted = false;
   r->until_ns = wr_loop_now(&m->loop) + r->order->probation.for_ns;
   for (uint32_t i = 0; i < m->settings->workers; i++) start(&m->workers[i]);
-  struct wr_json *j = wr_log_begin(&m->log, WR_LOG_INFO, "reload.canary");
+  const char *event = r->order->probation.is_shadow ? "reload.shadow" : "reload.canary";
+  struct wr_json *j = wr_log_begin(&m->log, WR_LOG_INFO, event);
   if (j == NULL) return;
   wr_json_field_uint(j, "generation", r->number);
-  wr_json_field_num(j, "share", (double)r->order->probation.canary.share / WR_CANARY_WHOLE);
+  bool is_shadow = r->order->probation.is_shadow;
+  double share = (double)r->order->probation.canary.share / WR_CANARY_WHOLE;
+  if (!is_shadow) wr_json_field_num(j, "share", share);
   wr_json_field_num(j, "for_s", (double)r->order->probation.for_ns / 1e9);
   wr_log_end(&m->log);
 }
@@ -144,10 +149,15 @@ static void give_up_unknown(struct wr_master *m, uint64_t requests)
   give_up(m, text);
 }
 
-void wr_probation_tick(struct wr_master *m)
+static void tick_shadow(struct wr_master *m)
+{
+  bool is_over = wr_loop_now(&m->loop) >= m->reload.until_ns;
+  if (is_over) wr_reload_end_shadow(m);
+}
+
+static void tick_canary(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
-  if (!is_on(m)) return;
   read_groups(m);
   struct wr_comparison c = wr_comparison_judge(&r->canary, &r->baseline);
   if (r->is_promoted) {
@@ -163,6 +173,16 @@ void wr_probation_tick(struct wr_master *m)
   }
 }
 
+void wr_probation_tick(struct wr_master *m)
+{
+  if (!is_on(m)) return;
+  if (m->reload.order->probation.is_shadow) {
+    tick_shadow(m);
+  } else {
+    tick_canary(m);
+  }
+}
+
 void wr_probation_strike(struct wr_master *m, const char *what)
 {
   char text[TEXT_MAX];
@@ -172,7 +192,7 @@ void wr_probation_strike(struct wr_master *m, const char *what)
 
 bool wr_probation_promote(struct wr_master *m, struct wr_admin_waiter *waiter)
 {
-  if (!is_on(m)) return false;
+  if (!is_on(m) || m->reload.order->probation.is_shadow) return false;
   m->reload.is_promoted = true;
   wr_order_wait(m->reload.order, waiter);
   wr_probation_tick(m);
@@ -193,8 +213,39 @@ static void write_group(struct wr_json *j, const char *key, const struct wr_comp
   wr_json_object_end(j);
 }
 
+// One primitive of the shadow: what it was asked, and where it decided otherwise.
+static void write_shadowed(const struct wr_entry *e, struct wr_str name, struct wr_json *j)
+{
+  wr_json_object(j);
+  wr_json_field_cstr(j, "kind", wr_registry_kind_name((enum wr_kind)e->kind));
+  wr_json_field_str(j, "name", name);
+  wr_json_field_uint(j, "asked", atomic_load(&e->shadow_asked));
+  wr_json_field_uint(j, "stricter", atomic_load(&e->shadow_stricter));
+  wr_json_field_uint(j, "looser", atomic_load(&e->shadow_looser));
+  wr_json_object_end(j);
+}
+
+static void write_shadow(struct wr_master *m, struct wr_json *j)
+{
+  char mark[48];
+  uint32_t at = 0;
+  struct wr_entry *e;
+  snprintf(mark, sizeof(mark), WR_GUARD_SHADOW_MARK "%llu)", (unsigned long long)m->reload.number);
+  wr_json_key(j, "decisions");
+  wr_json_array(j);
+  while ((e = wr_registry_each(&m->registry, &at)) != NULL) {
+    struct wr_str name = wr_guard_shadow_of(e);
+    if (name.ptr != NULL && strcmp(name.ptr + name.len, mark) == 0) write_shadowed(e, name, j);
+  }
+  wr_json_array_end(j);
+}
+
 void wr_probation_write(struct wr_master *m, struct wr_json *j)
 {
+  if (m->reload.order->probation.is_shadow) {
+    write_shadow(m, j);
+    return;
+  }
   write_group(j, "canary", &m->reload.canary);
   write_group(j, "baseline", &m->reload.baseline);
 }

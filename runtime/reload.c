@@ -54,7 +54,8 @@ static void finish(struct wr_master *m, bool ok, bool changed)
 
 // --- failing ------------------------------------------------------------------------------------
 
-static void fail(struct wr_master *m)
+// Workers forget what they have ready, or on probation.
+static void discard(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
   bool is_prepared = r->stage == WR_RELOAD_PREPARE || r->stage == WR_RELOAD_CANARY;
@@ -63,12 +64,24 @@ static void fail(struct wr_master *m)
     m->workers[i].prepared = 0;
   }
   wr_addresses_discard(m);
+}
+
+static void fail(struct wr_master *m)
+{
+  struct wr_reload *r = &m->reload;
+  discard(m);
   if (r->order->kind == WR_ORDER_RESTORE && r->past_number != 0) {
     // What could not come back is not tried again, the one before it is.
     wr_history_forget(&m->history, r->past_number);
     wr_orders_add(&r->orders, WR_ORDER_RESTORE);
   }
   finish(m, false, false);
+}
+
+void wr_reload_end_shadow(struct wr_master *m)
+{
+  discard(m);
+  finish(m, true, false);
 }
 
 void wr_reload_fail(struct wr_master *m, const char *stage, const char *message)
@@ -137,15 +150,16 @@ void wr_reload_promote(struct wr_master *m)
   if (all_prepared(m)) commit(m);
 }
 
-static bool is_canary(const struct wr_master *m)
+static bool is_on_probation(const struct wr_master *m)
 {
-  return m->reload.order->probation.canary.share != 0 && m->live != 0;
+  const struct wr_probation_plan *plan = &m->reload.order->probation;
+  return (plan->canary.share != 0 || plan->is_shadow) && m->live != 0;
 }
 
 static void on_ready(struct wr_master *m)
 {
   wr_timer_stop(&m->reload.timer);
-  if (is_canary(m)) {
+  if (is_on_probation(m)) {
     wr_probation_begin(m);
   } else {
     commit(m);
@@ -178,7 +192,9 @@ static void ask_to_prepare(struct wr_master_worker *w)
   struct wr_master *m = w->master;
   bool is_wanted = m->reload.stage == WR_RELOAD_PREPARE || m->reload.stage == WR_RELOAD_CANARY;
   if (!is_wanted || w->live != m->live) return;
-  wr_fleet_send(w, WR_WORKER_PREPARE, m->reload.number, (struct wr_str){NULL, 0}, m->reload.bundle);
+  enum wr_worker_message type =
+      m->reload.order->probation.is_shadow ? WR_WORKER_SHADOW : WR_WORKER_PREPARE;
+  wr_fleet_send(w, type, m->reload.number, (struct wr_str){NULL, 0}, m->reload.bundle);
 }
 
 void wr_reload_on_live(struct wr_master_worker *w, uint64_t number)
@@ -211,7 +227,8 @@ static void fail_listen(struct wr_master *m, const struct wr_candidate_listen *l
 static void fail_canary_listen(struct wr_master *m)
 {
   char text[WR_SCRIPT_MESSAGE_MAX];
-  snprintf(text, sizeof(text), "it listens on other addresses (%s): reload without --canary",
+  snprintf(text, sizeof(text),
+           "it listens on other addresses (%s): reload without --canary or --shadow",
            wr_addresses_change(m));
   wr_reload_fail(m, "canary", text);
 }
@@ -232,7 +249,7 @@ static void prepare(struct wr_master *m)
     fail_listen(m, listen, error.message);
     return;
   }
-  if (is_canary(m) && wr_addresses_change(m) != NULL) {
+  if (is_on_probation(m) && wr_addresses_change(m) != NULL) {
     fail_canary_listen(m);
     return;
   }

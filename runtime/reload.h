@@ -36,6 +36,9 @@ void wr_reload_abort(struct wr_master *m, struct wr_admin_waiter *waiter);
 /// The canary goes live, if every worker has it.
 void wr_reload_promote(struct wr_master *m);
 
+/// The shadow's time is over: it goes away, and the verdict tells what was counted.
+void wr_reload_end_shadow(struct wr_master *m);
+
 /// The reload under way fails in `stage` for a reason. Nothing has changed.
 void wr_reload_fail(struct wr_master *m, const char *stage, const char *message);
 

@@ -24,12 +24,14 @@ static void write_failure(struct wr_master *m, const struct wr_candidate_report 
 static void write_verdict(struct wr_master *m, bool ok, bool changed, struct wr_json *j)
 {
   uint64_t took = wr_loop_now(&m->loop) - m->reload.started_ns;
-  wr_json_field_cstr(j, "result", ok ? "live" : "failed");
+  bool is_shadow = m->reload.order != NULL && m->reload.order->probation.is_shadow;
+  wr_json_field_cstr(j, "result", !ok ? "failed" : is_shadow ? "shadowed" : "live");
   wr_json_field_uint(j, "generation", m->live);
   wr_json_field_bool(j, "changed", changed);
   wr_json_field_uint(j, "workers", m->settings->workers);
   wr_json_field_num(j, "took_ms", floor((double)took / 1e3) / 1e3);
-  if (m->reload.canary.requests + m->reload.baseline.requests > 0) wr_probation_write(m, j);
+  bool was_canary = m->reload.canary.requests + m->reload.baseline.requests > 0;
+  if (was_canary || is_shadow) wr_probation_write(m, j);
   if (!ok) write_failure(m, &m->reload.report, j);
 }
 
@@ -43,7 +45,8 @@ void wr_verdict_log(struct wr_master *m, bool ok, bool changed)
 
 void wr_verdict_count(struct wr_master *m, bool ok, bool changed)
 {
-  const char *result = !ok ? "failed" : changed ? "live" : "unchanged";
+  bool is_shadow = m->reload.order->probation.is_shadow;
+  const char *result = !ok ? "failed" : is_shadow ? "shadowed" : changed ? "live" : "unchanged";
   wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result", result, NULL);
 }
 

@@ -52,13 +52,16 @@ static void report_failure(struct wr_worker *w, uint64_t number,
   answer(w, WR_WORKER_FAILED, number, &failure, sizeof(failure));
 }
 
-static void prepare(struct wr_worker *w, uint64_t number, int fd)
+static void prepare(struct wr_worker *w, const struct wr_message *head, int fd)
 {
   struct wr_generation_error error;
-  if (wr_lineage_prepare(&w->lineage, number, fd, &error)) {
-    answer(w, WR_WORKER_PREPARED, number, NULL, 0);
+  bool is_shadow = head->type == WR_WORKER_SHADOW;
+  bool ok = is_shadow ? wr_lineage_shadow(&w->lineage, head->number, fd, &error)
+                      : wr_lineage_prepare(&w->lineage, head->number, fd, &error);
+  if (ok) {
+    answer(w, WR_WORKER_PREPARED, head->number, NULL, 0);
   } else {
-    report_failure(w, number, &error);
+    report_failure(w, head->number, &error);
   }
 }
 
@@ -129,7 +132,8 @@ static void on_message(struct wr_mailbox *m, const struct wr_message *head, cons
   switch ((enum wr_worker_message)head->type) {
   case WR_WORKER_LISTEN: listen_on(w, text, fd); return; // the server owns fd
   case WR_WORKER_UNLISTEN: wr_server_unlisten(w->server, text); break;
-  case WR_WORKER_PREPARE: prepare(w, head->number, fd); break;
+  case WR_WORKER_PREPARE:
+  case WR_WORKER_SHADOW: prepare(w, head, fd); break;
   case WR_WORKER_CANARY: probe(w, head, payload); break;
   case WR_WORKER_COMMIT: commit(w, head->number); break;
   case WR_WORKER_DISCARD: wr_lineage_discard(&w->lineage); break;

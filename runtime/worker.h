@@ -10,6 +10,7 @@ enum wr_worker_message {
   WR_WORKER_LISTEN,   ///< payload: address; with a listening descriptor
   WR_WORKER_UNLISTEN, ///< payload: address
   WR_WORKER_PREPARE,  ///< load this generation; with the packed bundle
+  WR_WORKER_SHADOW,   ///< load it to decide beside the live one; with the packed bundle
   WR_WORKER_CANARY,   ///< serve a share with it; payload: struct wr_canary_plan
   WR_WORKER_COMMIT,   ///< swap to it
   WR_WORKER_DISCARD,  ///< forget it

@@ -18,7 +18,8 @@
 ///     POST /generations/promote           the canary is live
 ///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is
 ///     not. With ?force=1 even one that is quarantined; with ?dry_run=1 it answers what would
-///     change; with ?canary=SHARE&for=TIME&by=HEADER as a canary first GET  /breakers and its like:
+///     change; with ?canary=SHARE&for=TIME&by=HEADER as a canary first; with
+///     ?shadow=1&for=TIME it answers where it would decide otherwise GET  /breakers and its like:
 ///     the named primitives of a kind, JSON POST /breakers/open?name=… and its like, &value=… where
 ///     one is taken: tables/actions.def
 ///
@@ -42,7 +43,8 @@ struct wr_admin_waiter;
 struct wr_admin_reload {
   bool is_forced;               ///< whatever is quarantined
   struct wr_canary_plan canary; ///< share 0: live at once
-  uint64_t canary_ns;           ///< how long it is one
+  bool is_shadow;               ///< never live: its decisions are only compared
+  uint64_t for_ns;              ///< how long it is a canary or a shadow
 };
 
 /// What the master does for the admin listener.

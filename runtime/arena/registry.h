@@ -27,18 +27,21 @@ enum { WR_ENTRY_NAME_MAX = 127, WR_REGISTRY_ENTRIES_MAX = 1 << 20 };
 /// One named state. Private members change under the registry's lock, `state` and `config` under
 /// the entry's own.
 struct wr_entry {
-  struct wr_lock lock;         ///< guards state and config; take it by `wr_registry_lock`
-  void *state;                 ///< shared: lock
-  const void *config;          ///< shared: lock; config_size bytes, the ones in force
-  void *configs;               // private: room for two, so that a change is one store of `config`
-  _Atomic uint64_t gone_ns;    ///< since when nobody holds it; 0 while held
-  _Atomic uint64_t next_ns;    ///< when the kind wants `wr_guard_advance`; UINT64_MAX: never
-  _Atomic uint32_t generation; ///< bumped when the entry is freed; never 0
-  uint32_t index;              ///< read-only: place in the table
-  uint32_t next;               // private: in the hash chain or the free list
-  uint8_t kind;                ///< read-only while live: enum wr_kind
-  _Atomic bool is_live;        // private: the commit point of creation and removal
-  uint8_t name_len;            ///< read-only while live
+  struct wr_lock lock;           ///< guards state and config; take it by `wr_registry_lock`
+  void *state;                   ///< shared: lock
+  const void *config;            ///< shared: lock; config_size bytes, the ones in force
+  void *configs;                 // private: room for two, so that a change is one store of `config`
+  _Atomic uint64_t gone_ns;      ///< since when nobody holds it; 0 while held
+  _Atomic uint64_t next_ns;      ///< when the kind wants `wr_guard_advance`; UINT64_MAX: never
+  _Atomic uint64_t shadow_asked; ///< of a shadow (script/guard_shadow.h): what it was asked
+  _Atomic uint64_t shadow_stricter; ///< of these, what only it refused
+  _Atomic uint64_t shadow_looser;   ///< and what only the real one refused
+  _Atomic uint32_t generation;      ///< bumped when the entry is freed; never 0
+  uint32_t index;                   ///< read-only: place in the table
+  uint32_t next;                    // private: in the hash chain or the free list
+  uint8_t kind;                     ///< read-only while live: enum wr_kind
+  _Atomic bool is_live;             // private: the commit point of creation and removal
+  uint8_t name_len;                 ///< read-only while live
   char name[WR_ENTRY_NAME_MAX + 1]; ///< read-only while live, NUL-terminated
 };
 

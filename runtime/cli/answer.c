@@ -140,6 +140,30 @@ static int exit_code_of(long status)
   return status == STATUS_REJECTED ? WR_EXIT_INVALID : WR_EXIT_FAILED;
 }
 
+// "breaker 'pay'  1200 calls, 34 refused by it only, 0 by the live one only"
+static void print_decision(const json_t *d)
+{
+  const char *kind = json_string_value(json_object_get(d, "kind"));
+  const char *name = json_string_value(json_object_get(d, "name"));
+  printf("%s '", kind ? kind : "-");
+  wr_style_text(stdout, name ? name : "");
+  printf("'  %lld calls, %lld refused by it only, %lld by the live one only\n",
+         json_integer_value(json_object_get(d, "asked")),
+         json_integer_value(json_object_get(d, "stricter")),
+         json_integer_value(json_object_get(d, "looser")));
+}
+
+static void print_shadowed(const json_t *answer)
+{
+  const json_t *decisions = json_object_get(answer, "decisions");
+  for (size_t i = 0; i < json_array_size(decisions); i++) {
+    print_decision(json_array_get(decisions, i));
+  }
+  if (json_array_size(decisions) == 0) puts("it declares nothing that refuses calls");
+  printf("generation %lld stays live: it was only a shadow\n",
+         json_integer_value(json_object_get(answer, "generation")));
+}
+
 static void print_done(const json_t *answer)
 {
   const char *result = json_string_value(json_object_get(answer, "result"));
@@ -147,6 +171,8 @@ static void print_done(const json_t *answer)
     print_changes(answer);
   } else if (result != NULL && strcmp(result, "shown") == 0) {
     print_shown(answer);
+  } else if (result != NULL && strcmp(result, "shadowed") == 0) {
+    print_shadowed(answer);
   } else {
     print_groups(answer);
     print_live(answer);

@@ -7,8 +7,8 @@
 /// How long such an answer may take: a candidate is loaded, checked and tested before.
 #define WR_ANSWER_TIMEOUT_MS 120000
 
-/// How long a canary is one, when nobody says.
-#define WR_ANSWER_CANARY_NS (120 * WR_SECOND)
+/// How long a canary or a shadow is one, when nobody says.
+#define WR_ANSWER_PROBATION_NS (120 * WR_SECOND)
 
 /// Sends the request and tells the answer, as it is with the verb's option "json". Returns the exit
 /// code.

@@ -30,25 +30,31 @@ static bool build_path(struct wr_buf *path, const struct wr_options *o)
 {
   return wr_buf_append_str(path, WR_STR(TARGET)) && append(path, o, "dry-run", "dry_run") &&
          append(path, o, "force", "force") && append(path, o, "canary", "canary") &&
-         append(path, o, "for", "for") && append(path, o, "by", "by") && wr_buf_append(path, "", 1);
+         append(path, o, "shadow", "shadow") && append(path, o, "for", "for") &&
+         append(path, o, "by", "by") && wr_buf_append(path, "", 1);
 }
 
-// A canary is answered when its time is over.
+// A canary or a shadow is answered when its time is over.
 static long timeout_of(const struct wr_options *o)
 {
   uint64_t ns = 0;
   const char *time = wr_options_get(o, "for");
-  if (wr_options_get(o, "canary") == NULL) return WR_ANSWER_TIMEOUT_MS;
-  if (time == NULL || !wr_duration_parse(wr_str_of(time), &ns)) ns = WR_ANSWER_CANARY_NS;
+  bool is_on_probation = wr_options_get(o, "canary") || wr_options_get(o, "shadow");
+  if (!is_on_probation) return WR_ANSWER_TIMEOUT_MS;
+  if (time == NULL || !wr_duration_parse(wr_str_of(time), &ns)) ns = WR_ANSWER_PROBATION_NS;
   return WR_ANSWER_TIMEOUT_MS + (long)(ns / WR_MS);
 }
 
-// An option of a canary that there is not; NULL: none.
+// An option that is about something else than what is asked for; NULL: none.
 static const char *stray_option(const struct wr_options *o)
 {
-  if (wr_options_get(o, "canary") != NULL) return NULL;
-  if (wr_options_get(o, "for") != NULL) return "for";
-  return wr_options_get(o, "by") != NULL ? "by" : NULL;
+  bool is_canary = wr_options_get(o, "canary") != NULL;
+  bool is_shadow = wr_options_get(o, "shadow") != NULL;
+  if (is_canary && is_shadow) return "--canary or --shadow, not both";
+  if (wr_options_get(o, "by") && !is_canary)
+    return "--by is about a canary: give --canary SHARE too";
+  if (wr_options_get(o, "for") == NULL || is_canary || is_shadow) return NULL;
+  return "--for is about a canary or a shadow: give --canary SHARE or --shadow too";
 }
 
 int wr_cli_reload(int argc, char **argv)
@@ -56,7 +62,7 @@ int wr_cli_reload(int argc, char **argv)
   struct wr_options o;
   if (!wr_options_parse(&o, argc, argv)) return o.exit_code;
   const char *stray = stray_option(&o);
-  if (stray) return wr_options_refuse(&o, "--%s is about a canary: give --canary SHARE too", stray);
+  if (stray) return wr_options_refuse(&o, "%s", stray);
   struct wr_buf path;
   wr_buf_init(&path, PATH_ROOM);
   int code;

@@ -39,7 +39,8 @@ static const struct wr_option reload_options[] = {
     {"dry-run", NULL, "say what would change, and change nothing"},
     {"force", NULL, "load it even if it is quarantined"},
     {"canary", "SHARE", "give it only this share of the requests first: 5%"},
-    {"for", "TIME", "how long, before it is live if it does no worse (2m)"},
+    {"shadow", NULL, "never live: tell where it would decide otherwise"},
+    {"for", "TIME", "how long it is a canary, or a shadow (2m)"},
     {"by", "HEADER", "whose value stays with one generation (client's address)"},
     {"json", NULL, "print the answer as JSON"},
     {NULL, NULL, NULL},
@@ -82,7 +83,9 @@ const struct wr_verb wr_cli_verbs[] = {
     {"reload", "", 0, 0, "let the running weir load its files again", reload_options,
      "A policy that does not load changes nothing: the old generation stays active.\n"
      "A canary is compared with it all the time by errors raised, failures, refusals\n"
-     "and latency, and goes away as soon as it is worse: see weir policy promote.\n" ADMIN_NOTE
+     "and latency, and goes away as soon as it is worse, else it is live: see weir\n"
+     "policy promote. A shadow's breakers, bulkheads, limiters and shedders are asked\n"
+     "beside those of the live one; it counts calls that only one of both refused.\n" ADMIN_NOTE
      "Exit code: 0 live, or would be; 78 the policy is invalid, or a worse canary;\n"
      "3 no weir answers, 1 anything else.\n",
      wr_cli_reload},

@@ -56,6 +56,7 @@ static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
   g->script->find_ctx = g->source;
   g->script->data = wr_source_data;
   g->script->is_trial = g->source->is_reading;
+  g->script->is_shadow = g->source->is_shadow;
   g->script->on_quiet = on_quiet;
   g->script->on_quiet_ctx = g;
   return wr_script_load(g->script, wr_str_of(main_file->path),
@@ -146,6 +147,13 @@ void wr_generation_probe(struct wr_generation *g)
   WR_CHECK(g->state == WR_GENERATION_WARMING || g->state == WR_GENERATION_COOLING);
   set_state(g, WR_GENERATION_CANARY);
   wr_script_beat(g->script); // its upstreams are its own
+}
+
+void wr_generation_shadow(struct wr_generation *g, struct wr_guard_shadow *shadow)
+{
+  WR_CHECK(g->state == WR_GENERATION_WARMING && g->source->is_shadow);
+  set_state(g, WR_GENERATION_SHADOW);
+  wr_script_shadow(g->script, shadow);
 }
 
 static void stop_serving(struct wr_generation *g, enum wr_generation_state state)

@@ -60,6 +60,9 @@ bool wr_generation_granted(struct wr_generation *g, uint64_t id, bool granted);
 /// declared it, and jobs are the live one's.
 void wr_generation_probe(struct wr_generation *g);
 
+/// Its primitives are asked beside those of the live one (`source->is_shadow` said so at load).
+void wr_generation_shadow(struct wr_generation *g, struct wr_guard_shadow *shadow);
+
 /// No new requests come until it goes live again: ends the jobs. What is under way goes on, as in a
 /// retired one; then it lets go of its named state, which is gone to others like that of a retired
 /// one.

@@ -71,28 +71,55 @@ static void retire_canary(struct wr_lineage *l)
   if (g != NULL) retire(l, g);
 }
 
+static void free_shadow(struct wr_lineage *l)
+{
+  if (l->shadow == NULL) return;
+  wr_guard_shadow_fini(&l->asked, now_of(l));
+  wr_generation_free(l->shadow);
+  l->shadow = NULL;
+}
+
 void wr_lineage_discard(struct wr_lineage *l)
 {
   if (l->warming) wr_generation_free(l->warming);
   l->warming = NULL;
+  free_shadow(l);
   retire_canary(l);
   if (l->cooling) wr_generation_rest(l->cooling);
+}
+
+static struct wr_generation *load(struct wr_lineage *l, uint64_t number, int fd, bool is_shadow,
+                                  struct wr_generation_error *error)
+{
+  struct wr_error damage;
+  *error = (struct wr_generation_error){.stage = "unpack"};
+  struct wr_source *source = wr_source_unpack(fd, &damage);
+  if (source == NULL) {
+    wr_call_error_set(&error->script, "", 0, "%s", damage.message);
+    return NULL;
+  }
+  source->is_shadow = is_shadow;
+  return wr_generation_load(l->serve->env, number, source, error);
 }
 
 bool wr_lineage_prepare(struct wr_lineage *l, uint64_t number, int fd,
                         struct wr_generation_error *error)
 {
-  struct wr_error damage;
   wr_lineage_discard(l);
   if (l->cooling && l->cooling->number == number && wr_generation_wake(l->cooling)) return true;
-  *error = (struct wr_generation_error){.stage = "unpack"};
-  struct wr_source *source = wr_source_unpack(fd, &damage);
-  if (source == NULL) {
-    wr_call_error_set(&error->script, "", 0, "%s", damage.message);
-    return false;
-  }
-  l->warming = wr_generation_load(l->serve->env, number, source, error);
+  l->warming = load(l, number, fd, false, error);
   return l->warming != NULL;
+}
+
+bool wr_lineage_shadow(struct wr_lineage *l, uint64_t number, int fd,
+                       struct wr_generation_error *error)
+{
+  wr_lineage_discard(l);
+  l->shadow = load(l, number, fd, true, error);
+  if (l->shadow == NULL) return false;
+  wr_guard_shadow_init(&l->asked, l->serve->env->guard);
+  wr_generation_shadow(l->shadow, &l->asked);
+  return true;
 }
 
 // The one of this number that is ready, which is then nobody's.
@@ -137,8 +164,8 @@ bool wr_lineage_commit(struct wr_lineage *l, uint64_t number)
 
 static void tell(const struct wr_lineage *l)
 {
-  const struct wr_generation *all[] = {l->serve->live, l->serve->canary.generation, l->cooling,
-                                       l->warming};
+  const struct wr_generation *all[] = {l->serve->live, l->serve->canary.generation, l->shadow,
+                                       l->cooling, l->warming};
   for (size_t i = 0; i < WR_COUNT(all); i++) {
     if (all[i]) wr_generation_tell(all[i]);
   }

@@ -10,10 +10,13 @@
 /// pointer: its requests finish as in a draining one. One worker's loop.
 
 #include "policy/serve.h"
+#include "script/guard_shadow.h"
 
 struct wr_lineage {
   struct wr_serve *serve;        ///< whose live generation it is
   struct wr_generation *warming; ///< loaded, waits for its turn; NULL: none
+  struct wr_generation *shadow;  ///< decides beside the live one, without effect; NULL: none
+  struct wr_guard_shadow asked;  // private: by which it does
   struct wr_generation *cooling; ///< was live last; NULL: none
   struct wr_list draining;       // oldest first
   size_t draining_count;
@@ -31,7 +34,12 @@ bool wr_lineage_prepare(struct wr_lineage *l, uint64_t number, int fd,
 /// is discarded or live. What both have counted starts from zero. False: it is not ready.
 bool wr_lineage_probe(struct wr_lineage *l, uint64_t number, const struct wr_canary_plan *plan);
 
-/// Forgets what was made ready and is not live; a canary finishes its requests.
+/// Loads generation `number` from the packed bundle `fd` (the caller's) as a shadow of the live
+/// one, until it is discarded. False with `error` filled.
+bool wr_lineage_shadow(struct wr_lineage *l, uint64_t number, int fd,
+                       struct wr_generation_error *error);
+
+/// Forgets what was made ready and is not live, the shadow too; a canary finishes its requests.
 void wr_lineage_discard(struct wr_lineage *l);
 
 /// Generation `number` is live from now on; false: it is not ready, nothing happens.

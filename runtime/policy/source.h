@@ -31,6 +31,7 @@ struct wr_source {
   size_t count;
   size_t bytes;
   bool is_reading; ///< read-only: files may still be read from disk
+  bool is_shadow;  ///< loaded to decide beside the live one, without effect
 };
 
 /// Reads the main script `path`. NULL with a set error that names the path and the reason.

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "resilience/lease.h"
 #include "script/bind.h"
+#include "script/guard_shadow.h"
 #include "script/table.h"
 #include "script/vm.h"
 
@@ -29,11 +30,22 @@ static void keep_entry(struct wr_script *s, struct wr_entry *entry, const void *
   wr_list_push(&s->declared.entries, &d->link);
 }
 
+// A shadow's own: "pay (shadow 7)".
+static struct wr_str name_of(lua_State *L, enum wr_kind kind)
+{
+  const struct wr_script *s = wr_script_of(L);
+  struct wr_str name;
+  name.ptr = luaL_checklstring(L, 1, &name.len);
+  if (!s->is_shadow || !wr_guard_shadow_takes(kind)) return name;
+  name.ptr = lua_pushfstring(L, "%s" WR_GUARD_SHADOW_MARK "%d)", name.ptr, (int)s->generation);
+  name.len = strlen(name.ptr);
+  return name;
+}
+
 int wr_bind_declare_entry(lua_State *L, enum wr_kind kind, const void *config, size_t size)
 {
   struct wr_script *s = wr_script_of(L);
-  struct wr_str name;
-  name.ptr = luaL_checklstring(L, 1, &name.len);
+  struct wr_str name = name_of(L, kind);
   struct wr_error error;
   struct wr_entry *entry =
       wr_registry_declare(s->env->registry, kind, name, config, wr_loop_now(s->env->loop), &error);

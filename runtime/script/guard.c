@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "script/guard_kind.h"
 #include "script/guard_row.h"
+#include "script/guard_shadow.h"
 
 #include <stdatomic.h>
 
@@ -165,6 +166,7 @@ enum wr_guard_admission wr_guard_enter(struct wr_guard *g, struct wr_entry *entr
     kind->explain(entry, ask, refusal);
   }
   tell(g->registry, entry, &news, &g->callbacks);
+  if (g->shadow) wr_guard_shadow_entered(g->shadow, entry, ask, result, now_ns);
   return result;
 }
 
@@ -200,6 +202,7 @@ void wr_guard_answered(struct wr_guard *g, uint64_t id, uint64_t now_ns)
 bool wr_guard_leave(struct wr_guard *g, uint64_t id, enum wr_outcome outcome, uint64_t now_ns)
 {
   struct wr_row *row = wr_guard_row_of(g, id);
+  if (row && g->shadow) wr_guard_shadow_left(g->shadow, id, outcome, now_ns);
   return row && finish(g, row, outcome, now_ns);
 }
 
@@ -211,7 +214,6 @@ bool wr_guard_cancel_wait(struct wr_guard *g, uint64_t id, uint64_t now_ns)
 // A row that is announced may have ended and begun anew since: only a queued one is pending.
 void wr_guard_collect(struct wr_guard *g, uint64_t now_ns)
 {
-  (void)now_ns;
   uint32_t number;
   wr_slot_hush(g->registry->arena, g->ledger.slot);
   while (wr_ledger_announced(&g->ledger, &number)) {
@@ -220,7 +222,9 @@ void wr_guard_collect(struct wr_guard *g, uint64_t now_ns)
     if (state != WR_ROW_LIVE && state != WR_ROW_REFUSED) continue;
     if (!atomic_exchange_explicit(&row->is_pending, 0, memory_order_relaxed)) continue;
     uint64_t id = id_of(g, row);
-    if (state == WR_ROW_REFUSED) wr_ledger_give(&g->ledger, row);
+    bool is_over = state == WR_ROW_REFUSED;
+    if (is_over && g->shadow) wr_guard_shadow_left(g->shadow, id, WR_OUTCOME_CANCELLED, now_ns);
+    if (is_over) wr_ledger_give(&g->ledger, row);
     if (g->callbacks.on_grant) g->callbacks.on_grant(g->callbacks.ctx, id, state == WR_ROW_LIVE);
   }
 }

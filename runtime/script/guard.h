@@ -20,6 +20,8 @@
 #include "resilience/limiter.h"
 #include "upstream/roster.h"
 
+struct wr_guard_shadow;
+
 enum wr_guard_admission { WR_GUARD_REFUSED, WR_GUARD_ADMITTED, WR_GUARD_QUEUED };
 
 /// What a refusal says: copied under the primitive's lock, put into words without it.
@@ -64,7 +66,8 @@ struct wr_guard {
   struct wr_registry *registry; ///< read-only
   struct wr_ledger ledger;      ///< read-only
   struct wr_guard_callbacks callbacks;
-  uint64_t refused_full; ///< read-only: refusals because the ledger was full
+  struct wr_guard_shadow *shadow; ///< of guard_shadow.h; NULL: none
+  uint64_t refused_full;          ///< read-only: refusals because the ledger was full
 };
 
 /// The registry's table of kinds.

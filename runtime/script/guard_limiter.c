@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "script/guard_kind.h"
 #include "script/guard_row.h"
+#include "script/guard_shadow.h"
 
 #include <stdatomic.h>
 
@@ -160,7 +161,12 @@ bool wr_guard_limiter_try(struct wr_guard *g, struct wr_entry *entry, struct wr_
   ask->why.result = (uint8_t)wr_limiter_try(entry->state, ask->key, ask->cost, now_ns, &after_ns);
   ask->why.after_ns = after_ns;
   wr_registry_unlock(g->registry, entry);
-  if (ask->why.result == WR_LIMITER_ADMITTED) return true;
+  bool is_in = ask->why.result == WR_LIMITER_ADMITTED;
+  if (g->shadow) {
+    enum wr_guard_admission result = is_in ? WR_GUARD_ADMITTED : WR_GUARD_REFUSED;
+    wr_guard_shadow_entered(g->shadow, entry, ask, result, now_ns);
+  }
+  if (is_in) return true;
   explain(entry, ask, refusal);
   return false;
 }

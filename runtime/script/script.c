@@ -1,5 +1,7 @@
 #include "script/script.h"
 
+#include "script/guard_shadow.h"
+
 #include "arena/registry.h"
 #include "base/alloc.h"
 #include "base/check.h"
@@ -190,6 +192,17 @@ bool wr_script_wake(struct wr_script *s)
   }
   s->is_resting = false;
   return true;
+}
+
+void wr_script_shadow(struct wr_script *s, struct wr_guard_shadow *shadow)
+{
+  WR_LIST_EACH(&s->declared.entries, node) {
+    struct wr_entry *e = WR_CONTAINER(node, struct wr_entry_declared, link)->entry;
+    struct wr_str name = wr_guard_shadow_of(e);
+    if (name.ptr == NULL) continue;
+    struct wr_entry *real = wr_registry_find(s->env->registry, (enum wr_kind)e->kind, name);
+    if (real != NULL) wr_guard_shadow_add(shadow, real, e);
+  }
 }
 
 // --- the end ------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@
 #include <lua.h>
 
 struct wr_endpoints;
+struct wr_guard_shadow;
 struct wr_meter;
 struct wr_resolver;
 struct wr_task;
@@ -75,7 +76,8 @@ struct wr_script {
   wr_script_find_fn find; ///< set before load
   void *find_ctx;         ///< also of `data`
   wr_script_data_fn data;
-  bool is_trial; ///< whether it may be loaded is still to be found out: times are judged
+  bool is_shadow; ///< what refuses calls is declared under a name of its own
+  bool is_trial;  ///< whether it may be loaded is still to be found out: times are judged
 };
 
 /// Creates VM, bindings and library; nothing of the bundle is loaded yet. NULL with `error` filled
@@ -93,6 +95,9 @@ void wr_script_reconcile(struct wr_script *s);
 
 /// Lets go of the named state while nothing of it runs: to others its names are gone.
 void wr_script_rest(struct wr_script *s);
+
+/// Adds what a shadow declared beside what it shadows, where that exists.
+void wr_script_shadow(struct wr_script *s, struct wr_guard_shadow *shadow);
 
 /// Takes hold of it again. False when some of it was freed meanwhile: the script cannot run any
 /// more.
