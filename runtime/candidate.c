@@ -6,6 +6,8 @@
 #include "loop/mailbox.h"
 #include "policy/generation.h"
 #include "script/composition.h"
+#include "script/watchdog.h"
+#include "selftest.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,8 +46,33 @@ static void describe(struct wr_candidate_report *report, const struct wr_generat
   report->ok = read_listens(report, g);
 }
 
+// Whose tests do not pass does not go live. A bundle that was live before declares none: it passed.
+static void try_selftests(struct wr_candidate_report *report, const struct wr_generation *g,
+                          struct wr_selftest *tests)
+{
+  struct wr_error error;
+  struct wr_script_error failure = {0};
+  WR_LIST_EACH(&g->script->declared.selftests, node) {
+    (void)node;
+    tests->count++;
+  }
+  report->selftests = tests->count;
+  if (tests->count == 0) return;
+  tests->bundle = wr_source_pack(g->source, &error);
+  if (tests->bundle < 0) {
+    fail(report, "read", error.message);
+    return;
+  }
+  if (!wr_selftest_run(tests, &failure)) {
+    fail(report, "selftest", "");
+    report->error = failure;
+  }
+  close(tests->bundle);
+}
+
 static void load(struct wr_services *services, struct wr_source *source,
-                 struct wr_candidate_report *report, const struct wr_candidate_inspector *inspector)
+                 struct wr_candidate_report *report, struct wr_selftest *tests,
+                 const struct wr_candidate_inspector *inspector)
 {
   struct wr_generation_error problem;
   struct wr_generation *g = wr_generation_load(&services->env, 1, source, &problem);
@@ -55,6 +82,7 @@ static void load(struct wr_services *services, struct wr_source *source,
     return;
   }
   describe(report, g);
+  if (report->ok) try_selftests(report, g, tests);
   if (report->ok) inspector->look(inspector->ctx, g);
   wr_generation_free(g);
 }
@@ -64,10 +92,12 @@ void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
                       const struct wr_candidate_inspector *inspector)
 {
   struct wr_services *services = wr_alloc(sizeof(*services));
-  struct wr_services_owner owner = {a, wr_slot_master(a), settings, {0}};
+  struct wr_services_owner owner = {.arena = a, .slot = wr_slot_master(a), .settings = settings};
+  struct wr_watchdog watchdog = {0}; // of selftests: loading has a limit of its own
   struct wr_error error = {0};
   *report = (struct wr_candidate_report){0};
   if (!wr_arena_privatise(a, &error) || !wr_services_init(services, &owner, &error) ||
+      !wr_watchdog_start(&watchdog, wr_slot_of(a, owner.slot), &error) ||
       !wr_confine_child(&settings->confine, WR_FILTER_TRIAL, &error)) {
     fail(report, "start", error.message);
     return;
@@ -77,8 +107,10 @@ void wr_candidate_try(struct wr_arena *a, const struct wr_settings *settings,
   if (subject == NULL) {
     fail(report, "read", error.message);
   } else {
-    load(services, subject, report, inspector);
+    struct wr_selftest tests = {.settings = settings, .watchdog = &watchdog};
+    load(services, subject, report, &tests, inspector);
   }
+  wr_watchdog_stop(&watchdog);
   wr_services_fini(services);
   wr_free(services);
 }

@@ -25,11 +25,12 @@ struct wr_candidate_listen {
 /// The one message a candidate sends; with its result as descriptor when `ok`.
 struct wr_candidate_report {
   bool ok;
-  char stage[16]; ///< when not ok: "read", "load", "routes", "crash", "time"
+  char stage[16]; ///< when not ok: "read", "load", "routes", "selftest", "crash", "time"
   struct wr_script_error error;
   uint64_t hash;
   uint32_t files;
   uint32_t routes;
+  uint32_t selftests; ///< how many passed, or were tried
   uint32_t listen_count;
   struct wr_candidate_listen listens[WR_CANDIDATE_LISTENS_MAX];
 };

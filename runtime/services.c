@@ -9,6 +9,8 @@
 
 #include <unistd.h>
 
+#define CERTAIN_SEED UINT64_C(0x77656972) // of what has to go the same way each time
+
 static struct wr_hash_key random_key(struct wr_rng *rng)
 {
   return (struct wr_hash_key){wr_rng_next(rng), wr_rng_next(rng)};
@@ -40,9 +42,11 @@ bool wr_services_init(struct wr_services *s, const struct wr_services_owner *own
     wr_error_set(error, WR_ERROR_CLOSED, "no event loop: %s", uv_strerror(rc));
     return false;
   }
-  wr_log_init(&s->log, STDOUT_FILENO, owner->settings->log_level, wr_loop_wall);
+  if (owner->clock) wr_virtual_init(owner->clock, &s->loop);
+  enum wr_log_level level = owner->clock ? WR_LOG_NOTHING : owner->settings->log_level;
+  wr_log_init(&s->log, STDOUT_FILENO, level, wr_loop_wall);
   s->log.worker = (int)slot;
-  wr_rng_init(&s->rng, wr_loop_entropy());
+  wr_rng_init(&s->rng, owner->clock ? CERTAIN_SEED : wr_loop_entropy());
   wr_guard_registry(&s->registry, a);
   wr_guard_init(&s->guard, &s->registry, slot, owner->callbacks);
   wr_endpoints_init(&s->endpoints, random_key(&s->rng));

@@ -6,7 +6,7 @@
 #include "arena/arena.h"
 #include "base/log.h"
 #include "confine/confine.h"
-#include "loop/loop.h"
+#include "loop/virtual.h"
 #include "notify.h"
 #include "script/meter.h"
 #include "script/script.h"
@@ -53,6 +53,7 @@ struct wr_services_owner {
   uint32_t slot; ///< of the arena
   const struct wr_settings *settings;
   struct wr_guard_callbacks callbacks;
+  struct wr_virtual *clock; ///< of virtual time, and then nothing is logged or left to chance; NULL
 };
 
 /// Opens everything. False with a set error.

@@ -227,7 +227,10 @@ static void set_signals(void)
 static bool open_worker(struct wr_worker *w, const struct wr_settings *settings, int fd,
                         struct wr_error *error)
 {
-  struct wr_services_owner owner = {w->arena, w->slot, settings, {on_grant, on_primitive_event, w}};
+  struct wr_services_owner owner = {.arena = w->arena,
+                                    .slot = w->slot,
+                                    .settings = settings,
+                                    .callbacks = {on_grant, on_primitive_event, w}};
   if (!wr_services_init(&w->services, &owner, error)) return false;
   if (!wr_watchdog_start(&w->watchdog, wr_slot_of(w->arena, w->slot), error)) return false;
   w->services.env.watchdog = &w->watchdog;

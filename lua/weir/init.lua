@@ -27,6 +27,7 @@ local weir = {
   policy = require("weir.policy").new,
   overload = shedder.overload,
   ladder = require("weir.ladder").run,
+  selftest = require("weir.selftest").declare,
   -- Layers of a policy.
   deadline = layers.deadline,
   timeout = layers.timeout,

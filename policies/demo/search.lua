@@ -54,3 +54,28 @@ weir.route("GET /search", function(req)
     { "recent", function() return recent(query) end },
   }
 end)
+
+weir.selftest("search goes from full to simple to recent", function(t)
+  local is_down = {}
+  local function answers(name, items)
+    t:upstream(name, function()
+      if is_down[name] then return nil, "connect" end
+      return { headers = { ["Content-Type"] = "application/json" }, body = items }
+    end)
+  end
+  answers("search", '{"query":"lamp","items":[{"name":"lamp"}]}')
+  answers("products", '{"items":[{"name":"desk lamp"}]}')
+  local function rung()
+    local res = t:request "/search?q=lamp"
+    t:equal(200, res.status)
+    return res.headers["X-Degraded"]
+  end
+  t:equal(nil, rung())
+  is_down.search = true
+  t:equal("simple", rung())
+  is_down.products = true
+  t:equal("recent", rung())
+  is_down = {}
+  t:advance "10s" -- the breaker probes
+  t:equal(nil, rung())
+end)

@@ -8,7 +8,8 @@
 
 #include "base/json.h"
 
-enum wr_log_level { WR_LOG_DEBUG, WR_LOG_INFO, WR_LOG_WARN, WR_LOG_ERROR };
+/// WR_LOG_NOTHING is a threshold alone: no line is as grave.
+enum wr_log_level { WR_LOG_DEBUG, WR_LOG_INFO, WR_LOG_WARN, WR_LOG_ERROR, WR_LOG_NOTHING };
 
 enum { WR_LOG_PENDING_MAX = 1 << 20, WR_LOG_LINE_MAX = 32 * 1024 };
 

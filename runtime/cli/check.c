@@ -53,8 +53,8 @@ static void print_json_failure(const struct wr_candidate_report *report)
 static void print_json(const struct wr_candidate_report *report, const struct findings *f)
 {
   struct wr_str fields = wr_buf_str(&f->text);
-  printf("{\"ok\":true,\"routes\":%u,\"files\":%u,%.*s\n", report->routes, report->files,
-         (int)fields.len - 1, fields.ptr + 1);
+  printf("{\"ok\":true,\"routes\":%u,\"files\":%u,\"selftests\":%u,%.*s\n", report->routes,
+         report->files, report->selftests, (int)fields.len - 1, fields.ptr + 1);
 }
 
 static void print_problem(const char *main_file, const struct wr_candidate_report *report)
@@ -86,6 +86,10 @@ static void print_text(const char *file, const struct wr_candidate_report *repor
   print_count(report->listen_count, "listener");
   printf(", ");
   print_count(report->files, "file");
+  if (report->selftests > 0) {
+    printf(", ");
+    print_count(report->selftests, "selftest");
+  }
   if (f->warnings > 0) {
     printf(", ");
     print_count((unsigned)f->warnings, "warning");

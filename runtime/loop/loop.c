@@ -1,6 +1,7 @@
 #include "loop/loop.h"
 
 #include "loop/timer.h"
+#include "loop/virtual.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +41,7 @@ void wr_loop_tick(struct wr_loop *l)
 {
   if (l->in_turn) return;
   l->in_turn = true;
-  l->now_ns = wr_loop_clock();
+  if (l->clock == NULL) l->now_ns = wr_loop_clock();
 }
 
 // What is next, and all that is of its kind: their code stays in the processor's cache.
@@ -77,16 +78,20 @@ static void on_check(uv_check_t *check)
   run_deferred(l);
 }
 
-static void on_prepare(uv_prepare_t *prepare)
+void wr_loop_end_turn(struct wr_loop *l)
 {
-  struct wr_loop *l = prepare->data;
   wr_loop_tick(l);
   run_deferred(l);
   if (l->on_turn) l->on_turn(l, l->on_turn_ctx);
-  l->turn_ns = wr_loop_clock() - l->now_ns;
+  l->turn_ns = l->clock ? 0 : wr_loop_clock() - l->now_ns;
   l->turns++;
   l->in_turn = false;
   wr_timer_rearm(l);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+  wr_loop_end_turn(prepare->data);
 }
 
 int wr_loop_init(struct wr_loop *l)
@@ -141,13 +146,21 @@ size_t wr_loop_fini(struct wr_loop *l, char *report, size_t size)
 
 void wr_loop_run(struct wr_loop *l)
 {
+  if (l->clock != NULL) {
+    wr_virtual_run(l->clock);
+    return;
+  }
   wr_timer_rearm(l);
   uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
 void wr_loop_stop(struct wr_loop *l)
 {
-  uv_stop(&l->uv);
+  if (l->clock != NULL) {
+    wr_virtual_stop(l->clock);
+  } else {
+    uv_stop(&l->uv);
+  }
 }
 
 void wr_deferred_init(struct wr_deferred *d, void (*run)(struct wr_deferred *d))

@@ -4,7 +4,7 @@
 /// A turn: wait for descriptors and timers, read the clock once, run the callbacks of descriptors,
 /// run what was deferred to the end of the turn, and the same for timers: what has come is looked
 /// at before it can be late. Everything above gets time from `wr_loop_now` and nowhere else,
-/// so that a second driver with a virtual clock can stand behind this interface.
+/// so that a second driver with a virtual clock stands behind this interface (`virtual.h`).
 ///
 /// libuv's law, restated: memory that embeds a handle (`wr_io`, `wr_watch`) is given back only in
 /// its close callback. Handles are counted; `wr_loop_fini` names the ones left open. One thread and
@@ -15,6 +15,8 @@
 
 #include <stdint.h>
 #include <uv.h>
+
+struct wr_virtual;
 
 struct wr_loop {
   uv_loop_t uv;            // private
@@ -31,7 +33,8 @@ struct wr_loop {
   uint64_t turns;          ///< read-only
   void (*on_turn)(struct wr_loop *l, void *ctx); ///< optional: called at the end of every turn
   void *on_turn_ctx;
-  bool in_turn; // private: the clock was read in this turn
+  bool in_turn;             // private: the clock was read in this turn
+  struct wr_virtual *clock; // private: of virtual time; NULL: the machine's
 };
 
 /// Common head of every handle: what it is and where it hangs.
@@ -90,8 +93,9 @@ void wr_loop_undefer(struct wr_deferred *d);
 /// Prepares a `wr_deferred` for its first use.
 void wr_deferred_init(struct wr_deferred *d, void (*run)(struct wr_deferred *d));
 
-/// For the files of loop/: refreshes the clock at the first callback of a turn.
+/// For the files of loop/: refreshes the clock at the first callback of a turn, and ends it.
 void wr_loop_tick(struct wr_loop *l);
+void wr_loop_end_turn(struct wr_loop *l);
 
 /// Version of the libuv in use.
 const char *wr_loop_library_version(void);

@@ -66,9 +66,8 @@ static void look_at(struct wr_loop *l, struct wr_timer *t)
 
 // Fires what is due. Timers started by callbacks for "now" wait for the next turn, so a timer that
 // restarts itself with zero cannot hold the loop.
-static void on_uv_timer(uv_timer_t *uv_timer)
+void wr_timer_fire_due(struct wr_loop *l)
 {
-  struct wr_loop *l = uv_timer->data;
   wr_loop_tick(l);
   for (size_t left = l->timers.count; left > 0; left--) {
     struct wr_heap_node *first = wr_heap_first(&l->timers);
@@ -77,8 +76,20 @@ static void on_uv_timer(uv_timer_t *uv_timer)
   }
 }
 
+static void on_uv_timer(uv_timer_t *uv_timer)
+{
+  wr_timer_fire_due(uv_timer->data);
+}
+
+uint64_t wr_timer_next(const struct wr_loop *l)
+{
+  struct wr_heap_node *first = wr_heap_first(&l->timers);
+  return first == NULL || l->timers_paused == l->timers.count ? NEVER : first->key;
+}
+
 void wr_timer_rearm(struct wr_loop *l)
 {
+  if (l->clock != NULL) return; // nobody waits there
   struct wr_heap_node *first = wr_heap_first(&l->timers);
   if (first == NULL || l->timers_paused == l->timers.count) {
     uv_timer_stop(&l->uv_timer);

@@ -36,3 +36,8 @@ bool wr_timer_is_running(const struct wr_timer *t);
 
 /// For loop.c: points the uv timer at the earliest deadline.
 void wr_timer_rearm(struct wr_loop *l);
+
+/// For virtual.c: when to look at the timers again, UINT64_MAX: there is none that will fire; and
+/// looks at those whose time has come.
+uint64_t wr_timer_next(const struct wr_loop *l);
+void wr_timer_fire_due(struct wr_loop *l);

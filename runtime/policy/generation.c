@@ -133,6 +133,13 @@ static void set_state(struct wr_generation *g, enum wr_generation_state state)
   wr_generation_tell(g);
 }
 
+void wr_generation_rehearse(struct wr_generation *g)
+{
+  WR_CHECK(g->state == WR_GENERATION_WARMING);
+  set_state(g, WR_GENERATION_LIVE);
+  wr_script_reconcile(g->script);
+}
+
 void wr_generation_start(struct wr_generation *g)
 {
   WR_CHECK(g->state != WR_GENERATION_LIVE && g->state != WR_GENERATION_DRAINING);

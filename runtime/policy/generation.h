@@ -53,6 +53,9 @@ struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t num
 /// Goes live: reconciles the kept state with what was declared and starts the jobs.
 void wr_generation_start(struct wr_generation *g);
 
+/// The same without the jobs, for selftests.
+void wr_generation_rehearse(struct wr_generation *g);
+
 /// An admission that one of its tasks or jobs waits for was decided. False when it is not its.
 bool wr_generation_granted(struct wr_generation *g, uint64_t id, bool granted);
 

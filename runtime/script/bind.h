@@ -133,6 +133,9 @@ int wr_bind_tls(lua_State *L);
 /// Listeners, routes and jobs: bind_declare.c.
 int wr_bind_declare(lua_State *L);
 
+/// Tests that a bundle brings along: bind_selftest.c.
+int wr_bind_selftest(lua_State *L);
+
 /// The shared cache: bind_cache.c.
 int wr_bind_cache(lua_State *L);
 

@@ -9,6 +9,7 @@ void wr_declare_init(struct wr_declarations *d)
   wr_list_init(&d->routes);
   wr_list_init(&d->entries);
   wr_list_init(&d->jobs);
+  wr_list_init(&d->selftests);
   wr_list_init(&d->upstreams);
   d->route_count = 0;
 }
@@ -34,6 +35,16 @@ static void free_jobs(struct wr_declarations *d)
   }
 }
 
+static void free_selftests(struct wr_declarations *d)
+{
+  WR_LIST_EACH(&d->selftests, node) {
+    struct wr_selftest_declared *test = WR_CONTAINER(node, struct wr_selftest_declared, link);
+    wr_free(test->name);
+    wr_free(test->place);
+    wr_free(test);
+  }
+}
+
 void wr_declare_fini(struct wr_declarations *d)
 {
   WR_LIST_EACH(&d->listens, node) {
@@ -52,5 +63,6 @@ void wr_declare_fini(struct wr_declarations *d)
   d->priority_header = NULL;
   free_routes(d);
   free_jobs(d);
+  free_selftests(d);
   wr_declare_init(d);
 }

@@ -61,9 +61,17 @@ struct wr_job_declared {
   struct wr_entry *lease; ///< of a singleton: who has it runs it; NULL: each worker does
 };
 
+/// `weir.selftest`: kept by trials and selftests alone.
+struct wr_selftest_declared {
+  struct wr_list link;
+  char *name;
+  char *place;
+  int fn_ref;
+};
+
 struct wr_declarations {
   struct wr_networks trust; ///< proxies that are believed, of all listeners
-  struct wr_list listens, routes, entries, jobs;
+  struct wr_list listens, routes, entries, jobs, selftests;
   struct wr_list upstreams; ///< struct wr_upstream, owned by their handles
   size_t route_count;
   struct wr_overload_config overload; ///< `weir.overload`; all zeros: not declared

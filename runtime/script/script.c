@@ -65,11 +65,11 @@ static const struct wr_vm_host host = {host_clock, host_random, host_find,
 // --- life ---------------------------------------------------------------------------------------
 
 static const lua_CFunction binds[] = {
-    wr_bind_error,      wr_bind_headers,  wr_bind_response, wr_bind_request, wr_bind_flag,
-    wr_bind_health,     wr_bind_upstream, wr_bind_guard,    wr_bind_retry,   wr_bind_throttle,
-    wr_bind_chaos,      wr_bind_task,     wr_bind_declare,  wr_bind_cache,   wr_bind_observe,
-    wr_bind_endpoints,  wr_bind_resolve,  wr_bind_shedder,  wr_bind_hedge,   wr_bind_limiter,
-    wr_bind_http_cache, wr_bind_tls,      wr_bind_plan,
+    wr_bind_error,      wr_bind_headers,  wr_bind_response, wr_bind_request,  wr_bind_flag,
+    wr_bind_health,     wr_bind_upstream, wr_bind_guard,    wr_bind_retry,    wr_bind_throttle,
+    wr_bind_chaos,      wr_bind_task,     wr_bind_declare,  wr_bind_cache,    wr_bind_observe,
+    wr_bind_endpoints,  wr_bind_resolve,  wr_bind_shedder,  wr_bind_hedge,    wr_bind_limiter,
+    wr_bind_http_cache, wr_bind_tls,      wr_bind_plan,     wr_bind_selftest,
 };
 
 static bool open_vm(struct wr_script *s, const struct wr_vm_limits *limits,

@@ -19,6 +19,7 @@
 struct wr_endpoints;
 struct wr_guard_shadow;
 struct wr_meter;
+struct wr_rehearsal;
 struct wr_resolver;
 struct wr_task;
 struct wr_transport;
@@ -39,6 +40,7 @@ struct wr_script_env {
   struct wr_endpoints *endpoints;
   struct wr_meter *meter;
   bool allow_chaos;                   ///< experiments may be applied
+  struct wr_rehearsal *rehearsal;     ///< of selftests; NULL: this is the world
   struct wr_watchdog *watchdog;       ///< NULL: nobody interrupts (a trial has limits of its own)
   struct wr_overload_signals signals; ///< what the process knew of itself a tick ago
   struct wr_list spare_responses; // private to response.c: kept for later ones, with their memory

@@ -2,8 +2,8 @@
 local tree = require "spec.lint.tree"
 
 -- base, tables <- arena, loop, resilience, confine <- http, upstream <- script <- policy <-
--- observe/admin/store/notify <- services <- worker, candidate, listeners <- master <- process <-
--- cli <- main
+-- observe/admin/store/notify <- services, selftest <- worker, candidate, listeners <- master <-
+-- process <- cli <- main
 local LEVEL = {
   base = 0, tables = 0,
   arena = 1, loop = 1, resilience = 1, confine = 1,
@@ -11,7 +11,7 @@ local LEVEL = {
   script = 3,
   policy = 4,
   observe = 5, admin = 5, store = 5, notify = 5,
-  services = 6,
+  services = 6, selftest = 6,
   worker = 7, candidate = 7, listeners = 7,
   master = 8, fleet = 8, heartbeat = 8, reload = 8, addresses = 8, verdict = 8, history = 8,
   strike = 8, status = 8, state = 8, trial = 8, orders = 8, inspect = 8, generations = 8,
@@ -21,6 +21,7 @@ local LEVEL = {
 
 -- Folders of one level do not know each other, but for these.
 local SIDEWAYS = {
+  ["selftest -> services"] = "each test has services of its own",
   ["base -> tables"] = "the tables are the data of base/error.c and its like",
   ["master -> reload"] = "the master is one object in several files, because it is several ideas",
   ["master -> fleet"] = "see above",

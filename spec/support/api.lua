@@ -44,6 +44,10 @@ result["weir.Policy"] = class_of(weir.policy("api_list", { weir.deadline "1s" })
 result["weir.Health"] = class_of(weir.health("api_list", { tcp = "127.0.0.1:1" }))
 result["weir.Flag"] = class_of(weir.flag "api_list")
 result["weir.HttpCache"] = class_of(weir.http_cache "api_list_http")
+local selftest = core.selftest
+core.selftest = function(_, _, run) run() end
+weir.selftest("api_list", function(t) result["weir.Selftest"] = class_of(t) end)
+core.selftest = selftest
 core.is_loading, core.job = is_loading, job
 result["weir.Layer"] = class_of(weir.deadline "1s")
 result["weir.Limiter"] = class_of(weir.limiter "1/s")

@@ -99,6 +99,10 @@
 ---@field is_loading fun(): boolean
 ---@field where fun(): string
 ---@field upvalues fun(fn: function): table, string
+-- bind_selftest.c
+---@field selftest fun(name: string, place: string, fn: function)
+---@field selftest_upstream fun(name: string, fn: function): true?
+---@field selftest_request async fun(head: string, body: string, client: string): ...
 -- bind_cache.c
 ---@field cache fun(name: string, options: table): userdata?, string?
 ---@field cache_set fun(handle, key, text, ttl_ns?, is_json?, more?): boolean, string

@@ -97,6 +97,10 @@
 --- Runs `fn` in the background. At the top level: when the generation goes live, in each worker.
 ---@field spawn fun(fn: async fun()): true?, weir.Error?
 ---
+--- Declares a test of this bundle, which runs before the bundle goes live, without a network and in
+--- virtual time. One that fails refuses the bundle. Top level only.
+---@field selftest fun(name: string, fn: async fun(t: weir.Selftest))
+---
 --- Runs `fn` every `interval` (at least 1ms, from start to start) in each worker; with
 --- `{ singleton = true, name = … }` in one at a time, with a token that grows. Top level only.
 ---@field every fun(interval: weir.duration|table, options: table|function, fn?: function)

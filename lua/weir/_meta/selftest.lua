@@ -1,0 +1,20 @@
+---@meta
+-- What the function of `weir.selftest` gets.
+
+---@class weir.Selftest
+---@field name string
+---
+--- Asks the gateway as a client would. `status` is 0 when it broke the connection off.
+---@field request async fun(self: weir.Selftest, options: string|table): table
+---
+--- What an upstream (or "http://host:port" of weir.http) answers from now on.
+---@field upstream fun(self: weir.Selftest, name: string, fn: function)
+---
+--- Lets virtual time pass.
+---@field advance async fun(self: weir.Selftest, time: weir.duration)
+---
+--- Raises unless the two are equal.
+---@field equal fun(self: weir.Selftest, expected: any, got: any, text?: string)
+---
+--- Raises when the value is nil or false; returns it otherwise.
+---@field truthy fun(self: weir.Selftest, value: any, text?: string): any
