@@ -93,8 +93,9 @@ bool wr_lease_begin(struct wr_lease *l, struct wr_lease_waiter *w, uint64_t now_
   if (!is_current(l, w, now_ns)) return false;
   w->has_begun = l->has_begun = 1;
   l->counters.begun++;
-  l->begun_ns = now_ns;
-  l->due_ns = wr_deadline_in(now_ns, l->config.interval_ns);
+  // It was due by another process's clock: that of a long turn may be behind.
+  l->begun_ns = now_ns > l->due_ns ? now_ns : l->due_ns;
+  l->due_ns = wr_deadline_in(l->begun_ns, l->config.interval_ns);
   l->until_ns = wr_deadline_in(now_ns, l->config.ttl_ns);
   return true;
 }

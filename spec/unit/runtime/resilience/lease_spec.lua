@@ -59,6 +59,15 @@ describe("lease", function()
     assert.equal(third, granted(l, T0 + 45 * S))
   end)
 
+  it("begins no run before it was due, however far behind a worker's clock is", function()
+    local l = new()
+    local _, second = waiter(l), waiter(l)
+    run(l, T0, T0 + S)
+    assert.equal(second, granted(l, T0 + 10 * S))
+    assert.is_true(c.wr_lease_begin(l, second, T0 + 9 * S))
+    assert.is_true(T0 + 20 * S == l.due_ns)
+  end)
+
   it("gives tokens that grow, and takes none that is not the last", function()
     local l = new()
     local waiters, last = {}, 0
