@@ -181,6 +181,18 @@ describe("weir.selftest", function()
     assert.equal(first.message, second.message)
   end)
 
+  it("says 0 where the gateway breaks the connection off, and what is not whole", function()
+    passes [[
+      weir.route("/broken", function() return nil, weir.error("cancelled", "on purpose") end)
+      weir.selftest("broken off", function(t)
+        local r = t:request "/broken"
+        t:equal(0, r.status)
+        t:equal(false, r.complete)
+        t:equal("", r.body)
+      end)
+    ]]
+  end)
+
   it("runs what waits for turns, what is held back, and what nobody ends", function()
     passes [[
       local limited = weir.policy("limited", { weir.limiter { rate = "10/s", burst = 1,
