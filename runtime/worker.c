@@ -52,12 +52,20 @@ static void report_failure(struct wr_worker *w, uint64_t number,
   answer(w, WR_WORKER_FAILED, number, &failure, sizeof(failure));
 }
 
+static void observe_since(struct wr_worker *w, uint32_t metric, uint64_t from_ns)
+{
+  double seconds = (double)(wr_loop_clock() - from_ns) / 1e9;
+  wr_meter_observe(&w->services.meter, metric, seconds, NULL);
+}
+
 static void prepare(struct wr_worker *w, const struct wr_message *head, int fd)
 {
   struct wr_generation_error error;
+  uint64_t from = wr_loop_clock();
   bool is_shadow = head->type == WR_WORKER_SHADOW;
   bool ok = is_shadow ? wr_lineage_shadow(&w->lineage, head->number, fd, &error)
                       : wr_lineage_prepare(&w->lineage, head->number, fd, &error);
+  observe_since(w, WR_METRIC_POLICY_LOAD, from);
   if (ok) {
     answer(w, WR_WORKER_PREPARED, head->number, NULL, 0);
   } else {
@@ -87,8 +95,10 @@ static void probe(struct wr_worker *w, const struct wr_message *head, const void
 
 static void commit(struct wr_worker *w, uint64_t number)
 {
+  uint64_t from = wr_loop_clock();
   if (!wr_lineage_commit(&w->lineage, number)) return;
   configure_listeners(w);
+  observe_since(w, WR_METRIC_POLICY_SWAP, from);
   struct wr_slot *slot = wr_slot_of(w->arena, w->slot);
   atomic_store_explicit(&slot->generation, number, memory_order_relaxed);
   answer(w, WR_WORKER_LIVE, number, NULL, 0);

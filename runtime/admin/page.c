@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "http/uri.h"
 
-enum { MESSAGE_MAX = 64 * 1024 };
+enum { MESSAGE_ROOM = 64 * 1024 };
 
 void wr_page_reply(struct wr_exchange *x, int status, const char *type, struct wr_str body)
 {
@@ -23,7 +23,7 @@ void wr_page_reply_message(struct wr_exchange *x, int status, const char *messag
 {
   struct wr_buf out;
   struct wr_json j;
-  wr_buf_init(&out, MESSAGE_MAX);
+  wr_buf_init(&out, MESSAGE_ROOM);
   wr_json_init(&j, &out);
   wr_json_object(&j);
   wr_json_field_bool(&j, "ok", status == 200);
