@@ -52,25 +52,20 @@ static void report_failure(struct wr_worker *w, uint64_t number,
   answer(w, WR_WORKER_FAILED, number, &failure, sizeof(failure));
 }
 
-static void observe_since(struct wr_worker *w, uint32_t metric, uint64_t from_ns)
+static void on_ready(void *ctx, uint64_t number, const struct wr_generation_error *error)
 {
-  double seconds = (double)(wr_loop_clock() - from_ns) / 1e9;
-  wr_meter_observe(&w->services.meter, metric, seconds, NULL);
+  struct wr_worker *w = ctx;
+  if (error == NULL) {
+    answer(w, WR_WORKER_PREPARED, number, NULL, 0);
+  } else {
+    report_failure(w, number, error);
+  }
 }
 
-static void prepare(struct wr_worker *w, const struct wr_message *head, int fd)
+static void on_slice(void *ctx, uint64_t ns)
 {
-  struct wr_generation_error error;
-  uint64_t from = wr_loop_clock();
-  bool is_shadow = head->type == WR_WORKER_SHADOW;
-  bool ok = is_shadow ? wr_lineage_shadow(&w->lineage, head->number, fd, &error)
-                      : wr_lineage_prepare(&w->lineage, head->number, fd, &error);
-  observe_since(w, WR_METRIC_POLICY_LOAD, from);
-  if (ok) {
-    answer(w, WR_WORKER_PREPARED, head->number, NULL, 0);
-  } else {
-    report_failure(w, head->number, &error);
-  }
+  struct wr_worker *w = ctx;
+  wr_meter_observe(&w->services.meter, WR_METRIC_POLICY_LOAD, (double)ns / 1e9, NULL);
 }
 
 // Connections that come from now on are taken as the live generation declares.
@@ -98,7 +93,8 @@ static void commit(struct wr_worker *w, uint64_t number)
   uint64_t from = wr_loop_clock();
   if (!wr_lineage_commit(&w->lineage, number)) return;
   configure_listeners(w);
-  observe_since(w, WR_METRIC_POLICY_SWAP, from);
+  double seconds = (double)(wr_loop_clock() - from) / 1e9;
+  wr_meter_observe(&w->services.meter, WR_METRIC_POLICY_SWAP, seconds, NULL);
   struct wr_slot *slot = wr_slot_of(w->arena, w->slot);
   atomic_store_explicit(&slot->generation, number, memory_order_relaxed);
   answer(w, WR_WORKER_LIVE, number, NULL, 0);
@@ -142,8 +138,8 @@ static void on_message(struct wr_mailbox *m, const struct wr_message *head, cons
   switch ((enum wr_worker_message)head->type) {
   case WR_WORKER_LISTEN: listen_on(w, text, fd); return; // the server owns fd
   case WR_WORKER_UNLISTEN: wr_server_unlisten(w->server, text); break;
-  case WR_WORKER_PREPARE:
-  case WR_WORKER_SHADOW: prepare(w, head, fd); break;
+  case WR_WORKER_PREPARE: wr_lineage_prepare(&w->lineage, head->number, fd); break;
+  case WR_WORKER_SHADOW: wr_lineage_shadow(&w->lineage, head->number, fd); break;
   case WR_WORKER_CANARY: probe(w, head, payload); break;
   case WR_WORKER_COMMIT: commit(w, head->number); break;
   case WR_WORKER_DISCARD: wr_lineage_discard(&w->lineage); break;
@@ -294,6 +290,9 @@ int wr_worker_run(struct wr_arena *a, uint32_t slot, const struct wr_settings *s
   w->arena = a;
   w->slot = slot;
   wr_lineage_init(&w->lineage, &w->serve);
+  w->lineage.on_ready = on_ready;
+  w->lineage.on_slice = on_slice;
+  w->lineage.ctx = w;
   set_signals();
   if (!open_worker(w, settings, fd, &error) ||
       !wr_confine_child(&settings->confine, WR_FILTER_WORKER, &error)) {

@@ -48,10 +48,9 @@ static void on_quiet(void *ctx)
   if (is_ending(g)) wr_loop_defer(g->script->env->loop, &g->reaper);
 }
 
-static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
+static void prepare_script(struct wr_generation *g)
 {
   struct wr_source_file *main_file = &g->source->files[0];
-  error->stage = "load";
   g->script->find = wr_source_find;
   g->script->find_ctx = g->source;
   g->script->data = wr_source_data;
@@ -59,8 +58,8 @@ static bool run_main(struct wr_generation *g, struct wr_generation_error *error)
   g->script->is_shadow = g->source->is_shadow;
   g->script->on_quiet = on_quiet;
   g->script->on_quiet_ctx = g;
-  return wr_script_load(g->script, wr_str_of(main_file->path),
-                        (struct wr_str){main_file->text, main_file->len}, &error->script);
+  wr_script_begin(g->script, wr_str_of(main_file->path),
+                  (struct wr_str){main_file->text, main_file->len});
 }
 
 static void on_reap(struct wr_deferred *d)
@@ -71,9 +70,8 @@ static void on_reap(struct wr_deferred *d)
   if (g->state == WR_GENERATION_DRAINING && g->on_idle) g->on_idle(g);
 }
 
-struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t number,
-                                         struct wr_source *source,
-                                         struct wr_generation_error *error)
+struct wr_generation *wr_generation_new(struct wr_script_env *env, uint64_t number,
+                                        struct wr_source *source, struct wr_generation_error *error)
 {
   static const struct wr_vm_limits limits = {.soft_bytes = 256u * 1024 * 1024,
                                              .growth_bytes = 24u * 1024 * 1024};
@@ -87,13 +85,34 @@ struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t num
   wr_list_init(&g->jobs);
   wr_deferred_init(&g->reaper, on_reap);
   g->script = wr_script_new(env, number, &limits, &error->script);
-  if (g->script == NULL || !run_main(g, error) || !add_routes(g, error)) {
+  if (g->script == NULL) {
     wr_generation_free(g);
     return NULL;
   }
+  prepare_script(g);
   g->tally = wr_tally_take(wr_slot_of(env->arena, env->shard), number);
   set_state(g, WR_GENERATION_WARMING);
   return g;
+}
+
+enum wr_vm_progress wr_generation_go_on(struct wr_generation *g, uint64_t slice_ns,
+                                        struct wr_generation_error *error)
+{
+  error->stage = "load";
+  enum wr_vm_progress progress = wr_script_go_on(g->script, slice_ns, &error->script);
+  if (progress != WR_VM_DONE) return progress;
+  return add_routes(g, error) ? WR_VM_DONE : WR_VM_FAILED;
+}
+
+struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t number,
+                                         struct wr_source *source,
+                                         struct wr_generation_error *error)
+{
+  struct wr_generation *g = wr_generation_new(env, number, source, error);
+  if (g == NULL) return NULL;
+  if (wr_generation_go_on(g, UINT64_MAX, error) == WR_VM_DONE) return g;
+  wr_generation_free(g);
+  return NULL;
 }
 
 // --- living ------------------------------------------------------------------------------------
@@ -241,16 +260,28 @@ void wr_generation_unref(struct wr_generation *g)
   }
 }
 
+static void free_jobs(struct wr_generation *g)
+{
+  struct wr_list *node;
+  if (g->script) g->script->on_quiet = NULL;
+  while ((node = wr_list_pop(&g->jobs)) != NULL) {
+    wr_job_free(WR_CONTAINER(node, struct wr_job, link));
+  }
+}
+
+bool wr_generation_wither(struct wr_generation *g, uint64_t slice_ns)
+{
+  WR_CHECK(g->refs == 0);
+  free_jobs(g);
+  return wr_script_wither(g->script, slice_ns);
+}
+
 void wr_generation_free(struct wr_generation *g)
 {
   WR_CHECK(g->refs == 0);
   wr_tally_free(g->tally);
   wr_loop_undefer(&g->reaper);
-  if (g->script) g->script->on_quiet = NULL;
-  struct wr_list *node;
-  while ((node = wr_list_pop(&g->jobs)) != NULL) {
-    wr_job_free(WR_CONTAINER(node, struct wr_job, link));
-  }
+  free_jobs(g);
   if (g->script) wr_script_free(g->script);
   if (g->routes) wr_route_table_free(g->routes);
   wr_source_free(g->source);

@@ -44,8 +44,18 @@ struct wr_generation_error {
   struct wr_script_error script;
 };
 
-/// Loads `source` (taken over, also on failure) in a fresh VM and checks what it declares. NULL
-/// with `error` filled.
+/// A generation that is not loaded yet, of `source` (taken over, also on failure). NULL with
+/// `error` filled.
+struct wr_generation *wr_generation_new(struct wr_script_env *env, uint64_t number,
+                                        struct wr_source *source,
+                                        struct wr_generation_error *error);
+
+/// Loads it in its own VM and checks what it declares, for about `slice_ns` of processor time
+/// (UINT64_MAX: to the end). FAILED with `error` filled: it can only be freed.
+enum wr_vm_progress wr_generation_go_on(struct wr_generation *g, uint64_t slice_ns,
+                                        struct wr_generation_error *error);
+
+/// Both in one go. NULL with `error` filled.
 struct wr_generation *wr_generation_load(struct wr_script_env *env, uint64_t number,
                                          struct wr_source *source,
                                          struct wr_generation_error *error);
@@ -93,6 +103,10 @@ void wr_generation_ref(struct wr_generation *g);
 
 /// One who needs it less; a draining one goes with the last, at the end of this turn.
 void wr_generation_unref(struct wr_generation *g);
+
+/// Nothing holds it any more: frees most of it, for about `slice_ns` of processor time. False: call
+/// again; true: free it.
+bool wr_generation_wither(struct wr_generation *g, uint64_t slice_ns);
 
 /// Frees it; nothing may hold it any more.
 void wr_generation_free(struct wr_generation *g);

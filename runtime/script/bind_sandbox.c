@@ -28,6 +28,7 @@ static int l_compile_library(lua_State *L)
   if (f == NULL) return 0;
   const char *chunk = lua_pushfstring(L, "@%s", f->path);
   if (luaL_loadbufferx(L, f->text, f->len, chunk, "t") != 0) return lua_error(L);
+  wr_vm_look_soon(wr_vm_of(L));
   return 1;
 }
 
@@ -60,6 +61,7 @@ static int l_compile_module(lua_State *L)
     lua_insert(L, -2);
     return 2;
   }
+  wr_vm_look_soon(vm);
   lua_pushvalue(L, 2);
   lua_setfenv(L, -2);
   return 1;

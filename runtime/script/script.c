@@ -80,7 +80,7 @@ static bool open_vm(struct wr_script *s, const struct wr_vm_limits *limits,
   for (size_t i = 0; i < WR_COUNT(binds); i++) {
     if (!wr_vm_bind(&s->vm, binds[i], error)) return false;
   }
-  return wr_vm_open_library(&s->vm, error);
+  return true;
 }
 
 struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
@@ -98,17 +98,60 @@ struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
   return NULL;
 }
 
-bool wr_script_load(struct wr_script *s, struct wr_str path, struct wr_str text,
-                    struct wr_script_error *error)
+// --- loading ------------------------------------------------------------------------------------
+
+void wr_script_begin(struct wr_script *s, struct wr_str path, struct wr_str text)
 {
-  s->is_loading = true;
-  bool ok = wr_vm_load(&s->vm, path, text, error);
+  WR_CHECK(s->phase == WR_SCRIPT_NEW);
+  s->main_path = path;
+  s->main_text = text;
+}
+
+// One phase is over: begins the next. False with `error` filled.
+static bool begin_next(struct wr_script *s, struct wr_script_error *error)
+{
+  if (s->phase == WR_SCRIPT_NEW) {
+    s->phase = WR_SCRIPT_LIBRARY;
+    return wr_vm_begin_library(&s->vm, error);
+  }
+  lua_pop(s->vm.L, 1); // what it returned
+  if (s->phase == WR_SCRIPT_LIBRARY) {
+    s->phase = WR_SCRIPT_MAIN;
+    s->is_loading = true;
+    return wr_vm_begin_load(&s->vm, s->main_path, s->main_text, error);
+  }
+  s->phase = WR_SCRIPT_FREEZE;
   s->is_loading = false;
-  if (!ok) return false;
-  lua_pop(s->vm.L, 1);
-  wr_vm_freeze(&s->vm);
   return true;
 }
+
+static enum wr_vm_progress go_on(struct wr_script *s, uint64_t slice_ns,
+                                 struct wr_script_error *error)
+{
+  switch (s->phase) {
+  case WR_SCRIPT_NEW: return WR_VM_DONE;
+  case WR_SCRIPT_LIBRARY:
+  case WR_SCRIPT_MAIN: return wr_vm_go_on(&s->vm, slice_ns, error);
+  case WR_SCRIPT_FREEZE: return wr_vm_freeze(&s->vm, slice_ns) ? WR_VM_DONE : WR_VM_GOES_ON;
+  }
+  WR_UNREACHABLE("no such phase");
+}
+
+enum wr_vm_progress wr_script_go_on(struct wr_script *s, uint64_t slice_ns,
+                                    struct wr_script_error *error)
+{
+  enum wr_vm_progress progress = WR_VM_GOES_ON;
+  do {
+    progress = go_on(s, slice_ns, error);
+    if (progress == WR_VM_DONE && s->phase != WR_SCRIPT_FREEZE) {
+      progress = begin_next(s, error) ? WR_VM_GOES_ON : WR_VM_FAILED;
+    }
+  } while (progress == WR_VM_GOES_ON && slice_ns == UINT64_MAX);
+  if (progress == WR_VM_FAILED) s->is_loading = false;
+  return progress;
+}
+
+// --- state --------------------------------------------------------------------------------------
 
 void wr_script_reconcile(struct wr_script *s)
 {
@@ -206,6 +249,13 @@ void wr_script_shadow(struct wr_script *s, struct wr_guard_shadow *shadow)
 }
 
 // --- the end ------------------------------------------------------------------------------------
+
+bool wr_script_wither(struct wr_script *s, uint64_t slice_ns)
+{
+  wr_script_cancel_tasks(s);
+  wr_task_free_idle(s);
+  return wr_vm_wither(&s->vm, slice_ns);
+}
 
 void wr_script_free(struct wr_script *s)
 {

@@ -58,15 +58,19 @@ typedef bool (*wr_script_find_fn)(void *ctx, struct wr_str name, struct wr_str *
 typedef bool (*wr_script_data_fn)(void *ctx, const char *path, struct wr_str *text,
                                   struct wr_error *error);
 
+enum wr_script_phase { WR_SCRIPT_NEW, WR_SCRIPT_LIBRARY, WR_SCRIPT_MAIN, WR_SCRIPT_FREEZE };
+
 struct wr_script {
   struct wr_script_env *env; ///< read-only
   struct wr_vm vm;
-  uint64_t generation;     ///< read-only: number shown everywhere
-  bool is_loading;         ///< top level is running: nothing may suspend
-  bool is_open;            // private: the VM exists
-  bool is_resting;         // private: it holds no named state
-  struct wr_task *current; ///< the task that is running Lua, NULL outside
-  struct wr_list tasks;    ///< live tasks
+  uint64_t generation;                ///< read-only: number shown everywhere
+  enum wr_script_phase phase;         // private: of the load
+  struct wr_str main_path, main_text; // private: what is loaded
+  bool is_loading;                    ///< top level is running: nothing may suspend
+  bool is_open;                       // private: the VM exists
+  bool is_resting;                    // private: it holds no named state
+  struct wr_task *current;            ///< the task that is running Lua, NULL outside
+  struct wr_list tasks;               ///< live tasks
   size_t task_count;
   struct wr_list idle; // private: finished coroutines kept for reuse
   size_t idle_count;
@@ -82,14 +86,23 @@ struct wr_script {
   bool is_trial;  ///< whether it may be loaded is still to be found out: times are judged
 };
 
-/// Creates VM, bindings and library; nothing of the bundle is loaded yet. NULL with `error` filled
-/// when the limits are too low.
+/// Creates VM and bindings; nothing is loaded yet. NULL with `error` filled when the limits are too
+/// low.
 struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
                                 const struct wr_vm_limits *limits, struct wr_script_error *error);
 
-/// Runs the main chunk, which declares; then freezes the globals. Once.
-bool wr_script_load(struct wr_script *s, struct wr_str path, struct wr_str text,
-                    struct wr_script_error *error);
+/// Begins to load: the library, the main chunk `text`, which declares, and then no more globals.
+/// `wr_script_go_on` does it; path and text must stay until it is over. Once.
+void wr_script_begin(struct wr_script *s, struct wr_str path, struct wr_str text);
+
+/// Goes on for about `slice_ns` of processor time (UINT64_MAX: to the end). FAILED with `error`
+/// filled.
+enum wr_vm_progress wr_script_go_on(struct wr_script *s, uint64_t slice_ns,
+                                    struct wr_script_error *error);
+
+/// The end is near: ends all tasks, and frees for about `slice_ns`. False: call again; true:
+/// `wr_script_free` has little left to do.
+bool wr_script_wither(struct wr_script *s, uint64_t slice_ns);
 
 /// Applies the configurations this generation declared to the kept state; unchanged ones cost
 /// nothing.

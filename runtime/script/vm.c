@@ -19,6 +19,7 @@ enum {
   STRING_BYTES_DEFAULT = 8 << 20,
   LOAD_INSTRUCTIONS = 1000, // between two looks at the clock during a load
   GC_STEP_MUL = 400, // collect twice as fast as LuaJIT's default: short pauses, less overshoot
+  GC_STEPS = 16,     // between two looks at the clock
   GC_PAUSE_SHORTEST = 200,
   GC_PAUSE_LONGEST = 1000,
 };
@@ -89,6 +90,17 @@ static void note_place(struct wr_vm *vm, lua_State *L, lua_Debug *frame)
   snprintf(vm->stop_file, sizeof(vm->stop_file), "%s", frame->short_src);
 }
 
+static void on_count(lua_State *L, lua_Debug *frame);
+
+// The slice of a load is over. Below a C frame it lasts until there is none left.
+static void pause_load(struct wr_vm *vm, lua_State *L, uint64_t now)
+{
+  lua_sethook(vm->L, on_count, LUA_MASKCOUNT, LOAD_INSTRUCTIONS);
+  if (now < vm->slice_until_ns || L != vm->loading || !lua_isyieldable(L)) return;
+  vm->is_paused = true;
+  (void)lua_yield(L, 0);
+}
+
 static void on_count(lua_State *L, lua_Debug *frame)
 {
   struct wr_vm *vm = wr_vm_of(L);
@@ -97,7 +109,11 @@ static void on_count(lua_State *L, lua_Debug *frame)
       lua_sethook(L, NULL, 0, 0); // armed by a thread that came after the disarming
       return;
     }
-    if (vm->host.clock(vm->owner) < vm->load_until_ns) return;
+    uint64_t now = vm->host.clock(vm->owner);
+    if (now < vm->load_until_ns) {
+      pause_load(vm, L, now);
+      return;
+    }
     wr_vm_interrupt(vm, WR_VM_STOP_TIME);
   }
   if (vm->stop >= WR_VM_STOP_MEMORY && !vm->has_stopped && relieve(vm, L)) return;
@@ -110,6 +126,11 @@ static void on_count(lua_State *L, lua_Debug *frame)
   } else {
     luaL_error(L, "interrupted: the script exceeded its limits");
   }
+}
+
+void wr_vm_look_soon(struct wr_vm *vm)
+{
+  if (vm->load_until_ns != 0) lua_sethook(vm->L, on_count, LUA_MASKCOUNT, 1);
 }
 
 void wr_vm_interrupt(struct wr_vm *vm, enum wr_vm_stop why)
@@ -263,20 +284,6 @@ bool wr_vm_bind(struct wr_vm *vm, lua_CFunction function, struct wr_script_error
   return wr_vm_call(vm->L, 1, 0, err);
 }
 
-static int open_library(lua_State *L)
-{
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "weir");
-  lua_call(L, 1, 0);
-  return 0;
-}
-
-bool wr_vm_open_library(struct wr_vm *vm, struct wr_script_error *err)
-{
-  lua_pushcfunction(vm->L, open_library);
-  return wr_vm_call(vm->L, 0, 0, err);
-}
-
 // Loading.
 
 struct load {
@@ -299,56 +306,173 @@ static int prepare(lua_State *L)
   return 1;
 }
 
-// Runs the chunk on `co` to its end; it is on the stack of `vm->L`, so it stays alive.
-static bool run(struct wr_vm *vm, lua_State *co, struct wr_script_error *err)
+// Runs protected. -> coroutine with `require` and "weir".
+static int prepare_library(lua_State *L)
 {
-  vm->load_until_ns = vm->host.clock(vm->owner) + vm->limits.load_ns;
+  lua_State *co = lua_newthread(L);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "weir");
+  lua_xmove(L, co, 2);
+  return 1;
+}
+
+// The coroutine is on the stack of `vm->L` until it is done, so it stays alive.
+static void begin(struct wr_vm *vm, int args, uint64_t budget_ns)
+{
+  vm->loading = lua_tothread(vm->L, -1);
+  vm->load_args = args;
+  vm->load_left_ns = budget_ns;
+}
+
+bool wr_vm_begin_library(struct wr_vm *vm, struct wr_script_error *err)
+{
+  lua_pushcfunction(vm->L, prepare_library);
+  if (!wr_vm_call(vm->L, 0, 1, err)) return false;
+  begin(vm, 1, UINT64_MAX);
+  return true;
+}
+
+bool wr_vm_begin_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
+                      struct wr_script_error *err)
+{
+  struct load load = {path, text};
+  lua_pushcfunction(vm->L, prepare);
+  lua_pushlightuserdata(vm->L, &load);
+  if (!wr_vm_call(vm->L, 1, 1, err)) return false;
+  begin(vm, 0, vm->limits.load_ns);
+  return true;
+}
+
+static uint64_t later(uint64_t now_ns, uint64_t ns)
+{
+  return ns < UINT64_MAX - now_ns ? now_ns + ns : UINT64_MAX;
+}
+
+// One slice. Between slices the budget stands still: others run then.
+static int resume(struct wr_vm *vm, uint64_t slice_ns)
+{
+  uint64_t now = vm->host.clock(vm->owner);
+  vm->is_paused = false;
+  vm->load_until_ns = later(now, vm->load_left_ns);
+  vm->slice_until_ns = later(now, slice_ns);
   lua_sethook(vm->L, on_count, LUA_MASKCOUNT, LOAD_INSTRUCTIONS);
-  int status = lua_resume(co, 0);
-  enum wr_vm_stop stop = wr_vm_take_stop(vm, status);
-  if (status == LUA_YIELD && stop == WR_VM_RUNS) {
-    wr_call_describe(co, WR_VM_STOP_TIME, err);
-    wr_call_error_set(err, err->file, err->line, "nothing may wait while a file is loaded");
-  } else if (status != 0) {
-    wr_call_describe(co, stop, err);
+  int status = lua_resume(vm->loading, vm->load_args);
+  vm->load_args = 0;
+  if (vm->load_left_ns != UINT64_MAX) {
+    now = vm->host.clock(vm->owner);
+    vm->load_left_ns = now < vm->load_until_ns ? vm->load_until_ns - now : 0;
   }
+  return status;
+}
+
+static void describe(struct wr_vm *vm, int status, enum wr_vm_stop stop,
+                     struct wr_script_error *err)
+{
+  if (status == LUA_YIELD && stop == WR_VM_RUNS) {
+    wr_call_describe(vm->loading, WR_VM_STOP_TIME, err);
+    wr_call_error_set(err, err->file, err->line, "nothing may wait while a file is loaded");
+  } else {
+    wr_call_describe(vm->loading, stop, err);
+  }
+}
+
+enum wr_vm_progress wr_vm_go_on(struct wr_vm *vm, uint64_t slice_ns, struct wr_script_error *err)
+{
+  lua_State *L = vm->L;
+  lua_State *co = vm->loading;
+  int status = resume(vm, slice_ns);
+  enum wr_vm_stop stop = wr_vm_take_stop(vm, status);
+  bool goes_on = status == LUA_YIELD && vm->is_paused && stop == WR_VM_RUNS;
+  if (!goes_on && status != 0) describe(vm, status, stop, err);
   vm->load_until_ns = 0;
-  lua_sethook(vm->L, NULL, 0, 0);
-  return status == 0;
+  lua_sethook(L, NULL, 0, 0);
+  if (goes_on) return WR_VM_GOES_ON;
+  vm->loading = NULL;
+  if (status != 0) {
+    lua_pop(L, 1);
+    lua_gc(L, LUA_GCCOLLECT, 0); // what it hoarded must not count against the next
+    return WR_VM_FAILED;
+  }
+  lua_settop(co, 1); // the first result, or nil
+  lua_xmove(co, L, 1);
+  lua_remove(L, -2);
+  return WR_VM_DONE;
 }
 
 bool wr_vm_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
                 struct wr_script_error *err)
 {
-  struct load load = {path, text};
-  lua_State *L = vm->L;
-  lua_pushcfunction(L, prepare);
-  lua_pushlightuserdata(L, &load);
-  if (!wr_vm_call(L, 1, 1, err)) return false;
-  lua_State *co = lua_tothread(L, -1);
-  if (!run(vm, co, err)) {
-    lua_pop(L, 1);
-    lua_gc(L, LUA_GCCOLLECT, 0); // what it hoarded must not count against the next
-    return false;
-  }
-  lua_settop(co, 1); // the first result, or nil
-  lua_xmove(co, L, 1);
-  lua_remove(L, -2);
-  return true;
+  return wr_vm_begin_load(vm, path, text, err) && wr_vm_go_on(vm, UINT64_MAX, err) == WR_VM_DONE;
+}
+
+// Ending.
+
+// Collects until a cycle has ended, or the slice. True: it has.
+static bool collect(struct wr_vm *vm, uint64_t slice_ns)
+{
+  uint64_t until = later(vm->host.clock(vm->owner), slice_ns);
+  do {
+    for (int i = 0; i < GC_STEPS; i++) {
+      if (lua_gc(vm->L, LUA_GCSTEP, 0)) return true;
+    }
+  } while (vm->host.clock(vm->owner) < until);
+  return false;
 }
 
 // What lives on is what was loaded, and each collection walks through all of it: the next one waits
 // for a quarter of the soft limit, but for no more than ten times what lives, since memory that is
 // used again has long left the processor's caches then, and no less than twice.
-void wr_vm_freeze(struct wr_vm *vm)
+// The cycle that was under way may have passed what is garbage by now: the next one counts.
+static bool collect_all(struct wr_vm *vm, uint64_t slice_ns)
+{
+  if (slice_ns == UINT64_MAX) {
+    lua_gc(vm->L, LUA_GCCOLLECT, 0);
+    return true;
+  }
+  if (!collect(vm, slice_ns)) return false;
+  bool was_second = vm->has_cycled;
+  vm->has_cycled = !was_second;
+  return was_second;
+}
+
+bool wr_vm_freeze(struct wr_vm *vm, uint64_t slice_ns)
 {
   vm->is_frozen = true;
-  lua_gc(vm->L, LUA_GCCOLLECT, 0);
+  if (!collect_all(vm, slice_ns)) return false;
   vm->live_bytes = vm->used_bytes;
   size_t percent = vm->limits.soft_bytes / 4 * 100 / vm->used_bytes;
   if (percent < GC_PAUSE_SHORTEST) percent = GC_PAUSE_SHORTEST;
   if (percent > GC_PAUSE_LONGEST) percent = GC_PAUSE_LONGEST;
   lua_gc(vm->L, LUA_GCSETPAUSE, (int)percent);
+  return true;
+}
+
+// Runs protected. Lets go of all that the state knows, but for its metatables, which finalisers
+// still ask for by name.
+static int forget(lua_State *L)
+{
+  lua_pushnil(L);
+  while (lua_next(L, LUA_REGISTRYINDEX)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TNUMBER) continue;
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+  }
+  lua_newtable(L);
+  lua_replace(L, LUA_GLOBALSINDEX);
+  return 0;
+}
+
+bool wr_vm_wither(struct wr_vm *vm, uint64_t slice_ns)
+{
+  if (!vm->is_withering) {
+    vm->is_withering = true;
+    vm->has_cycled = false;
+    lua_settop(vm->L, 0);
+    if (lua_cpcall(vm->L, forget, NULL) != 0) return true; // the rest is wr_vm_close's
+  }
+  return collect_all(vm, slice_ns);
 }
 
 const char *wr_vm_library_version(void)

@@ -10,8 +10,10 @@
 /// from another thread or a signal handler. Nothing here knows tasks: the layer above hangs on
 /// `owner` and the functions in `wr_vm_host`.
 ///
-/// Life: `wr_vm_open`, `wr_vm_bind` for each concept, `wr_vm_open_library`, `wr_vm_load` of the
-/// main file, `wr_vm_freeze`, then calls (`wr_vm_call` or tasks) until `wr_vm_close`.
+/// Life: `wr_vm_open`, `wr_vm_bind` for each concept, `wr_vm_begin_library`, `wr_vm_begin_load` of
+/// the main file, `wr_vm_freeze`, then calls (`wr_vm_call` or tasks) until `wr_vm_wither`, if there
+/// is time, and `wr_vm_close`. What takes long in it goes on in slices, so that whoever has other
+/// things to do can do them between two.
 
 #include "base/str.h"
 #include "script/vm_heap.h"
@@ -79,6 +81,13 @@ struct wr_vm {
   int raised_line;            ///< private
   _Atomic int stop;           ///< private: enum wr_vm_stop waiting for the hook
   uint64_t load_until_ns;     ///< private: end of the load budget, 0 outside of a load
+  uint64_t load_left_ns;      ///< private: of the budget, between two slices
+  uint64_t slice_until_ns;    ///< private: end of the slice, UINT64_MAX for one without end
+  lua_State *loading;         ///< private: the coroutine that loads, NULL: none
+  int load_args;              ///< private: what its first resume takes
+  bool is_paused;             ///< private: the hook ended the slice
+  bool has_cycled;            ///< private: a collection of freeze or wither has ended
+  bool is_withering;          ///< private
   struct wr_script_error *catching; ///< private: where wr_vm_call's handler writes
   struct wr_vm_heap heap;           ///< private
   int core_ref;                     ///< private: registry references
@@ -112,8 +121,29 @@ void wr_vm_core(lua_State *L);
 /// `err` filled.
 bool wr_vm_bind(struct wr_vm *vm, lua_CFunction bind, struct wr_script_error *err);
 
-/// Loads lua/weir/init.lua; call after all binds. True, or false with `err` filled.
-bool wr_vm_open_library(struct wr_vm *vm, struct wr_script_error *err);
+/// How far something that goes on in slices has come.
+enum wr_vm_progress {
+  WR_VM_FAILED, ///< it is over, `err` says why
+  WR_VM_DONE,
+  WR_VM_GOES_ON, ///< call again
+};
+
+/// Begins to load lua/weir/init.lua; call after all binds. `wr_vm_go_on` does it. False with `err`
+/// filled.
+bool wr_vm_begin_library(struct wr_vm *vm, struct wr_script_error *err);
+
+/// Begins to run `text` as a main chunk of the policy world, named `path`, within the load budget.
+/// It may not suspend. `wr_vm_go_on` does it. False with `err` filled.
+bool wr_vm_begin_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
+                      struct wr_script_error *err);
+
+/// Runs what was begun for about `slice_ns` of processor time (UINT64_MAX: to its end). DONE: its
+/// first result (or nil) is pushed on `vm->L`. Whatever a script does, this returns.
+enum wr_vm_progress wr_vm_go_on(struct wr_vm *vm, uint64_t slice_ns, struct wr_script_error *err);
+
+/// C has worked for a while on behalf of what is loaded (it compiled a module): whether the slice
+/// is over is looked at with the next instruction.
+void wr_vm_look_soon(struct wr_vm *vm);
 
 /// Work of C on a script's behalf begins, whose time is not the script's (it has limits of its
 /// own): reading certificates. Give the result to `wr_vm_work_end`.
@@ -122,14 +152,17 @@ uint64_t wr_vm_work_begin(const struct wr_vm *vm);
 /// It is done: the load budget is longer by what it took.
 void wr_vm_work_end(struct wr_vm *vm, uint64_t began_ns);
 
-/// Runs `text` as a main chunk of the policy world, named `path`, within the load budget. It may
-/// not suspend. True with the chunk's first result (or nil) pushed on `vm->L`; false with `err`
-/// filled and nothing pushed. Whatever the script does, this returns.
+/// Both of it in one go. True with the result pushed; false with `err` filled and nothing pushed.
 bool wr_vm_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
                 struct wr_script_error *err);
 
-/// Ends the time of declarations: from now on a policy that assigns a global raises.
-void wr_vm_freeze(struct wr_vm *vm);
+/// Ends the time of declarations: from now on a policy that assigns a global raises. Collects
+/// garbage, for about `slice_ns` (UINT64_MAX: all of it). False: call again.
+bool wr_vm_freeze(struct wr_vm *vm, uint64_t slice_ns);
+
+/// The end is near: nothing may run any more but what collects. Frees for about `slice_ns`, so that
+/// `wr_vm_close` has little left to do. False: call again.
+bool wr_vm_wither(struct wr_vm *vm, uint64_t slice_ns);
 
 /// Arms the hook: what runs in the state yields (or raises, below a C frame) at its next
 /// instruction, again and again until `wr_vm_take_stop`. Callable from any thread and from a signal

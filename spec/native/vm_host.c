@@ -301,7 +301,7 @@ static void do_frame(struct host *h, const char *kind, const char *name, struct 
   } else if (strcmp(kind, "core") == 0) {
     do_core(h, text);
   } else if (strcmp(kind, "freeze") == 0) {
-    wr_vm_freeze(&h->vm);
+    (void)wr_vm_freeze(&h->vm, UINT64_MAX);
   } else if (strcmp(kind, "limit") == 0) {
     do_limit(h, name, text);
   } else if (strcmp(kind, "module") == 0) {
