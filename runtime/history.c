@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 void wr_history_init(struct wr_history *h)
@@ -134,6 +135,21 @@ struct wr_quarantine *wr_history_find(const struct wr_history *h, uint64_t hash)
     if (q->hash == hash) return q;
   }
   return NULL;
+}
+
+bool wr_history_refuses(const struct wr_history *h, uint64_t hash, uint64_t now_ns,
+                        char text[WR_SCRIPT_MESSAGE_MAX])
+{
+  const struct wr_quarantine *q = wr_history_find(h, hash);
+  char age[WR_DURATION_TEXT];
+  if (q == NULL) return false;
+  uint64_t since = (now_ns - q->since_ns) / WR_SECOND * WR_SECOND;
+  snprintf(
+      text, WR_SCRIPT_MESSAGE_MAX,
+      "this bundle was quarantined %s ago, as generation %llu, for its %d strikes in 60 s (%s): "
+      "change it, or insist with `weir reload --force`",
+      wr_duration_text(since, age), (unsigned long long)q->number, WR_HISTORY_STRIKES_MAX, q->why);
+  return true;
 }
 
 void wr_history_pardon(struct wr_history *h, uint64_t hash)

@@ -76,5 +76,9 @@ struct wr_quarantine *wr_history_quarantine(struct wr_history *h, uint64_t hash,
 /// The quarantine of a bundle, NULL when it has none.
 struct wr_quarantine *wr_history_find(const struct wr_history *h, uint64_t hash);
 
+/// Whether a bundle is quarantined; then `text` says so, for whoever wants to load it.
+bool wr_history_refuses(const struct wr_history *h, uint64_t hash, uint64_t now_ns,
+                        char text[WR_SCRIPT_MESSAGE_MAX]);
+
 /// Lifts it; nothing happens when it has none. Its strikes are forgotten with it.
 void wr_history_pardon(struct wr_history *h, uint64_t hash);

@@ -273,18 +273,10 @@ static void prepare(struct wr_master *m)
 static bool is_quarantined(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
-  if (r->order->is_forced) wr_history_pardon(&m->history, r->report.hash);
-  const struct wr_quarantine *q = wr_history_find(&m->history, r->report.hash);
-  if (q == NULL) return false;
-  char age[WR_DURATION_TEXT];
   char text[WR_SCRIPT_MESSAGE_MAX];
-  uint64_t since = wr_loop_now(&m->loop) - q->since_ns;
-  snprintf(
-      text, sizeof(text),
-      "this bundle was quarantined %s ago, as generation %llu, for its %d strikes in 60 s (%s): "
-      "change it, or insist with `weir reload --force`",
-      wr_duration_text(since / WR_SECOND * WR_SECOND, age), (unsigned long long)q->number,
-      WR_HISTORY_STRIKES_MAX, q->why);
+  if (r->order->is_forced) wr_history_pardon(&m->history, r->report.hash);
+  uint64_t now = wr_loop_now(&m->loop);
+  if (!wr_history_refuses(&m->history, r->report.hash, now, text)) return false;
   wr_reload_fail(m, "quarantine", text);
   return true;
 }
@@ -470,14 +462,19 @@ void wr_reload_use(struct wr_master *m, struct wr_admin_waiter *waiter, uint64_t
 
 void wr_reload_abort(struct wr_master *m, struct wr_admin_waiter *waiter)
 {
-  if (m->reload.stage != WR_RELOAD_CANARY) {
+  struct wr_reload *r = &m->reload;
+  if (r->stage != WR_RELOAD_CANARY) {
     wr_reload_use(m, waiter, 0, false);
     return;
   }
-  struct wr_order *o = wr_orders_add(&m->reload.orders, WR_ORDER_USE);
+  struct wr_order *o = wr_orders_add(&r->orders, WR_ORDER_USE);
   o->number = m->live;
   wr_order_wait(o, waiter);
-  wr_reload_fail(m, "canary", "an operator rolled it back");
+  if (r->order->probation.is_shadow) {
+    wr_reload_end_shadow(m);
+  } else {
+    wr_reload_fail(m, "canary", "an operator rolled it back");
+  }
 }
 
 void wr_reload_restore(struct wr_master *m)

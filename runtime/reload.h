@@ -29,8 +29,8 @@ void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter,
 void wr_reload_use(struct wr_master *m, struct wr_admin_waiter *waiter, uint64_t number,
                    bool force);
 
-/// Takes back what was done last: a canary, if there is one, else `wr_reload_use` of the newest
-/// past.
+/// Takes back what was done last: ends a shadow, with what it has counted, or a canary, if there is
+/// one, else `wr_reload_use` of the newest past.
 void wr_reload_abort(struct wr_master *m, struct wr_admin_waiter *waiter);
 
 /// The canary goes live, if every worker has it.

@@ -14,7 +14,8 @@
 ///     GET  /generations/changes?from=N&to=N  what `to` (else the files) would change of `from`
 ///                    (else the live one)
 ///     POST /generations/use?number=N      that one is live again; ?force=1 lifts a quarantine
-///     POST /generations/rollback          the canary goes; else the one before is live again
+///     POST /generations/rollback          the canary goes, or the shadow; else the one before is
+///                    live again
 ///     POST /generations/promote           the canary is live
 ///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is
 ///     not. With ?force=1 even one that is quarantined; with ?dry_run=1 it answers what would
@@ -58,7 +59,7 @@ struct wr_admin_ops {
   /// The following answer once through wr_admin_answer, maybe at once.
   /// Loads the files.
   void (*reload)(void *ctx, struct wr_admin_waiter *waiter, const struct wr_admin_reload *asked);
-  /// The canary goes away; without one the generation before goes live again.
+  /// The canary or the shadow goes away; without one the generation before goes live again.
   void (*rollback)(void *ctx, struct wr_admin_waiter *waiter);
   /// The canary goes live. False: there is none, and nobody will answer.
   bool (*promote)(void *ctx, struct wr_admin_waiter *waiter);

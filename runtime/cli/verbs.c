@@ -94,8 +94,8 @@ const struct wr_verb wr_cli_verbs[] = {
      "show and diff without numbers are about the files on disk. diff N tells what\n"
      "they would change of generation N, diff N M what M would. rollback goes back to\n"
      "the generation before, use N to that one: at once while it is cooling. While\n"
-     "there is a canary, rollback ends it, and promote makes it live now.\n" ADMIN_NOTE
-     "Exit code: as of reload.\n",
+     "there is a canary, rollback ends it, and promote makes it live now; a shadow\n"
+     "that is ended so tells what it has counted.\n" ADMIN_NOTE "Exit code: as of reload.\n",
      wr_cli_policy},
     {"status", "", 0, 0, "show what the running weir is doing", status_options, ADMIN_NOTE,
      wr_cli_status},

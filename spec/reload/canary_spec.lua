@@ -101,7 +101,7 @@ describe("a canary", function()
   end)
 
   it("is live by itself when it did no worse in its time", function()
-    local code, out = feed(begin { time = "1s" }, "/word")
+    local code, out = feed(begin { time = "3s" }, "/word")
     assert.equal(0, code)
     assert.matches("baseline +%d+ requests", out)
     assert.equal(2, g:status().generation.number)
@@ -123,7 +123,7 @@ describe("a canary", function()
     local cases = {
       ["failed"] = "do return weir.json(502, {}) end",
       ["were refused"] = "do return nil, { kind = 'refused', message = 'no' } end",
-      ["were slow"] = "weir.sleep '20ms'",
+      ["were slow"] = "weir.sleep '150ms'",
     }
     for what, extra in pairs(cases) do
       local code, _, err = feed(begin { extra = extra }, "/word")

@@ -1,6 +1,7 @@
 --- `weir policy`: generations as an operator sees them, and going back to one.
 local gateway = require "spec.support.gateway"
 local json = require "cjson"
+local origin = require "spec.support.origin"
 local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
@@ -12,25 +13,36 @@ local MAIN = [[
   weir.every("20ms", function() runs = runs + 1 end)
   weir.route("GET /word", function() return "$(word)" end)
   weir.route("GET /runs", function() return tostring(runs) end)
-  weir.route("GET /slow", function(req)
-    weir.sleep(tonumber(req.query.s))
+  local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
+  weir.route("GET /held", function(req)
+    up:forward(req, { path = "$(target)" })
     return "$(word)"
   end)
   weir.route("GET /pay", function() return guarded(function() return "paid" end) end)
 ]]
 
 describe("weir policy", function()
-  local g
+  local g, o
+
+  setup(function() o = origin.start() end)
+  teardown(function() o:kill() end)
+
+  -- What /held waits for until it is released.
+  local TARGET = origin.target { "until:held", "send:HTTP/1.1 204 No Content\r\n\r\n" }
+
+  local function bundle(word, calls)
+    return { word = word, calls = calls or 20, origin = o.port, target = TARGET, MAIN }
+  end
 
   before_each(function()
-    g = gateway.start { workers = 2, word = "first", calls = 20, MAIN }
+    local options = bundle "first"
+    options.workers = 2
+    g = gateway.start(options)
   end)
 
   after_each(function() g:stop() end)
 
-  local function load_word(word, calls)
-    return g:reload { word = word, calls = calls or 20, MAIN }
-  end
+  local function load_word(word, calls) return g:reload(bundle(word, calls)) end
 
   -- Exit code, standard output and standard error of the verb.
   local function policy(...)
@@ -174,12 +186,13 @@ it would load; nothing was changed
   end)
 
   it("lets requests of a cooling generation finish, and ends its jobs meanwhile", function()
-    local c = g:begin("GET", "/slow?s=0.3")
+    local c = g:begin("GET", "/held")
     wait.for_("it to be under way", function() return row(1).requests == 1 end)
     load_word "second"
     wait.for_("its request to be counted", function()
       return row(1).state == "cooling" and row(1).requests == 1
     end)
+    o:release "held"
     assert.equal("first", c:response().body)
     wait.for_("it to be held by nobody", function() return row(1).requests == 0 end)
     c:close()
@@ -206,14 +219,19 @@ end)
 
 describe("weir run --watch", function()
   it("keeps what was gone back to until a file changes", function()
-    local g = gateway.start { workers = 1, watch = true, word = "first", calls = 20, MAIN }
-    g:write { word = "second", calls = 20, MAIN }
+    local function bundle(word)
+      return { word = word, calls = 20, origin = 1, target = "/", MAIN }
+    end
+    local options = bundle "first"
+    options.workers, options.watch = 1, true
+    local g = gateway.start(options)
+    g:write(bundle "second")
     wait.for_("the second to be live", function() return g:get "/word".body == "second" end)
     assert.equal(200, g:ask("POST", "/generations/rollback").status)
     assert.equal("first", g:get "/word".body)
     local loads = g:status().reloads.live
     -- The watch is as it was: the next change is loaded, and none before.
-    g:write { word = "third", calls = 20, MAIN }
+    g:write(bundle "third")
     wait.for_("the third to be live", function() return g:get "/word".body == "third" end)
     assert.equal(loads + 1, g:status().reloads.live)
     g:stop()
