@@ -211,6 +211,18 @@ bool wr_guard_cancel_wait(struct wr_guard *g, uint64_t id, uint64_t now_ns)
   return wr_guard_leave(g, id, WR_OUTCOME_CANCELLED, now_ns);
 }
 
+// A refusal has arrived. Under the lock, as every change of a row's state: who counts the rows of an
+// entry must not come upon one that serves another by now.
+static void give_refused(struct wr_guard *g, struct wr_row *row, uint64_t now_ns)
+{
+  struct wr_registry *r = g->registry;
+  struct wr_entry_ref ref = wr_ledger_entry(row);
+  struct wr_entry *entry = wr_registry_get(r, ref);
+  bool is_locked = entry != NULL && wr_registry_lock(r, entry, ref.generation, now_ns);
+  wr_ledger_give(&g->ledger, row);
+  if (is_locked) wr_registry_unlock(r, entry);
+}
+
 // A row that is announced may have ended and begun anew since: only a queued one is pending.
 void wr_guard_collect(struct wr_guard *g, uint64_t now_ns)
 {
@@ -224,7 +236,7 @@ void wr_guard_collect(struct wr_guard *g, uint64_t now_ns)
     uint64_t id = id_of(g, row);
     bool is_over = state == WR_ROW_REFUSED;
     if (is_over && g->shadow) wr_guard_shadow_left(g->shadow, id, WR_OUTCOME_CANCELLED, now_ns);
-    if (is_over) wr_ledger_give(&g->ledger, row);
+    if (is_over) give_refused(g, row, now_ns);
     if (g->callbacks.on_grant) g->callbacks.on_grant(g->callbacks.ctx, id, state == WR_ROW_LIVE);
   }
 }

@@ -109,9 +109,7 @@ static void recount(struct wr_registry *r, struct wr_entry *entry, uint64_t now_
   wr_flight_repair(f);
   while ((row = wr_ledger_each(r->arena, wr_registry_ref(entry), &at, NULL))) {
     uint32_t state = atomic_load_explicit(&row->state, memory_order_relaxed);
-    // One that was refused its owner may give back meanwhile, without the lock.
-    bool is_in = state == WR_ROW_LIVE || state == WR_ROW_WAITING;
-    if (is_in) wr_flight_restore(f, member_of(row), state == WR_ROW_LIVE);
+    if (state != WR_ROW_REFUSED) wr_flight_restore(f, member_of(row), state == WR_ROW_LIVE);
     if (state != WR_ROW_WAITING) wr_guard_row_announce(r->arena, row);
   }
 }

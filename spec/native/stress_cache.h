@@ -71,7 +71,6 @@ static inline void stress_cache_check(struct wr_registry *r, struct wr_entry *en
   while ((row = wr_ledger_each(r->arena, wr_registry_ref(entry), &at, NULL))) {
     const struct wr_flight_member *m = (const struct wr_flight_member *)row->payload;
     uint32_t state = atomic_load(&row->state);
-    // What was refused its owner may be giving back, or using anew.
     if (state != WR_ROW_LIVE && state != WR_ROW_WAITING) continue;
     live[m->key] += state == WR_ROW_LIVE;
     waiting[m->key] += state == WR_ROW_WAITING;
