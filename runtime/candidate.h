@@ -13,7 +13,9 @@ enum {
   WR_CANDIDATE_PLACE_MAX = WR_SCRIPT_FILE_MAX + 12,
 };
 
-#define WR_CANDIDATE_TIME_NS (5 * WR_SECOND) ///< then the master ends it
+/// Then the master ends it. A trial that computes has 4 s of a processor; the rest is for one that
+/// has to wait for it, on a machine that is busy.
+#define WR_CANDIDATE_TIME_NS (15 * WR_SECOND)
 
 /// One address to listen on.
 struct wr_candidate_listen {

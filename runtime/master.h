@@ -63,6 +63,7 @@ struct wr_reload {
   bool is_promoted;                            ///< somebody wants it to be
   struct wr_comparison_group canary, baseline; ///< what both served; zero without one
   int bundle;                                  ///< packed, -1: none
+  uint64_t joined;                             ///< those that another one served
   uint64_t counted[2];                         ///< reloads that failed, that succeeded
   char last[WR_SCRIPT_MESSAGE_MAX];            ///< what the last verdict said; "": it went live
   uint64_t failed_ns;                          ///< when it failed

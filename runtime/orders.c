@@ -7,7 +7,7 @@ struct caller {
   struct wr_admin_waiter *waiter;
 };
 
-static struct wr_order *find(struct wr_list *orders, enum wr_order_kind kind)
+struct wr_order *wr_orders_find(const struct wr_list *orders, enum wr_order_kind kind)
 {
   WR_LIST_EACH(orders, node) {
     struct wr_order *o = WR_CONTAINER(node, struct wr_order, link);
@@ -18,7 +18,7 @@ static struct wr_order *find(struct wr_list *orders, enum wr_order_kind kind)
 
 struct wr_order *wr_orders_add(struct wr_list *orders, enum wr_order_kind kind)
 {
-  struct wr_order *o = kind == WR_ORDER_USE ? NULL : find(orders, kind);
+  struct wr_order *o = kind == WR_ORDER_USE ? NULL : wr_orders_find(orders, kind);
   if (o != NULL) return o;
   o = wr_alloc(sizeof(*o));
   o->kind = kind;

@@ -32,6 +32,9 @@ struct wr_order {
 /// serves all who asked. The list owns it.
 struct wr_order *wr_orders_add(struct wr_list *orders, enum wr_order_kind kind);
 
+/// One of that kind that waits already; NULL: none does.
+struct wr_order *wr_orders_find(const struct wr_list *orders, enum wr_order_kind kind);
+
 /// The first of `orders`, to be freed by wr_order_free; NULL: there is none.
 struct wr_order *wr_orders_take(struct wr_list *orders);
 

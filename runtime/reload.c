@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 // For all workers to load what the trial loaded, one that has to be replaced first included.
-#define PREPARE_NS (10 * WR_SECOND)
+#define PREPARE_NS (30 * WR_SECOND)
 
 // --- the end of a reload
 // --------------------------------------------------------------------------
@@ -444,7 +444,9 @@ static void ask(struct wr_master *m)
 void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter,
                        const struct wr_reload_options *options)
 {
+  bool is_joined = wr_orders_find(&m->reload.orders, WR_ORDER_LOAD) != NULL;
   struct wr_order *o = wr_orders_add(&m->reload.orders, WR_ORDER_LOAD);
+  if (is_joined) wr_verdict_joined(m);
   o->is_forced |= options->is_forced;
   o->probation = options->probation;
   wr_order_wait(o, waiter);

@@ -150,6 +150,7 @@ void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
   wr_json_object(j);
   wr_json_field_uint(j, "live", m->reload.counted[1]);
   wr_json_field_uint(j, "failed", m->reload.counted[0]);
+  wr_json_field_uint(j, "joined", m->reload.joined);
   wr_json_object_end(j);
   wr_json_key(j, "last_reload");
   wr_json_object(j);

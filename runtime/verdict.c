@@ -50,6 +50,12 @@ void wr_verdict_count(struct wr_master *m, bool ok, bool changed)
   wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result", result, NULL);
 }
 
+void wr_verdict_joined(struct wr_master *m)
+{
+  m->reload.joined++;
+  wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result", "joined", NULL);
+}
+
 void wr_verdict_tell(struct wr_master *m, struct wr_order *o, bool ok, bool changed)
 {
   struct wr_buf out;

@@ -15,6 +15,9 @@ void wr_verdict_problem(struct wr_master *m, const struct wr_candidate_report *r
 /// Counts it in the metrics.
 void wr_verdict_count(struct wr_master *m, bool ok, bool changed);
 
+/// Counts a reload that another one, which waits already, will serve.
+void wr_verdict_joined(struct wr_master *m);
+
 /// Logs what `wr_verdict_tell` tells.
 void wr_verdict_log(struct wr_master *m, bool ok, bool changed);
 

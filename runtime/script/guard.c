@@ -211,8 +211,8 @@ bool wr_guard_cancel_wait(struct wr_guard *g, uint64_t id, uint64_t now_ns)
   return wr_guard_leave(g, id, WR_OUTCOME_CANCELLED, now_ns);
 }
 
-// A refusal has arrived. Under the lock, as every change of a row's state: who counts the rows of an
-// entry must not come upon one that serves another by now.
+// A refusal has arrived. Under the lock, as every change of a row's state: who counts the rows of
+// an entry must not come upon one that serves another by now.
 static void give_refused(struct wr_guard *g, struct wr_row *row, uint64_t now_ns)
 {
   struct wr_registry *r = g->registry;

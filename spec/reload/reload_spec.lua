@@ -258,6 +258,7 @@ describe("a reload", function()
   it("gives each of many callers a verdict", function()
     local body, text = fresh()
     g:write { text }
+    local before = g:status().reloads
     local callers = {}
     for i = 1, 20 do
       callers[i] = raw.connect(g.admin_port)
@@ -270,6 +271,12 @@ describe("a reload", function()
       callers[i]:close()
     end
     serve(body)
+    -- Few loads served them all: each was one, or joined one that waited.
+    local after = g:status().reloads
+    local loads, joined = after.live - before.live, after.joined - before.joined
+    assert.equal(20, loads + joined)
+    assert.is_true(loads < 20, loads)
+    assert.equal(after.joined, (g:metric("weir_policy_reloads_total", 'result="joined"')))
   end)
 
   it("goes on when its caller leaves", function()
