@@ -70,6 +70,13 @@ void wr_fleet_send(struct wr_master_worker *w, enum wr_worker_message type, uint
   if (w->pid > 0 && w->mailbox.is_open) wr_mailbox_send(&w->mailbox, &head, payload.ptr, fd);
 }
 
+// What it was serving when it died.
+static uint32_t lost_requests(const struct wr_master_worker *w)
+{
+  const struct wr_slot *slot = wr_slot_of(&w->master->arena, w->slot);
+  return atomic_load_explicit(&slot->in_flight, memory_order_relaxed);
+}
+
 static void log_death(struct wr_master_worker *w, int status, uint32_t settled)
 {
   struct wr_master *m = w->master;
@@ -84,6 +91,7 @@ static void log_death(struct wr_master_worker *w, int status, uint32_t settled)
     wr_json_field_uint(j, "exit", (uint64_t)WEXITSTATUS(status));
   }
   wr_json_field_uint(j, "settled_tickets", settled);
+  wr_json_field_uint(j, "lost_requests", lost_requests(w));
   wr_strike_describe(w, j);
   wr_log_end(&m->log);
 }
@@ -238,6 +246,7 @@ static void bury_worker(struct wr_master_worker *w, int status)
   wr_series_forget(&m->arena, w->slot);
   wr_clients_wipe(&m->arena, w->slot);
   log_death(w, status, settled);
+  wr_meter_add(&m->meter, WR_METRIC_REQUESTS_LOST, lost_requests(w), NULL);
   if (WIFSIGNALED(status)) wr_strike_on_death(w);
   wr_slot_leave(wr_slot_of(&m->arena, w->slot), m->is_draining);
   w->pid = 0;

@@ -29,7 +29,6 @@ void wr_pressure_sample(struct wr_script_env *env, struct wr_serve *serve, uint6
 {
   struct wr_slot *slot = wr_slot_of(env->arena, env->shard);
   atomic_store_explicit(&slot->lag_ns, lag_ns, memory_order_relaxed);
-  atomic_store_explicit(&slot->in_flight, (uint32_t)serve->active, memory_order_relaxed);
   env->signals = read_signals(env->arena, lag_ns);
   wr_serve_feed(serve);
   double level = serve->overload.level;

@@ -1,5 +1,6 @@
 #include "policy/serve.h"
 
+#include "arena/slot.h"
 #include "base/check.h"
 #include "http/uri.h"
 #include "policy/bypass.h"
@@ -10,9 +11,17 @@
 #include "script/handler.h"
 
 #include "script/meter.h"
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define SHED_AFTER_NS WR_SECOND // what is overloaded now may not be in as long
+
+// Whoever outlives this process counts these as lost.
+static void set_active(struct wr_serve *serve, uint64_t active)
+{
+  serve->active = active;
+  atomic_store_explicit(&serve->slot->in_flight, (uint32_t)active, memory_order_relaxed);
+}
 
 // --- answering ----------------------------------------------------------------------------------
 
@@ -90,7 +99,7 @@ static void open_tunnel(struct wr_serving *s)
   struct wr_response *r = s->response;
   let_go(s);
   s->is_tunnel = true;
-  s->serve->active--;
+  set_active(s->serve, s->serve->active - 1);
   s->serve->tunnels++;
   s->request.body_limit = 0;
   wr_meter_add(s->serve->env->meter, WR_METRIC_TUNNELS_TOTAL, 1, "upstream",
@@ -374,7 +383,7 @@ static void on_request(void *ctx, struct wr_exchange *x, void **slot)
   wr_list_push(&s->generation->requests, &s->link);
   wr_deferred_init(&s->sender, on_send);
   wr_request_trust(&s->request, &s->generation->script->declared.trust);
-  serve->active++;
+  set_active(serve, serve->active + 1);
   dispatch(s);
 }
 
@@ -439,7 +448,7 @@ static void on_end(void *slot, struct wr_exchange *x)
   if (s->is_tunnel) {
     serve->tunnels--;
   } else {
-    serve->active--;
+    set_active(serve, serve->active - 1);
   }
   let_go(s);
   wr_request_fini(&s->request);
