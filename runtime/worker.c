@@ -247,11 +247,8 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   options.connections_max = settings->connections;
   options.arena = w->arena;
   options.slot = w->slot;
-  w->serve = (struct wr_serve){.env = &w->services.env,
-                               .slot = wr_slot_of(w->arena, w->slot),
-                               .body_max = BODY_MAX,
-                               .on_access = on_access,
-                               .ctx = w};
+  w->serve = (struct wr_serve){
+      .env = &w->services.env, .body_max = BODY_MAX, .on_access = on_access, .ctx = w};
   w->server = wr_server_new(l, &options, &wr_serve_hooks, &w->serve);
   w->mailbox.on_message = on_message;
   w->mailbox.on_hangup = on_hangup;

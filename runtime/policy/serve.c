@@ -19,8 +19,9 @@
 // Whoever outlives this process counts these as lost.
 static void set_active(struct wr_serve *serve, uint64_t active)
 {
+  struct wr_slot *slot = wr_slot_of(serve->env->arena, serve->env->shard);
   serve->active = active;
-  atomic_store_explicit(&serve->slot->in_flight, (uint32_t)active, memory_order_relaxed);
+  atomic_store_explicit(&slot->in_flight, (uint32_t)active, memory_order_relaxed);
 }
 
 // --- answering ----------------------------------------------------------------------------------

@@ -13,7 +13,6 @@
 #include "script/request.h"
 
 struct wr_serve;
-struct wr_slot;
 
 /// One request being served; its memory is the exchange's.
 struct wr_serving {
@@ -40,7 +39,6 @@ struct wr_serve {
   struct wr_generation *live;  ///< read-only: set by wr_serve_swap
   struct wr_canary canary;     ///< serves a share in place of `live`
   uint64_t active;             ///< read-only: requests being served
-  struct wr_slot *slot;        ///< of the worker, which shows how many they are
   uint64_t tunnels;            ///< read-only: open ones, which are not among `active`
   struct wr_overload overload; ///< read-only: what `weir.overload` makes this worker shed
   uint64_t body_max;           ///< of a request body that a handler reads whole
