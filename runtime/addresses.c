@@ -1,6 +1,9 @@
 #include "addresses.h"
 
 #include "fleet.h"
+#include "reload.h"
+
+#include <stdio.h>
 
 static struct wr_listener *find_listener(struct wr_master *m, const char *address)
 {
@@ -14,6 +17,7 @@ static struct wr_listener *find_listener(struct wr_master *m, const char *addres
 const struct wr_candidate_listen *wr_addresses_open(struct wr_master *m, struct wr_error *error)
 {
   const struct wr_candidate_report *report = &m->reload.report;
+  if (m->upgrade.is_rehearsal) return NULL; // the program that rehearses listens there
   WR_LIST_EACH(&m->listeners, node) {
     WR_CONTAINER(node, struct wr_listener, link)->is_wanted = false;
   }
@@ -75,4 +79,16 @@ void wr_addresses_commit(struct wr_master *m)
     }
     wr_listener_close(l);
   }
+}
+
+// An address is listened on, or not; a share of it is not.
+bool wr_addresses_bar_probation(struct wr_master *m)
+{
+  char text[WR_SCRIPT_MESSAGE_MAX];
+  if (wr_addresses_change(m) == NULL) return false;
+  snprintf(text, sizeof(text),
+           "it listens on other addresses (%s): reload without --canary or --shadow",
+           wr_addresses_change(m));
+  wr_reload_fail(m, "canary", text);
+  return true;
 }

@@ -19,3 +19,7 @@ void wr_addresses_send(struct wr_master *m);
 
 /// All workers are live: closes those that are no longer wanted.
 void wr_addresses_commit(struct wr_master *m);
+
+/// Whether a generation that is to be on probation listens on other addresses: its reload has
+/// failed then.
+bool wr_addresses_bar_probation(struct wr_master *m);

@@ -6,6 +6,8 @@
 #include "observe/events.h"
 #include "reload.h"
 #include "strike.h"
+#include "trial.h"
+#include "upgrade.h"
 
 #include <errno.h>
 #include <math.h>
@@ -70,18 +72,24 @@ void wr_fleet_send(struct wr_master_worker *w, enum wr_worker_message type, uint
   if (w->pid > 0 && w->mailbox.is_open) wr_mailbox_send(&w->mailbox, &head, payload.ptr, fd);
 }
 
-// What it was serving when it died.
+// What it was serving when it died, as far as our arena tells.
 static uint32_t lost_requests(const struct wr_master_worker *w)
 {
   const struct wr_slot *slot = wr_slot_of(&w->master->arena, w->slot);
+  if (w->is_leaving && w->master->upgrade.is_foreign) return 0;
   return atomic_load_explicit(&slot->in_flight, memory_order_relaxed);
+}
+
+// Nobody comes after it.
+static bool is_last(const struct wr_master_worker *w)
+{
+  return w->master->is_draining || w->is_leaving;
 }
 
 static void log_death(struct wr_master_worker *w, int status, uint32_t settled)
 {
   struct wr_master *m = w->master;
-  struct wr_json *j =
-      wr_log_begin(&m->log, m->is_draining ? WR_LOG_INFO : WR_LOG_ERROR, "worker.exit");
+  struct wr_json *j = wr_log_begin(&m->log, is_last(w) ? WR_LOG_INFO : WR_LOG_ERROR, "worker.exit");
   if (j == NULL) return;
   wr_json_field_uint(j, "slot", w->slot);
   wr_json_field_uint(j, "pid", (uint64_t)w->pid);
@@ -119,7 +127,7 @@ static void send_listeners(struct wr_master_worker *w)
   w->is_listening = true;
   WR_LIST_EACH(&w->master->listeners, node) {
     struct wr_listener *l = WR_CONTAINER(node, struct wr_listener, link);
-    wr_fleet_send(w, WR_WORKER_LISTEN, 0, wr_str_of(l->address), l->fds[w->slot]);
+    wr_fleet_send(w, WR_WORKER_LISTEN, 0, wr_str_of(l->address), l->fds[w - w->master->workers]);
   }
 }
 
@@ -161,7 +169,8 @@ static void on_worker_hangup(struct wr_mailbox *mailbox)
 static void hand_over(struct wr_master_worker *w)
 {
   struct wr_master *m = w->master;
-  if (m->live != 0) wr_fleet_send(w, WR_WORKER_PREPARE, m->live, nothing(), m->bundle);
+  bool has_live = m->live != 0 && m->upgrade.stage != WR_UPGRADE_RENEWAL;
+  if (has_live) wr_fleet_send(w, WR_WORKER_PREPARE, m->live, nothing(), m->bundle);
   wr_reload_on_fork(w);
 }
 
@@ -173,6 +182,13 @@ static _Noreturn void be_worker(struct wr_master *m, uint32_t slot, int fd)
   int code = wr_worker_run(&m->arena, slot, m->settings, fd);
   if (__gcov_dump != NULL) __gcov_dump();
   _exit(code);
+}
+
+static void open_mailbox(struct wr_master_worker *w, int fd)
+{
+  w->mailbox.on_message = on_worker_message;
+  w->mailbox.on_hangup = on_worker_hangup;
+  WR_CHECK(wr_mailbox_open(&w->mailbox, &w->master->loop, fd, "worker") == 0);
 }
 
 void wr_fleet_fork(struct wr_master_worker *w)
@@ -199,9 +215,7 @@ void wr_fleet_fork(struct wr_master_worker *w)
   w->is_aborted = false;
   w->late_cpu_s = -1;
   w->forked_ns = wr_loop_now(&m->loop);
-  w->mailbox.on_message = on_worker_message;
-  w->mailbox.on_hangup = on_worker_hangup;
-  WR_CHECK(wr_mailbox_open(&w->mailbox, &m->loop, pair[0], "worker") == 0);
+  open_mailbox(w, pair[0]);
   hand_over(w);
 }
 
@@ -217,9 +231,12 @@ static void on_worker_closed(struct wr_io *io)
 {
   struct wr_mailbox *mailbox = WR_CONTAINER(io, struct wr_mailbox, io);
   struct wr_master_worker *w = WR_CONTAINER(mailbox, struct wr_master_worker, mailbox);
+  struct wr_master *m = w->master;
   w->is_closing = false;
-  if (w->master->is_draining) {
-    wr_master_maybe_over(w->master);
+  if (w->is_leaving) {
+    wr_upgrade_on_left(m); // frees them all with the last
+  } else if (m->is_draining) {
+    wr_master_maybe_over(m);
   } else if (!wr_timer_is_running(&w->refork)) {
     wr_fleet_fork(w);
   }
@@ -236,33 +253,69 @@ struct wr_guard_callbacks wr_fleet_callbacks(struct wr_master *m)
   return (struct wr_guard_callbacks){.on_event = on_primitive_event, .ctx = m};
 }
 
-static void bury_worker(struct wr_master_worker *w, int status)
+uint32_t wr_fleet_settle(struct wr_master_worker *w)
 {
   struct wr_master *m = w->master;
-  uint64_t now = wr_loop_now(&m->loop);
+  if (w->is_leaving && m->upgrade.is_foreign) return 0; // nobody's any more
   struct wr_guard_callbacks callbacks = wr_fleet_callbacks(m);
-  uint32_t settled = wr_guard_settle_dead(&m->registry, w->slot, now, &callbacks);
+  uint32_t settled = wr_guard_settle_dead(&m->registry, w->slot, wr_loop_now(&m->loop), &callbacks);
   wr_registry_wipe(&m->registry, w->slot);
   wr_series_forget(&m->arena, w->slot);
   wr_clients_wipe(&m->arena, w->slot);
+  return settled;
+}
+
+// What dies at once again and again is not worth a busy loop of forks.
+static void plan_successor(struct wr_master_worker *w, int status)
+{
+  struct wr_master *m = w->master;
+  uint64_t now = wr_loop_now(&m->loop);
+  w->died_ns = now;
+  const char *reason = WIFSIGNALED(status) ? "signal" : "exit";
+  wr_meter_add(&m->meter, WR_METRIC_WORKER_RESTARTS, 1, "reason", reason, NULL);
+  w->quick_deaths = now - w->forked_ns < QUICK_NS ? w->quick_deaths + 1 : 0;
+  if (w->quick_deaths > QUICK_DEATHS_MAX) wr_timer_start(&w->refork, WR_SECOND);
+}
+
+static void bury_worker(struct wr_master_worker *w, int status)
+{
+  struct wr_master *m = w->master;
+  uint32_t settled = wr_fleet_settle(w);
   log_death(w, status, settled);
   wr_meter_add(&m->meter, WR_METRIC_REQUESTS_LOST, lost_requests(w), NULL);
-  if (WIFSIGNALED(status)) wr_strike_on_death(w);
-  wr_slot_leave(wr_slot_of(&m->arena, w->slot), m->is_draining);
+  if (WIFSIGNALED(status) && !w->is_leaving) wr_strike_on_death(w);
+  bool has_slot = !w->is_leaving || !m->upgrade.is_foreign;
+  if (has_slot) wr_slot_leave(wr_slot_of(&m->arena, w->slot), is_last(w));
   w->pid = 0;
   w->live = 0;
   w->prepared = 0;
   w->is_closing = true;
   wr_meter_add(&m->meter, WR_METRIC_TICKETS_SETTLED, settled, NULL);
-  if (!m->is_draining) {
-    w->died_ns = now;
-    const char *reason = WIFSIGNALED(status) ? "signal" : "exit";
-    wr_meter_add(&m->meter, WR_METRIC_WORKER_RESTARTS, 1, "reason", reason, NULL);
-    w->quick_deaths = now - w->forked_ns < QUICK_NS ? w->quick_deaths + 1 : 0;
-    // What dies at once again and again is not worth a busy loop of forks.
-    if (w->quick_deaths > QUICK_DEATHS_MAX) wr_timer_start(&w->refork, WR_SECOND);
-  }
+  if (!is_last(w)) plan_successor(w, status);
   wr_mailbox_close(&w->mailbox, on_worker_closed);
+}
+
+struct wr_master_worker *wr_fleet_each(struct wr_master *m, uint32_t *at)
+{
+  uint32_t workers = m->settings->workers;
+  uint32_t i = (*at)++;
+  if (m->workers == NULL) return NULL; // a lock is waited for at the very start
+  if (i < workers) return &m->workers[i];
+  return m->leaving != NULL && i < 2 * workers ? &m->leaving[i - workers] : NULL;
+}
+
+pid_t *wr_fleet_pids(struct wr_master *m, size_t *count)
+{
+  pid_t *pids = wr_alloc(2 * m->settings->workers * sizeof(*pids));
+  uint32_t at = 0;
+  *count = 0;
+  for (struct wr_master_worker *w; (w = wr_fleet_each(m, &at)) != NULL;) pids[(*count)++] = w->pid;
+  return pids;
+}
+
+struct wr_master_worker *wr_fleet_serving(const struct wr_master *m)
+{
+  return m->upgrade.stage == WR_UPGRADE_RENEWAL ? m->leaving : m->workers;
 }
 
 void wr_fleet_reap(struct wr_master *m)
@@ -271,18 +324,31 @@ void wr_fleet_reap(struct wr_master *m)
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
     wr_trial_on_exit(m, pid, status);
-    for (uint32_t i = 0; i < m->settings->workers; i++) {
-      if (m->workers[i].pid == pid) bury_worker(&m->workers[i], status);
+    wr_upgrade_on_exit(m, pid, status);
+    uint32_t at = 0;
+    for (struct wr_master_worker *w; (w = wr_fleet_each(m, &at)) != NULL;) {
+      if (w->pid == pid) bury_worker(w, status);
     }
   }
 }
 
-void wr_fleet_init(struct wr_master *m)
+struct wr_master_worker *wr_fleet_new(struct wr_master *m, uint32_t first_slot)
 {
-  m->workers = wr_alloc(m->settings->workers * sizeof(*m->workers));
+  struct wr_master_worker *workers = wr_alloc(m->settings->workers * sizeof(*workers));
   for (uint32_t i = 0; i < m->settings->workers; i++) {
-    m->workers[i].master = m;
-    m->workers[i].slot = i;
-    wr_timer_init(&m->workers[i].refork, &m->loop, on_refork);
+    workers[i].master = m;
+    workers[i].slot = first_slot + i;
+    wr_timer_init(&workers[i].refork, &m->loop, on_refork);
   }
+  return workers;
+}
+
+void wr_fleet_adopt(struct wr_master_worker *w, pid_t pid, int mailbox, uint64_t live)
+{
+  w->pid = pid;
+  w->live = live;
+  w->is_listening = true;
+  w->late_cpu_s = -1;
+  w->forked_ns = wr_loop_now(&w->master->loop);
+  open_mailbox(w, mailbox);
 }

@@ -1,6 +1,7 @@
 #include "generations.h"
 
 #include "base/alloc.h"
+#include "fleet.h"
 #include "policy/generation.h"
 
 #include <math.h>
@@ -62,7 +63,7 @@ static void read_tally(struct rows *rows, const struct wr_tally *t)
 static void read_workers(const struct wr_master *m, struct rows *rows)
 {
   for (uint32_t i = 0; i < m->settings->workers; i++) {
-    const struct wr_slot *slot = wr_slot_of(&m->arena, i);
+    const struct wr_slot *slot = wr_slot_of(&m->arena, wr_fleet_serving(m)[i].slot);
     for (size_t k = 0; k < WR_TALLY_ROWS; k++) read_tally(rows, &slot->tallies[k]);
   }
 }

@@ -1,5 +1,6 @@
 #include "heartbeat.h"
 
+#include "fleet.h"
 #include "observe/usage.h"
 #include "strike.h"
 
@@ -70,8 +71,8 @@ uint64_t wr_heartbeat_on_wait(void *ctx, uint32_t holder)
 {
   struct wr_master *m = ctx;
   uint64_t now = wr_loop_clock();
-  for (uint32_t i = 0; holder != 0 && i < m->settings->workers; i++) {
-    struct wr_master_worker *w = &m->workers[i];
+  uint32_t at = 0;
+  for (struct wr_master_worker *w; holder != 0 && (w = wr_fleet_each(m, &at)) != NULL;) {
     if (w->pid == (pid_t)holder) (void)check_heartbeat(m, w, now);
   }
   return now + WAIT_NS;
@@ -86,7 +87,7 @@ uint64_t wr_heartbeat_check(struct wr_master *m, uint64_t now)
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     struct wr_master_worker *w = &m->workers[i];
     uint64_t beat =
-        atomic_load_explicit(&wr_slot_of(&m->arena, i)->heartbeat_ns, memory_order_relaxed);
+        atomic_load_explicit(&wr_slot_of(&m->arena, w->slot)->heartbeat_ns, memory_order_relaxed);
     bool is_loading = m->reload.stage == WR_RELOAD_PREPARE && w->prepared != m->reload.number;
     if (w->pid <= 0 || w->live == 0 || is_loading || beat < w->forked_ns) continue;
     uint64_t due = check_heartbeat(m, w, now);

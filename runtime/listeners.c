@@ -188,6 +188,16 @@ struct wr_listener *wr_listener_open(const char *address, uint32_t count, uint32
   return NULL;
 }
 
+struct wr_listener *wr_listener_adopt(const char *address, uint32_t count)
+{
+  struct wr_listener *l = wr_alloc(sizeof(*l) + count * sizeof(int));
+  l->address = wr_strdup(address);
+  l->count = count;
+  wr_list_init(&l->link);
+  for (uint32_t i = 0; i < count; i++) l->fds[i] = -1;
+  return l;
+}
+
 int wr_listener_take(struct wr_listener *l, uint32_t slot)
 {
   int fd = l->fds[slot];

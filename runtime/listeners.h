@@ -27,6 +27,9 @@ struct wr_listener {
 struct wr_listener *wr_listener_open(const char *address, uint32_t count, uint32_t mode,
                                      struct wr_error *error);
 
+/// One whose sockets another program opened: to be filled in. Nothing is bound.
+struct wr_listener *wr_listener_adopt(const char *address, uint32_t count);
+
 /// The descriptor of a slot, which is the caller's from now on.
 int wr_listener_take(struct wr_listener *l, uint32_t slot);
 

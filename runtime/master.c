@@ -6,6 +6,7 @@
 #include "fleet.h"
 #include "follow.h"
 #include "generations.h"
+#include "handover.h"
 #include "heartbeat.h"
 #include "http/server.h"
 #include "inspect.h"
@@ -18,8 +19,10 @@
 #include "state.h"
 #include "status.h"
 #include "store/snapshot.h"
+#include "upgrade.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,15 +49,17 @@ static struct wr_str nothing(void)
 
 static void send_all(struct wr_master *m, enum wr_worker_message type)
 {
-  for (uint32_t i = 0; i < m->settings->workers; i++) {
-    wr_fleet_send(&m->workers[i], type, 0, nothing(), -1);
+  uint32_t at = 0;
+  for (struct wr_master_worker *w; (w = wr_fleet_each(m, &at)) != NULL;) {
+    wr_fleet_send(w, type, 0, nothing(), -1);
   }
 }
 
 static void kill_all(struct wr_master *m)
 {
-  for (uint32_t i = 0; i < m->settings->workers; i++) {
-    if (m->workers[i].pid > 0) kill(m->workers[i].pid, SIGKILL);
+  uint32_t at = 0;
+  for (struct wr_master_worker *w; (w = wr_fleet_each(m, &at)) != NULL;) {
+    if (w->pid > 0) kill(w->pid, SIGKILL);
   }
 }
 
@@ -94,6 +99,7 @@ static void drain(struct wr_master *m)
   wr_log_text(&m->log, WR_LOG_INFO, "drain", "finishing what is under way");
   wr_notify_stopping(&m->notify, "finishing what is under way");
   wr_trial_kill_all(m);
+  wr_upgrade_stop(m);
   wr_reload_stop(m);
   wr_inspect_stop(m);
   send_all(m, WR_WORKER_DRAIN);
@@ -121,12 +127,17 @@ static void on_admin_closed(void *ctx)
 
 void wr_master_maybe_over(struct wr_master *m)
 {
-  for (uint32_t i = 0; i < m->settings->workers; i++) {
-    if (m->workers[i].pid != 0 || m->workers[i].is_closing) return;
+  uint32_t at = 0;
+  for (struct wr_master_worker *w; (w = wr_fleet_each(m, &at)) != NULL;) {
+    if (w->pid != 0 || w->is_closing) return;
   }
-  if (!wr_list_is_empty(&m->trials) || m->is_over) return;
+  if (!wr_list_is_empty(&m->trials) || m->upgrade.pid != 0 || m->is_over) return;
   m->is_over = true;
   wr_state_save(m);
+  if (m->admin == NULL) { // a rehearsal
+    wr_loop_stop(&m->loop);
+    return;
+  }
   wr_timer_start(&m->drain, ADMIN_NS);
   wr_admin_close(m->admin, on_admin_closed, m);
 }
@@ -142,6 +153,7 @@ static void on_signal(struct wr_io *io, int events)
     switch (info.ssi_signo) {
     case SIGCHLD: wr_fleet_reap(m); break;
     case SIGHUP: wr_reload_request(m, NULL, &plain); break;
+    case SIGUSR2: wr_upgrade_request(m, NULL); break;
     case SIGTERM:
     case SIGINT: drain(m); break;
     default: break;
@@ -153,25 +165,19 @@ static void on_signal(struct wr_io *io, int events)
 static void sample(struct wr_master *m)
 {
   uint32_t alive = 0;
-  for (uint32_t i = 0; i < m->settings->workers; i++) alive += m->workers[i].live != 0;
+  struct wr_master_worker *serving = wr_fleet_serving(m);
+  for (uint32_t i = 0; i < m->settings->workers; i++) alive += serving[i].live != 0;
   uint32_t shard = wr_slot_master(&m->arena);
   wr_series_set(&m->arena, shard, wr_meter_series(&m->meter, WR_METRIC_WORKERS, NULL), alive);
   wr_series_set(&m->arena, shard,
                 wr_meter_series(&m->meter, WR_METRIC_BUILD_INFO, "version", WEIR_VERSION, NULL), 1);
 }
 
-// The workers' process ids, to be freed.
-static pid_t *worker_pids(const struct wr_master *m)
-{
-  pid_t *pids = wr_alloc(m->settings->workers * sizeof(*pids));
-  for (uint32_t i = 0; i < m->settings->workers; i++) pids[i] = m->workers[i].pid;
-  return pids;
-}
-
 static void measure(struct wr_master *m)
 {
-  pid_t *pids = worker_pids(m);
-  wr_pressure_measure(&m->arena, pids, m->settings->workers);
+  size_t count;
+  pid_t *pids = wr_fleet_pids(m, &count);
+  wr_pressure_measure(&m->arena, pids, count);
   wr_free(pids);
 }
 
@@ -246,8 +252,9 @@ static void on_turn(struct wr_loop *l, void *ctx)
 static bool has_generation(struct wr_master *m)
 {
   if (m->is_draining || m->live == 0) return false;
-  for (uint32_t i = 0; i < m->settings->workers; i++) {
-    if (m->workers[i].live != 0) return true;
+  uint32_t at = 0;
+  for (struct wr_master_worker *w; (w = wr_fleet_each(m, &at)) != NULL;) {
+    if (w->live != 0) return true;
   }
   return false;
 }
@@ -268,8 +275,9 @@ static bool write_health(void *ctx, struct wr_json *j)
 
 static bool write_usage(struct wr_master *m, struct wr_buf *out)
 {
-  pid_t *pids = worker_pids(m);
-  struct wr_usage usage = {pids, m->settings->workers, m->started_wall_ns};
+  size_t count;
+  pid_t *pids = wr_fleet_pids(m, &count);
+  struct wr_usage usage = {pids, count, m->started_wall_ns};
   bool ok = wr_usage_write(&usage, out);
   wr_free(pids);
   return ok;
@@ -298,6 +306,11 @@ static void on_reload(void *ctx, struct wr_admin_waiter *waiter,
 static void on_rollback(void *ctx, struct wr_admin_waiter *waiter)
 {
   wr_reload_abort(ctx, waiter);
+}
+
+static void on_upgrade(void *ctx, struct wr_admin_waiter *waiter)
+{
+  wr_upgrade_request(ctx, waiter);
 }
 
 static bool on_promote(void *ctx, struct wr_admin_waiter *waiter)
@@ -339,9 +352,11 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
                  address);
     return false;
   }
-  m->admin_listener = wr_listener_open(address, 1, 0600, error);
+  // One that was handed over is listened on already.
+  if (m->admin_listener == NULL) m->admin_listener = wr_listener_open(address, 1, 0600, error);
   if (m->admin_listener == NULL) return false;
   int fd = wr_listener_take(m->admin_listener, 0);
+  m->admin_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   struct wr_admin_ops ops = {.is_ready = is_ready,
                              .write_health = write_health,
                              .write_metrics = write_metrics,
@@ -353,6 +368,7 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
                              .promote = on_promote,
                              .show = on_show,
                              .compare = on_compare,
+                             .upgrade = on_upgrade,
                              .ctx = m,
                              .registry = &m->registry,
                              .log = &m->log};
@@ -364,7 +380,7 @@ static bool open_signals(struct wr_master *m)
 {
   sigset_t set;
   sigemptyset(&set);
-  static const int wanted[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
+  static const int wanted[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGUSR2};
   for (size_t i = 0; i < WR_COUNT(wanted); i++) sigaddset(&set, wanted[i]);
   signal(SIGPIPE, SIG_IGN);
   sigprocmask(SIG_BLOCK, &set, NULL);
@@ -392,10 +408,7 @@ static void warn_descriptors(struct wr_master *m)
 
 static bool open_master(struct wr_master *m, struct wr_error *error)
 {
-  wr_state_load(m);
-  uint64_t seed = m->snapshot ? wr_snapshot_seed(m->snapshot) : wr_loop_entropy();
-  struct wr_arena_options options = {.worker_count = m->settings->workers, .seed = seed};
-  if (!wr_arena_open(&m->arena, &options, error)) return false;
+  if (!wr_state_open_arena(m, error)) return false;
   renew_session_keys(m, wr_loop_clock());
   if (wr_loop_init(&m->loop) != 0 || !open_signals(m)) {
     wr_error_set(error, WR_ERROR_CLOSED, "no event loop: %s", strerror(errno));
@@ -417,7 +430,6 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_inspect_init(m);
   m->started_ns = wr_loop_now(&m->loop);
   m->started_wall_ns = wr_loop_wall();
-  wr_fleet_init(m);
   wr_timer_init(&m->tick, &m->loop, on_tick);
   wr_timer_init(&m->plan, &m->loop, on_plan);
   wr_timer_init(&m->drain, &m->loop, on_drain_over);
@@ -425,7 +437,11 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   m->loop.on_turn = on_turn;
   m->loop.on_turn_ctx = m;
   wr_notify_open(&m->notify, &m->settings->notify, &m->loop, &m->log);
-  return open_admin(m, error);
+  wr_upgrade_init(m);
+  if (m->upgrade.is_rehearsal) return true;
+  if (!open_admin(m, error)) return false;
+  wr_upgrade_resume(m);
+  return true;
 }
 
 static void close_master(struct wr_master *m)
@@ -439,9 +455,12 @@ static void close_master(struct wr_master *m)
   wr_io_close(&m->bell, NULL);
   close(m->signal_fd);
   wr_loop_run(&m->loop);
-  wr_admin_free(m->admin);
+  if (m->admin) wr_admin_free(m->admin);
   close_listeners(m);
-  wr_listener_close(m->admin_listener);
+  if (m->admin_listener) {
+    close(m->admin_fd);
+    wr_listener_close(m->admin_listener);
+  }
   wr_meter_fini(&m->meter);
   char names[256];
   if (wr_loop_fini(&m->loop, names, sizeof(names)) > 0) {
@@ -452,6 +471,7 @@ static void close_master(struct wr_master *m)
   wr_history_fini(&m->history);
   wr_snapshot_free(m->snapshot);
   wr_free(m->workers);
+  wr_free(m->leaving);
   wr_arena_fini(&m->arena);
 }
 
@@ -463,7 +483,7 @@ int wr_master_run(const struct wr_settings *settings, struct wr_error *error)
   // On failure the process ends: what was opened ends with it.
   if (!open_master(m, error)) return 69;
   wr_timer_start(&m->tick, TICK_NS);
-  wr_reload_request(m, NULL, &plain);
+  if (m->upgrade.stage != WR_UPGRADE_NONE || m->live == 0) wr_reload_begin(m);
   wr_loop_run(&m->loop);
   close_master(m);
   int exit_code = m->exit_code;

@@ -28,6 +28,7 @@ struct wr_master_worker {
   bool is_closing;   ///< its mailbox is being closed
   bool is_aborted;   ///< its loop stood still; it was told to die
   bool is_listening; ///< it was given the listeners
+  bool is_leaving;   ///< another fleet serves: nobody comes after it
   uint64_t live;     ///< generation it serves, 0 before the first
   uint64_t prepared; ///< generation it holds ready
   uint64_t forked_ns;
@@ -76,6 +77,36 @@ struct wr_inspect {
   struct wr_deferred again; // starts the next, at the end of the turn
 };
 
+enum { WR_REHEARSAL_IDENTITY = 4 };
+
+enum wr_upgrade_stage {
+  WR_UPGRADE_NONE,
+  WR_UPGRADE_REHEARSAL, ///< the new program is tried
+  WR_UPGRADE_GOING,     ///< it was well; the admin's answers leave, and then it takes over
+  WR_UPGRADE_RENEWAL,   ///< we are the new program: the workers are the old one's, ours get ready
+  WR_UPGRADE_DRAINING,  ///< ours serve; the old ones finish
+};
+
+/// Another program takes over; see upgrade.h.
+struct wr_upgrade {
+  enum wr_upgrade_stage stage;
+  bool is_rehearsal;              ///< we are the program that is tried
+  bool is_foreign;                ///< the leaving workers have an arena of their own
+  int bundle;                     ///< to be loaded instead of what is on the disk; -1: none
+  int caller;                     ///< the connection of who asked, handed over; -1: nobody
+  int output;                     ///< of the rehearsal, -1: none
+  pid_t pid;                      ///< of the rehearsal, 0: none
+  struct wr_admin_waiter *waiter; ///< who asked; NULL: a signal
+  uint64_t identity[WR_REHEARSAL_IDENTITY]; ///< of the file that was rehearsed
+  struct wr_timer timer;
+  uint64_t started_ns;
+  uint64_t going_ns;
+  bool is_late;                     ///< the rehearsal, or those who leave, took too long
+  bool is_retiring;                 ///< the old workers were told
+  uint64_t counted[2];              ///< that failed, that succeeded
+  char last[WR_SCRIPT_MESSAGE_MAX]; ///< why the last one failed; "" when it did not
+};
+
 struct wr_master {
   const struct wr_settings *settings;
   struct wr_arena arena;
@@ -83,10 +114,12 @@ struct wr_master {
   struct wr_log log;
   struct wr_registry registry;
   struct wr_meter meter;
-  struct wr_master_worker *workers;
+  struct wr_master_worker *workers; ///< as many as the settings say
+  struct wr_master_worker *leaving; ///< as many, of the program before; NULL: none
   struct wr_list listeners;
   struct wr_admin *admin;
   struct wr_listener *admin_listener; ///< its descriptor is the admin's
+  int admin_fd;                       ///< and a copy of it, for whoever comes after us
   int signal_fd;
   struct wr_io signals;
   struct wr_io bell;
@@ -98,6 +131,7 @@ struct wr_master {
   struct wr_list trials;   ///< struct wr_trial, those whose processes live
   struct wr_reload reload;
   struct wr_inspect inspect;
+  struct wr_upgrade upgrade;
   struct wr_history history;
   struct wr_snapshot *snapshot;           ///< for the first generation; NULL: there is none
   struct wr_error state_error;            ///< why there is none

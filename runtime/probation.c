@@ -31,7 +31,7 @@ static struct sum sum_of(const struct wr_master *m, uint64_t number)
 {
   struct sum sum = {0};
   for (uint32_t i = 0; i < m->settings->workers; i++) {
-    const struct wr_slot *slot = wr_slot_of(&m->arena, i);
+    const struct wr_slot *slot = wr_slot_of(&m->arena, m->workers[i].slot);
     for (size_t k = 0; k < WR_TALLY_ROWS; k++) {
       const struct wr_tally *t = &slot->tallies[k];
       if (atomic_load_explicit(&t->number, memory_order_acquire) == number) add(&sum, t);
@@ -160,13 +160,12 @@ static void tick_canary(struct wr_master *m)
   struct wr_reload *r = &m->reload;
   read_groups(m);
   struct wr_comparison c = wr_comparison_judge(&r->canary, &r->baseline);
-  if (r->is_promoted) {
-    wr_reload_promote(m);
-  } else if (c.is_worse) {
+  bool is_judged = !r->is_promoted; // whoever wants it now wants it whatever was counted
+  if (is_judged && c.is_worse) {
     give_up_worse(m, &c);
-  } else if (wr_loop_now(&m->loop) < r->until_ns) {
+  } else if (is_judged && wr_loop_now(&m->loop) < r->until_ns) {
     return;
-  } else if (r->canary.requests < WR_PROBATION_REQUESTS_MIN) {
+  } else if (is_judged && r->canary.requests < WR_PROBATION_REQUESTS_MIN) {
     give_up_unknown(m, r->canary.requests);
   } else {
     wr_reload_promote(m);

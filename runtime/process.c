@@ -2,12 +2,18 @@
 
 #include "arena/arena.h"
 #include "arena/session_keys.h"
+#include "base/alloc.h"
+#include "handover.h"
 #include "http/server.h"
 #include "master.h"
+#include "rehearsal.h"
+#include "succession.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -70,6 +76,52 @@ static uint32_t connections_within(uint64_t descriptors)
   return (uint32_t)(rest < wanted ? rest : wanted);
 }
 
+static char *join(const char *folder, const char *name)
+{
+  size_t size = strlen(folder) + strlen(name) + 2;
+  char *out = wr_alloc(size);
+  snprintf(out, size, "%s/%s", folder, name);
+  return out;
+}
+
+// Whoever started us knew a path, which may lead to another file tomorrow. To be freed.
+static char *find_program(void)
+{
+  const char *given = (const char *)getauxval(AT_EXECFN);
+  char room[PATH_MAX];
+  bool is_path = given != NULL && strncmp(given, "/dev/fd/", 8) != 0;
+  if (is_path && given[0] == '/') return wr_strdup(given);
+  if (is_path && getcwd(room, sizeof(room)) != NULL) return join(room, given);
+  ssize_t len = readlink("/proc/self/exe", room, sizeof(room));
+  return wr_strndup(room, len > 0 ? (size_t)len : 0);
+}
+
+// As many workers as there are sockets of each address.
+static void take_over(struct wr_settings *settings)
+{
+  const struct wr_handover *h = settings->handover;
+  settings->program = h ? wr_strdup(h->program) : find_program();
+  if (h) settings->workers = h->workers;
+}
+
+// To the program that tries us: its end of standard error is a pipe.
+static void say_ready(void)
+{
+  ssize_t sent = write(STDERR_FILENO, WR_REHEARSAL_WORD, strlen(WR_REHEARSAL_WORD));
+  (void)sent; // without it the rehearsal has failed
+}
+
+static int run(struct wr_settings *settings, struct wr_error *error)
+{
+  bool is_rehearsal = settings->handover != NULL && settings->handover->is_rehearsal;
+  if (!wr_notify_read(&settings->notify, error)) return USAGE;
+  if (!wr_confine_master(&settings->confine, error)) return PERMISSION;
+  if (is_rehearsal) settings->notify = (struct wr_notify_options){.length = 0};
+  int code = wr_master_run(settings, error);
+  if (is_rehearsal && code == 0) say_ready();
+  return code;
+}
+
 int wr_process_run(const struct wr_settings *settings, struct wr_error *error)
 {
   struct wr_settings fitting = *settings;
@@ -77,9 +129,14 @@ int wr_process_run(const struct wr_settings *settings, struct wr_error *error)
   fitting.connections = connections_within(fitting.descriptors);
   signal(SIGPIPE, SIG_IGN);
   wr_confine_cores();
-  if (!wr_notify_read(&fitting.notify, error)) return USAGE;
-  if (!wr_confine_master(&fitting.confine, error)) return PERMISSION;
-  return wr_master_run(&fitting, error);
+  if (!wr_handover_take(&fitting.handover, error)) return USAGE;
+  take_over(&fitting);
+  int code = run(&fitting, error);
+  // Whoever cannot even begin leaves everything to the program that it was to replace.
+  if (code != 0) wr_succession_return(&fitting, error->message);
+  wr_handover_free(fitting.handover);
+  wr_free(fitting.program);
+  return code;
 }
 
 void wr_process_check(const struct wr_settings *settings, struct wr_candidate_report *report,

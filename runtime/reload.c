@@ -7,6 +7,8 @@
 #include "follow.h"
 #include "probation.h"
 #include "state.h"
+#include "strike.h"
+#include "upgrade.h"
 #include "verdict.h"
 
 #include <stdio.h>
@@ -15,14 +17,19 @@
 // For all workers to load what the trial loaded, one that has to be replaced first included.
 #define PREPARE_NS (30 * WR_SECOND)
 
-// --- the end of a reload
-// --------------------------------------------------------------------------
+// --- the end of a reload -----------------------------------------------------------------------
 
-static void go_on(struct wr_master *m)
+void wr_reload_go_on(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
   bool is_free = r->stage == WR_RELOAD_IDLE && !wr_list_is_empty(&r->orders);
-  if (is_free) wr_loop_defer(&m->loop, &r->again);
+  if (is_free && !wr_upgrade_is_exclusive(m)) wr_loop_defer(&m->loop, &r->again);
+}
+
+// Nothing of this program serves yet.
+static bool is_first(const struct wr_master *m)
+{
+  return m->live == 0 || m->upgrade.stage == WR_UPGRADE_RENEWAL;
 }
 
 static void finish(struct wr_master *m, bool ok, bool changed)
@@ -39,16 +46,19 @@ static void finish(struct wr_master *m, bool ok, bool changed)
   wr_verdict_count(m, ok, changed);
   wr_verdict_log(m, ok, changed);
   wr_verdict_notify(m, ok);
-  if (changed) wr_follow_bundle(m, r->order->kind == WR_ORDER_LOAD);
+  // What came by an upgrade was read long ago.
+  bool is_of_disk = r->order->kind == WR_ORDER_LOAD && m->upgrade.stage == WR_UPGRADE_NONE;
+  if (changed) wr_follow_bundle(m, is_of_disk);
   wr_verdict_tell(m, r->order, ok, changed);
   wr_order_free(r->order);
   r->order = NULL;
+  if (wr_upgrade_on_reload(m, ok)) return;
   if (!ok && m->live == 0 && !m->is_draining) {
     // Nothing serves yet: a start that fails is told on the terminal, and over.
     wr_error_set(m->failure, WR_ERROR_SCRIPT, "%s", r->last);
     wr_master_stop(m, strcmp(r->report.stage, "listen") == 0 ? 69 : 78);
   } else {
-    go_on(m);
+    wr_reload_go_on(m);
   }
 }
 
@@ -133,9 +143,14 @@ static void commit(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
   r->stage = WR_RELOAD_COMMIT;
-  if (m->live == 0) wr_state_restore(m);
-  wr_history_forget(&m->history, r->number);
-  remember_live(m);
+  if (is_first(m)) {
+    wr_state_restore(m);
+    if (m->bundle >= 0) close(m->bundle); // handed over, and packed anew
+    wr_upgrade_commit(m);
+  } else {
+    wr_history_forget(&m->history, r->number);
+    remember_live(m);
+  }
   m->bundle = r->bundle;
   r->bundle = -1;
   m->live = r->number;
@@ -153,13 +168,15 @@ void wr_reload_promote(struct wr_master *m)
 static bool is_on_probation(const struct wr_master *m)
 {
   const struct wr_probation_plan *plan = &m->reload.order->probation;
-  return (plan->canary.share != 0 || plan->is_shadow) && m->live != 0;
+  return (plan->canary.share != 0 || plan->is_shadow) && !is_first(m);
 }
 
 static void on_ready(struct wr_master *m)
 {
   wr_timer_stop(&m->reload.timer);
-  if (is_on_probation(m)) {
+  if (m->upgrade.is_rehearsal) {
+    wr_upgrade_rehearsed(m);
+  } else if (is_on_probation(m)) {
     wr_probation_begin(m);
   } else {
     commit(m);
@@ -191,7 +208,8 @@ static void ask_to_prepare(struct wr_master_worker *w)
 {
   struct wr_master *m = w->master;
   bool is_wanted = m->reload.stage == WR_RELOAD_PREPARE || m->reload.stage == WR_RELOAD_CANARY;
-  if (!is_wanted || w->live != m->live) return;
+  uint64_t served = is_first(m) ? 0 : m->live;
+  if (!is_wanted || w->live != served) return;
   enum wr_worker_message type =
       m->reload.order->probation.is_shadow ? WR_WORKER_SHADOW : WR_WORKER_PREPARE;
   wr_fleet_send(w, type, m->reload.number, (struct wr_str){NULL, 0}, m->reload.bundle);
@@ -223,16 +241,6 @@ static void fail_listen(struct wr_master *m, const struct wr_candidate_listen *l
   fail(m);
 }
 
-// An address is listened on, or not; a share of it is not.
-static void fail_canary_listen(struct wr_master *m)
-{
-  char text[WR_SCRIPT_MESSAGE_MAX];
-  snprintf(text, sizeof(text),
-           "it listens on other addresses (%s): reload without --canary or --shadow",
-           wr_addresses_change(m));
-  wr_reload_fail(m, "canary", text);
-}
-
 static void on_late(struct wr_timer *t)
 {
   struct wr_reload *r = WR_CONTAINER(t, struct wr_reload, timer);
@@ -249,10 +257,7 @@ static void prepare(struct wr_master *m)
     fail_listen(m, listen, error.message);
     return;
   }
-  if (is_on_probation(m) && wr_addresses_change(m) != NULL) {
-    fail_canary_listen(m);
-    return;
-  }
+  if (is_on_probation(m) && wr_addresses_bar_probation(m)) return;
   r->number = r->past_number ? r->past_number : ++m->last_number;
   r->stage = WR_RELOAD_PREPARE;
   wr_timer_start(&r->timer, PREPARE_NS);
@@ -260,7 +265,7 @@ static void prepare(struct wr_master *m)
     struct wr_master_worker *w = &m->workers[i];
     if (w->pid != 0) {
       ask_to_prepare(w);
-    } else if (m->live == 0 && !w->is_closing && !wr_timer_is_running(&w->refork)) {
+    } else if (is_first(m) && !w->is_closing && !wr_timer_is_running(&w->refork)) {
       wr_fleet_fork(w); // the first start; asks too
     }
     // A slot whose worker just died is forked again in its own time, and asked then.
@@ -269,26 +274,14 @@ static void prepare(struct wr_master *m)
 
 // --- what is asked for ---------------------------------------------------------------------------
 
-// Whether the bundle is quarantined; who insists has that lifted.
-static bool is_quarantined(struct wr_master *m)
-{
-  struct wr_reload *r = &m->reload;
-  char text[WR_SCRIPT_MESSAGE_MAX];
-  if (r->order->is_forced) wr_history_pardon(&m->history, r->report.hash);
-  uint64_t now = wr_loop_now(&m->loop);
-  if (!wr_history_refuses(&m->history, r->report.hash, now, text)) return false;
-  wr_reload_fail(m, "quarantine", text);
-  return true;
-}
-
 static void judge(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
   if (!r->report.ok) {
     fail(m);
-  } else if (is_quarantined(m)) {
+  } else if (!is_first(m) && wr_strike_bars(m)) {
     return;
-  } else if (m->live != 0 && r->report.hash == m->live_report.hash) {
+  } else if (!is_first(m) && r->report.hash == m->live_report.hash) {
     finish(m, true, false);
   } else {
     prepare(m);
@@ -308,6 +301,7 @@ static void on_tried(struct wr_trial *t)
 static void load(struct wr_master *m)
 {
   struct wr_candidate_task task = {.wish = WR_CANDIDATE_BUNDLE};
+  if (!wr_upgrade_bundle(m, &task.subject)) return;
   m->reload.trial = wr_trial_start(m, &task, on_tried);
   if (m->reload.trial == NULL) wr_reload_fail(m, "start", "no process for the trial");
 }
@@ -339,7 +333,7 @@ static void refuse(struct wr_master *m)
   wr_verdict_tell(m, r->order, false, false);
   wr_order_free(r->order);
   r->order = NULL;
-  go_on(m);
+  wr_reload_go_on(m);
 }
 
 // A generation that was live before goes live again, as it was read then.
@@ -385,7 +379,7 @@ static void start(struct wr_master *m, struct wr_order *o)
   r->canary = r->baseline = (struct wr_comparison_group){0};
   r->past_number = 0;
   wr_timer_init(&r->timer, &m->loop, on_late);
-  if (m->live != 0) wr_notify_reloading(&m->notify);
+  if (!is_first(m)) wr_notify_reloading(&m->notify);
   switch (o->kind) {
   case WR_ORDER_LOAD: load(m); break;
   case WR_ORDER_USE: go_back(m); break;
@@ -397,12 +391,12 @@ static void on_again(struct wr_deferred *d)
 {
   struct wr_reload *r = WR_CONTAINER(d, struct wr_reload, again);
   struct wr_master *m = WR_CONTAINER(r, struct wr_master, reload);
-  if (r->stage != WR_RELOAD_IDLE || m->is_draining) return;
+  if (r->stage != WR_RELOAD_IDLE || m->is_draining || wr_upgrade_is_exclusive(m)) return;
   struct wr_order *o = wr_orders_take(&r->orders);
   if (o == NULL) return;
   if (is_needless(m, o)) {
     wr_order_free(o); // nobody waits for these
-    go_on(m);
+    wr_reload_go_on(m);
   } else {
     start(m, o);
   }
@@ -437,13 +431,20 @@ static void ask(struct wr_master *m)
   } else if (m->reload.stage == WR_RELOAD_CANARY) {
     wr_reload_fail(m, "canary", "something else was asked for before its time was over");
   } else {
-    go_on(m);
+    wr_reload_go_on(m);
   }
+}
+
+void wr_reload_begin(struct wr_master *m)
+{
+  wr_orders_add(&m->reload.orders, WR_ORDER_LOAD);
+  start(m, wr_orders_take(&m->reload.orders));
 }
 
 void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter,
                        const struct wr_reload_options *options)
 {
+  if (wr_upgrade_refuses(m, waiter)) return;
   bool is_joined = wr_orders_find(&m->reload.orders, WR_ORDER_LOAD) != NULL;
   struct wr_order *o = wr_orders_add(&m->reload.orders, WR_ORDER_LOAD);
   if (is_joined) wr_verdict_joined(m);
@@ -455,6 +456,7 @@ void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter,
 
 void wr_reload_use(struct wr_master *m, struct wr_admin_waiter *waiter, uint64_t number, bool force)
 {
+  if (wr_upgrade_refuses(m, waiter)) return;
   struct wr_order *o = wr_orders_add(&m->reload.orders, WR_ORDER_USE);
   o->number = number;
   o->is_forced = force;

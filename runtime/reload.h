@@ -14,6 +14,12 @@
 /// Prepares the coordinator; nothing is under way.
 void wr_reload_init(struct wr_master *m);
 
+/// The first one of this program: at its start, or when it takes over from another.
+void wr_reload_begin(struct wr_master *m);
+
+/// Takes up what was asked for while it had to wait.
+void wr_reload_go_on(struct wr_master *m);
+
 struct wr_reload_options {
   bool is_forced; ///< a quarantine of the bundle is lifted
   struct wr_probation_plan probation;

@@ -13,10 +13,15 @@
 #include "upstream/endpoint.h"
 #include "upstream/resolver.h"
 
+struct wr_handover;
+
 /// Settings of the whole program, from the command line; immutable.
 struct wr_settings {
-  const char *file;  ///< main script
-  const char *admin; ///< address of the admin listener
+  const char *file;             ///< main script
+  char *program;                ///< path that the program was started by
+  char **arguments;             ///< behind it on the command line, ended by NULL
+  struct wr_handover *handover; ///< what the program before us left; NULL: there was none
+  const char *admin;            ///< address of the admin listener
   uint32_t workers;
   bool allow_chaos; ///< experiments may be applied
   bool watch;       ///< reload when a file of the bundle changes

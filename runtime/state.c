@@ -1,31 +1,61 @@
 #include "state.h"
 
+#include "base/memfd.h"
+#include "handover.h"
 #include "store/snapshot.h"
 #include "store/state_file.h"
 
 #include <math.h>
 
-static bool read_file(const char *path, struct wr_buf *text, struct wr_error *error)
-{
-  wr_buf_init(text, WR_SNAPSHOT_BYTES_MAX);
-  return wr_state_file_read(path, text, error);
-}
-
-void wr_state_load(struct wr_master *m)
+static void load_file(struct wr_master *m)
 {
   struct wr_buf text;
-  if (m->settings->state == NULL) return;
-  bool ok = read_file(m->settings->state, &text, &m->state_error);
+  wr_buf_init(&text, WR_SNAPSHOT_BYTES_MAX);
+  bool ok = wr_state_file_read(m->settings->state, &text, &m->state_error);
   struct wr_str all = wr_buf_str(&text);
   if (ok && all.len > 0) m->snapshot = wr_snapshot_parse(all, &m->state_error);
   wr_buf_fini(&text);
 }
 
+static bool load_handed(struct wr_master *m, int fd, struct wr_error *error)
+{
+  struct wr_str text = wr_memfd_map(fd);
+  m->snapshot = wr_snapshot_parse(text, error);
+  wr_memfd_unmap(text);
+  return m->snapshot != NULL;
+}
+
+static bool load(struct wr_master *m, struct wr_error *error)
+{
+  const struct wr_handover *h = m->settings->handover;
+  if (h != NULL && h->snapshot >= 0) return load_handed(m, h->snapshot, error);
+  if (h == NULL && m->settings->state != NULL) load_file(m);
+  return true;
+}
+
+bool wr_state_open_arena(struct wr_master *m, struct wr_error *error)
+{
+  const struct wr_handover *h = m->settings->handover;
+  uint64_t stamp = wr_guard_stamp();
+  if (h != NULL && !h->is_rehearsal) {
+    if (wr_arena_adopt(&m->arena, h->arena, stamp, &m->state_error)) return true;
+    m->upgrade.is_foreign = true;
+  }
+  if (!load(m, error)) return false;
+  uint64_t seed = m->snapshot ? wr_snapshot_seed(m->snapshot) : wr_loop_entropy();
+  struct wr_arena_options options = {
+      .worker_count = m->settings->workers, .fleets = 2, .seed = seed, .stamp = stamp};
+  return wr_arena_open(&m->arena, &options, error);
+}
+
 void wr_state_tell(struct wr_master *m)
 {
   if (m->state_error.kind == WR_ERROR_NONE) return;
-  wr_log_text(&m->log, WR_LOG_WARN, "state.ignored", "%s is not used: %s", m->settings->state,
-              m->state_error.message);
+  bool is_arena = m->settings->handover != NULL;
+  wr_log_text(&m->log, WR_LOG_WARN, is_arena ? "state.converted" : "state.ignored",
+              is_arena ? "%s is not used, but a snapshot of what is in it: %s"
+                       : "%s is not used: %s",
+              is_arena ? "the arena" : m->settings->state, m->state_error.message);
 }
 
 static void tell_restored(struct wr_master *m, size_t restored, uint64_t age_ns)

@@ -3,11 +3,13 @@
 
 #include "master.h"
 
-/// Reads the file, before the arena is opened. What it says is given to the primitives when the
-/// first generation goes live. One that cannot be read is left alone, and the log says why.
-void wr_state_load(struct wr_master *m);
+/// Opens the arena: the one that was handed over, if its layout is ours, else a new one. For that
+/// what was kept is read, what the program before handed over, else the file; it is given to the
+/// primitives when the first generation goes live. A file that cannot be read is left alone, and
+/// the log says why. False with a set error.
+bool wr_state_open_arena(struct wr_master *m, struct wr_error *error);
 
-/// Tells of what `wr_state_load` found, once there is a log.
+/// Tells of what `wr_state_open_arena` found, once there is a log.
 void wr_state_tell(struct wr_master *m);
 
 /// Every worker has declared what its bundle has, and none serves yet: gives them their state.

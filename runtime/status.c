@@ -3,6 +3,7 @@
 #include "admin/primitives.h"
 #include "confine/capabilities.h"
 #include "confine/facts.h"
+#include "fleet.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -84,15 +85,16 @@ static void put_workers(struct wr_master *m, struct wr_json *j)
   wr_json_key(j, "workers");
   wr_json_array(j);
   uint64_t now = wr_loop_now(&m->loop);
+  struct wr_master_worker *workers = wr_fleet_serving(m);
   for (uint32_t i = 0; i < m->settings->workers; i++) {
-    struct wr_slot *slot = wr_slot_of(&m->arena, i);
+    struct wr_slot *slot = wr_slot_of(&m->arena, workers[i].slot);
     uint64_t beat = atomic_load_explicit(&slot->heartbeat_ns, memory_order_relaxed);
     wr_json_object(j);
-    wr_json_field_uint(j, "slot", i);
-    wr_json_field_uint(j, "pid", (uint64_t)(m->workers[i].pid > 0 ? m->workers[i].pid : 0));
+    wr_json_field_uint(j, "slot", workers[i].slot);
+    wr_json_field_uint(j, "pid", (uint64_t)(workers[i].pid > 0 ? workers[i].pid : 0));
     wr_json_field_uint(j, "restarts", atomic_load_explicit(&slot->restarts, memory_order_relaxed));
     wr_json_field_uint(j, "heartbeat_ms", now > beat ? (now - beat) / WR_MS : 0);
-    wr_json_field_uint(j, "generation", m->workers[i].live);
+    wr_json_field_uint(j, "generation", workers[i].live);
     put_load(slot, j);
     put_script(slot, j);
     wr_json_object_end(j);
@@ -117,7 +119,7 @@ static void put_confinement(struct wr_master *m, struct wr_json *j)
   char names[WR_CAPABILITIES_TEXT_SIZE];
   uint32_t confined = 0;
   for (uint32_t i = 0; i < m->settings->workers; i++) {
-    pid_t pid = m->workers[i].pid;
+    pid_t pid = wr_fleet_serving(m)[i].pid;
     confined += pid > 0 && wr_facts_read(pid, &facts) && wr_facts_is_confined(&facts);
   }
   wr_facts_read(getpid(), &facts);
@@ -129,6 +131,24 @@ static void put_confinement(struct wr_master *m, struct wr_json *j)
   wr_json_field_cstr(j, "master_capabilities", names);
   wr_json_field_bool(j, "master_no_new_privileges", facts.no_new_privileges);
   wr_json_field_uint(j, "workers", confined);
+  wr_json_object_end(j);
+}
+
+static void put_upgrade(struct wr_master *m, struct wr_json *j)
+{
+  static const char *const stages[] = {"none", "rehearsal", "going", "renewal", "draining"};
+  const struct wr_upgrade *u = &m->upgrade;
+  uint32_t leaving = 0;
+  for (uint32_t i = 0; u->stage == WR_UPGRADE_DRAINING && i < m->settings->workers; i++) {
+    leaving += m->leaving[i].pid > 0;
+  }
+  wr_json_key(j, "upgrades");
+  wr_json_object(j);
+  wr_json_field_cstr(j, "stage", stages[u->stage]);
+  wr_json_field_uint(j, "leaving", leaving);
+  wr_json_field_uint(j, "done", u->counted[1]);
+  wr_json_field_uint(j, "failed", u->counted[0]);
+  wr_json_field_cstr(j, "message", u->last);
   wr_json_object_end(j);
 }
 
@@ -152,6 +172,7 @@ void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
   wr_json_field_uint(j, "failed", m->reload.counted[0]);
   wr_json_field_uint(j, "joined", m->reload.joined);
   wr_json_object_end(j);
+  put_upgrade(m, j);
   wr_json_key(j, "last_reload");
   wr_json_object(j);
   wr_json_field_cstr(j, "result", m->reload.last[0] ? "failed" : "live");

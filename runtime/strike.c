@@ -73,3 +73,14 @@ void wr_strike_on_death(struct wr_master_worker *w)
   if (is_out) quarantine(w, cause);
   if (m->reload.stage == WR_RELOAD_CANARY && script == m->reload.number) probe(w, cause);
 }
+
+bool wr_strike_bars(struct wr_master *m)
+{
+  struct wr_reload *r = &m->reload;
+  char text[WR_SCRIPT_MESSAGE_MAX];
+  if (r->order->is_forced) wr_history_pardon(&m->history, r->report.hash);
+  uint64_t now = wr_loop_now(&m->loop);
+  if (!wr_history_refuses(&m->history, r->report.hash, now, text)) return false;
+  wr_reload_fail(m, "quarantine", text);
+  return true;
+}

@@ -10,3 +10,7 @@ void wr_strike_describe(const struct wr_master_worker *w, struct wr_json *j);
 
 /// A worker was ended by a signal. Call before its slot is cleared.
 void wr_strike_on_death(struct wr_master_worker *w);
+
+/// Whether the bundle of the reload under way is quarantined: the reload has failed then. Who
+/// insists has that lifted.
+bool wr_strike_bars(struct wr_master *m);

@@ -33,6 +33,7 @@ struct wr_worker {
   uint64_t beat_due_ns;           // what the loop comes to later than this, it comes to late
   struct wr_server_stats counted; // what the metrics know of the server's
   bool is_leaving;
+  bool is_retiring; // leaving, and idle clients may still ask
 };
 
 // --- generations --------------------------------------------------------------------------------
@@ -114,9 +115,20 @@ static void on_drained(void *ctx)
 
 static void drain(struct wr_worker *w)
 {
+  if (w->is_leaving && !w->is_retiring) return;
+  w->is_leaving = true;
+  w->is_retiring = false;
+  wr_server_drain(w->server, on_drained, w);
+}
+
+// What scripts do by themselves the successor does already.
+static void retire_all(struct wr_worker *w)
+{
   if (w->is_leaving) return;
   w->is_leaving = true;
-  wr_server_drain(w->server, on_drained, w);
+  w->is_retiring = true;
+  if (w->serve.live) wr_generation_end_jobs(w->serve.live);
+  wr_server_retire(w->server, on_drained, w);
 }
 
 // --- the mailbox --------------------------------------------------------------------------------
@@ -145,6 +157,7 @@ static void on_message(struct wr_mailbox *m, const struct wr_message *head, cons
   case WR_WORKER_DISCARD: wr_lineage_discard(&w->lineage); break;
   case WR_WORKER_DRAIN: drain(w); break;
   case WR_WORKER_STOP: leave(w); break;
+  case WR_WORKER_RETIRE: retire_all(w); break;
   case WR_WORKER_PREPARED:
   case WR_WORKER_FAILED:
   case WR_WORKER_LIVE: break; // ours to say
@@ -273,7 +286,7 @@ static int close_worker(struct wr_worker *w)
   if (w->mailbox.is_open) wr_mailbox_close(&w->mailbox, NULL);
   wr_io_close(&w->bell, NULL);
   wr_server_abort(w->server);
-  if (!w->is_leaving) wr_server_drain(w->server, NULL, NULL);
+  if (!w->is_leaving || w->is_retiring) wr_server_drain(w->server, NULL, NULL);
   wr_lineage_silence(&w->lineage); // or the loop would never run dry
   wr_transport_rest(w->services.transport);
   wr_loop_run(&w->services.loop);

@@ -16,6 +16,8 @@ enum wr_worker_message {
   WR_WORKER_DISCARD,  ///< forget it
   WR_WORKER_DRAIN,    ///< finish what is under way, then leave
   WR_WORKER_STOP,     ///< leave now
+  WR_WORKER_RETIRE,   ///< another serves from now on: finish, lose no request of an idle client,
+                      ///< leave
   // answers
   WR_WORKER_PREPARED, ///< it is loaded
   WR_WORKER_FAILED,   ///< payload: why it is not (struct wr_worker_failure)

@@ -209,7 +209,7 @@ static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
   wr_page_reply_text(
       x, 404,
       "there are /livez, /readyz, /health, /metrics, /status, /generations, /breakers and "
-      "its like, and POST /reload\n");
+      "its like, and POST /reload, /upgrade\n");
 }
 
 // A browser says with every POST which page made it send that; nobody else has such a field.
@@ -273,6 +273,22 @@ struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
   a->server = wr_server_new(l, &options, &hooks, a);
   WR_CHECK(wr_server_listen(a->server, fd, WR_STR("admin"), NULL) == 0);
   return a;
+}
+
+void wr_admin_rest(struct wr_admin *a)
+{
+  wr_server_retire(a->server, NULL, NULL);
+}
+
+void wr_admin_resume(struct wr_admin *a, int fd)
+{
+  wr_server_resume(a->server);
+  WR_CHECK(wr_server_listen(a->server, fd, WR_STR("admin"), NULL) == 0);
+}
+
+size_t wr_admin_open_count(const struct wr_admin *a)
+{
+  return wr_server_stats(a->server)->open;
 }
 
 void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx)

@@ -17,6 +17,8 @@
 ///     POST /generations/rollback          the canary goes, or the shadow; else the one before is
 ///                    live again
 ///     POST /generations/promote           the canary is live
+///     POST /upgrade  the program that is at weir's path today takes over; answers when its workers
+///     serve, or why not (409: something else is under way)
 ///     POST /reload   loads the bundle again; answers when it is live in every worker, or why it is
 ///     not. With ?force=1 even one that is quarantined; with ?dry_run=1 it answers what would
 ///     change; with ?canary=SHARE&for=TIME&by=HEADER as a canary first; with
@@ -69,6 +71,8 @@ struct wr_admin_ops {
   void (*show)(void *ctx, struct wr_admin_waiter *waiter, uint64_t subject);
   /// What `subject` (0: the files on disk) would change of generation `base` (0: the live one).
   void (*compare)(void *ctx, struct wr_admin_waiter *waiter, uint64_t base, uint64_t subject);
+  /// Another program takes over; the answer may come from that.
+  void (*upgrade)(void *ctx, struct wr_admin_waiter *waiter);
   void *ctx;
   struct wr_registry *registry; ///< of the named primitives
   struct wr_log *log;           ///< hears of every action
@@ -80,6 +84,21 @@ struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
 
 /// What a waiter waits for: 200 or 422 and a JSON body.
 void wr_admin_answer(struct wr_admin_waiter *waiter, bool ok, struct wr_str json);
+
+/// Something else is under way: 409, and why.
+void wr_admin_refused(struct wr_admin_waiter *waiter, const char *why);
+
+/// A descriptor of the waiter's connection, the caller's from now on; -1 when it has left, or there
+/// is none (`waiter` NULL).
+int wr_admin_waiter_fd(const struct wr_admin_waiter *waiter);
+
+/// Takes no more connections, and answers one more request on each that there is; and the opposite,
+/// with another descriptor as for `wr_admin_new`.
+void wr_admin_rest(struct wr_admin *a);
+void wr_admin_resume(struct wr_admin *a, int fd);
+
+/// Connections that are open.
+size_t wr_admin_open_count(const struct wr_admin *a);
 
 /// Stops serving; `on_closed` when the last connection is gone, then wr_admin_free.
 void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx);

@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
+#include <fcntl.h>
+
 #define PROBATION_NS (120 * WR_SECOND)
 #define PROBATION_MAX_NS (86400 * WR_SECOND)
 
@@ -16,6 +18,19 @@ void wr_admin_answer(struct wr_admin_waiter *waiter, bool ok, struct wr_str json
   struct wr_exchange *x = waiter->x;
   wr_free(waiter);
   if (x) wr_page_reply(x, ok ? 200 : 422, "application/json", json);
+}
+
+void wr_admin_refused(struct wr_admin_waiter *waiter, const char *why)
+{
+  struct wr_exchange *x = waiter->x;
+  wr_free(waiter);
+  if (x) wr_page_reply_message(x, 409, why);
+}
+
+int wr_admin_waiter_fd(const struct wr_admin_waiter *waiter)
+{
+  if (waiter == NULL || waiter->x == NULL) return -1;
+  return fcntl(wr_server_descriptor(waiter->x), F_DUPFD_CLOEXEC, 0);
 }
 
 // A generation's number in the query; 0 when none is given. False: what is given is none.
@@ -89,6 +104,11 @@ static void order_reload(const struct order *o)
   }
 }
 
+static void order_upgrade(const struct order *o)
+{
+  o->ops->upgrade(o->ops->ctx, o->waiter);
+}
+
 static void order_rollback(const struct order *o)
 {
   o->ops->rollback(o->ops->ctx, o->waiter);
@@ -124,6 +144,7 @@ static const struct {
   void (*run)(const struct order *o);
 } orders[] = {
     {"/reload", true, false, {NULL, 0}, {NULL, 0}, order_reload},
+    {"/upgrade", true, false, {NULL, 0}, {NULL, 0}, order_upgrade},
     {"/generations/use", true, true, {"number", sizeof("number") - 1}, {NULL, 0}, order_use},
     {"/generations/rollback", true, false, {NULL, 0}, {NULL, 0}, order_rollback},
     {"/generations/promote", true, false, {NULL, 0}, {NULL, 0}, order_promote},

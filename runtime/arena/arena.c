@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PAGE = 4096 };
@@ -46,12 +47,13 @@ static void with_defaults(struct wr_arena_options *o)
   if (o->ledger_rows == 0) o->ledger_rows = 32768;
   if (o->series_max == 0) o->series_max = 8192;
   if (o->entries_max == 0) o->entries_max = 4096;
+  if (o->fleets == 0) o->fleets = 1;
   if (o->cache_bytes == 0) o->cache_bytes = CACHE_BYTES_DEFAULT;
 }
 
 static struct layout plan(const struct wr_arena_options *o)
 {
-  uint32_t slots = o->worker_count + 1;
+  uint32_t slots = o->worker_count * o->fleets + 1;
   size_t size[SECTIONS] = {
       [SLOTS] = wr_slot_size(slots),
       [CLIENTS] = wr_clients_size(slots),
@@ -91,6 +93,13 @@ static bool check_options(const struct wr_arena_options *o, struct wr_error *err
 
 // Opening
 
+// Far from where programs and libraries are loaded, so that the program that takes it over finds
+// the place free: pointers into it must stay what they are. A wish only.
+static void *wanted_base(void)
+{
+  return (void *)(uintptr_t)UINT64_C(0x200000000000);
+}
+
 static bool map_memory(struct wr_arena *a, struct wr_error *error)
 {
   a->fd = memfd_create("weir-arena", MFD_CLOEXEC);
@@ -98,7 +107,8 @@ static bool map_memory(struct wr_arena *a, struct wr_error *error)
     wr_error_set(error, WR_ERROR_CLOSED, "arena: memfd of %zu bytes: %s", a->size, strerror(errno));
     return false;
   }
-  void *base = mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd, 0);
+  void *base =
+      mmap(wanted_base(), a->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd, 0);
   if (base == MAP_FAILED) {
     wr_error_set(error, WR_ERROR_CLOSED, "arena: mapping %zu bytes: %s", a->size, strerror(errno));
     return false;
@@ -116,15 +126,16 @@ static void fill_header(struct wr_arena *a, const struct wr_arena_options *o,
   wr_rng_init(&rng, seed);
   *a->header = (struct wr_arena_header){
       .magic = WR_ARENA_MAGIC,
-      .version = WR_ARENA_VERSION,
+      .version = wr_arena_version(),
       .worker_count = o->worker_count,
-      .slot_count = o->worker_count + 1,
+      .slot_count = o->worker_count * o->fleets + 1,
       .ledger_rows = o->ledger_rows,
       .series_max = o->series_max,
       .entries_max = o->entries_max,
       .size = a->size,
       .base = base,
       .seed = seed,
+      .stamp = o->stamp,
       .hash_key = {wr_rng_next(&rng), wr_rng_next(&rng)},
       .slots = (struct wr_slot *)(base + l->at[SLOTS]),
       .clients = (struct wr_clients_table *)(base + l->at[CLIENTS]),
@@ -170,6 +181,39 @@ bool wr_arena_open(struct wr_arena *a, const struct wr_arena_options *options,
 fail:
   wr_arena_fini(a);
   return false;
+}
+
+static bool check_header(const struct wr_arena_header *h, uint64_t size, uint64_t stamp,
+                         struct wr_error *error)
+{
+  if (h->magic != WR_ARENA_MAGIC || h->version != wr_arena_version() || h->size != size) {
+    wr_error_set(error, WR_ERROR_INVALID, "its layout is %u, of this program %u", h->version,
+                 wr_arena_version());
+    return false;
+  }
+  if (h->stamp == stamp) return true;
+  wr_error_set(error, WR_ERROR_INVALID, "its layout %u has other states", h->version);
+  return false;
+}
+
+bool wr_arena_adopt(struct wr_arena *a, int fd, uint64_t stamp, struct wr_error *error)
+{
+  struct wr_arena_header head;
+  struct stat file;
+  if (pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) || fstat(fd, &file) != 0) {
+    wr_error_set(error, WR_ERROR_INVALID, "it cannot be read: %s", strerror(errno));
+    return false;
+  }
+  if (!check_header(&head, (uint64_t)file.st_size, stamp, error)) return false;
+  void *base = mmap(head.base, head.size, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, fd, 0);
+  if (base != head.base) {
+    wr_error_set(error, WR_ERROR_CLOSED, "it cannot be mapped where it was: %s", strerror(errno));
+    if (base != MAP_FAILED) munmap(base, head.size);
+    return false;
+  }
+  *a = (struct wr_arena){.header = base, .size = head.size, .fd = fd};
+  return true;
 }
 
 void wr_arena_fini(struct wr_arena *a)

@@ -23,9 +23,11 @@ struct wr_cache_table;
 struct wr_session_keys;
 
 enum {
-  WR_ARENA_VERSION = 4,       ///< of the layout: any change of a shared struct bumps it
   WR_ARENA_WORKERS_MAX = 128, ///< worker slots
 };
+
+/// Of the layout: any change of a shared struct bumps it (arena/layout.c).
+uint32_t wr_arena_version(void);
 
 #define WR_ARENA_MAGIC UINT64_C(0x616e657261726977) ///< "wirarena" in memory
 
@@ -38,6 +40,8 @@ struct wr_arena_options {
   size_t cache_bytes;    ///< of the response cache, default 64 MiB
   uint32_t entries_max;  ///< named primitives, default 4096
   uint64_t seed;         ///< of everything random inside, hash keys too: give an unguessable one
+  uint32_t fleets;       ///< each of worker_count slots; default 1
+  uint64_t stamp;        ///< of what the layers above keep in it, see `wr_arena_adopt`
 };
 
 /// At the start of the mapping. Read-only after `wr_arena_open`, but for the last member.
@@ -45,13 +49,14 @@ struct wr_arena_header {
   uint64_t magic;
   uint32_t version;
   uint32_t worker_count;
-  uint32_t slot_count; ///< worker_count + 1: the last slot is the master's
+  uint32_t slot_count; ///< the fleets' and one: the last slot is the master's
   uint32_t ledger_rows;
   uint32_t series_max;
   uint32_t entries_max;
   uint64_t size;
   void *base; ///< where it is mapped, in every process
   uint64_t seed;
+  uint64_t stamp;
   struct wr_hash_key hash_key; ///< of all tables inside
   struct wr_slot *slots;
   struct wr_ledger_table *ledger;
@@ -80,6 +85,11 @@ struct wr_arena {
 /// the size is too small for the options, or what the kernel refused.
 bool wr_arena_open(struct wr_arena *a, const struct wr_arena_options *options,
                    struct wr_error *error);
+
+/// Maps the arena `fd`, which another program opened and handed over, where that had mapped it;
+/// `fd` is its own from now on. The bells keep their numbers. False with a set error, and `fd`
+/// stays the caller's, when its layout or its stamp is another, or the place is taken.
+bool wr_arena_adopt(struct wr_arena *a, int fd, uint64_t stamp, struct wr_error *error);
 
 /// Makes everything this process does from now on in the arena its own: it sees the state of this
 /// moment and changes copies. For a forked candidate, which may do anything then. Registry and

@@ -25,7 +25,7 @@ static uint64_t count_in(const struct wr_arena *a, uint32_t slot, uint64_t key)
 uint64_t wr_clients_count(const struct wr_arena *a, uint64_t key)
 {
   uint64_t sum = 0;
-  for (uint32_t i = 0; i < a->header->worker_count; i++) sum += count_in(a, i, key);
+  for (uint32_t i = 0; i < a->header->slot_count; i++) sum += count_in(a, i, key);
   return sum;
 }
 

@@ -57,6 +57,8 @@ int wr_cli_reload(int argc, char **argv);
 /// Lists the generations of the running weir, looks at their bundles, goes back to one
 /// (cli/policy.c).
 int wr_cli_policy(int argc, char **argv);
+/// Asks the running weir to become the binary that is at its path now (cli/upgrade.c).
+int wr_cli_upgrade(int argc, char **argv);
 
 /// Shows what the running weir is doing (cli/status.c).
 int wr_cli_status(int argc, char **argv);

@@ -70,6 +70,7 @@ int wr_cli_run(int argc, char **argv)
   if (!read_confinement(&o, &settings.confine)) return o.exit_code;
   settings.workers = (uint32_t)workers;
   settings.file = o.operands[0];
+  settings.arguments = argv;
   settings.admin = wr_admin_address_default(wr_options_get(&o, "admin"), admin);
   settings.allow_chaos = wr_options_get(&o, "allow-chaos") != NULL;
   settings.watch = wr_options_get(&o, "watch") != NULL;

@@ -106,6 +106,23 @@ static void print_last_reload(const json_t *status, const struct wr_style *style
   fputc('\n', stdout);
 }
 
+// Of those that left something to see.
+static void print_upgrades(const json_t *status, const struct wr_style *style)
+{
+  const json_t *upgrades = json_object_get(status, "upgrades");
+  const char *stage = text_of(upgrades, "stage");
+  const char *message = json_string_value(json_object_get(upgrades, "message"));
+  if (strcmp(stage, "draining") == 0) {
+    printf("upgrade      done: %lld workers of the program before still finish what they have\n",
+           json_integer_value(json_object_get(upgrades, "leaving")));
+  } else if (message != NULL && message[0] != '\0') {
+    printf("upgrade      %sfailed%s", style->red, style->reset);
+    print_text(": ", message, "\n");
+  } else if (json_is_object(upgrades) && strcmp(stage, "none") != 0) {
+    print_text("upgrade      under way: ", stage, "\n");
+  }
+}
+
 // The tables
 
 static const struct wr_column generation_columns[] = {
@@ -446,6 +463,7 @@ static int print_status(const struct wr_options *o, struct wr_str body)
   print_generation(status, &style);
   print_confinement(status, &style);
   print_last_reload(status, &style);
+  print_upgrades(status, &style);
   for (size_t i = 0; i < WR_COUNT(sections); i++) print_section(status, &sections[i], &style);
   json_decref(status);
   return WR_EXIT_OK;

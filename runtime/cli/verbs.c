@@ -53,6 +53,12 @@ static const struct wr_option policy_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct wr_option upgrade_options[] = {
+    ADMIN_OPTION,
+    {"json", NULL, "print the answer as JSON"},
+    {NULL, NULL, NULL},
+};
+
 static const struct wr_option status_options[] = {
     ADMIN_OPTION,
     {"json", NULL, "print the answer as JSON"},
@@ -73,6 +79,7 @@ static const struct wr_option version_options[] = {
 const struct wr_verb wr_cli_verbs[] = {
     {"run", "FILE", 1, 1, "serve the policy in FILE, in the foreground", run_options,
      ADMIN_NOTE "Signals: HUP reloads, TERM and INT drain and stop, a second one stops at once.\n"
+                "USR2 upgrades to the binary that is at weir's path by then.\n"
                 "systemd hears of the start, of reloads and of the stop ($NOTIFY_SOCKET).\n",
      wr_cli_run},
     {"check", "FILE", 1, 1, "load the policy in FILE without serving it, and say what is wrong",
@@ -97,6 +104,11 @@ const struct wr_verb wr_cli_verbs[] = {
      "there is a canary, rollback ends it, and promote makes it live now; a shadow\n"
      "that is ended so tells what it has counted.\n" ADMIN_NOTE "Exit code: as of reload.\n",
      wr_cli_policy},
+    {"upgrade", "", 0, 0, "let the binary that is at weir's path now take over", upgrade_options,
+     "It is tried first: one that does not start, or does not load the live policy,\n"
+     "changes nothing. Process id, sockets and state stay; no request is lost.\n" ADMIN_NOTE
+     "Exit code: 0 it serves, 3 no weir answers, 1 anything else.\n",
+     wr_cli_upgrade},
     {"status", "", 0, 0, "show what the running weir is doing", status_options, ADMIN_NOTE,
      wr_cli_status},
     {"breaker", "ls | open|close|auto NAME", 1, 2, "list the breakers, or overrule one",

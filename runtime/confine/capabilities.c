@@ -67,6 +67,28 @@ bool wr_capabilities_limit(uint64_t keep, struct wr_error *error)
   return false;
 }
 
+static void set_inheritable(bool is_on)
+{
+  struct sets held;
+  if (read_sets(&held) != 0) return;
+  uint64_t bind = held.permitted & WR_CAPABILITY_BIND;
+  held.inheritable = is_on ? held.inheritable | bind : held.inheritable & ~WR_CAPABILITY_BIND;
+  if (bind != 0) write_sets(&held);
+}
+
+// Who holds nothing has nothing to hand on, and is refused: that is well.
+void wr_capabilities_hand_on(void)
+{
+  set_inheritable(true);
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0);
+}
+
+void wr_capabilities_keep(void)
+{
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, CAP_NET_BIND_SERVICE, 0, 0);
+  set_inheritable(false);
+}
+
 void wr_capabilities_text(uint64_t set, char out[WR_CAPABILITIES_TEXT_SIZE])
 {
   if (set == 0) {

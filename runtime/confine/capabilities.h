@@ -16,6 +16,12 @@ enum { WR_CAPABILITIES_TEXT_SIZE = 20 };
 /// where the process may change it. Keeping what is not held keeps nothing. False with a set error.
 bool wr_capabilities_limit(uint64_t keep, struct wr_error *error);
 
+/// What is held of WR_CAPABILITY_BIND goes on to the program that this process becomes by execve,
+/// which would lose it otherwise; should it not come to that, `wr_capabilities_keep` takes that
+/// back.
+void wr_capabilities_hand_on(void);
+void wr_capabilities_keep(void);
+
 /// Writes "" for none, "net_bind_service" for that one alone, and any other set as /proc does, in
 /// sixteen hexadecimal digits (`capsh --decode=` has the names).
 void wr_capabilities_text(uint64_t set, char out[WR_CAPABILITIES_TEXT_SIZE]);

@@ -72,7 +72,8 @@ static void send_continue(struct wr_exchange *x)
 static bool may_keep(const struct wr_connection *c)
 {
   const struct wr_exchange *x = &c->ws->x;
-  if (!x->head.keep_alive || c->must_close || x->framing == WR_FRAMING_CLOSE) return false;
+  bool is_last = c->must_close || c->server->is_retiring;
+  if (!x->head.keep_alive || is_last || x->framing == WR_FRAMING_CLOSE) return false;
   if (x->is_body_done) return true;
   // A client that waits for 100 may send the body or not: its next bytes would be ambiguous.
   if (x->is_expecting) return false;

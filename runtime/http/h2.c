@@ -109,7 +109,8 @@ void wr_h2_open(struct wr_connection *c)
   c->server->stats.h2_connections++;
   note_idle(h2);
   submit_settings(h2);
-  if (c->must_close) wr_h2_drain(c); // while TLS shook hands
+  bool is_last = c->must_close || c->server->is_retiring; // while TLS shook hands
+  if (is_last) wr_h2_drain(c);
 }
 
 // Ending

@@ -4,6 +4,8 @@
 #include "base/duration.h"
 #include "http/connection.h"
 #include "http/date.h"
+#include "http/h1.h"
+#include "http/h2.h"
 #include "http/listener.h"
 #include "http/preface.h"
 #include "http/tls_session.h"
@@ -64,14 +66,47 @@ static void close_prefaces(struct wr_server *s)
   }
 }
 
-void wr_server_drain(struct wr_server *s, void (*on_drained)(void *ctx), void *ctx)
+static void stop_accepting(struct wr_server *s, void (*on_drained)(void *ctx), void *ctx)
 {
-  WR_CHECK(!s->is_draining);
   s->is_draining = true;
   s->on_drained = on_drained;
   s->drained_ctx = ctx;
   wr_timer_stop(&s->accept_timer);
   wr_listener_close_all(s);
+}
+
+// Who waits for a request may have one on its way, and a connection that closes then would lose it.
+void wr_server_retire(struct wr_server *s, void (*on_drained)(void *ctx), void *ctx)
+{
+  WR_CHECK(!s->is_draining);
+  s->is_retiring = true;
+  stop_accepting(s, on_drained, ctx);
+  WR_LIST_EACH(&s->connections, node) {
+    struct wr_connection *c = WR_CONTAINER(node, struct wr_connection, link);
+    if (c->state != WR_CONNECTION_H2) continue;
+    wr_h2_drain(c);
+    wr_connection_poke(c);
+  }
+  wr_loop_defer(s->loop, &s->drained_work);
+}
+
+void wr_server_resume(struct wr_server *s)
+{
+  s->is_retiring = false;
+  s->is_draining = false;
+  s->on_drained = NULL;
+}
+
+int wr_server_descriptor(const struct wr_exchange *x)
+{
+  return wr_h1_connection(x)->io.fd;
+}
+
+void wr_server_drain(struct wr_server *s, void (*on_drained)(void *ctx), void *ctx)
+{
+  WR_CHECK(!s->is_draining || s->is_retiring);
+  s->is_retiring = false;
+  stop_accepting(s, on_drained, ctx);
   close_prefaces(s);
   WR_LIST_EACH(&s->connections, node) {
     wr_connection_drain(WR_CONTAINER(node, struct wr_connection, link));

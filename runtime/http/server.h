@@ -88,6 +88,17 @@ void wr_server_unlisten(struct wr_server *s, struct wr_str name);
 /// `Connection: close`, then calls `on_drained` once when the last connection is gone.
 void wr_server_drain(struct wr_server *s, void (*on_drained)(void *ctx), void *ctx);
 
+/// The same, but no connection is closed that its client may have sent something on: each answers
+/// one more request, with `Connection: close`. One that asks for nothing stays until its time is
+/// over, or until `wr_server_drain`, which may follow.
+void wr_server_retire(struct wr_server *s, void (*on_drained)(void *ctx), void *ctx);
+
+/// Takes `wr_server_retire` back; listeners have to be given anew.
+void wr_server_resume(struct wr_server *s);
+
+/// The socket of the client that asked for `x`, of HTTP/1; it stays the server's.
+int wr_server_descriptor(const struct wr_exchange *x);
+
 /// Breaks every connection off now; `on_end` comes for each live exchange.
 void wr_server_abort(struct wr_server *s);
 

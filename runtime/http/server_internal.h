@@ -41,6 +41,7 @@ struct wr_server {
   bool is_accepting;
   bool is_full; ///< accepting rests at the maximum of connections
   bool is_draining;
+  bool is_retiring; ///< the next response on each connection is its last
   struct wr_timer accept_timer;
   struct wr_deferred drained_work;
   void (*on_drained)(void *ctx);

@@ -191,6 +191,11 @@ static void stop_serving(struct wr_generation *g, enum wr_generation_state state
   retire_jobs(g);
 }
 
+void wr_generation_end_jobs(struct wr_generation *g)
+{
+  retire_jobs(g);
+}
+
 void wr_generation_cool(struct wr_generation *g)
 {
   WR_CHECK(g->state == WR_GENERATION_LIVE);

@@ -98,6 +98,9 @@ void wr_generation_tell(const struct wr_generation *g);
 /// The word for a state.
 const char *wr_generation_state_name(enum wr_generation_state state);
 
+/// Goes on serving, but ends the jobs: another process has them from now on.
+void wr_generation_end_jobs(struct wr_generation *g);
+
 /// Somebody needs it: a request, until it lets go.
 void wr_generation_ref(struct wr_generation *g);
 

@@ -10,7 +10,7 @@
 
 // Ids: slot 8 bits, row 24 bits, generation of the row 32 bits.
 
-_Static_assert(WR_ARENA_WORKERS_MAX < 256, "a slot fits an id");
+_Static_assert(2 * WR_ARENA_WORKERS_MAX <= 256, "a slot of two fleets fits an id");
 _Static_assert(WR_LEDGER_ROWS_MAX <= 1 << 24, "a row fits an id");
 
 static uint64_t id_of(const struct wr_guard *g, const struct wr_row *row)

@@ -76,6 +76,9 @@ extern const struct wr_kind_ops *const wr_guard_kinds[WR_KINDS];
 /// Makes a process's registry handle with the table above and the repair that counts rows.
 void wr_guard_registry(struct wr_registry *r, struct wr_arena *a);
 
+/// A number for the sizes of all states, for `wr_arena_adopt`.
+uint64_t wr_guard_stamp(void);
+
 /// Opens the door for the process of worker slot `slot`. The registry handle must outlive it.
 void wr_guard_init(struct wr_guard *g, struct wr_registry *r, uint32_t slot,
                    struct wr_guard_callbacks callbacks);

@@ -87,6 +87,18 @@ static void entry_changed(struct wr_registry *r, struct wr_entry *entry, uint64_
   }
 }
 
+// A size that differs is a layout that differs, whether somebody remembered to say so or not.
+uint64_t wr_guard_stamp(void)
+{
+  uint64_t stamp = WR_KINDS;
+  for (int kind = 0; kind < WR_KINDS; kind++) {
+    const struct wr_kind_ops *ops = wr_guard_kinds[kind];
+    uint64_t sizes[2] = {ops->state_size, ops->config_size};
+    stamp = wr_hash_fnv(stamp, (struct wr_str){(const char *)sizes, sizeof(sizes)});
+  }
+  return stamp;
+}
+
 void wr_guard_registry(struct wr_registry *r, struct wr_arena *a)
 {
   *r = (struct wr_registry){

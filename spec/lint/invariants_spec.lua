@@ -94,6 +94,7 @@ local WALL = {
   ["runtime/loop/loop.c"] = "reads it",
   ["runtime/master.c"] = "stamps of the log, the start time of /status",
   ["runtime/services.c"] = "stamps of the log",
+  ["runtime/handover.c"] = "the stamp of a snapshot",
   ["runtime/state.c"] = "how long a state lay in its file: no other clock outlives the machine",
   ["runtime/http/server.c"] = "the Date field",
   ["runtime/script/bind_http_cache.c"] = "dates of conditions that are compared",

@@ -27,7 +27,8 @@ Gateway.__index = Gateway
 local function command_of(self)
   local o = self.options
   local command = {
-    process.program "weir", "run", self.path, "--admin", self.admin, "--workers", o.workers or 2,
+    o.program or process.program "weir", "run", self.path, "--admin", self.admin, "--workers",
+    o.workers or 2,
     "--heartbeat", o.heartbeat or "5s", "--log-level", o.log_level or "info",
     "--drain", o.drain or "30s", env = o.env,
   }
@@ -103,7 +104,8 @@ end
 --- Starts weir and waits until it is ready. Options: [1] main script, "x.lua" = text of a module,
 --- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `session_keys`, `ca_file`, `watch`,
 --- `user`, `confine`, `state` as on the command line, `descriptors` (how many each process may
---- have), `under` (a command that runs it), and whatever scripts name in $().
+--- have), `program` (another than the build's), `under` (a command that runs it), and whatever
+--- scripts name in $().
 function gateway.start(options)
   local self = start(options)
   local ok, message = pcall(function()
@@ -223,6 +225,22 @@ function Gateway:reload(files)
   local verdict = json.decode(r.body)
   verdict.status = r.status
   return verdict
+end
+
+--- Asks for an upgrade. The verdict, with the HTTP status as `status`.
+function Gateway:upgrade()
+  local r = self:ask("POST", "/upgrade")
+  local verdict = json.decode(r.body)
+  verdict.status = r.status
+  return verdict
+end
+
+--- Waits until the workers of the program before are gone.
+function Gateway:wait_upgraded()
+  wait.for_("the last upgrade to be over", function()
+    local stage = self:status().upgrades.stage
+    return stage == "none", stage
+  end, 20)
 end
 
 -- Talking to the gateway.

@@ -162,7 +162,8 @@ def stale(o):
 
 
 def load(o):
-    """Requests on kept and on new connections until the file `until` is there: how many failed,
+    """Requests on kept and on new connections until the file `until` is there: how many failed (a
+    kept connection that ends, unless that `may_close` with an answer that says so),
     how often a kept connection had to be made anew, and which certificates were served."""
     failures, counts, serials = [], [0, 0], set()
 
@@ -170,9 +171,13 @@ def load(o):
         s = connect(o)
         while not os.path.exists(o["until"]):
             s.sendall(head(o))
-            if response(s)["status"] != 200:
+            answer = response(s)
+            if answer["status"] != 200:
                 raise RuntimeError("status")
             counts[0] += 1
+            if o.get("may_close") and answer["headers"].get("connection") == "close":
+                s.close()
+                s = connect(o)
         s.close()
 
     def fresh():

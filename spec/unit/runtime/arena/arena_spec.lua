@@ -64,7 +64,8 @@ describe("arena", function()
     ffi.cdef "void *mmap(void *, size_t, int, int, int, long);"
     local shared = ffi.C.mmap(nil, arena.size, 3, 1, arena.fd, 0)
     local public = ffi.new("struct wr_arena", arena)
-    local offset = ffi.cast("char *", shared) - ffi.cast("char *", arena.header)
+    -- As numbers: of pointers LuaJIT tells a difference in 32 bits.
+    local offset = ffi.cast("intptr_t", shared) - ffi.cast("intptr_t", arena.header)
     local value = ffi.cast("char *", arena.header.series) + offset
     assert.are_not.equal(ffi.cast("void *", value), ffi.cast("void *", arena.header.series))
     local magic = ffi.cast("struct wr_arena_header *", shared).magic
@@ -112,6 +113,70 @@ describe("slot", function()
     c.wr_slot_hush(arena, 2)
     assert.equal(0, ffi.C.poll(p, 1, 0))
     c.wr_slot_hush(arena, 2)
+    c.wr_arena_fini(arena)
+  end)
+end)
+
+describe("an arena that was handed over", function()
+  local arena, err
+  before_each(function()
+    arena, err = assert(open(c, ffi, { stamp = 42, fleets = 2 })), ffi.new "struct wr_error"
+  end)
+
+  -- What a program has that took another's place: the descriptor, and nothing mapped.
+  local function leave()
+    ffi.cdef "int munmap(void *, size_t); int dup(int);"
+    local fd = ffi.C.dup(arena.fd)
+    local at = ffi.cast("void *", arena.header)
+    c.wr_slot_beat(c.wr_slot_of(arena, 3), 77)
+    ffi.C.munmap(at, arena.size)
+    return fd, at
+  end
+
+  it("has two fleets' slots and the master's", function()
+    assert.same({ 7, 3 }, { arena.header.slot_count, arena.header.worker_count })
+    assert.equal(6, c.wr_slot_master(arena))
+    c.wr_arena_fini(arena)
+  end)
+
+  it("is mapped where it was, with what is in it", function()
+    local size = arena.size
+    local fd, at = leave()
+    local taken = ffi.new "struct wr_arena"
+    assert.is_true(c.wr_arena_adopt(taken, fd, 42, err), ffi.string(err.message))
+    assert.is_true(ffi.cast("void *", taken.header) == at)
+    assert.is_true(taken.size == size)
+    assert.equal(77, tonumber(c.wr_slot_of(taken, 3).heartbeat_ns))
+    c.wr_arena_fini(taken)
+  end)
+
+  local function refused(change, stamp)
+    local header = arena.header
+    if change then change(header) end
+    local fd = leave()
+    local taken = ffi.new "struct wr_arena"
+    assert.is_false(c.wr_arena_adopt(taken, fd, stamp or 42, err))
+    return ffi.string(err.message)
+  end
+
+  it("is refused when its layout is another", function()
+    assert.matches("^its layout is 99, of this program %d+$",
+      refused(function(h) h.version = 99 end))
+  end)
+
+  it("is refused when its states are others", function()
+    assert.matches("has other states", refused(nil, 43))
+  end)
+
+  it("is refused when it is none", function()
+    assert.matches("^its layout is", refused(function(h) h.magic = 0 end))
+    assert.is_false(c.wr_arena_adopt(ffi.new "struct wr_arena", 0, 42, err))
+  end)
+
+  it("is refused when something else is in its place", function()
+    ffi.cdef "int dup(int);"
+    assert.is_false(c.wr_arena_adopt(ffi.new "struct wr_arena", ffi.C.dup(arena.fd), 42, err))
+    assert.matches("cannot be mapped where it was", ffi.string(err.message))
     c.wr_arena_fini(arena)
   end)
 end)
