@@ -25,8 +25,8 @@ struct wr_lineage {
   struct wr_generation_error error; // private: of the load
   struct wr_list withering;         // held by nobody any more, freed in slices
   struct wr_timer work;             // the next slice
-  /// Told when what was to be made ready is (`error` NULL), or cannot be, never from inside of
-  /// wr_lineage_prepare or wr_lineage_shadow.
+  /// Told when what was to be made ready is (`error` NULL), or cannot be; of one that was kept warm
+  /// from inside of wr_lineage_prepare.
   void (*on_ready)(void *ctx, uint64_t number, const struct wr_generation_error *error);
   /// Told after each slice, with how long it took. Optional.
   void (*on_slice)(void *ctx, uint64_t ns);
