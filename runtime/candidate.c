@@ -237,7 +237,8 @@ int wr_candidate_run(struct wr_arena *a, const struct wr_settings *settings,
                      const struct wr_candidate_task *task, int fd)
 {
   // What the clock of the load budget cannot see (a long C function) ends here.
-  struct rlimit cpu = {4, 5};
+  rlim_t seconds = WR_CANDIDATE_WORK_NS / WR_SECOND;
+  struct rlimit cpu = {seconds, seconds + 1};
   setrlimit(RLIMIT_CPU, &cpu);
   struct wish w = {task, wr_alloc(sizeof(*w.report)), -1};
   bool is_bundle = task->wish == WR_CANDIDATE_BUNDLE;

@@ -13,9 +13,8 @@ enum {
   WR_CANDIDATE_PLACE_MAX = WR_SCRIPT_FILE_MAX + 12,
 };
 
-/// Then the master ends it. A trial that computes has 4 s of a processor; the rest is for one that
-/// has to wait for it, on a machine that is busy.
-#define WR_CANDIDATE_TIME_NS (15 * WR_SECOND)
+#define WR_CANDIDATE_WORK_NS (4 * WR_SECOND)  ///< of processor time, then the kernel ends it
+#define WR_CANDIDATE_TIME_NS (15 * WR_SECOND) ///< then the master ends it: a busy machine is slow
 
 /// One address to listen on.
 struct wr_candidate_listen {

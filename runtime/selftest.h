@@ -4,14 +4,14 @@
 ///
 /// Time is virtual: it stands still while anything is to be done and jumps to what comes next.
 /// State is fresh: nothing that runs knows of it, nor it of what runs. In a child that may loop,
-/// bloat or crash. Limits: WR_SELFTEST_TIME_NS of virtual time for each, WR_SELFTEST_REAL_NS for
+/// bloat or crash. Limits: WR_SELFTEST_TIME_NS of virtual time for each, WR_SELFTEST_WORK_NS for
 /// all.
 
 #include "base/duration.h"
 #include "services.h"
 
 #define WR_SELFTEST_TIME_NS (3600 * WR_SECOND) ///< of virtual time, for one
-#define WR_SELFTEST_REAL_NS (3 * WR_SECOND)    ///< of the machine's, for all
+#define WR_SELFTEST_WORK_NS (3 * WR_SECOND)    ///< of processor time, for all
 
 struct wr_selftest {
   const struct wr_settings *settings;

@@ -4,7 +4,7 @@
 
 void wr_virtual_init(struct wr_virtual *v, struct wr_loop *l)
 {
-  *v = (struct wr_virtual){.loop = l, .until_ns = UINT64_MAX, .real_until_ns = UINT64_MAX};
+  *v = (struct wr_virtual){.loop = l, .until_ns = UINT64_MAX, .work_until_ns = UINT64_MAX};
   l->clock = v;
 }
 
@@ -37,7 +37,7 @@ void wr_virtual_run(struct wr_virtual *v)
     v->end = WR_VIRTUAL_STOPPED;
     if (v->is_stopping) return;
     v->end = WR_VIRTUAL_SLOW;
-    if (wr_loop_clock() > v->real_until_ns) return;
+    if (wr_loop_processor() > v->work_until_ns) return;
   } while (go_on(v));
 }
 

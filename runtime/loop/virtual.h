@@ -3,7 +3,7 @@
 /// timer when nothing is, so hours pass in milliseconds, and always in the same way.
 ///
 /// Nothing waits for the world: descriptors are looked at, but no time passes for them. Bounded by
-/// a time of the virtual clock and by one of the machine's. One loop's own.
+/// a time of the virtual clock and by processor time. One loop's own.
 
 #include "loop/loop.h"
 
@@ -12,13 +12,13 @@ enum wr_virtual_end {
   WR_VIRTUAL_STOPPED, ///< `wr_loop_stop`
   WR_VIRTUAL_DRY,     ///< nothing is left that could happen
   WR_VIRTUAL_LATE,    ///< what comes next comes after `until_ns`
-  WR_VIRTUAL_SLOW,    ///< the machine's clock passed `real_until_ns`
+  WR_VIRTUAL_SLOW,    ///< the thread's processor time passed `work_until_ns`
 };
 
 struct wr_virtual {
   struct wr_loop *loop;
   uint64_t until_ns;       ///< last moment of virtual time; UINT64_MAX: none
-  uint64_t real_until_ns;  ///< the same of the machine's time
+  uint64_t work_until_ns;  ///< the same of `wr_loop_processor`
   enum wr_virtual_end end; ///< read-only: of the last run
   bool is_stopping;        // private
 };

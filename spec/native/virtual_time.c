@@ -1,4 +1,4 @@
-// The loop in virtual time: virtual_time [until=MS] [real=MS] STEP...
+// The loop in virtual time: virtual_time [until=MS] [work=MS] STEP...
 //
 // A step is NAME@MS: a timer that says its name and the time; NAME@MS!stop ends the run, !defer has
 // work done in the same turn, !again starts it anew, !cancel stops the step after it, and !move=MS
@@ -96,8 +96,8 @@ int main(int argc, char **argv)
     uint64_t ms = strtoull(strchr(argv[i], '=') ? strchr(argv[i], '=') + 1 : "", NULL, 10);
     if (strncmp(argv[i], "until=", 6) == 0) {
       run.clock.until_ns = run.start_ns + ms * WR_MS;
-    } else if (strncmp(argv[i], "real=", 5) == 0) {
-      run.clock.real_until_ns = wr_loop_clock() + ms * WR_MS;
+    } else if (strncmp(argv[i], "work=", 5) == 0) {
+      run.clock.work_until_ns = wr_loop_processor() + ms * WR_MS;
     } else {
       add(&run, argv[i]);
     }

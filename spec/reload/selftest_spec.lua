@@ -112,7 +112,8 @@ describe("a bundle's selftests", function()
       weir.selftest("spins", function() while true do weir.sleep(0.001) end end)]]
     local verdict = g:reload(all)
     assert.equal("selftest", verdict.stage)
-    assert.matches("^selftest 'spins': the selftests have not ended after 3 s", verdict.message)
+    assert.matches("^selftest 'spins': the selftests have not ended after 3 s of work",
+      verdict.message)
     assert.is_true(json.encode(verdict):find "main.lua" ~= nil)
     assert.equal("live", g:reload(files()).result)
   end)

@@ -35,7 +35,7 @@ class Crowd:
         sock = socket.socket()
         if self.mode == "unread":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.settimeout(5)
+        sock.settimeout(30)
         try:
             sock.connect(("127.0.0.1", self.port))
             sock.sendall(HEADS[self.mode])

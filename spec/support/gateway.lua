@@ -153,11 +153,12 @@ end
 
 -- Talking to the admin listener.
 
---- One request to the admin listener.
+--- One request to the admin listener. A reload is answered when its trial is over and all workers
+--- are ready, which takes long when the machine is busy.
 function Gateway:ask(method, path)
   return raw.once(self.admin_port,
     ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-      :format(method, path))
+      :format(method, path), { timeout = 60 })
 end
 
 --- /status, decoded.

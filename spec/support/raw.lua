@@ -212,9 +212,10 @@ function Client:close()
   self.sock:close()
 end
 
---- One request on a connection of its own; `bytes` is the whole request.
-function raw.once(port, bytes)
-  local c = raw.connect(port)
+--- One request on a connection of its own; `bytes` is the whole request, `options` are those of
+--- raw.connect.
+function raw.once(port, bytes, options)
+  local c = raw.connect(port, options)
   c:send(bytes)
   local r = c:response(bytes:match "^HEAD ")
   c:close()
