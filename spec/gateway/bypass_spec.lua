@@ -52,7 +52,8 @@ describe("a route that is open on errors", function()
     assert.equal(500, ask("/open", "wrong").status)
     local line = g:wait_log("breaker.transition", { name = "route /open" })
     assert.equal("open", line.to)
-    local failures = #g:log "script.error"
+    local failures = 9
+    wait.for_("a line of each", function() return #g:log "script.error" == failures end)
     assert.equal("bare", ask("/open", "raises").body)
     assert.equal("bare", ask("/open", "works").body)
     assert.equal(failures, #g:log "script.error")

@@ -327,9 +327,11 @@ end
 function Gateway:wait_idle()
   wait.for_("all permits to be back", function()
     local status = self:status()
-    for _, b in ipairs(status.bulkheads) do
-      if b.in_use > 0 or b.queued > 0 then
-        return false, ("%s: %d in use, %d queued"):format(b.name, b.in_use, b.queued)
+    for _, list in ipairs { status.bulkheads, status.shedders } do
+      for _, b in ipairs(list) do
+        if b.in_use > 0 or b.queued > 0 then
+          return false, ("%s: %d in use, %d queued"):format(b.name, b.in_use, b.queued)
+        end
       end
     end
     for _, b in ipairs(status.breakers) do
