@@ -246,11 +246,12 @@ describe("resolver", function()
     for i = 1, 6 do z:set("n" .. i .. ".test", { a = { "127.0.0.1" } }) end
     start { entries = 3 }
     for i = 1, 6 do answer("n" .. i .. ".test") end
-    assert.equal(3, p:stat().entries)
+    local before = p:stat()
+    assert.equal(3, before.entries)
     answer "n6.test"
-    assert.equal(1, z:queries "n6.test")
+    assert.equal(before.questions, p:stat().questions)
     answer "n1.test"
-    assert.equal(2, z:queries "n1.test")
+    assert.is_true(p:stat().questions > before.questions)
     p:finish()
   end)
 
