@@ -13,16 +13,22 @@
 enum { STARVED_TIMES = 5 }; // heartbeats that a worker without a processor is waited for
 
 // Late, but not at fault: it waits for a processor, on a machine that has too much to do. What had
-// one for most of the time since it was first seen silent, half of the limit ago, and still did not
-// turn is stuck. Not for ever, though.
+// one for most of the time since it was first seen silent, or of the limit, and still did not turn
+// is stuck. Not for ever, though.
 static bool is_starved(struct wr_master *m, struct wr_master_worker *w, uint64_t silent_ns)
 {
   double cpu_s = 0;
-  double limit_s = (double)m->settings->heartbeat_ns / 1e9;
+  uint64_t limit_ns = m->settings->heartbeat_ns;
   bool is_runnable = wr_usage_is_runnable(w->pid, &cpu_s);
-  if (w->late_cpu_s < 0) w->late_cpu_s = cpu_s;
-  if (!is_runnable || silent_ns >= STARVED_TIMES * m->settings->heartbeat_ns) return false;
-  return cpu_s - w->late_cpu_s < limit_s / 2 * MOST;
+  if (w->late_cpu_s < 0) {
+    w->late_cpu_s = cpu_s;
+    w->late_silent_ns = silent_ns;
+  }
+  if (!is_runnable || silent_ns >= STARVED_TIMES * limit_ns) return false;
+  uint64_t since_ns = silent_ns - w->late_silent_ns;
+  if (since_ns < limit_ns / 2) since_ns = limit_ns / 2;
+  if (since_ns > limit_ns) since_ns = limit_ns;
+  return cpu_s - w->late_cpu_s < (double)since_ns / 1e9 * MOST;
 }
 
 static void log_stuck(struct wr_master_worker *w, uint64_t silent_ns)

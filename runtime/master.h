@@ -32,9 +32,10 @@ struct wr_master_worker {
   uint64_t live;     ///< generation it serves, 0 before the first
   uint64_t prepared; ///< generation it holds ready
   uint64_t forked_ns;
-  uint64_t died_ns;      ///< when its predecessor did; 0: it has none, or was announced
-  double late_cpu_s;     ///< its CPU time when it was first seen silent; below 0: it is not
-  uint32_t quick_deaths; ///< in a row, soon after the fork: slows the next fork down
+  uint64_t died_ns;        ///< when its predecessor did; 0: it has none, or was announced
+  double late_cpu_s;       ///< its CPU time when it was first seen silent; below 0: it is not
+  uint64_t late_silent_ns; ///< how long it had been silent then
+  uint32_t quick_deaths;   ///< in a row, soon after the fork: slows the next fork down
   struct wr_timer refork;
 };
 
