@@ -3,6 +3,9 @@
 #include "base/alloc.h"
 #include "reload.h"
 
+#include <limits.h>
+#include <string.h>
+
 #define QUIET_NS (200 * WR_MS)
 
 static void on_change(struct wr_watch *w)
@@ -39,6 +42,20 @@ void wr_follow_bundle(struct wr_master *m, bool is_of_disk)
   // and changes of the others ended with their watch.
   if (is_of_disk && !wr_source_is_current(source)) wr_watch_touch(&m->watch);
   wr_source_free(source);
+}
+
+void wr_follow_problem(struct wr_master *m)
+{
+  char path[PATH_MAX];
+  const char *file = m->reload.report.error.file;
+  if (!m->settings->watch || file[0] == '\0') return;
+  wr_candidate_path(m->settings->file, file, path, sizeof(path));
+  char *slash = strrchr(path, '/');
+  if (slash == NULL) return;
+  *slash = '\0';
+  size_t count = m->watch.count;
+  // What was saved since the trial read it has nobody told of.
+  if (wr_watch_add(&m->watch, path) && m->watch.count > count) wr_watch_touch(&m->watch);
 }
 
 void wr_follow_stop(struct wr_master *m)

@@ -12,5 +12,9 @@ void wr_follow_init(struct wr_master *m);
 /// changes.
 void wr_follow_bundle(struct wr_master *m, bool is_of_disk);
 
+/// The files did not load: follows the folder of the one at fault too, which the live bundle may
+/// not have.
+void wr_follow_problem(struct wr_master *m);
+
 /// Follows nothing any more.
 void wr_follow_stop(struct wr_master *m);

@@ -37,7 +37,6 @@ static void finish(struct wr_master *m, bool ok, bool changed)
   struct wr_reload *r = &m->reload;
   wr_timer_stop(&r->timer);
   r->stage = WR_RELOAD_IDLE;
-  r->counted[ok]++;
   if (r->bundle >= 0) close(r->bundle);
   r->bundle = -1;
   wr_call_error_text(&r->report.error, r->last, sizeof(r->last));
@@ -49,6 +48,7 @@ static void finish(struct wr_master *m, bool ok, bool changed)
   // What came by an upgrade was read long ago.
   bool is_of_disk = r->order->kind == WR_ORDER_LOAD && m->upgrade.stage == WR_UPGRADE_NONE;
   if (changed) wr_follow_bundle(m, is_of_disk);
+  if (!ok) wr_follow_problem(m);
   wr_verdict_tell(m, r->order, ok, changed);
   wr_order_free(r->order);
   r->order = NULL;

@@ -45,6 +45,7 @@ void wr_verdict_log(struct wr_master *m, bool ok, bool changed)
 
 void wr_verdict_count(struct wr_master *m, bool ok, bool changed)
 {
+  m->reload.counted[ok]++;
   bool is_shadow = m->reload.order->probation.is_shadow;
   const char *result = !ok ? "failed" : is_shadow ? "shadowed" : changed ? "live" : "unchanged";
   wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result", result, NULL);

@@ -12,7 +12,7 @@ void wr_verdict_tell(struct wr_master *m, struct wr_order *o, bool ok, bool chan
 void wr_verdict_problem(struct wr_master *m, const struct wr_candidate_report *report,
                         struct wr_buf *out);
 
-/// Counts it in the metrics.
+/// Counts it, in the metrics too.
 void wr_verdict_count(struct wr_master *m, bool ok, bool changed);
 
 /// Counts a reload that another one, which waits already, will serve.

@@ -54,6 +54,15 @@ describe("a watched bundle", function()
     says "third"
   end)
 
+  it("is loaded again when the mistake was in a folder that it did not have before", function()
+    assert.equal(0, os.execute("mkdir " .. g.folder .. "/new"))
+    g:write { "require 'new.part'\n" .. bundle "second", ["new/part.lua"] = "local x = {" }
+    wait.for_("the refusal", function() return g:status().reloads.failed >= 1 end)
+    assert.equal("first", g:get "/said".body)
+    g:write { ["new/part.lua"] = "return {}" }
+    says "second"
+  end)
+
   it("stays as it is when what was saved does not load, until it does again", function()
     g:write { "local x = {" }
     wait.for_("the refusal", function() return g:status().reloads.failed == 1 end)
