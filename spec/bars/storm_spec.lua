@@ -15,7 +15,8 @@ local SCRIPT = [[
   -- version $(version)
   weir.listen "127.0.0.1:$(port)"
   local function up(name, port)
-    return weir.upstream(name, { endpoints = { "http://127.0.0.1:" .. port }, upgrade = true })
+    return weir.upstream(name, { endpoints = { "http://127.0.0.1:" .. port }, upgrade = true,
+      between_bytes = "1h" }) -- events are rare
   end
   local small, sockets, events = up("small", $(small)), up("sockets", $(sockets)),
     up("events", $(events))
