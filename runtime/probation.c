@@ -82,7 +82,7 @@ static void read_groups(struct wr_master *m)
 
 // --- beginning ----------------------------------------------------------------------------------
 
-static void start(struct wr_master_worker *w)
+void wr_probation_join(struct wr_master_worker *w)
 {
   const struct wr_reload *r = &w->master->reload;
   if (r->order->probation.is_shadow) return; // it is one since it was loaded
@@ -97,21 +97,16 @@ void wr_probation_begin(struct wr_master *m)
   r->stage = WR_RELOAD_CANARY;
   r->is_promoted = false;
   r->until_ns = wr_loop_now(&m->loop) + r->order->probation.for_ns;
-  for (uint32_t i = 0; i < m->settings->workers; i++) start(&m->workers[i]);
-  const char *event = r->order->probation.is_shadow ? "reload.shadow" : "reload.canary";
+  for (uint32_t i = 0; i < m->settings->workers; i++) wr_probation_join(&m->workers[i]);
+  bool is_shadow = r->order->probation.is_shadow;
+  const char *event = is_shadow ? "reload.shadow" : "reload.canary";
   struct wr_json *j = wr_log_begin(&m->log, WR_LOG_INFO, event);
   if (j == NULL) return;
   wr_json_field_uint(j, "generation", r->number);
-  bool is_shadow = r->order->probation.is_shadow;
   double share = (double)r->order->probation.canary.share / WR_CANARY_WHOLE;
   if (!is_shadow) wr_json_field_num(j, "share", share);
   wr_json_field_num(j, "for_s", (double)r->order->probation.for_ns / 1e9);
   wr_log_end(&m->log);
-}
-
-void wr_probation_join(struct wr_master_worker *w)
-{
-  start(w);
 }
 
 // --- ending -------------------------------------------------------------------------------------

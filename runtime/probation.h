@@ -10,7 +10,7 @@ enum { WR_PROBATION_REQUESTS_MIN = 20 }; ///< that a canary must have served to 
 /// Every worker is ready: the probation of the reload under way begins.
 void wr_probation_begin(struct wr_master *m);
 
-/// One worker is ready later than the others.
+/// One worker is ready: it takes part, also later than the others.
 void wr_probation_join(struct wr_master_worker *w);
 
 /// Compares, and ends it when it is time. Ten times a second; nothing happens when there is none.

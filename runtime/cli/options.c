@@ -123,3 +123,11 @@ bool wr_options_number(struct wr_options *o, const char *name, uint64_t min, uin
                                    (unsigned long long)min, (unsigned long long)max, text);
   return false;
 }
+
+int wr_options_refuse_action(const struct wr_options *o, const char *typed,
+                             const char *const *words, size_t count)
+{
+  const char *near = wr_suggest_of(typed, words, count);
+  if (near) return wr_options_refuse(o, "unknown action '%s' (did you mean '%s'?)", typed, near);
+  return wr_options_refuse(o, "unknown action '%s'; weir help %s lists them", typed, o->verb->name);
+}

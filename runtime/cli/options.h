@@ -33,3 +33,8 @@ bool wr_options_number(struct wr_options *o, const char *name, uint64_t min, uin
 /// Says "weir VERB: MESSAGE" on stderr. Returns WR_EXIT_USAGE.
 __attribute__((format(printf, 2, 3))) int wr_options_refuse(const struct wr_options *o,
                                                             const char *format, ...);
+
+/// Says that there is no action `typed`, with the one of `words` that was meant, if any is near.
+/// Returns WR_EXIT_USAGE.
+int wr_options_refuse_action(const struct wr_options *o, const char *typed,
+                             const char *const *words, size_t count);

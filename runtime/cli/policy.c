@@ -3,7 +3,6 @@
 #include "cli/answer.h"
 #include "cli/columns.h"
 #include "cli/style.h"
-#include "cli/suggest.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -121,9 +120,7 @@ static int refuse_action(const struct wr_options *o, const char *typed)
 {
   const char *words[WR_COUNT(actions)];
   for (size_t i = 0; i < WR_COUNT(actions); i++) words[i] = actions[i].name;
-  const char *near = wr_suggest_of(typed, words, WR_COUNT(words));
-  if (near) return wr_options_refuse(o, "unknown action '%s' (did you mean '%s'?)", typed, near);
-  return wr_options_refuse(o, "unknown action '%s'; weir help %s lists them", typed, o->verb->name);
+  return wr_options_refuse_action(o, typed, words, WR_COUNT(words));
 }
 
 static bool is_number(const char *text)

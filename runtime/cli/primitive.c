@@ -27,9 +27,7 @@ static int refuse_action(const struct wr_options *o, const char *typed)
   for (size_t i = 0; i < WR_COUNT(actions) && count < WR_SUGGEST_MAX; i++) {
     if (strcmp(actions[i].noun, o->verb->name) == 0) words[count++] = actions[i].verb;
   }
-  const char *near = wr_suggest_of(typed, words, count);
-  if (near) return wr_options_refuse(o, "unknown action '%s' (did you mean '%s'?)", typed, near);
-  return wr_options_refuse(o, "unknown action '%s'; weir help %s lists them", typed, o->verb->name);
+  return wr_options_refuse_action(o, typed, words, count);
 }
 
 static bool is_action(const char *noun, const char *verb)
