@@ -12,6 +12,9 @@ static void put_request(struct wr_json *j, const struct wr_serving *s,
                         const struct wr_exchange_info *info)
 {
   wr_json_field_str(j, "request_id", info->request_id);
+  if (s->request.trail.trace) {
+    wr_json_field_cstr(j, "trace_id", s->request.trail.trace->trace_id);
+  }
   wr_json_field_str(j, "method", info->head->method);
   wr_json_field_str(j, "path", info->path);
   wr_json_field_str(j, "version", info->version);

@@ -135,6 +135,7 @@ enum field {
   SCHEME,
   CLIENT,
   ID,
+  TRACE_ID,
   ROUTE,
   PRIORITY,
   HEADERS,
@@ -142,6 +143,13 @@ enum field {
   QUERY,
   TLS
 };
+
+static int push_trace_id(lua_State *L, const struct wr_request *q)
+{
+  if (q->trail.trace == NULL) return 0;
+  lua_pushstring(L, q->trail.trace->trace_id);
+  return 1;
+}
 
 static int push_field(lua_State *L, struct wr_request *q, enum field field)
 {
@@ -153,6 +161,7 @@ static int push_field(lua_State *L, struct wr_request *q, enum field field)
   case SCHEME: return push_str(L, q->info->scheme);
   case CLIENT: return push_str(L, q->client);
   case ID: return push_str(L, q->info->request_id);
+  case TRACE_ID: return push_trace_id(L, q);
   case ROUTE: lua_pushstring(L, q->trail.route); return 1;
   case PRIORITY: lua_pushstring(L, wr_priority_name((enum wr_priority)q->priority)); return 1;
   case HEADERS: return push_cached(L, q, "headers");
@@ -304,10 +313,10 @@ static const struct {
   const char *name;
   enum field field;
 } fields[] = {
-    {"method", METHOD},   {"path", PATH},     {"target", TARGET}, {"host", HOST},
-    {"scheme", SCHEME},   {"client", CLIENT}, {"id", ID},         {"route", ROUTE},
-    {"headers", HEADERS}, {"params", PARAMS}, {"query", QUERY},   {"priority", PRIORITY},
-    {"tls", TLS},
+    {"method", METHOD},   {"path", PATH},         {"target", TARGET}, {"host", HOST},
+    {"scheme", SCHEME},   {"client", CLIENT},     {"id", ID},         {"route", ROUTE},
+    {"headers", HEADERS}, {"params", PARAMS},     {"query", QUERY},   {"priority", PRIORITY},
+    {"tls", TLS},         {"trace_id", TRACE_ID},
 };
 
 int wr_bind_request(lua_State *L)

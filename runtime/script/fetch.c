@@ -253,6 +253,18 @@ static void add_priority(struct wr_headers *out, const struct wr_task *t,
   wr_headers_set(out, wr_str_of(q->priority_header), wr_str_of(word));
 }
 
+// A call of a script's own is a part of its request's trace, unless it says of which. What is
+// forwarded bears the client's fields already.
+static void add_trace(struct wr_headers *out, const struct wr_trace_context *trace)
+{
+  if (trace == NULL || wr_headers_value(out, WR_FIELD_TRACEPARENT).ptr != NULL) return;
+  char *text = wr_region_take(out->region, WR_TRACE_PARENT_LEN + 1);
+  if (text == NULL) return;
+  wr_trace_context_write(trace, trace->span_id, text);
+  put(out, WR_FIELD_TRACEPARENT, (struct wr_str){text, WR_TRACE_PARENT_LEN});
+  put(out, WR_FIELD_TRACESTATE, trace->state);
+}
+
 static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
                           struct wr_headers *out)
 {
@@ -263,6 +275,8 @@ static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struc
   if (fetch->request) {
     add_forwarded(out, fetch->request);
     add_priority(out, t, fetch->request);
+  } else if (t->trail) {
+    add_trace(out, t->trail->trace);
   }
   add_deadline(out, t);
   return true;

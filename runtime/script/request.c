@@ -34,6 +34,15 @@ void wr_request_free_spare(struct wr_script_env *env)
   while (env->spare_body_count > 0) wr_buf_fini(&env->spare_bodies[--env->spare_body_count]);
 }
 
+// Whoever asks names the trace, as the request id: a name to find things by, which grants nothing.
+static const struct wr_trace_context *read_trace(const struct wr_exchange_info *info)
+{
+  const struct wr_headers *headers = &info->head->headers;
+  if (!wr_headers_may_have(headers, WR_FIELD_TRACEPARENT)) return NULL;
+  struct wr_trace_context *trace = wr_region_take(info->region, sizeof(*trace));
+  return trace && wr_trace_context_read(headers, info->region, trace) ? trace : NULL;
+}
+
 void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
                      size_t body_max)
 {
@@ -42,6 +51,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
   q->priority = WR_PRIORITY_NORMAL;
   q->trail.route = "";
   q->trail.request_id = q->info->request_id;
+  q->trail.trace = read_trace(q->info);
   wr_headers_init(&q->told, q->info->region, 16);
   wr_list_init(&q->handles);
   wr_list_init(&q->readers);

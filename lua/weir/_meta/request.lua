@@ -29,6 +29,7 @@
 ---@field tls weir.Tls? nil for a client in the clear.
 ---@field client string Numeric address of the peer.
 ---@field id string The client's X-Request-ID (up to 128 visible characters), else made here.
+---@field trace_id string? Of the W3C `traceparent` that the request came with; nil without one.
 ---@field priority string "normal": the route's, or what a trusted proxy said.
 ---@field route string Path pattern of the route, without methods.
 ---@field headers weir.Headers Fields of the request; what is changed here is what is forwarded.
