@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "resilience/breaker.h"
+#include "resilience/budget.h"
 #include "resilience/bulkhead.h"
 #include "resilience/chaos.h"
 #include "resilience/flag.h"
@@ -66,6 +67,18 @@ static void put_breaker(struct wr_entry *entry, uint64_t now_ns, struct wr_json 
   wr_json_field_uint(j, "probes", stats.probes);
   wr_json_field_num(j, "since_s", seconds(now_ns - stats.since_ns));
   wr_json_field_num(j, "retry_after_s", seconds(stats.retry_after_ns));
+}
+
+static void put_budget(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  struct wr_budget *b = entry->state;
+  wr_json_field_num(j, "remaining", wr_budget_remaining(b, now_ns));
+  wr_json_field_num(j, "share", wr_budget_share(b, now_ns));
+  wr_json_field_num(j, "ratio", b->config.ratio);
+  wr_json_field_uint(j, "min", b->config.min);
+  wr_json_field_num(j, "span_s", seconds(b->config.span_ns));
+  wr_json_field_uint(j, "granted", b->withdrawn);
+  wr_json_field_uint(j, "denied", b->denied);
 }
 
 static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -247,12 +260,19 @@ static const struct {
   const char *plural;
   void (*put)(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j);
 } shown[WR_KINDS] = {
-    [WR_KIND_BREAKER] = {"breakers", put_breaker}, [WR_KIND_FLAG] = {"flags", put_flag},
-    [WR_KIND_HEALTH] = {"checks", put_health},     [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
-    [WR_KIND_CACHE] = {"caches", put_cache},       [WR_KIND_THROTTLE] = {"throttles", put_throttle},
-    [WR_KIND_HEDGE] = {"hedges", put_hedge},       [WR_KIND_SHEDDER] = {"shedders", put_shedder},
-    [WR_KIND_CHAOS] = {"chaos", put_chaos},        [WR_KIND_LIMITER] = {"limiters", put_limiter},
-    [WR_KIND_LEASE] = {"leases", put_lease},       [WR_KIND_UPSTREAM] = {"upstreams", put_upstream},
+    [WR_KIND_BREAKER] = {"breakers", put_breaker},
+    [WR_KIND_FLAG] = {"flags", put_flag},
+    [WR_KIND_HEALTH] = {"checks", put_health},
+    [WR_KIND_BULKHEAD] = {"bulkheads", put_bulkhead},
+    [WR_KIND_CACHE] = {"caches", put_cache},
+    [WR_KIND_THROTTLE] = {"throttles", put_throttle},
+    [WR_KIND_HEDGE] = {"hedges", put_hedge},
+    [WR_KIND_SHEDDER] = {"shedders", put_shedder},
+    [WR_KIND_CHAOS] = {"chaos", put_chaos},
+    [WR_KIND_LIMITER] = {"limiters", put_limiter},
+    [WR_KIND_LEASE] = {"leases", put_lease},
+    [WR_KIND_BUDGET] = {"budgets", put_budget},
+    [WR_KIND_UPSTREAM] = {"upstreams", put_upstream},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

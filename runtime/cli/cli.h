@@ -27,6 +27,13 @@ struct wr_option {
   const char *help;     ///< one line of up to 70 columns
 };
 
+/// What the first operand of a verb may be, where it is one of a list.
+struct wr_word {
+  const char *name;     ///< NULL ends a list
+  const char *operands; ///< what comes behind it: "NAME [TIME]"; "" for nothing
+  const char *help;     ///< one line
+};
+
 struct wr_verb {
   const char *name;
   const char *operands; ///< "FILE", "[VERB]"; "" for none
@@ -37,6 +44,8 @@ struct wr_verb {
 
   /// argv[0] is the verb's name. Returns an `enum wr_exit`.
   int (*run)(int argc, char **argv);
+
+  const struct wr_word *words; ///< NULL: the first operand is free, or of tables/actions.def
 };
 
 /// The verbs in the order of help; ended by one without a name.
@@ -57,15 +66,22 @@ int wr_cli_reload(int argc, char **argv);
 /// Lists the generations of the running weir, looks at their bundles, goes back to one
 /// (cli/policy.c).
 int wr_cli_policy(int argc, char **argv);
+
 /// Asks the running weir to become the binary that is at its path now (cli/upgrade.c).
 int wr_cli_upgrade(int argc, char **argv);
 
 /// Shows what the running weir is doing (cli/status.c).
 int wr_cli_status(int argc, char **argv);
 
-/// Lists the named primitives of a kind, or does with one what tables/actions.def offers
+/// Lists the named primitives of a kind, shows one, or does with it what tables/actions.def offers
 /// (cli/primitive.c). The verb is the kind's name.
 int wr_cli_primitive(int argc, char **argv);
+
+/// Prints a script that completes command lines in a shell (cli/completion.c).
+int wr_cli_completion(int argc, char **argv);
+
+/// Prints or writes manual pages (cli/man.c).
+int wr_cli_man(int argc, char **argv);
 
 /// Prints the versions of weir and of its libraries (cli/version.c).
 int wr_cli_version(int argc, char **argv);

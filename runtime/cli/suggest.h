@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 enum {
-  WR_SUGGEST_MAX = 32,     ///< words to choose from that callers make room for
+  WR_SUGGEST_MAX = 64,     ///< words to choose from that callers make room for
   WR_SUGGEST_LEN_MAX = 32, ///< longer words are never suggested nor corrected
 };
 

@@ -68,6 +68,17 @@ static const struct wr_option status_options[] = {
 static const struct wr_option primitive_options[] = {
     ADMIN_OPTION,
     {"json", NULL, "print the answer as JSON"},
+    {"names", NULL, "with ls: print the names only, one a line"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_option man_options[] = {
+    {"into", "FOLDER", "write all pages to files of this folder"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_option help_options[] = {
+    {"json", NULL, "print what there is to know of all verbs as JSON"},
     {NULL, NULL, NULL},
 };
 
@@ -76,17 +87,34 @@ static const struct wr_option version_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct wr_word policy_words[] = {
+    {"list", "", "the generations: requests, memory, age; ls is the same"},
+    {"show", "[N]", "what generation N declares, or the files on disk"},
+    {"diff", "[N [M]]", "what the files on disk would change of N, or M of N"},
+    {"use", "N", "make N the live one: at once while it is cooling"},
+    {"rollback", "", "back to the one before; ends a canary or a shadow"},
+    {"promote", "", "make the canary live now"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_word completion_words[] = {
+    {"bash", "", "source <(weir completion bash)"},
+    {"zsh", "", "weir completion zsh >~/.zfunc/_weir, a folder of $fpath"},
+    {"fish", "", "weir completion fish >~/.config/fish/completions/weir.fish"},
+    {NULL, NULL, NULL},
+};
+
 const struct wr_verb wr_cli_verbs[] = {
     {"run", "FILE", 1, 1, "serve the policy in FILE, in the foreground", run_options,
      ADMIN_NOTE "Signals: HUP reloads, TERM and INT drain and stop, a second one stops at once.\n"
                 "USR2 upgrades to the binary that is at weir's path by then.\n"
                 "systemd hears of the start, of reloads and of the stop ($NOTIFY_SOCKET).\n",
-     wr_cli_run},
+     wr_cli_run, NULL},
     {"check", "FILE", 1, 1, "load the policy in FILE without serving it, and say what is wrong",
      check_options,
      "Shows what each route calls through, and warns of layers that do not fit.\n"
      "Exit code: 0 fine, 1 --strict and there are warnings, 78 the policy is invalid.\n",
-     wr_cli_check},
+     wr_cli_check, NULL},
     {"reload", "", 0, 0, "let the running weir load its files again", reload_options,
      "A policy that does not load changes nothing: the old generation stays active.\n"
      "A canary is compared with it all the time by errors raised, failures, refusals\n"
@@ -95,41 +123,31 @@ const struct wr_verb wr_cli_verbs[] = {
      "beside those of the live one; it counts calls that only one of both refused.\n" ADMIN_NOTE
      "Exit code: 0 live, or would be; 78 the policy is invalid, or a worse canary;\n"
      "3 no weir answers, 1 anything else.\n",
-     wr_cli_reload},
-    {"policy", "list | show [N] | diff [N [N]] | use N | rollback | promote", 1, 3,
-     "list the generations, look at one, go back to one", policy_options,
-     "show and diff without numbers are about the files on disk. diff N tells what\n"
-     "they would change of generation N, diff N M what M would. rollback goes back to\n"
-     "the generation before, use N to that one: at once while it is cooling. While\n"
-     "there is a canary, rollback ends it, and promote makes it live now; a shadow\n"
-     "that is ended so tells what it has counted.\n" ADMIN_NOTE "Exit code: as of reload.\n",
-     wr_cli_policy},
+     wr_cli_reload, NULL},
+    {"policy", "ACTION [N [M]]", 1, 3, "list the generations, look at one, go back to one",
+     policy_options,
+     "A shadow that is ended tells what it has counted.\n" ADMIN_NOTE "Exit code: as of reload.\n",
+     wr_cli_policy, policy_words},
     {"upgrade", "", 0, 0, "let the binary that is at weir's path now take over", upgrade_options,
      "It is tried first: one that does not start, or does not load the live policy,\n"
      "changes nothing. Process id, sockets and state stay; no request is lost.\n" ADMIN_NOTE
      "Exit code: 0 it serves, 3 no weir answers, 1 anything else.\n",
-     wr_cli_upgrade},
+     wr_cli_upgrade, NULL},
     {"status", "", 0, 0, "show what the running weir is doing", status_options, ADMIN_NOTE,
-     wr_cli_status},
-    {"breaker", "ls | open|close|auto NAME", 1, 2, "list the breakers, or overrule one",
-     primitive_options, ADMIN_NOTE, wr_cli_primitive},
-    {"cache", "ls | purge NAME [KEY] | purge_tag NAME TAG", 1, 3,
-     "list the caches, or forget what is in one", primitive_options, ADMIN_NOTE, wr_cli_primitive},
-    {"chaos", "ls | apply NAME [TIME] | rollback NAME", 1, 3,
-     "list the chaos experiments, start or end one", primitive_options, ADMIN_NOTE,
-     wr_cli_primitive},
-    {"flag", "ls | on|off|reset NAME [WHY] | percent NAME 'PERCENT [WHY]'", 1, 3,
-     "list the feature flags, or flip one", primitive_options,
-     "What is set here stands above the policy and outlives reloads until `reset`. WHY is kept "
-     "with\n"
-     "it and logged.\n" ADMIN_NOTE,
-     wr_cli_primitive},
-    {"health", "ls", 1, 1, "list the health checks", primitive_options, ADMIN_NOTE,
-     wr_cli_primitive},
+     wr_cli_status, NULL},
+#define WR_KIND(ENUM, name, doc)                                                                   \
+  {name, "ACTION [NAME [VALUE]]", 1, 3, doc, primitive_options, ADMIN_NOTE, wr_cli_primitive, NULL},
+#include "tables/kinds.def"
+#undef WR_KIND
+    {"completion", "SHELL", 1, 1, "print what completes weir's command lines in a shell", NULL,
+     NULL, wr_cli_completion, completion_words},
+    {"man", "[VERB]", 0, 1, "print a manual page: man -l <(weir man)", man_options, NULL,
+     wr_cli_man, NULL},
     {"version", "", 0, 0, "print the versions of weir and of its libraries", version_options, NULL,
-     wr_cli_version},
-    {"help", "[VERB]", 0, 1, "explain the verbs, or one of them", NULL, NULL, wr_cli_help},
-    {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
+     wr_cli_version, NULL},
+    {"help", "[VERB]", 0, 1, "explain the verbs, or one of them", help_options, NULL, wr_cli_help,
+     NULL},
+    {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };
 
 const struct wr_verb *wr_cli_find(const char *name)
