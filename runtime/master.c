@@ -236,6 +236,7 @@ static void on_tick(struct wr_timer *t)
     measure(m);
   }
   sample(m);
+  wr_traffic_tick(&m->traffic, now);
   wr_probation_tick(m);
   wr_timer_start_at(t, next);
 }
@@ -434,6 +435,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_timer_init(&m->plan, &m->loop, on_plan);
   wr_timer_init(&m->drain, &m->loop, on_drain_over);
   wr_follow_init(m);
+  wr_traffic_init(&m->traffic, &m->arena);
   m->loop.on_turn = on_turn;
   m->loop.on_turn_ctx = m;
   wr_notify_open(&m->notify, &m->settings->notify, &m->loop, &m->log);
@@ -450,6 +452,7 @@ static void close_master(struct wr_master *m)
   wr_timer_stop(&m->plan);
   wr_timer_stop(&m->drain);
   wr_follow_stop(m);
+  wr_traffic_fini(&m->traffic);
   wr_notify_close(&m->notify);
   wr_io_close(&m->signals, NULL);
   wr_io_close(&m->bell, NULL);

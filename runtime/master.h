@@ -11,6 +11,7 @@
 #include "loop/mailbox.h"
 #include "loop/timer.h"
 #include "loop/watch.h"
+#include "observe/traffic.h"
 #include "orders.h"
 #include "resilience/comparison.h"
 #include "trial.h"
@@ -127,7 +128,8 @@ struct wr_master {
   struct wr_timer tick; ///< heartbeats and what else is done ten times a second
   struct wr_timer plan; ///< the next that the clock demands of a primitive, before the tick
   struct wr_timer drain;
-  struct wr_watch watch;   ///< of the live bundle's folders, with --watch
+  struct wr_watch watch; ///< of the live bundle's folders, with --watch
+  struct wr_traffic traffic;
   struct wr_notify notify; ///< the service manager
   struct wr_list trials;   ///< struct wr_trial, those whose processes live
   struct wr_reload reload;

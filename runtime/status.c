@@ -4,6 +4,7 @@
 #include "confine/capabilities.h"
 #include "confine/facts.h"
 #include "fleet.h"
+#include "observe/traffic_page.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -102,6 +103,36 @@ static void put_workers(struct wr_master *m, struct wr_json *j)
   wr_json_array_end(j);
 }
 
+// What all workers do at this moment.
+static void put_now(struct wr_master *m, struct wr_json *j)
+{
+  uint64_t active = 0;
+  uint64_t lag_ns = 0;
+  uint32_t sheds = 0;
+  for (uint32_t i = 0; i < wr_slot_master(&m->arena); i++) {
+    const struct wr_slot *slot = wr_slot_of(&m->arena, i);
+    uint64_t lag = atomic_load_explicit(&slot->lag_ns, memory_order_relaxed);
+    uint32_t shed = atomic_load_explicit(&slot->shed_permille, memory_order_relaxed);
+    active += atomic_load_explicit(&slot->in_flight, memory_order_relaxed);
+    if (lag > lag_ns) lag_ns = lag;
+    if (shed > sheds) sheds = shed;
+  }
+  wr_json_key(j, "now");
+  wr_json_object(j);
+  wr_json_field_uint(j, "active", active);
+  wr_json_field_num(j, "lag_s", seconds(lag_ns));
+  wr_json_field_num(j, "sheds", sheds / 1000.0);
+  wr_json_object_end(j);
+}
+
+static void put_traffic(struct wr_master *m, struct wr_json *j)
+{
+  wr_json_key(j, "traffic");
+  wr_json_object(j);
+  wr_traffic_page_write(&m->traffic, j);
+  wr_json_object_end(j);
+}
+
 static void put_listeners(struct wr_master *m, struct wr_json *j)
 {
   wr_json_key(j, "listeners");
@@ -159,12 +190,15 @@ void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
   wr_json_field_uint(j, "pid", (uint64_t)getpid());
   wr_json_field_num(j, "uptime_s", seconds(wr_loop_now(&m->loop) - m->started_ns));
   wr_json_field_bool(j, "ready", is_ready);
+  wr_json_field_bool(j, "draining", m->is_draining);
   put_generation(m, j);
   put_quarantined(m, j);
   put_memory(m, j);
   put_confinement(m, j);
   put_workers(m, j);
   put_listeners(m, j);
+  put_now(m, j);
+  put_traffic(m, j);
   wr_primitives_write(&m->registry, wr_loop_now(&m->loop), j);
   wr_json_key(j, "reloads");
   wr_json_object(j);

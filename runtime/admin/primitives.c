@@ -67,6 +67,28 @@ static void put_breaker(struct wr_entry *entry, uint64_t now_ns, struct wr_json 
   wr_json_field_uint(j, "probes", stats.probes);
   wr_json_field_num(j, "since_s", seconds(now_ns - stats.since_ns));
   wr_json_field_num(j, "retry_after_s", seconds(stats.retry_after_ns));
+  const struct wr_breaker *b = entry->state;
+  wr_json_field_num(j, "failure_rate_limit", b->config.failure_rate); // 0: that rule is off
+  wr_json_field_num(j, "slow_rate_limit", b->config.slow_rate);
+  wr_json_field_uint(j, "min_calls", wr_breaker_config_min_calls(&b->config));
+  wr_json_field_uint(j, "in_flight", stats.inflight);
+  wr_json_field_uint(j, "trips", stats.trips);
+  wr_json_field_num(j, "share", stats.share);
+  wr_json_field_uint(j, "successful", b->counters.successful);
+  wr_json_field_uint(j, "failed", b->counters.failed);
+  wr_json_field_uint(j, "refused", b->counters.not_permitted);
+}
+
+static void put_budget(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
+{
+  struct wr_budget *b = entry->state;
+  wr_json_field_num(j, "remaining", wr_budget_remaining(b, now_ns));
+  wr_json_field_num(j, "share", wr_budget_share(b, now_ns));
+  wr_json_field_num(j, "ratio", b->config.ratio);
+  wr_json_field_uint(j, "min", b->config.min);
+  wr_json_field_num(j, "span_s", seconds(b->config.span_ns));
+  wr_json_field_uint(j, "granted", b->withdrawn);
+  wr_json_field_uint(j, "denied", b->denied);
 }
 
 static void put_budget(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -85,9 +107,14 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
 {
   (void)now_ns;
   const struct wr_bulkhead *b = entry->state;
+  const struct wr_bulkhead_counters *c = &b->counters;
+  uint64_t refused = c->refused_full + c->refused_queue_full + c->expired;
   wr_json_field_uint(j, "in_use", b->in_use);
   wr_json_field_uint(j, "max", b->config.max);
   wr_json_field_uint(j, "queued", b->queued);
+  wr_json_field_uint(j, "queue", b->config.queue);
+  wr_json_field_uint(j, "admitted", c->admitted);
+  wr_json_field_uint(j, "refused", refused);
   wr_json_field_bool(j, "shadow", b->config.shadow);
   wr_json_field_uint(j, "max_keys", b->config.max_keys);
   wr_json_field_uint(j, "keys", b->keys);

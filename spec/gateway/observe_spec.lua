@@ -1,5 +1,6 @@
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
+local wait = require "spec.support.wait"
 
 describe("what can be seen from outside", function()
   local g, o
@@ -122,6 +123,33 @@ describe("what can be seen from outside", function()
     assert.equal("127.0.0.1:" .. o.port, line.endpoint)
     assert.is_true(line.attempts >= 1)
     assert.equal(1, line.generation)
+  end)
+
+  it("shows on /status what the last seconds were like, by route and by upstream", function()
+    local run = origin.target { origin.answer("200 OK", "x") }
+    local status = wait.for_("a window with traffic in it", function()
+      g:get(run)
+      g:get "/ladder"
+      local now = g:status()
+      local has = {}
+      for _, route in ipairs(now.traffic.routes) do has[route.name] = route end
+      local run_route, ladder = has["/run"], has["/ladder"]
+      return run_route and ladder and run_route.per_s > 0 and ladder.per_s > 0 and now
+    end)
+    local seen = status.traffic
+    assert.is_true(seen.window_s > 0 and seen.requests.total > 0)
+    local route, upstream, ladder
+    for _, r in ipairs(seen.routes) do if r.name == "/run" then route = r end end
+    for _, r in ipairs(seen.routes) do if r.name == "/ladder" then ladder = r end end
+    for _, u in ipairs(seen.attempts) do if u.name == "origin" then upstream = u end end
+    assert.is_true(route.p50_s > 0 and route.p50_s <= route.p99_s)
+    assert.is_true(route.why.ok > 0)
+    assert.is_true(ladder.why.ok_fallback > 0)
+    assert.is_true(upstream.total > 0)
+    assert.equal('odd "name" \\ here', seen.retries[1].name)
+    assert.equal('odd "name" \\ here', status.budgets[1].name)
+    assert.is_true(status.now.lag_s >= 0 and status.now.active >= 0)
+    assert.is_false(status.draining)
   end)
 
   it("answers HEAD, refuses other methods and paths of the admin listener", function()

@@ -1,0 +1,8 @@
+#pragma once
+/// The present as JSON, for the status page.
+
+#include "observe/traffic.h"
+
+/// Writes members into the object that is open: "window_s", "requests" (all routes together),
+/// "routes", "attempts" (by upstream), "retries", "fallbacks".
+void wr_traffic_page_write(const struct wr_traffic *t, struct wr_json *j);
