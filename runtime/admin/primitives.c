@@ -91,18 +91,6 @@ static void put_budget(struct wr_entry *entry, uint64_t now_ns, struct wr_json *
   wr_json_field_uint(j, "denied", b->denied);
 }
 
-static void put_budget(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
-{
-  struct wr_budget *b = entry->state;
-  wr_json_field_num(j, "remaining", wr_budget_remaining(b, now_ns));
-  wr_json_field_num(j, "share", wr_budget_share(b, now_ns));
-  wr_json_field_num(j, "ratio", b->config.ratio);
-  wr_json_field_uint(j, "min", b->config.min);
-  wr_json_field_num(j, "span_s", seconds(b->config.span_ns));
-  wr_json_field_uint(j, "granted", b->withdrawn);
-  wr_json_field_uint(j, "denied", b->denied);
-}
-
 static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
 {
   (void)now_ns;
