@@ -11,6 +11,7 @@
 #include "loop/mailbox.h"
 #include "loop/timer.h"
 #include "loop/watch.h"
+#include "observe/log_tap.h"
 #include "observe/traffic.h"
 #include "orders.h"
 #include "resilience/comparison.h"
@@ -114,6 +115,7 @@ struct wr_master {
   struct wr_arena arena;
   struct wr_loop loop;
   struct wr_log log;
+  struct wr_log_tapped log_tap;
   struct wr_registry registry;
   struct wr_meter meter;
   struct wr_master_worker *workers; ///< as many as the settings say

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "observe/events.h"
 #include "observe/log_access.h"
+#include "observe/log_tap.h"
 #include "observe/pressure.h"
 #include "policy/lineage.h"
 #include "script/meter.h"
@@ -21,6 +22,7 @@ enum { BODY_MAX = 8 * 1024 * 1024 };
 
 struct wr_worker {
   struct wr_services services;
+  struct wr_log_tapped log_tap;
   struct wr_watchdog watchdog;
   struct wr_arena *arena;
   uint32_t slot;
@@ -254,6 +256,7 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   if (!wr_watchdog_start(&w->watchdog, wr_slot_of(w->arena, w->slot), error)) return false;
   w->services.env.watchdog = &w->watchdog;
   struct wr_loop *l = &w->services.loop;
+  wr_log_tap_open(&w->log_tap, &w->services.log, w->arena, w->slot, l);
   struct wr_server_options options = wr_server_options_default;
   options.via = "weir";
   options.fin_is_gone = true;

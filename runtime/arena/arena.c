@@ -2,6 +2,7 @@
 
 #include "arena/cache.h"
 #include "arena/clients.h"
+#include "arena/journal.h"
 #include "arena/ledger.h"
 #include "arena/registry.h"
 #include "arena/series.h"
@@ -30,7 +31,18 @@ enum { ENTRY_BYTES = 4096 };
 
 // Layout
 
-enum section { SLOTS, CLIENTS, LEDGER, REGISTRY, SERIES, CACHE, SESSION_KEYS, SLAB, SECTIONS };
+enum section {
+  SLOTS,
+  CLIENTS,
+  LEDGER,
+  REGISTRY,
+  SERIES,
+  CACHE,
+  SESSION_KEYS,
+  JOURNAL,
+  SLAB,
+  SECTIONS
+};
 
 struct layout {
   size_t at[SECTIONS]; // offsets from the base
@@ -62,6 +74,7 @@ static struct layout plan(const struct wr_arena_options *o)
       [SERIES] = wr_series_size(slots, o->series_max),
       [CACHE] = wr_cache_size(o->cache_bytes),
       [SESSION_KEYS] = wr_session_keys_size(),
+      [JOURNAL] = wr_journal_size(slots),
       [SLAB] = wr_slab_size((size_t)o->entries_max * ENTRY_BYTES + KEYED_BYTES),
   };
   struct layout l = {.end = round_up(sizeof(struct wr_arena_header), PAGE)};
@@ -144,6 +157,7 @@ static void fill_header(struct wr_arena *a, const struct wr_arena_options *o,
       .series = (struct wr_series_table *)(base + l->at[SERIES]),
       .cache = (struct wr_cache_table *)(base + l->at[CACHE]),
       .session_keys = (struct wr_session_keys *)(base + l->at[SESSION_KEYS]),
+      .journal = (struct wr_journal_table *)(base + l->at[JOURNAL]),
       .slab = (struct wr_slab *)(base + l->at[SLAB]),
   };
 }

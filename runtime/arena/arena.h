@@ -21,6 +21,7 @@ struct wr_clients_table;
 struct wr_series_table;
 struct wr_cache_table;
 struct wr_session_keys;
+struct wr_journal_table;
 
 enum {
   WR_ARENA_WORKERS_MAX = 128, ///< worker slots
@@ -65,6 +66,7 @@ struct wr_arena_header {
   struct wr_cache_table *cache;
   struct wr_clients_table *clients;
   struct wr_session_keys *session_keys;
+  struct wr_journal_table *journal;
   struct wr_slab *slab;
   _Atomic uint64_t repairs; ///< what was made valid after its lock's holder had died
 };

@@ -3,7 +3,7 @@
 
 #include "arena/arena.h"
 
-enum { VERSION = 5 };
+enum { VERSION = 6 };
 
 #ifndef WEIR_LAYOUT_AHEAD
 #define WEIR_LAYOUT_AHEAD 0

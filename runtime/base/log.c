@@ -26,7 +26,10 @@ void wr_log_fini(struct wr_log *log)
 
 struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const char *event)
 {
-  if (level < log->level) return NULL;
+  log->is_written = level >= log->level;
+  log->is_tapped = log->tap != NULL && log->tap->wants(log->tap->ctx, level, event);
+  if (!log->is_written && !log->is_tapped) return NULL;
+  log->event = event;
   wr_buf_clear(&log->line);
   wr_json_init(&log->json, &log->line);
   wr_json_object(&log->json);
@@ -41,8 +44,18 @@ struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const 
 void wr_log_end(struct wr_log *log)
 {
   wr_json_object_end(&log->json);
-  if (!wr_buf_append(&log->line, "\n", 1)) log->json.failed = true;
-  if (log->json.failed || !wr_buf_append_str(&log->pending, wr_buf_str(&log->line))) log->dropped++;
+  if (log->json.failed) {
+    log->dropped++;
+    return;
+  }
+  if (log->is_tapped) log->tap->take(log->tap->ctx, log->event, wr_buf_str(&log->line));
+  if (!log->is_written) return;
+  if (wr_buf_reserve(&log->pending, log->line.len + 1)) {
+    wr_buf_append_str(&log->pending, wr_buf_str(&log->line));
+    wr_buf_append(&log->pending, "\n", 1);
+  } else {
+    log->dropped++;
+  }
 }
 
 void wr_log_text(struct wr_log *log, enum wr_log_level level, const char *event, const char *format,

@@ -13,15 +13,28 @@ enum wr_log_level { WR_LOG_DEBUG, WR_LOG_INFO, WR_LOG_WARN, WR_LOG_ERROR, WR_LOG
 
 enum { WR_LOG_PENDING_MAX = 1 << 20, WR_LOG_LINE_MAX = 32 * 1024 };
 
+/// Somebody beside the descriptor who reads lines.
+struct wr_log_tap {
+  /// Does it take this line? Asked before the line is made, whatever the log's own level.
+  bool (*wants)(void *ctx, enum wr_log_level level, const char *event);
+  /// A whole line without its end, valid during the call.
+  void (*take)(void *ctx, const char *event, struct wr_str line);
+  void *ctx;
+};
+
 struct wr_log {
   int fd;
   enum wr_log_level level;
   uint64_t (*wall_ns)(void); ///< stamps; given by the loop, which alone reads clocks
   int worker;                ///< slot of this worker, -1 in the master
-  uint64_t dropped;      ///< lines lost because the reader is slow; who counts them sets it to 0
-  struct wr_buf pending; ///< private
-  struct wr_buf line;    ///< private
-  struct wr_json json;   ///< private
+  uint64_t dropped; ///< lines lost because the reader is slow; who counts them sets it to 0
+  const struct wr_log_tap *tap; ///< borrowed; NULL: nobody
+  const char *event;            ///< private: of the line under way
+  bool is_tapped;               ///< private: the tap takes it
+  bool is_written;              ///< private: the descriptor gets it
+  struct wr_buf pending;        ///< private
+  struct wr_buf line;           ///< private
+  struct wr_json json;          ///< private
 };
 
 /// Writes to `fd`, which stays the caller's, what is at least as grave as `level`.
@@ -31,7 +44,7 @@ void wr_log_init(struct wr_log *log, int fd, enum wr_log_level level, uint64_t (
 void wr_log_fini(struct wr_log *log);
 
 /// Starts a line with time, level, `event` (dotted lower case, constant) and worker; returns the
-/// writer for more fields, or NULL when the level is off. Lines do not nest.
+/// writer for more fields, or NULL when nobody wants the line. Lines do not nest.
 struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const char *event);
 
 /// Ends the line begun last; a line past `WR_LOG_LINE_MAX` is dropped and counted.
