@@ -73,6 +73,12 @@ int wr_cli_upgrade(int argc, char **argv);
 /// Shows what the running weir is doing (cli/status.c).
 int wr_cli_status(int argc, char **argv);
 
+/// The same in one line of numbers, once or every so often (cli/stat.c).
+int wr_cli_stat(int argc, char **argv);
+
+/// The same as a picture that moves (cli/top.c).
+int wr_cli_top(int argc, char **argv);
+
 /// Lists the named primitives of a kind, shows one, or does with it what tables/actions.def offers
 /// (cli/primitive.c). The verb is the kind's name.
 int wr_cli_primitive(int argc, char **argv);

@@ -88,16 +88,16 @@ static void print_cell(const struct wr_columns *c, FILE *out, size_t column, con
   fprintf(out, "%*s", is_number || is_last ? 0 : room, "");
 }
 
-void wr_columns_print(const struct wr_columns *c, FILE *out, const char *title)
+void wr_columns_print(const struct wr_columns *c, FILE *out, const struct wr_style *style,
+                      const char *title)
 {
   if (c->count == 0) return;
-  struct wr_style style = wr_style_of(out);
-  fprintf(out, "\n%s%s%s\n%s", style.bold, title, style.reset, style.dim);
+  fprintf(out, "\n%s%s%s\n%s", style->bold, title, style->reset, style->dim);
   for (size_t j = 0; j < c->width; j++) print_cell(c, out, j, c->columns[j].head);
-  fprintf(out, "%s\n", style.reset);
+  fprintf(out, "%s\n", style->reset);
   for (size_t i = 0; i < c->count; i++) {
     fputs(c->rows[i].colour, out);
     for (size_t j = 0; j < c->width; j++) print_cell(c, out, j, c->rows[i].cells[j]);
-    fprintf(out, "%s\n", c->rows[i].colour[0] ? style.reset : "");
+    fprintf(out, "%s\n", c->rows[i].colour[0] ? style->reset : "");
   }
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+struct wr_style;
+
 enum { WR_COLUMNS_MAX = 8, WR_COLUMNS_CELL_MAX = 64 };
 
 struct wr_column {
@@ -36,4 +38,5 @@ __attribute__((format(printf, 2, 3))) void wr_columns_cell(struct wr_columns *c,
                                                            ...);
 
 /// Prints a title, the heads and the rows; nothing when there is no row.
-void wr_columns_print(const struct wr_columns *c, FILE *out, const char *title);
+void wr_columns_print(const struct wr_columns *c, FILE *out, const struct wr_style *style,
+                      const char *title);

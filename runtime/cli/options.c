@@ -50,10 +50,38 @@ static int refuse_option(const struct wr_options *o, const char *typed, const st
   return wr_options_refuse(o, "unknown option '--%s' (did you mean '--%s'?)", name, meant);
 }
 
+// A letter stands for the only option that begins with it: "-j" for --json.
+static void list_letters(const struct wr_verb *verb, size_t count, char out[])
+{
+  size_t len = 0;
+  out[len++] = ':';
+  out[len++] = HELP;
+  for (size_t i = 0; i < count; i++) {
+    char letter = verb->options[i].name[0];
+    size_t same = 0;
+    for (size_t k = 0; k < count; k++) same += verb->options[k].name[0] == letter;
+    if (same > 1 || letter == HELP) continue;
+    out[len++] = letter;
+    if (verb->options[i].argument) out[len++] = ':';
+  }
+  out[len] = '\0';
+}
+
+// Which option a letter or a number of getopt's stands for.
+static size_t option_of(const struct wr_verb *verb, int key)
+{
+  size_t i = 0;
+  if (key >= FIRST) return (size_t)(key - FIRST);
+  while (verb->options[i].name[0] != key) i++;
+  return i;
+}
+
 static bool read_options(struct wr_options *o, int argc, char **argv)
 {
   struct option known[WR_CLI_OPTIONS_MAX + 2] = {{NULL, 0, NULL, 0}};
+  char letters[2 * WR_CLI_OPTIONS_MAX + 3];
   size_t count = count_options(o->verb);
+  list_letters(o->verb, count, letters);
   for (size_t i = 0; i < count; i++) {
     const struct wr_option *option = &o->verb->options[i];
     int has_value = option->argument ? required_argument : no_argument;
@@ -62,12 +90,13 @@ static bool read_options(struct wr_options *o, int argc, char **argv)
   known[count] = (struct option){"help", no_argument, NULL, HELP};
   opterr = 0;
   optind = 0; // GNU: start anew
-  for (int key; (key = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
-    if (key >= FIRST) {
-      o->values[key - FIRST] = optarg ? optarg : "";
-    } else if (key == HELP) {
+  for (int key; (key = getopt_long(argc, argv, letters, known, NULL)) != -1;) {
+    if (key == HELP) {
       wr_help_verb(stdout, o->verb);
       return false;
+    }
+    if (key != MISSING && key != UNKNOWN) {
+      o->values[option_of(o->verb, key)] = optarg ? optarg : "";
     } else {
       const char *typed = argv[optind - 1];
       o->exit_code = key == MISSING ? wr_options_refuse(o, "option '%s' needs a value", typed)

@@ -2,7 +2,8 @@
 /// The command line of one verb, read by its row in the table of verbs.
 ///
 /// Options and operands may come in any order; "--" ends the options; a repeated option's last
-/// value counts; an option may be shortened as long as it is one only. Everything points into argv.
+/// value counts; an option may be shortened as long as it is one only, to one dash and a letter too
+/// ("-j"). Everything points into argv.
 
 #include "cli/cli.h"
 

@@ -75,7 +75,7 @@ static void print_list(const struct wr_client_reply *reply)
     add_row(&columns, json_array_get(list, i), &style);
   }
   if (json_array_size(list) == 0) puts("no generation is active");
-  wr_columns_print(&columns, stdout, "generations");
+  wr_columns_print(&columns, stdout, &style, "generations");
   print_reasons(list);
   wr_columns_fini(&columns);
   json_decref(list);

@@ -63,7 +63,8 @@ static void print_list(const json_t *list, const char *title)
       add_cell(&columns, json_object_get(json_array_get(list, i), heads[k].head));
     }
   }
-  wr_columns_print(&columns, stdout, title);
+  struct wr_style style = wr_style_of(stdout);
+  wr_columns_print(&columns, stdout, &style, title);
   wr_columns_fini(&columns);
 }
 

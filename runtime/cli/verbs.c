@@ -14,7 +14,6 @@
 static const struct wr_option run_options[] = {
     {"workers", "N", "worker processes (default: one per usable core)"},
     ADMIN_OPTION,
-    {"admin-token-file", "FILE", "token that callers of the admin over TCP show"},
     {"watch", NULL, "reload when a file of the policy changes"},
     {"allow-chaos", NULL, "let chaos experiments be applied"},
     {"log-level", "LEVEL", "debug, info, warn or error (default: info)"},
@@ -63,6 +62,19 @@ static const struct wr_option upgrade_options[] = {
 static const struct wr_option status_options[] = {
     ADMIN_OPTION,
     {"json", NULL, "print the answer as JSON"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_option top_options[] = {
+    ADMIN_OPTION,
+    {"json", NULL, "print what one picture is made of as JSON, and end"},
+    {NULL, NULL, NULL},
+};
+
+static const struct wr_option stat_options[] = {
+    ADMIN_OPTION,
+    {"json", NULL, "print an object a line"},
+    {"watch", "SECONDS", "go on, with a line every so often"},
     {NULL, NULL, NULL},
 };
 
@@ -136,6 +148,16 @@ const struct wr_verb wr_cli_verbs[] = {
      wr_cli_upgrade, NULL},
     {"status", "", 0, 0, "show what the running weir is doing", status_options, ADMIN_NOTE,
      wr_cli_status, NULL},
+    {"top", "", 0, 0, "the same, live: routes, breakers, upstreams, limits, events", top_options,
+     "Keys: q quits, j and k or the arrows scroll, space stops the picture.\n"
+     "Rates and percentiles are of the last ten seconds, req/s and errors of the last\n"
+     "one. Where the output is no terminal it is one picture.\n" ADMIN_NOTE,
+     wr_cli_top, NULL},
+    {"stat", "", 0, 0, "the same in a line of numbers, once or every so often", stat_options,
+     "Percentiles are of the last ten seconds; with --watch, req/s and err% are of the\n"
+     "time since the line before. open: breakers that are not closed; out: endpoints\n"
+     "that are ejected or unhealthy; shed: classes of requests that are refused.\n" ADMIN_NOTE,
+     wr_cli_stat, NULL},
 #define WR_KIND(ENUM, name, doc)                                                                   \
   {name, "ACTION [NAME [VALUE]]", 1, 3, doc, primitive_options, ADMIN_NOTE, wr_cli_primitive, NULL},
 #include "tables/kinds.def"

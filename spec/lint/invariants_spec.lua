@@ -96,6 +96,7 @@ local WALL = {
   ["runtime/services.c"] = "stamps of the log",
   ["runtime/handover.c"] = "the stamp of a snapshot",
   ["runtime/state.c"] = "how long a state lay in its file: no other clock outlives the machine",
+  ["runtime/cli/top_events.c"] = "when a change was seen, for people",
   ["runtime/http/server.c"] = "the Date field",
   ["runtime/script/bind_http_cache.c"] = "dates of conditions that are compared",
   ["runtime/script/http_cache.c"] = "a response's Date, compared with when it came",
