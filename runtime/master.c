@@ -3,6 +3,7 @@
 #include "arena/session_keys.h"
 #include "base/alloc.h"
 #include "base/check.h"
+#include "exports.h"
 #include "fleet.h"
 #include "follow.h"
 #include "generations.h"
@@ -372,9 +373,8 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
                              .upgrade = on_upgrade,
                              .ctx = m,
                              .registry = &m->registry,
-                             .log = &m->log,
-                             .meter = &m->meter};
-  m->admin = wr_admin_new(&m->loop, fd, is_tcp, m->settings->admin_token, &ops);
+                             .log = &m->log};
+  m->admin = wr_admin_new(&m->loop, fd, is_tcp, &ops);
   return true;
 }
 
@@ -419,6 +419,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_log_init(&m->log, STDOUT_FILENO, m->settings->log_level, wr_loop_wall);
   wr_log_tap_open(&m->log_tap, &m->log, &m->arena, wr_slot_master(&m->arena), &m->loop);
   warn_descriptors(m);
+  wr_exports_init(m);
   wr_state_tell(m);
   m->arena.on_wait = wr_heartbeat_on_wait;
   m->arena.on_wait_ctx = m;

@@ -6,6 +6,7 @@
 #include "handover.h"
 #include "http/server.h"
 #include "master.h"
+#include "observe/otlp_settings.h"
 #include "rehearsal.h"
 #include "succession.h"
 
@@ -131,9 +132,14 @@ int wr_process_run(const struct wr_settings *settings, struct wr_error *error)
   wr_confine_cores();
   if (!wr_handover_take(&fitting.handover, error)) return USAGE;
   take_over(&fitting);
+  struct wr_otlp_settings *otlp = wr_alloc(sizeof(*otlp));
+  wr_otlp_settings_read(otlp, wr_loop_entropy());
+  fitting.otlp = otlp;
   int code = run(&fitting, error);
   // Whoever cannot even begin leaves everything to the program that it was to replace.
   if (code != 0) wr_succession_return(&fitting, error->message);
+  wr_otlp_settings_fini(otlp);
+  wr_free(otlp);
   wr_handover_free(fitting.handover);
   wr_free(fitting.program);
   return code;

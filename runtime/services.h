@@ -14,6 +14,7 @@
 #include "upstream/resolver.h"
 
 struct wr_handover;
+struct wr_otlp_settings;
 
 /// Settings of the whole program, from the command line; immutable.
 struct wr_settings {
@@ -22,7 +23,6 @@ struct wr_settings {
   char **arguments;             ///< behind it on the command line, ended by NULL
   struct wr_handover *handover; ///< what the program before us left; NULL: there was none
   const char *admin;            ///< address of the admin listener
-  const char *admin_token;      ///< that callers over TCP must show, NULL: none
   uint32_t workers;
   bool allow_chaos; ///< experiments may be applied
   bool watch;       ///< reload when a file of the bundle changes
@@ -35,6 +35,7 @@ struct wr_settings {
   uint64_t drain_ns;        ///< how long a stop waits for requests under way
   uint64_t session_keys_ns; ///< how often the keys of TLS session tickets change
   uint64_t heartbeat_ns;    ///< a worker whose loop is silent for longer is replaced
+  const struct wr_otlp_settings *otlp; ///< where telemetry goes, NULL: nowhere
   struct wr_confine_options confine;
   struct wr_notify_options notify; ///< the service manager
 };

@@ -7,6 +7,7 @@
 #include "observe/log_access.h"
 #include "observe/log_tap.h"
 #include "observe/pressure.h"
+#include "observe/telemetry.h"
 #include "policy/lineage.h"
 #include "script/meter.h"
 #include "script/watchdog.h"
@@ -31,6 +32,7 @@ struct wr_worker {
   struct wr_server *server;
   struct wr_serve serve;
   struct wr_lineage lineage;
+  struct wr_telemetry telemetry;
   struct wr_timer beat;
   uint64_t beat_due_ns;           // what the loop comes to later than this, it comes to late
   struct wr_server_stats counted; // what the metrics know of the server's
@@ -231,6 +233,7 @@ static void on_access(void *ctx, const struct wr_serving *s, const struct wr_exc
 {
   struct wr_worker *w = ctx;
   wr_log_access(&w->services.env, s, stats);
+  wr_telemetry_request(&w->telemetry, s, stats);
 }
 
 // --- life ---------------------------------------------------------------------------------------
@@ -255,6 +258,7 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   if (!wr_services_init(&w->services, &owner, error)) return false;
   if (!wr_watchdog_start(&w->watchdog, wr_slot_of(w->arena, w->slot), error)) return false;
   w->services.env.watchdog = &w->watchdog;
+  wr_telemetry_init(&w->telemetry, settings->otlp, &w->services.env);
   struct wr_loop *l = &w->services.loop;
   wr_log_tap_open(&w->log_tap, &w->services.log, w->arena, w->slot, l);
   struct wr_server_options options = wr_server_options_default;
@@ -291,9 +295,11 @@ static int close_worker(struct wr_worker *w)
   wr_server_abort(w->server);
   if (!w->is_leaving || w->is_retiring) wr_server_drain(w->server, NULL, NULL);
   wr_lineage_silence(&w->lineage); // or the loop would never run dry
+  wr_telemetry_leave(&w->telemetry);
   wr_transport_rest(w->services.transport);
   wr_loop_run(&w->services.loop);
   wr_lineage_fini(&w->lineage);
+  wr_telemetry_fini(&w->telemetry);
   wr_watchdog_stop(&w->watchdog);
   wr_server_free(w->server);
   return wr_services_fini(&w->services) == 0 ? 0 : 70;

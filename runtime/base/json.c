@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -52,20 +54,6 @@ void wr_json_array_end(struct wr_json *j)
   close_with(j, "]");
 }
 
-// Length of the well-formed UTF-8 sequence at `p` (RFC 3629), 0 when there is none.
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-  if (p[0] < 0x80) return 1;
-  size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-  if (p[0] < 0xc2 || p[0] > 0xf4 || len > left) return 0;
-  for (size_t i = 1; i < len; i++) {
-    if ((p[i] & 0xc0) != 0x80) return 0;
-  }
-  bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
-  bool outside = (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
-  return overlong || outside ? 0 : len;
-}
-
 static void put_escape(struct wr_json *j, unsigned char c)
 {
   static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
@@ -88,7 +76,7 @@ static void put_string(struct wr_json *j, struct wr_str s)
   size_t at = 0;
   while (at < s.len) {
     unsigned char c = (unsigned char)s.ptr[at];
-    size_t len = utf8_length((const unsigned char *)s.ptr + at, s.len - at);
+    size_t len = wr_utf8_length((const unsigned char *)s.ptr + at, s.len - at);
     if (len > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
       at += len;
       continue;

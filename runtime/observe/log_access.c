@@ -1,6 +1,7 @@
 #include "observe/log_access.h"
 
 #include "base/decimal.h"
+#include "observe/method.h"
 #include "policy/problem.h"
 #include "script/meter.h"
 
@@ -12,9 +13,7 @@ static void put_request(struct wr_json *j, const struct wr_serving *s,
                         const struct wr_exchange_info *info)
 {
   wr_json_field_str(j, "request_id", info->request_id);
-  if (s->request.trail.trace) {
-    wr_json_field_cstr(j, "trace_id", s->request.trail.trace->trace_id);
-  }
+  wr_trace_name(s->request.trail.trace, j);
   wr_json_field_str(j, "method", info->head->method);
   wr_json_field_str(j, "path", info->path);
   wr_json_field_str(j, "version", info->version);
@@ -42,21 +41,10 @@ static void put_trail(struct wr_json *j, const struct wr_trail *trail)
   }
 }
 
-// Clients choose methods: what no specification names is one label, as OpenTelemetry has it.
-static const char *method_of(struct wr_str method)
-{
-  static const char *const known[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
-                                      "OPTIONS", "CONNECT", "PATCH", "TRACE"};
-  for (size_t i = 0; i < WR_COUNT(known); i++) {
-    if (wr_str_eq(method, wr_str_of(known[i]))) return known[i];
-  }
-  return "_OTHER";
-}
-
 static uint32_t duration_of(struct wr_meter *m, const struct wr_serving *s, int status)
 {
   const struct wr_exchange_info *info = s->request.info;
-  const char *method = method_of(info->head->method);
+  const char *method = wr_method_name(info->head->method);
   const char *route = s->request.trail.route;
   uint64_t code = (uint64_t)status << 8 | (uint8_t)info->version.ptr[info->version.len - 1];
   uint32_t *series = wr_meter_memo(m, WR_METRIC_HTTP_SERVER_DURATION, route, method, code);

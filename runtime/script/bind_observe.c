@@ -182,7 +182,7 @@ static int l_log(lua_State *L)
   struct wr_trail *trail = s->current ? s->current->trail : NULL;
   if (trail) {
     wr_json_field_str(j, "request_id", trail->request_id);
-    if (trail->trace) wr_json_field_cstr(j, "trace_id", trail->trace->trace_id);
+    wr_trace_name(trail->trace, j);
     wr_json_field_cstr(j, "route", trail->route);
   }
   if (lua_istable(L, 3) && !lua_isnoneornil(L, 4)) {

@@ -147,7 +147,7 @@ enum field {
 static int push_trace_id(lua_State *L, const struct wr_request *q)
 {
   if (q->trail.trace == NULL) return 0;
-  lua_pushstring(L, q->trail.trace->trace_id);
+  lua_pushstring(L, q->trail.trace->context.trace_id);
   return 1;
 }
 

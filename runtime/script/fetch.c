@@ -253,16 +253,18 @@ static void add_priority(struct wr_headers *out, const struct wr_task *t,
   wr_headers_set(out, wr_str_of(q->priority_header), wr_str_of(word));
 }
 
-// A call of a script's own is a part of its request's trace, unless it says of which. What is
-// forwarded bears the client's fields already.
-static void add_trace(struct wr_headers *out, const struct wr_trace_context *trace)
+// What is forwarded bears the client's fields already, and what a script says itself holds. The
+// span of an attempt is the one that the request's trail will show it under.
+static void add_trace(struct wr_headers *out, const struct wr_task *t, const struct wr_request *q)
 {
-  if (trace == NULL || wr_headers_value(out, WR_FIELD_TRACEPARENT).ptr != NULL) return;
-  char *text = wr_region_take(out->region, WR_TRACE_PARENT_LEN + 1);
-  if (text == NULL) return;
-  wr_trace_context_write(trace, trace->span_id, text);
-  put(out, WR_FIELD_TRACEPARENT, (struct wr_str){text, WR_TRACE_PARENT_LEN});
-  put(out, WR_FIELD_TRACESTATE, trace->state);
+  const struct wr_trail *trail = t->trail ? t->trail : q ? &q->trail : NULL;
+  const struct wr_trace *trace = trail ? trail->trace : NULL;
+  if (trace == NULL || (q != NULL && !trace->is_ours)) return;
+  if (q == NULL && wr_headers_value(out, WR_FIELD_TRACEPARENT).ptr != NULL) return;
+  char span[WR_TRACE_SPAN_TEXT];
+  bool has_own = trace->is_ours && t->trail != NULL;
+  if (has_own) wr_trace_child(trace, t->trail->attempts, span);
+  wr_trace_tell(trace, has_own ? span : trace->context.span_id, out);
 }
 
 static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struct wr_response *r,
@@ -275,9 +277,8 @@ static bool build_headers(struct wr_task *t, const struct wr_fetch *fetch, struc
   if (fetch->request) {
     add_forwarded(out, fetch->request);
     add_priority(out, t, fetch->request);
-  } else if (t->trail) {
-    add_trace(out, t->trail->trace);
   }
+  add_trace(out, t, fetch->request);
   add_deadline(out, t);
   return true;
 }

@@ -131,9 +131,7 @@ void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, c
   wr_json_field_cstr(j, "message", text);
   wr_json_field_cstr(j, request ? "route" : "task", what);
   if (request) wr_json_field_str(j, "request_id", request->info->request_id);
-  if (request && request->trail.trace) {
-    wr_json_field_cstr(j, "trace_id", request->trail.trace->trace_id);
-  }
+  if (request) wr_trace_name(request->trail.trace, j);
   wr_json_field_uint(j, "generation", s->generation);
   if (raised->burst_ns > 0) wr_json_field_num(j, "burst_ms", ms(raised->burst_ns));
   if (request)

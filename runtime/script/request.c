@@ -34,15 +34,6 @@ void wr_request_free_spare(struct wr_script_env *env)
   while (env->spare_body_count > 0) wr_buf_fini(&env->spare_bodies[--env->spare_body_count]);
 }
 
-// Whoever asks names the trace, as the request id: a name to find things by, which grants nothing.
-static const struct wr_trace_context *read_trace(const struct wr_exchange_info *info)
-{
-  const struct wr_headers *headers = &info->head->headers;
-  if (!wr_headers_may_have(headers, WR_FIELD_TRACEPARENT)) return NULL;
-  struct wr_trace_context *trace = wr_region_take(info->region, sizeof(*trace));
-  return trace && wr_trace_context_read(headers, info->region, trace) ? trace : NULL;
-}
-
 void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_exchange *x,
                      size_t body_max)
 {
@@ -51,7 +42,6 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
   q->priority = WR_PRIORITY_NORMAL;
   q->trail.route = "";
   q->trail.request_id = q->info->request_id;
-  q->trail.trace = read_trace(q->info);
   wr_headers_init(&q->told, q->info->region, 16);
   wr_list_init(&q->handles);
   wr_list_init(&q->readers);
@@ -65,7 +55,10 @@ void wr_request_trust(struct wr_request *q, const struct wr_networks *trust)
   struct wr_headers *headers = (struct wr_headers *)&q->info->head->headers;
   q->client = wr_trust_client(trust, q->info->client, headers);
   bool has_own = q->info->tls && q->info->tls->client;
-  if (has_own || !wr_networks_has(trust, q->info->client)) wr_identity_strip(headers);
+  bool is_believed = wr_networks_has(trust, q->info->client);
+  if (has_own || !is_believed) wr_identity_strip(headers);
+  q->trail.trace =
+      wr_trace_begin(headers, q->info->region, q->env->sampler, is_believed, q->env->rng);
 }
 
 void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, const char *header)
@@ -136,6 +129,7 @@ struct wr_request *wr_request_copy(const struct wr_request *q, struct wr_str met
   copy->request.priority_header = q->priority_header;
   copy->request.client = wr_region_copy(&copy->region, q->client);
   copy->request.trail.route = q->trail.route;
+  if (q->trail.trace) copy->request.trail.trace = wr_trace_copy(q->trail.trace, &copy->region);
   for (size_t i = 0; i < q->param_count; i++) {
     copy->request.params[i].name = wr_region_copy(&copy->region, q->params[i].name);
     copy->request.params[i].value = wr_region_copy(&copy->region, q->params[i].value);

@@ -21,6 +21,7 @@ struct wr_guard_shadow;
 struct wr_meter;
 struct wr_rehearsal;
 struct wr_resolver;
+struct wr_sampler;
 struct wr_task;
 struct wr_transport;
 struct wr_watchdog;
@@ -39,6 +40,7 @@ struct wr_script_env {
   struct wr_resolver *resolver;
   struct wr_endpoints *endpoints;
   struct wr_meter *meter;
+  const struct wr_sampler *sampler;   ///< which requests are traced; NULL: tracing is off
   bool allow_chaos;                   ///< experiments may be applied
   struct wr_rehearsal *rehearsal;     ///< of selftests; NULL: this is the world
   struct wr_watchdog *watchdog;       ///< NULL: nobody interrupts (a trial has limits of its own)

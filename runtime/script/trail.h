@@ -8,18 +8,18 @@
 #include "arena/registry.h"
 #include "base/error.h"
 #include "base/str.h"
-#include "http/trace_context.h"
+#include "script/trace.h"
 
 enum { WR_TRAIL_NAME_MAX = 64 };
 
 struct wr_trail {
   const char *route; ///< pattern of the route, a word of the meter; "" before it is known
   struct wr_str request_id;
-  const struct wr_trace_context *trace; ///< the trace that it is a part of; NULL: of none
-  uint32_t attempts;                    ///< outbound attempts started
-  uint32_t retries;                     ///< attempts that a retry layer added
-  uint32_t hedges;                      ///< attempts that a hedge layer added
-  bool is_hedge;                        ///< one of these gave the answer
+  const struct wr_trace *trace;       ///< that it is a part of; NULL: of none
+  uint32_t attempts;                  ///< outbound attempts started
+  uint32_t retries;                   ///< attempts that a retry layer added
+  uint32_t hedges;                    ///< attempts that a hedge layer added
+  bool is_hedge;                      ///< one of these gave the answer
   uint32_t rung;                      ///< 1-based rung of a ladder that answered, 0 without ladder
   uint32_t rungs;                     ///< rungs of that ladder
   char rung_name[WR_TRAIL_NAME_MAX];  ///< its name

@@ -15,7 +15,7 @@ local LEVEL = {
   worker = 7, candidate = 7, listeners = 7,
   master = 8, fleet = 8, heartbeat = 8, reload = 8, addresses = 8, verdict = 8, history = 8,
   strike = 8, status = 8, state = 8, trial = 8, orders = 8, inspect = 8, generations = 8,
-  probation = 8, follow = 8, handover = 8, succession = 8, rehearsal = 8, upgrade = 8,
+  probation = 8, follow = 8, exports = 8, handover = 8, succession = 8, rehearsal = 8, upgrade = 8,
   upgrade_verdict = 8,
   process = 9, cli = 10, main = 11,
 }
@@ -83,6 +83,8 @@ local SIDEWAYS = {
   ["inspect -> verdict"] = "see above",
   ["master -> trial"] = "see above",
   ["master -> orders"] = "see above",
+  ["master -> exports"] = "see above",
+  ["exports -> master"] = "see above",
   ["master -> probation"] = "see above",
   ["probation -> master"] = "see above",
   ["probation -> reload"] = "see above",

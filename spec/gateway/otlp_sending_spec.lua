@@ -1,0 +1,125 @@
+local collector = require "spec.support.collector"
+local gateway = require "spec.support.gateway"
+local ports = require "spec.support.ports"
+local wait = require "spec.support.wait"
+
+local SCRIPT = [[
+  local weir = require "weir"
+  weir.listen "127.0.0.1:$(port)"
+  weir.route("/*path", function(req) return req.trace_id or "none" end)
+]]
+
+describe("exporting by OTLP", function()
+  local c, g
+
+  setup(function() c = collector.start() end)
+  teardown(function() c:kill() end)
+
+  local function start(env)
+    env.OTEL_METRICS_EXPORTER, env.OTEL_LOGS_EXPORTER = "none", "none"
+    g = gateway.start { workers = 1, env = c:env(env), SCRIPT }
+    g:expect "telemetry.failing"
+  end
+
+  after_each(function()
+    if g then g:stop() end
+    g = nil
+  end)
+
+  local function has(id)
+    return function(span) return span.traceId == id end
+  end
+
+  local function dropped(reason)
+    return g:metric("weir_telemetry_dropped_total", ('signal="traces",reason="%s"'):format(reason))
+      or 0
+  end
+
+  local function wait_dropped(reason, count)
+    wait.for_(count .. " dropped: " .. reason, function() return dropped(reason) >= count end)
+  end
+
+  for _, status in ipairs { 429, 502, 503, 504 } do
+    it("is tried again after " .. status, function()
+      start {}
+      c:answer { { status = status } }
+      local id = g:get("/again" .. status).body
+      c:wait("traces", has(id))
+      assert.equal(0, dropped "rejected")
+      assert.matches(tostring(status), g:wait_log("telemetry.failing").message)
+      g:wait_log "telemetry.back"
+      wait.for_("a span sent", function()
+        return g:metric("weir_telemetry_sent_total", 'signal="traces"') == 1
+      end)
+    end)
+  end
+
+  it("waits as Retry-After says", function()
+    start {}
+    c:answer { { status = 503, after = 3 } }
+    local from = wait.now()
+    c:wait("traces", has(g:get("/after").body))
+    assert.is_true(wait.now() - from >= 3)
+  end)
+
+  it("is not tried again after another status: that is counted", function()
+    start {}
+    c:answer { { status = 400 } }
+    g:get "/rejected"
+    wait_dropped("rejected", 1)
+    c:wait("traces", has(g:get("/next").body))
+  end)
+
+  it("takes no longer than OTEL_EXPORTER_OTLP_TIMEOUT, and begins anew", function()
+    start { OTEL_EXPORTER_OTLP_TIMEOUT = "100" }
+    c:answer { { hang = true } }
+    c:wait("traces", has(g:get("/hang").body))
+  end)
+
+  it("puts spans together up to OTEL_BSP_MAX_EXPORT_BATCH_SIZE", function()
+    start { OTEL_BSP_SCHEDULE_DELAY = "60000", OTEL_BSP_MAX_EXPORT_BATCH_SIZE = "3" }
+    local before = #c:seen "traces"
+    local last
+    for i = 1, 6 do last = g:get("/batch/" .. i).body end
+    c:wait("traces", has(last))
+    local seen = c:seen "traces"
+    assert.equal(before + 2, #seen)
+    assert.equal(3, #seen[#seen].body.resourceSpans[1].scopeSpans[1].spans)
+  end)
+
+  it("sends what it has when it stops", function()
+    start { OTEL_BSP_SCHEDULE_DELAY = "60000" }
+    local id = g:get("/last").body
+    g:stop()
+    g = nil
+    c:wait("traces", has(id))
+  end)
+
+  it("keeps no more than OTEL_BSP_MAX_QUEUE_SIZE for a collector that does not answer", function()
+    start { OTEL_BSP_MAX_QUEUE_SIZE = "4", OTEL_BSP_MAX_EXPORT_BATCH_SIZE = "2" }
+    c:answer { { hang = true } }
+    for i = 1, 10 do assert.equal(200, g:get("/full/" .. i).status) end
+    wait_dropped("queue_full", 6)
+    assert.equal(6, dropped "queue_full")
+  end)
+
+  it("costs no request when no collector is there, and ends in time", function()
+    start { OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:" .. ports.free() }
+    for i = 1, 50 do assert.equal(200, g:get("/dead/" .. i).status) end
+    g:wait_log "telemetry.failing"
+    assert.equal(1, #g:log "telemetry.failing", "told once")
+  end)
+end)
+
+describe("a variable of OTLP that makes no sense", function()
+  it("is told of at the start, and nothing stays down for it", function()
+    local g = gateway.start { workers = 1, SCRIPT,
+      env = { OTEL_EXPORTER_OTLP_ENDPOINT = "collector:4317", OTEL_SERVICE_NAME = "x" } }
+    g:expect "telemetry.variable"
+    local line = g:wait_log "telemetry.variable"
+    assert.equal("OTEL_EXPORTER_OTLP_ENDPOINT", line.variable)
+    assert.matches("'collector:4317' is no endpoint", line.message)
+    assert.equal(200, g:get("/").status)
+    g:stop()
+  end)
+end)

@@ -1,0 +1,197 @@
+local collector = require "spec.support.collector"
+local gateway = require "spec.support.gateway"
+local origin = require "spec.support.origin"
+
+local TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+local CALLER = "00f067aa0ba902b7"
+
+local SCRIPT = [[
+  local weir = require "weir"
+  weir.listen("127.0.0.1:$(port)", { trusted_proxies = { $(trusted) } })
+  local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
+  local guarded = weir.policy("guarded", { weir.retry { max = 2, backoff = "1ms" } })
+  weir.route("GET /plan/:name", function(req) return up:forward(req) end)
+  weir.route("GET /guarded/:name", function(req)
+    return guarded(function() return up:forward(req, { path = "/plan/" .. req.params.name }) end)
+  end)
+  weir.route("GET /own/:name", function(req)
+    return up:request { path = "/plan/" .. req.params.name }
+  end)
+  weir.route("GET /log", function(req)
+    weir.log.info "asked"
+    return req.trace_id
+  end)
+  weir.route("GET /raise", function() error "no" end)
+]]
+
+local function parent(flags)
+  return "00-" .. TRACE .. "-" .. CALLER .. "-" .. (flags or "01")
+end
+
+-- The values of one field in a head.
+local function fields(head, name)
+  local out = {}
+  for field, value in head:gmatch "\r\n([^:\r]+): ?([^\r]*)" do
+    if field:lower() == name then out[#out + 1] = value end
+  end
+  return out
+end
+
+local function is_server(span) return span.kind == 2 end
+
+describe("traces over OTLP", function()
+  local o, c, g
+
+  setup(function()
+    o, c = origin.start(), collector.start()
+  end)
+
+  teardown(function()
+    o:kill()
+    c:kill()
+  end)
+
+  local function start(env, options)
+    options = options or {}
+    g = gateway.start { workers = 1, origin = o.port, env = c:env(env), SCRIPT,
+      trusted = options.trusted and '"127.0.0.0/8"' or "" }
+    g:expect "script.error"
+  end
+
+  after_each(function()
+    if g then g:stop() end
+    g = nil
+  end)
+
+  local function ask(path, headers)
+    local name = path:match "^/%w+/(%w+)"
+    if name then o:plan(name, { origin.answer("200 OK", "x") }) end
+    local r = g:get(path, headers)
+    return name and o:seen(name)[1], r
+  end
+
+  -- The server span of the request for a path.
+  local function span_of(path)
+    return c:wait("traces", function(span)
+      return is_server(span) and span.attributes["url.path"] == path
+    end)
+  end
+
+  for _, form in ipairs {
+    { "protobuf", {} },
+    { "JSON", { OTEL_EXPORTER_OTLP_PROTOCOL = "http/json" } },
+    { "protobuf with gzip", { OTEL_EXPORTER_OTLP_TRACES_COMPRESSION = "gzip" } },
+    { "JSON with gzip", { OTEL_EXPORTER_OTLP_TRACES_PROTOCOL = "http/json",
+      OTEL_EXPORTER_OTLP_COMPRESSION = "gzip" } },
+  } do
+    local name = "form" .. form[1]:gsub("%W", "")
+    it("has a request as a span, in " .. form[1], function()
+      form[2].OTEL_SERVICE_NAME = "shop"
+      form[2].OTEL_RESOURCE_ATTRIBUTES = "deployment.environment=test%20bed,service.name=other"
+      form[2].OTEL_EXPORTER_OTLP_HEADERS = "x-tenant=a%20b,authorization=Bearer%20c"
+      start(form[2], { trusted = true })
+      ask("/plan/" .. name, { Traceparent = parent(), Tracestate = "a=1",
+        ["User-Agent"] = "s\200c" })
+      local span = span_of("/plan/" .. name)
+      assert.equal(TRACE, span.traceId)
+      assert.equal(CALLER, span.parentSpanId)
+      assert.equal(16, #span.spanId)
+      assert.equal("a=1", span.traceState)
+      assert.equal(0x301, span.flags)
+      assert.equal("GET /plan/:name", span.name)
+      local took = tonumber(span.endTimeUnixNano) - tonumber(span.startTimeUnixNano)
+      assert.is_true(took >= 0 and took < 60e9)
+      assert.is_true(math.abs(tonumber(span.endTimeUnixNano) / 1e9 - os.time()) < 60)
+      local a = span.attributes
+      assert.equal("GET", a["http.request.method"])
+      assert.equal("/plan/:name", a["http.route"])
+      assert.equal(200, a["http.response.status_code"])
+      assert.equal("http", a["url.scheme"])
+      assert.equal("127.0.0.1", a["client.address"])
+      assert.equal("1.1", a["network.protocol.version"])
+      assert.equal("s\u{fffd}c", a["user_agent.original"])
+      assert.equal("ok", a["weir.why"])
+      assert.is_nil(a["error.type"])
+      assert.equal("shop", span.resource["service.name"])
+      assert.equal("test bed", span.resource["deployment.environment"])
+      assert.equal(16, #span.resource["service.instance.id"])
+      local seen = c:seen "traces"
+      local headers = seen[#seen].headers
+      assert.equal("a b", headers["x-tenant"])
+      assert.equal("Bearer c", headers.authorization)
+    end)
+  end
+
+  it("names each attempt upstream by a span of its own in the same trace", function()
+    start()
+    local head = ask("/plan/own1", { Traceparent = parent(), Tracestate = "a=1 ,b=2" })
+    local version, trace, span, flags = fields(head, "traceparent")[1]:match
+      "^(%x%x)%-(%x+)%-(%x+)%-(%x%x)$"
+    assert.same({ "00", TRACE, "01" }, { version, trace, flags })
+    assert.are_not.equal(CALLER, span)
+    assert.are_not.equal(span_of("/plan/own1").spanId, span)
+    assert.same({ "a=1,b=2" }, fields(head, "tracestate"))
+    local own = fields(ask("/own/own2", { Traceparent = parent() }), "traceparent")
+    assert.equal(TRACE, own[1]:sub(4, 35))
+  end)
+
+  it("starts a trace for a request without a valid one", function()
+    start()
+    local head = ask("/plan/new", { Traceparent = "00-x", Tracestate = "a=1" })
+    local span = span_of("/plan/new")
+    assert.equal("00-" .. span.traceId, fields(head, "traceparent")[1]:sub(1, 35))
+    assert.equal("03", fields(head, "traceparent")[1]:sub(-2), "sampled, and chosen at random")
+    assert.same({}, fields(head, "tracestate"))
+    assert.is_nil(span.parentSpanId)
+    local _, r = ask "/log"
+    assert.equal(32, #r.body)
+    local line = g:wait_log("script.log", { trace_id = r.body })
+    assert.equal(span_of("/log").spanId, line.span_id)
+    assert.equal(line.span_id, g:wait_log("access", { trace_id = r.body }).span_id)
+  end)
+
+  it("keeps to a trusted caller's decision, and to its own for others", function()
+    start({ OTEL_TRACES_SAMPLER = "parentbased_always_off" }, { trusted = true })
+    ask("/plan/believed", { Traceparent = parent "01" })
+    ask("/plan/unwanted", { Traceparent = parent "00" })
+    ask("/plan/last", { Traceparent = parent "01" })
+    span_of("/plan/believed")
+    span_of("/plan/last")
+    for _, span in ipairs(c:records "traces") do
+      assert.are_not.equal("/plan/unwanted", span.attributes["url.path"])
+    end
+    g:stop()
+    start({ OTEL_TRACES_SAMPLER = "parentbased_always_on" })
+    local head = ask("/plan/stranger", { Traceparent = parent "00" })
+    assert.equal("01", fields(head, "traceparent")[1]:sub(-2))
+    span_of("/plan/stranger")
+  end)
+
+  it("keeps what failed although it was not chosen, and tells upstreams that it is not", function()
+    start { OTEL_TRACES_SAMPLER = "traceidratio", OTEL_TRACES_SAMPLER_ARG = "0" }
+    local head = ask("/plan/fine", { Traceparent = parent "01" })
+    assert.equal("00", fields(head, "traceparent")[1]:sub(-2))
+    o:plan("bad", { origin.answer("503 No", "x") })
+    g:get "/plan/bad"
+    g:get "/raise"
+    local bad, raised = span_of("/plan/bad"), span_of("/raise")
+    assert.equal(2, bad.status.code)
+    assert.equal("503", bad.attributes["error.type"])
+    assert.equal("failed", bad.attributes["weir.kept"])
+    assert.equal("script", raised.attributes["error.type"])
+    for _, span in ipairs(c:records "traces") do
+      assert.are_not.equal("/plan/fine", span.attributes["url.path"])
+    end
+  end)
+
+  it("keeps nothing with always_off", function()
+    start { OTEL_TRACES_SAMPLER = "always_off" }
+    local before = #c:seen()
+    g:get "/raise"
+    g:stop()
+    g = nil
+    for i, export in ipairs(c:seen()) do
+      assert.is_true(i <= before or export.signal ~= "traces")
+    end
+  end)
+end)
