@@ -83,7 +83,7 @@ static void load(struct wr_services *services, struct wr_source *source,
   }
   describe(report, g);
   if (report->ok) try_selftests(report, g, tests);
-  if (report->ok) inspector->look(inspector->ctx, g);
+  if (report->ok && inspector) inspector->look(inspector->ctx, g);
   wr_generation_free(g);
 }
 

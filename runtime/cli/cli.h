@@ -79,6 +79,10 @@ int wr_cli_stat(int argc, char **argv);
 /// The same as a picture that moves (cli/top.c).
 int wr_cli_top(int argc, char **argv);
 
+/// Looks at libraries, machine, admin address and policy, and says what will not do
+/// (cli/doctor.c).
+int wr_cli_doctor(int argc, char **argv);
+
 /// Lists the named primitives of a kind, shows one, or does with it what tables/actions.def offers
 /// (cli/primitive.c). The verb is the kind's name.
 int wr_cli_primitive(int argc, char **argv);

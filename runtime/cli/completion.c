@@ -28,7 +28,11 @@ static void put_quoted(const char *text, const char *special, const char *quote)
 
 static bool takes_file(const char *operand)
 {
-  return operand != NULL && (strcmp(operand, "FILE") == 0 || strcmp(operand, "PEM") == 0);
+  static const char *const files[] = {"FILE", "[FILE]", "PEM", "FOLDER"};
+  for (size_t i = 0; operand != NULL && i < WR_COUNT(files); i++) {
+    if (strcmp(operand, files[i]) == 0) return true;
+  }
+  return false;
 }
 
 static bool takes_verb(const struct wr_verb *verb)

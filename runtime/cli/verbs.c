@@ -78,6 +78,12 @@ static const struct wr_option stat_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct wr_option doctor_options[] = {
+    ADMIN_OPTION,
+    {"json", NULL, "print the findings as JSON"},
+    {NULL, NULL, NULL},
+};
+
 static const struct wr_option primitive_options[] = {
     ADMIN_OPTION,
     {"json", NULL, "print the answer as JSON"},
@@ -158,6 +164,12 @@ const struct wr_verb wr_cli_verbs[] = {
      "time since the line before. open: breakers that are not closed; out: endpoints\n"
      "that are ejected or unhealthy; shed: classes of requests that are refused.\n" ADMIN_NOTE,
      wr_cli_stat, NULL},
+    {"doctor", "[FILE]", 0, 1, "look at the machine, and at the policy in FILE, for trouble",
+     doctor_options,
+     "Looks at LuaJIT, libcurl, roots, processors, memory, descriptors, clocks, names,\n"
+     "sandbox and admin address; with FILE: does it load, are its addresses free?\n" ADMIN_NOTE
+     "Exit code: 0 nothing fails, 1 something does. A warning is no failure.\n",
+     wr_cli_doctor, NULL},
 #define WR_KIND(ENUM, name, doc)                                                                   \
   {name, "ACTION [NAME [VALUE]]", 1, 3, doc, primitive_options, ADMIN_NOTE, wr_cli_primitive, NULL},
 #include "tables/kinds.def"
