@@ -373,8 +373,9 @@ static bool open_admin(struct wr_master *m, struct wr_error *error)
                              .upgrade = on_upgrade,
                              .ctx = m,
                              .registry = &m->registry,
-                             .log = &m->log};
-  m->admin = wr_admin_new(&m->loop, fd, is_tcp, &ops);
+                             .log = &m->log,
+                             .meter = &m->meter};
+  m->admin = wr_admin_new(&m->loop, fd, is_tcp, m->settings->admin_token, &ops);
   return true;
 }
 

@@ -23,6 +23,7 @@ struct wr_settings {
   char **arguments;             ///< behind it on the command line, ended by NULL
   struct wr_handover *handover; ///< what the program before us left; NULL: there was none
   const char *admin;            ///< address of the admin listener
+  const char *admin_token;      ///< that callers over TCP must show, NULL: none
   uint32_t workers;
   bool allow_chaos; ///< experiments may be applied
   bool watch;       ///< reload when a file of the bundle changes

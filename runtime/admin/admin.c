@@ -2,19 +2,30 @@
 
 #include "admin/actions.h"
 #include "admin/asks.h"
+#include "admin/audit.h"
+#include "admin/gate.h"
 #include "admin/page.h"
 #include "admin/primitives.h"
+#include "admin/stream.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "script/health_page.h"
 
-enum { STATUS_MAX = 1 << 20, METRICS_MAX = 64 << 20 };
+enum { METRICS_MAX = 64 << 20 };
 
 struct wr_admin {
   struct wr_server *server;
   struct wr_loop *loop;
-  bool is_tcp;
+  struct wr_gate gate;
+  struct wr_streams streams;
   struct wr_admin_ops ops;
+};
+
+// One request. Lives in its exchange's memory.
+struct visit {
+  struct wr_admin *admin;
+  struct wr_admin_waiter *waiter; // NULL: it waits for nothing
+  struct wr_stream *stream;       // NULL: it watches nothing
 };
 
 // --- answering ----------------------------------------------------------------------------------
@@ -62,7 +73,7 @@ static void get_status(struct wr_admin *a, struct wr_exchange *x)
 {
   struct wr_buf out;
   struct wr_json j;
-  wr_buf_init(&out, STATUS_MAX);
+  wr_buf_init(&out, WR_PAGE_MAX);
   wr_json_init(&j, &out);
   a->ops.write_status(a->ops.ctx, &j);
   if (j.failed) {
@@ -77,7 +88,7 @@ static void get_generations(struct wr_admin *a, struct wr_exchange *x)
 {
   struct wr_buf out;
   struct wr_json j;
-  wr_buf_init(&out, STATUS_MAX);
+  wr_buf_init(&out, WR_PAGE_MAX);
   wr_json_init(&j, &out);
   a->ops.write_generations(a->ops.ctx, &j);
   wr_page_reply(x, 200, "application/json", wr_buf_str(&out));
@@ -90,7 +101,7 @@ static void get_kind(struct wr_admin *a, struct wr_exchange *x, enum wr_kind kin
 {
   struct wr_buf out;
   struct wr_json j;
-  wr_buf_init(&out, STATUS_MAX);
+  wr_buf_init(&out, WR_PAGE_MAX);
   wr_json_init(&j, &out);
   wr_primitives_write_kind(a->ops.registry, kind, wr_loop_now(a->loop), &j);
   if (j.failed) {
@@ -109,18 +120,6 @@ static int status_of(const struct wr_error *error)
   case WR_ERROR_CLOSED: return 404;
   default: return 409;
   }
-}
-
-static void tell_log(struct wr_admin *a, const struct wr_action *action, struct wr_str name,
-                     struct wr_str value)
-{
-  struct wr_json *j = wr_log_begin(a->ops.log, WR_LOG_WARN, "admin.action");
-  if (j == NULL) return;
-  wr_json_field_cstr(j, "kind", wr_registry_kind_name(action->kind));
-  wr_json_field_str(j, "name", name);
-  wr_json_field_cstr(j, "action", action->verb);
-  if (value.ptr) wr_json_field_str(j, "value", value);
-  wr_log_end(a->ops.log);
 }
 
 static void reply_done(struct wr_exchange *x, const struct wr_action *action, struct wr_str name)
@@ -145,7 +144,6 @@ static void post_action(struct wr_admin *a, struct wr_exchange *x, const struct 
   } else if (!wr_action_run(action, name, &call, &error)) {
     wr_page_reply_message(x, status_of(&error), error.message);
   } else {
-    tell_log(a, action, name, call.value);
     reply_done(x, action, name);
   }
 }
@@ -174,15 +172,6 @@ static bool serve_primitives(struct wr_admin *a, struct wr_exchange *x, bool is_
 
 // --- requests -----------------------------------------------------------------------------------
 
-static bool is_loopback_host(struct wr_str host)
-{
-  struct wr_str name = host;
-  if (name.len > 0 && name.ptr[0] == '[')
-    return wr_str_eq(wr_str_split(&name, ']'), WR_STR("[::1"));
-  name = wr_str_split(&name, ':');
-  return wr_str_eq(name, WR_STR("localhost")) || wr_str_eq(name, WR_STR("127.0.0.1"));
-}
-
 static const struct {
   const char *path;
   void (*get)(struct wr_admin *a, struct wr_exchange *x);
@@ -191,47 +180,45 @@ static const struct {
     {"/metrics", get_metrics}, {"/status", get_status}, {"/generations", get_generations},
 };
 
-static void serve(struct wr_admin *a, struct wr_exchange *x, void **slot)
+static void get_page(struct wr_admin *a, struct wr_exchange *x, size_t i, bool is_get)
 {
-  const struct wr_exchange_info *info = wr_exchange_info(x);
-  bool is_get =
-      wr_str_eq(info->head->method, WR_STR("GET")) || wr_str_eq(info->head->method, WR_STR("HEAD"));
-  for (size_t i = 0; i < WR_COUNT(pages); i++) {
-    if (!wr_str_eq(info->path, wr_str_of(pages[i].path))) continue;
-    if (is_get) {
-      pages[i].get(a, x);
-    } else {
-      wr_page_reply_text(x, 405, "this page is read with GET\n");
-    }
-    return;
+  if (is_get) {
+    pages[i].get(a, x);
+  } else {
+    wr_page_reply_text(x, 405, "this page is read with GET\n");
   }
-  if (serve_primitives(a, x, is_get) || wr_asks_serve(&a->ops, x, slot)) return;
-  wr_page_reply_text(
-      x, 404,
-      "there are /livez, /readyz, /health, /metrics, /status, /generations, /breakers and "
-      "its like, and POST /reload, /upgrade\n");
 }
 
-// A browser says with every POST which page made it send that; nobody else has such a field.
-static bool is_of_a_page(const struct wr_head *head)
+static void serve(struct visit *v, struct wr_exchange *x)
 {
-  return wr_str_eq(head->method, WR_STR("POST")) &&
-         wr_headers_get(&head->headers, WR_STR("Origin")).ptr != NULL;
+  struct wr_admin *a = v->admin;
+  const struct wr_exchange_info *info = wr_exchange_info(x);
+  struct wr_str method = info->head->method;
+  bool is_get = wr_str_eq(method, WR_STR("GET")) || wr_str_eq(method, WR_STR("HEAD"));
+  for (size_t i = 0; i < WR_COUNT(pages); i++) {
+    if (!wr_str_eq(info->path, wr_str_of(pages[i].path))) continue;
+    get_page(a, x, i, is_get);
+    return;
+  }
+  if (wr_str_eq(info->path, WR_STR("/events")) && wr_str_eq(method, WR_STR("GET"))) {
+    v->stream = wr_streams_open(&a->streams, x);
+    return;
+  }
+  if (serve_primitives(a, x, is_get) || wr_asks_serve(&a->ops, x, &v->waiter)) return;
+  wr_page_reply_text(
+      x, 404,
+      "there are /livez, /readyz, /health, /metrics, /status, /events, /generations, /breakers "
+      "and its like, and POST /reload, /upgrade\n");
 }
 
 static void on_request(void *ctx, struct wr_exchange *x, void **slot)
 {
   struct wr_admin *a = ctx;
-  const struct wr_head *head = wr_exchange_info(x)->head;
-  if (a->is_tcp && !is_loopback_host(head->host)) {
-    wr_page_reply_text(x, 403, "the admin listener answers to loopback hosts only\n");
-    return;
-  }
-  if (a->is_tcp && is_of_a_page(head)) {
-    wr_page_reply_text(x, 403, "the admin listener takes no orders from web pages\n");
-    return;
-  }
-  serve(a, x, slot);
+  struct visit *v = wr_region_take(wr_exchange_info(x)->region, sizeof(*v));
+  WR_CHECK(v != NULL); // a head leaves room for it
+  *v = (struct visit){.admin = a};
+  *slot = v;
+  if (wr_gate_admits(&a->gate, x)) serve(v, x);
 }
 
 static bool on_body(void *slot, struct wr_exchange *x, struct wr_str data)
@@ -248,18 +235,36 @@ static void ignore(void *slot, struct wr_exchange *x)
   (void)x;
 }
 
+static void on_writable(void *slot, struct wr_exchange *x)
+{
+  struct visit *v = slot;
+  (void)x;
+  if (v->stream) wr_stream_writable(v->stream);
+}
+
 // What keeps a caller waiting goes on without it.
 static void on_gone(void *slot, struct wr_exchange *x, const struct wr_error *error)
 {
+  struct visit *v = slot;
   (void)error;
-  if (wr_exchange_is_responded(x)) return;
-  wr_asks_leave(slot);
+  if (v->stream) wr_stream_leave(v->stream);
+  if (wr_exchange_is_responded(x) && v->stream == NULL) return;
+  if (v->waiter) wr_asks_leave(v->waiter);
   wr_exchange_abort(x);
 }
 
-static const struct wr_http_hooks hooks = {on_request, on_body, ignore, ignore, on_gone, ignore};
+static void on_end(void *slot, struct wr_exchange *x)
+{
+  struct visit *v = slot;
+  bool is_post = wr_str_eq(wr_exchange_info(x)->head->method, WR_STR("POST"));
+  if (v->stream) wr_stream_free(v->stream);
+  if (is_post) wr_audit_write(v->admin->ops.log, x, v->admin->gate.is_tcp);
+}
 
-struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
+static const struct wr_http_hooks hooks = {on_request,  on_body, ignore,
+                                           on_writable, on_gone, on_end};
+
+struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp, const char *token,
                               const struct wr_admin_ops *ops)
 {
   struct wr_admin *a = wr_alloc(sizeof(*a));
@@ -268,8 +273,9 @@ struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
   options.connections_max = 256;
   options.body_max = 64 * 1024;
   a->loop = l;
-  a->is_tcp = is_tcp;
+  a->gate = (struct wr_gate){.is_tcp = is_tcp, .token = token};
   a->ops = *ops;
+  wr_streams_init(&a->streams, l, &a->ops);
   a->server = wr_server_new(l, &options, &hooks, a);
   WR_CHECK(wr_server_listen(a->server, fd, WR_STR("admin"), NULL) == 0);
   return a;
@@ -277,6 +283,7 @@ struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
 
 void wr_admin_rest(struct wr_admin *a)
 {
+  wr_streams_end(&a->streams);
   wr_server_retire(a->server, NULL, NULL);
 }
 
@@ -293,6 +300,7 @@ size_t wr_admin_open_count(const struct wr_admin *a)
 
 void wr_admin_close(struct wr_admin *a, void (*on_closed)(void *ctx), void *ctx)
 {
+  wr_streams_end(&a->streams);
   wr_server_drain(a->server, on_closed, ctx);
 }
 

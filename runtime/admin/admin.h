@@ -26,9 +26,9 @@
 ///     the named primitives of a kind, JSON POST /breakers/open?name=… and its like, &value=… where
 ///     one is taken: tables/actions.def
 ///
-/// GET never changes anything. On a Unix socket the file's mode (0600) says who may; on TCP only
-/// loopback addresses are taken, and a request must name a loopback host (a page on the web could
-/// otherwise have a browser call us under its own name: DNS rebinding).
+///     GET  /events   text/event-stream: the status each second
+///
+/// GET never changes anything. Who may ask: admin/gate.h. Every POST is logged: admin/audit.h.
 
 #include "arena/registry.h"
 #include "base/json.h"
@@ -36,6 +36,7 @@
 #include "http/server.h"
 #include "loop/loop.h"
 #include "policy/canary.h"
+#include "script/meter.h"
 
 struct wr_admin;
 
@@ -76,10 +77,12 @@ struct wr_admin_ops {
   void *ctx;
   struct wr_registry *registry; ///< of the named primitives
   struct wr_log *log;           ///< hears of every action
+  struct wr_meter *meter;       ///< of the master
 };
 
-/// Serves on `fd`, a listening descriptor that it owns from now on.
-struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp,
+/// Serves on `fd`, a listening descriptor that it owns from now on. `token` (NULL: none) must be
+/// shown by who comes over TCP; the caller keeps it alive.
+struct wr_admin *wr_admin_new(struct wr_loop *l, int fd, bool is_tcp, const char *token,
                               const struct wr_admin_ops *ops);
 
 /// What a waiter waits for: 200 or 422 and a JSON body.

@@ -51,7 +51,7 @@ struct order {
   const struct wr_exchange_info *info;
   uint64_t number, base; // of generations
   struct wr_admin_waiter *waiter;
-  void **slot; // of its exchange
+  struct wr_admin_waiter **slot; // of its exchange
 };
 
 static bool read_time(const struct wr_exchange_info *info, uint64_t *ns, struct wr_error *error)
@@ -165,7 +165,8 @@ static bool read_numbers(struct order *o, size_t i)
 }
 
 // False: the path is none of these.
-bool wr_asks_serve(const struct wr_admin_ops *ops, struct wr_exchange *x, void **slot)
+bool wr_asks_serve(const struct wr_admin_ops *ops, struct wr_exchange *x,
+                   struct wr_admin_waiter **slot)
 {
   const struct wr_exchange_info *info = wr_exchange_info(x);
   size_t i = 0;
@@ -192,8 +193,7 @@ bool wr_asks_serve(const struct wr_admin_ops *ops, struct wr_exchange *x, void *
   return true;
 }
 
-void wr_asks_leave(void *slot)
+void wr_asks_leave(struct wr_admin_waiter *waiter)
 {
-  struct wr_admin_waiter *waiter = slot;
-  if (waiter) waiter->x = NULL;
+  waiter->x = NULL;
 }

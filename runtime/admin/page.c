@@ -33,6 +33,16 @@ void wr_page_reply_message(struct wr_exchange *x, int status, const char *messag
   wr_buf_fini(&out);
 }
 
+void wr_page_ask_for_token(struct wr_exchange *x)
+{
+  struct wr_headers headers;
+  wr_headers_init(&headers, wr_exchange_info(x)->region, 4);
+  wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("text/plain; charset=utf-8"));
+  wr_headers_add(&headers, WR_STR("WWW-Authenticate"), WR_STR("Bearer realm=\"weir\""));
+  wr_headers_add(&headers, WR_STR("WWW-Authenticate"), WR_STR("Basic realm=\"weir\""));
+  wr_exchange_reply(x, 401, &headers, WR_STR("show the token of --admin-token-file\n"));
+}
+
 struct wr_str wr_page_query(const struct wr_exchange_info *info, struct wr_str key)
 {
   struct wr_str rest = info->head->query;

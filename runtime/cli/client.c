@@ -2,10 +2,13 @@
 
 #include "base/check.h"
 #include "cli/admin_address.h"
+#include "cli/admin_token.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
+
+enum { UNAUTHORIZED = 401 };
 
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
@@ -30,11 +33,21 @@ static void set_address(CURL *curl, const struct wr_admin_address *a, const char
 static struct curl_slist *set_method(CURL *curl, const char *method)
 {
   if (strcmp(method, "POST") != 0) return NULL;
-  struct curl_slist *headers = curl_slist_append(NULL, "Content-Type:");
   curl_easy_setopt(curl, CURLOPT_POST, 1L);
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-  return headers;
+  return curl_slist_append(NULL, "Content-Type:");
+}
+
+// What the admin of weir asks for over TCP, when the environment says where it is.
+static bool set_token(CURL *curl, const struct wr_admin_address *a, struct wr_error *error)
+{
+  const char *file = a->path[0] == '\0' ? wr_admin_token_file(NULL) : NULL;
+  char token[WR_ADMIN_TOKEN_MAX + 1];
+  if (file == NULL) return true;
+  if (!wr_admin_token_read(file, token, error)) return false;
+  curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
+  curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+  return true;
 }
 
 static void describe(CURL *curl, CURLcode code, const struct wr_client_request *request,
@@ -66,6 +79,7 @@ static CURLcode perform(CURL *curl, const struct wr_client_request *request,
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply->body);
   struct curl_slist *headers = set_method(curl, request->method);
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
   CURLcode code = curl_easy_perform(curl);
   curl_slist_free_all(headers);
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply->status);
@@ -87,6 +101,10 @@ bool wr_client_send(const char *address, const struct wr_client_request *request
   CURL *curl = curl_easy_init();
   WR_CHECK(curl != NULL);
   set_address(curl, &a, request->path);
+  if (!set_token(curl, &a, error)) {
+    curl_easy_cleanup(curl);
+    return false;
+  }
   CURLcode code = perform(curl, request, reply);
   if (code != CURLE_OK) {
     long number = 0;
@@ -127,7 +145,11 @@ int wr_client_ask(const struct wr_options *o, const struct wr_client_request *re
   const char *address = wr_admin_address_default(wr_options_get(o, "admin"), room);
   struct wr_error error;
   int os_error;
-  if (wr_client_send(address, request, reply, &error, &os_error)) return WR_EXIT_OK;
+  bool is_sent = wr_client_send(address, request, reply, &error, &os_error);
+  if (is_sent && reply->status != UNAUTHORIZED) return WR_EXIT_OK;
   wr_buf_fini(&reply->body);
-  return refuse(o, address, &error, os_error);
+  if (!is_sent) return refuse(o, address, &error, os_error);
+  wr_options_refuse(o, "weir at %s asks for a token: say in $WEIR_ADMIN_TOKEN_FILE where it is",
+                    address);
+  return WR_EXIT_PERMISSION;
 }

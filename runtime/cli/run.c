@@ -1,4 +1,5 @@
 #include "cli/admin_address.h"
+#include "cli/admin_token.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/style.h"
@@ -54,10 +55,22 @@ static bool read_confinement(struct wr_options *o, struct wr_confine_options *ou
   return false;
 }
 
+static bool read_token(struct wr_options *o, char room[WR_ADMIN_TOKEN_MAX + 1], const char **out)
+{
+  const char *file = wr_admin_token_file(wr_options_get(o, "admin-token-file"));
+  struct wr_error error;
+  if (file == NULL) return true;
+  *out = room;
+  if (wr_admin_token_read(file, room, &error)) return true;
+  o->exit_code = wr_options_refuse(o, "%s", error.message);
+  return false;
+}
+
 int wr_cli_run(int argc, char **argv)
 {
   struct wr_options o;
   char admin[WR_ADMIN_ADDRESS_MAX];
+  char token[WR_ADMIN_TOKEN_MAX + 1];
   if (!wr_options_parse(&o, argc, argv)) return o.exit_code;
   struct wr_settings settings;
   wr_process_defaults(&settings);
@@ -68,6 +81,7 @@ int wr_cli_run(int argc, char **argv)
   if (!read_duration(&o, "heartbeat", &settings.heartbeat_ns)) return o.exit_code;
   if (!read_session_keys(&o, &settings.session_keys_ns)) return o.exit_code;
   if (!read_confinement(&o, &settings.confine)) return o.exit_code;
+  if (!read_token(&o, token, &settings.admin_token)) return o.exit_code;
   settings.workers = (uint32_t)workers;
   settings.file = o.operands[0];
   settings.arguments = argv;

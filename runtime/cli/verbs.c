@@ -14,6 +14,7 @@
 static const struct wr_option run_options[] = {
     {"workers", "N", "worker processes (default: one per usable core)"},
     ADMIN_OPTION,
+    {"admin-token-file", "FILE", "token that callers of the admin over TCP show"},
     {"watch", NULL, "reload when a file of the policy changes"},
     {"allow-chaos", NULL, "let chaos experiments be applied"},
     {"log-level", "LEVEL", "debug, info, warn or error (default: info)"},

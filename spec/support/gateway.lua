@@ -46,9 +46,9 @@ local function command_of(self)
     command[#command + 1] = "--ca-file"
     command[#command + 1] = o.ca_file
   end
-  for _, name in ipairs { "user", "confine", "state" } do
+  for _, name in ipairs { "user", "confine", "state", "admin_token_file" } do
     if o[name] then
-      command[#command + 1] = "--" .. name
+      command[#command + 1] = "--" .. name:gsub("_", "-")
       command[#command + 1] = o[name]
     end
   end
@@ -93,6 +93,8 @@ local function start(options)
     expected = { ["policy.warning"] = true },
     port = ports.free(), admin_port = ports.free(),
   }, Gateway)
+  -- `token` is what the file of `admin_token_file` says.
+  self.credentials = options.token and "Authorization: Bearer " .. options.token .. "\r\n" or ""
   self.admin = options.admin or "127.0.0.1:" .. self.admin_port
   for key, value in pairs(options) do self.vars[key] = value end
   self.vars.port = self.port
@@ -157,8 +159,8 @@ end
 --- are ready, which takes long when the machine is busy.
 function Gateway:ask(method, path)
   return raw.once(self.admin_port,
-    ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-      :format(method, path), { timeout = 60 })
+    ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n%s\r\n")
+      :format(method, path, self.credentials), { timeout = 60 })
 end
 
 --- /status, decoded.
