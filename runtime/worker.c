@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "observe/events.h"
+#include "observe/explain.h"
 #include "observe/log_access.h"
 #include "observe/log_tap.h"
 #include "observe/pressure.h"
@@ -24,6 +25,7 @@ enum { BODY_MAX = 8 * 1024 * 1024 };
 struct wr_worker {
   struct wr_services services;
   struct wr_log_tapped log_tap;
+  struct wr_explain explain;
   struct wr_watchdog watchdog;
   struct wr_arena *arena;
   uint32_t slot;
@@ -232,8 +234,10 @@ static void on_primitive_event(void *ctx, struct wr_entry *entry, const union wr
 static void on_access(void *ctx, const struct wr_serving *s, const struct wr_exchange_stats *stats)
 {
   struct wr_worker *w = ctx;
-  wr_log_access(&w->services.env, s, stats);
+  const char *why = wr_serving_why(s, stats);
+  wr_log_access(&w->services.env, s, stats, why);
   wr_telemetry_request(&w->telemetry, s, stats);
+  wr_explain_keep(&w->explain, s, stats, why);
 }
 
 // --- life ---------------------------------------------------------------------------------------
@@ -260,6 +264,7 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   w->services.env.watchdog = &w->watchdog;
   wr_telemetry_init(&w->telemetry, settings->otlp, &w->services.env);
   struct wr_loop *l = &w->services.loop;
+  wr_explain_init(&w->explain);
   wr_log_tap_open(&w->log_tap, &w->services.log, w->arena, w->slot, l);
   struct wr_server_options options = wr_server_options_default;
   options.via = "weir";
@@ -302,6 +307,7 @@ static int close_worker(struct wr_worker *w)
   wr_telemetry_fini(&w->telemetry);
   wr_watchdog_stop(&w->watchdog);
   wr_server_free(w->server);
+  wr_explain_fini(&w->explain);
   return wr_services_fini(&w->services) == 0 ? 0 : 70;
 }
 

@@ -6,6 +6,7 @@
 #include "admin/gate.h"
 #include "admin/page.h"
 #include "admin/primitives.h"
+#include "admin/requests.h"
 #include "admin/stream.h"
 #include "base/alloc.h"
 #include "base/check.h"
@@ -172,12 +173,23 @@ static bool serve_primitives(struct wr_admin *a, struct wr_exchange *x, bool is_
 
 // --- requests -----------------------------------------------------------------------------------
 
+static void get_requests(struct wr_admin *a, struct wr_exchange *x)
+{
+  wr_requests_list(&a->ops, x);
+}
+
+static void get_request(struct wr_admin *a, struct wr_exchange *x)
+{
+  wr_requests_show(&a->ops, x);
+}
+
 static const struct {
   const char *path;
   void (*get)(struct wr_admin *a, struct wr_exchange *x);
 } pages[] = {
-    {"/livez", get_livez},     {"/readyz", get_readyz}, {"/health", get_health},
-    {"/metrics", get_metrics}, {"/status", get_status}, {"/generations", get_generations},
+    {"/livez", get_livez},       {"/readyz", get_readyz},         {"/health", get_health},
+    {"/metrics", get_metrics},   {"/status", get_status},         {"/generations", get_generations},
+    {"/requests", get_requests}, {"/requests/show", get_request},
 };
 
 static void get_page(struct wr_admin *a, struct wr_exchange *x, size_t i, bool is_get)

@@ -9,6 +9,8 @@
 ///     GET  /health   application/health+json, all checks with their history
 ///     GET  /metrics  Prometheus text format
 ///     GET  /status   JSON
+///     GET  /requests  JSON: the newest requests, ?limit=N, ?failed=1
+///     GET  /requests/show?id=ID   one of them, with how it was decided
 ///     GET  /generations   JSON: the script generations and their states
 ///     GET  /generations/show?of=N         what a bundle declares; without N: the files on disk
 ///     GET  /generations/changes?from=N&to=N  what `to` (else the files) would change of `from`
@@ -59,6 +61,10 @@ struct wr_admin_ops {
   bool (*write_metrics)(void *ctx, struct wr_buf *out);
   void (*write_status)(void *ctx, struct wr_json *j);
   void (*write_generations)(void *ctx, struct wr_json *j);
+  /// The newest `count` requests, newest first; of all, or of those that failed.
+  void (*write_requests)(void *ctx, bool failed_only, size_t count, struct wr_json *j);
+  /// One of them with its chain of decisions; false when it is not kept.
+  bool (*write_request)(void *ctx, struct wr_str id, struct wr_json *j);
   /// The following answer once through wr_admin_answer, maybe at once.
   /// Loads the files.
   void (*reload)(void *ctx, struct wr_admin_waiter *waiter, const struct wr_admin_reload *asked);

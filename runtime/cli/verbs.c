@@ -54,6 +54,15 @@ static const struct wr_option policy_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct wr_option explain_options[] = {
+    ADMIN_OPTION,
+    {"failed", NULL, "list only requests that failed"},
+    {"dry", "REQUEST", "send nothing: what would 'GET /pay' meet?"},
+    {"host", "NAME", "with --dry: the host that is asked"},
+    {"json", NULL, "print the answer as JSON"},
+    {NULL, NULL, NULL},
+};
+
 static const struct wr_option upgrade_options[] = {
     ADMIN_OPTION,
     {"json", NULL, "print the answer as JSON"},
@@ -148,6 +157,11 @@ const struct wr_verb wr_cli_verbs[] = {
      policy_options,
      "A shadow that is ended tells what it has counted.\n" ADMIN_NOTE "Exit code: as of reload.\n",
      wr_cli_policy, policy_words},
+    {"explain", "[ID]", 0, 1, "how a request was decided, step by step", explain_options,
+     "ID is the X-Request-ID of its answer; without it the newest requests are listed.\n"
+     "The newest ones are kept, and those that failed for longer. A client in\n"
+     "trusted_proxies that sends X-Weir-Explain is told in a field of that name.\n" ADMIN_NOTE,
+     wr_cli_explain, NULL},
     {"upgrade", "", 0, 0, "let the binary that is at weir's path now take over", upgrade_options,
      "It is tried first: one that does not start, or does not load the live policy,\n"
      "changes nothing. Process id, sockets and state stay; no request is lost.\n" ADMIN_NOTE

@@ -69,11 +69,10 @@ static void count(struct wr_script_env *env, const struct wr_serving *s, const c
 }
 
 void wr_log_access(struct wr_script_env *env, const struct wr_serving *s,
-                   const struct wr_exchange_stats *stats)
+                   const struct wr_exchange_stats *stats, const char *why)
 {
   const struct wr_exchange_info *info = s->request.info;
   uint64_t took_ns = wr_loop_now(env->loop) - info->start_ns;
-  const char *why = wr_serving_why(s, stats);
   count(env, s, why, stats, (double)took_ns / 1e9);
   struct wr_json *j = wr_log_begin(env->log, WR_LOG_INFO, "access");
   if (j == NULL) return;

@@ -7,14 +7,13 @@
 #include "policy/client_deadline.h"
 #include "policy/problem.h"
 #include "policy/reckon.h"
+#include "policy/shedding.h"
 #include "script/bind_request.h"
 #include "script/handler.h"
 
 #include "script/meter.h"
 #include <stdatomic.h>
 #include <stdio.h>
-
-#define SHED_AFTER_NS WR_SECOND // what is overloaded now may not be in as long
 
 // Whoever outlives this process counts these as lost.
 static void set_active(struct wr_serve *serve, uint64_t active)
@@ -36,10 +35,19 @@ static void let_go(struct wr_serving *s)
   wr_generation_unref(g);
 }
 
+// Only what led to the head of the answer is known by now.
+static void tell_chain(struct wr_request *q)
+{
+  if (!q->is_explained) return;
+  wr_headers_set_copy(&q->told, wr_field_name(WR_FIELD_X_WEIR_EXPLAIN),
+                      wr_chain_line(&q->trail.chain));
+}
+
 static void answer_error(struct wr_serving *s, const struct wr_error *error)
 {
   s->error = error->kind;
   wr_trail_error(&s->request.trail, error);
+  tell_chain(&s->request);
   let_go(s);
   if (error->kind == WR_ERROR_CANCELLED) {
     wr_exchange_abort(s->request.x);
@@ -145,6 +153,7 @@ static void on_send(struct wr_deferred *d)
     return;
   }
   add_degraded(r);
+  tell_chain(&s->request);
   add_told(&r->headers, &s->request.told);
   if (r->tunnel.len > 0) {
     open_tunnel(s);
@@ -173,6 +182,7 @@ static void send_text(struct wr_serving *s, struct wr_str text)
   struct wr_headers headers;
   wr_headers_init(&headers, s->request.info->region, 16);
   wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("text/plain; charset=utf-8"));
+  tell_chain(&s->request);
   add_told(&headers, &s->request.told);
   wr_exchange_reply(s->request.x, 200, &headers, text);
   let_go(s);
@@ -261,30 +271,6 @@ static void copy_params(struct wr_serving *s, const struct wr_route_found *found
   }
 }
 
-// Before any handler: of what the process cannot serve well the least important goes first.
-static bool is_shed(struct wr_serving *s)
-{
-  const struct wr_declarations *d = &s->generation->script->declared;
-  enum wr_priority priority = (enum wr_priority)s->request.priority;
-  if (s->route->is_exempt || !wr_overload_is_on(&d->overload)) return false;
-  if (!wr_overload_sheds(&s->serve->overload, priority)) return false;
-  wr_meter_add(s->serve->env->meter, WR_METRIC_OVERLOAD_SHED, 1, "priority",
-               wr_priority_name(priority), "kind", d->overload_shadow ? "shadow" : "shed", NULL);
-  return !d->overload_shadow;
-}
-
-static void shed(struct wr_serving *s)
-{
-  struct wr_error error;
-  wr_error_set(&error, WR_ERROR_SHED, "weir.overload: requests of priority %s are shed",
-               wr_priority_name((enum wr_priority)s->request.priority));
-  error.after_ns = SHED_AFTER_NS;
-  snprintf(error.primitive, sizeof(error.primitive), "overload");
-  s->request.trail.refused_after_ns = SHED_AFTER_NS;
-  wr_trail_name(s->request.trail.refused_by, WR_STR("overload"));
-  answer_error(s, &error);
-}
-
 static void ask_handler(struct wr_serving *s)
 {
   const struct wr_headers *headers = &s->request.info->head->headers;
@@ -308,8 +294,9 @@ static void run_handler(struct wr_serving *s, const struct wr_route_found *found
   copy_params(s, found);
   wr_request_prioritise(&s->request, (enum wr_priority)s->route->priority,
                         s->generation->script->declared.priority_header);
-  if (is_shed(s)) {
-    shed(s);
+  struct wr_error refusal;
+  if (wr_shedding_refuses(s, &refusal)) {
+    answer_error(s, &refusal);
     return;
   }
   s->request.body_limit = s->route->body_max;

@@ -7,6 +7,7 @@
 #include "script/bind_task.h"
 #include "script/guard_cache.h"
 #include "script/table.h"
+#include "script/trail.h"
 
 #include <lauxlib.h>
 
@@ -232,6 +233,15 @@ static int find(lua_State *L, bool is_failure, struct wr_cache_found *found)
   return results;
 }
 
+static void count(lua_State *L, enum wr_cache_event event)
+{
+  struct wr_script *s = wr_script_of(L);
+  struct wr_entry *space = check_space(L);
+  wr_cache_count(space, event);
+  struct wr_chain_link *link = wr_task_note(s->current, WR_DECISION_CACHE, wr_str_of(space->name));
+  if (link) link->result = wr_cache_event_name(event);
+}
+
 // core.cache_get(handle, key, allow_stale) -> value, is_json, age, is_stale | nil
 static int l_cache_get(lua_State *L)
 {
@@ -239,7 +249,7 @@ static int l_cache_get(lua_State *L)
   int results = find(L, false, &found);
   bool is_stale = found.stale_for_ns > 0;
   enum wr_cache_event event = is_stale ? WR_CACHE_STALE : WR_CACHE_HIT;
-  wr_cache_count(check_space(L), results ? event : WR_CACHE_MISS);
+  count(L, results ? event : WR_CACHE_MISS);
   if (results == 0) return 0;
   lua_pushboolean(L, is_stale);
   return results + 1;
@@ -264,7 +274,7 @@ static int l_cache_count(lua_State *L)
   for (int i = 0; i < WR_CACHE_EVENTS; i++) {
     enum wr_cache_event event = (enum wr_cache_event)i;
     if (strcmp(wr_cache_event_name(event), word) != 0) continue;
-    wr_cache_count(check_space(L), event);
+    count(L, event);
     return 0;
   }
   return luaL_error(L, "caches do not count '%s'", word);

@@ -73,6 +73,14 @@ static uint64_t hash_of(struct wr_task *t)
   return wr_hash_fnv(hash, (struct wr_str){(const char *)&turn, sizeof(turn)});
 }
 
+static void note(struct wr_task *t, const struct wr_entry *entry, uint64_t latency_ns)
+{
+  struct wr_chain_link *link = wr_task_note(t, WR_DECISION_CHAOS, wr_str_of(entry->name));
+  if (link == NULL) return;
+  link->result = "hit";
+  link->delay_ns = latency_ns;
+}
+
 // core.chaos_draw(handle) -> delay in ns when the running task's call is hit | nil
 static int l_draw(lua_State *L)
 {
@@ -84,6 +92,7 @@ static int l_draw(lua_State *L)
   if (!wr_guard_chaos_draw(env->guard, entry, hash_of(t), wr_loop_now(env->loop), &latency_ns)) {
     return 0;
   }
+  note(t, entry, latency_ns);
   lua_pushnumber(L, (double)latency_ns);
   return 1;
 }

@@ -3,6 +3,8 @@
 #include "script/bind_declare.h"
 #include "script/script.h"
 #include "script/table.h"
+#include "script/task.h"
+#include "script/trail.h"
 
 #include <lauxlib.h>
 
@@ -49,6 +51,12 @@ static uint32_t place_of(lua_State *L, const struct flag *flag)
   return wr_flag_place(&flag->seed, wr_bind_str(L, 2));
 }
 
+static void note(struct wr_script *s, const struct wr_entry *entry, enum wr_flag_result result)
+{
+  struct wr_chain_link *link = wr_task_note(s->current, WR_DECISION_FLAG, wr_str_of(entry->name));
+  if (link) link->result = wr_flag_result_name(result);
+}
+
 // core.flag_on(handle, key | nil) -> boolean
 static int l_flag_on(lua_State *L)
 {
@@ -58,6 +66,7 @@ static int l_flag_on(lua_State *L)
   uint32_t place = share == 0 || share == WR_FLAG_WHOLE ? 0 : place_of(L, flag);
   bool is_down = flag->health && wr_health_verdict(flag->health->state) == WR_HEALTH_DOWN;
   enum wr_flag_result result = wr_flag_evaluate(f, place, is_down);
+  note(wr_script_of(L), flag->entry, result);
   lua_pushboolean(L, result == WR_FLAG_FALLBACK ? flag->fallback : result == WR_FLAG_ON);
   return 1;
 }

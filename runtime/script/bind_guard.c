@@ -114,6 +114,22 @@ static void note_refusal(struct wr_trail *trail, const struct wr_entry *entry,
   trail->why = wr_guard_why(entry);
 }
 
+struct wr_chain_link *wr_bind_guard_note(struct wr_task *t, const struct wr_entry *entry,
+                                         const char *result)
+{
+  // Claims of caches are not told of: what the cache had is.
+  if (entry->kind == WR_KIND_CACHE) return NULL;
+  struct wr_chain_link *link = wr_task_note(t, WR_DECISION_ADMISSION, wr_str_of(entry->name));
+  if (link == NULL) return NULL;
+  link->kind = wr_registry_kind_name(entry->kind);
+  link->result = result;
+  link->begun_ns = t->wait_since_ns;
+  if (t->wait_policy) {
+    link->policy = wr_chain_text(&t->trail->chain, wr_str_of(t->wait_policy));
+  }
+  return link;
+}
+
 // `policy` is whose layer asked; NULL: the one that the primitive is named after.
 int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry *entry,
                          const char *policy, struct wr_error *refusal)
@@ -121,7 +137,11 @@ int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry 
   snprintf(refusal->primitive, sizeof(refusal->primitive), "%s",
            wr_registry_kind_name(entry->kind));
   snprintf(refusal->policy, sizeof(refusal->policy), "%s", policy ? policy : entry->name);
-  if (t && t->trail) note_refusal(t->trail, entry, refusal);
+  if (t && t->trail) {
+    note_refusal(t->trail, entry, refusal);
+    struct wr_chain_link *link = wr_bind_guard_note(t, entry, wr_guard_why(entry));
+    if (link) link->why = wr_chain_text(&t->trail->chain, wr_str_of(refusal->message));
+  }
   return wr_bind_error_fail(L, refusal);
 }
 
@@ -141,6 +161,7 @@ static uint64_t attempt_timeout_of(const struct wr_entry *entry)
 // Puts an admission under the task's care; one that holds nothing is over at once.
 static void admit(struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
+  wr_bind_guard_note(t, entry, "admitted");
   if (wr_guard_holds(entry)) {
     wr_task_push_ticket(t, id, attempt_timeout_of(entry));
     return;
@@ -186,7 +207,6 @@ static void queue_up(struct wr_task *t, struct wr_entry *entry, const struct wr_
   t->wait_id = ask->id;
   t->wait_ask = *ask;
   t->wait_entry = entry;
-  t->wait_since_ns = wr_loop_now(t->script->env->loop);
   wr_list_push(&t->script->waiting, &t->waiting);
   t->wait =
       (struct wr_op){.name = "queue", .task = t, .cancel = cancel_wait, .expire = expire_wait};
@@ -202,6 +222,7 @@ uint64_t wr_bind_guard_key(lua_State *L, int index)
 struct wr_guard_ask wr_bind_guard_ask(struct wr_task *t, const char *policy)
 {
   t->wait_policy = policy;
+  t->wait_since_ns = wr_loop_now(t->script->env->loop);
   return (struct wr_guard_ask){.until_ns = t->deadline_ns,
                                .priority = t->priority,
                                .cost = 1,
@@ -250,10 +271,9 @@ static int l_enter(lua_State *L)
 static int l_cache_claim(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a claim");
-  struct wr_guard_ask ask = {.until_ns = t->deadline_ns};
+  struct wr_guard_ask ask = wr_bind_guard_ask(t, NULL);
   luaL_checkstring(L, 2);
   ask.key = wr_bind_guard_key(L, 2);
-  t->wait_policy = NULL;
   return wr_bind_guard_enter(L, t, check_entry(L, 1), &ask);
 }
 

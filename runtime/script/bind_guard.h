@@ -14,6 +14,11 @@ void wr_bind_guard_granted(struct wr_task *t, bool granted);
 int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
                         struct wr_guard_ask *ask);
 
+/// Adds to the chain of decisions of `t` (NULL: there is none) what `entry` said to the call that
+/// was asked for last (wr_bind_guard_ask). NULL: nothing is kept.
+struct wr_chain_link *wr_bind_guard_note(struct wr_task *t, const struct wr_entry *entry,
+                                         const char *result);
+
 /// Pushes nil and the error of a refusal by `entry`, and notes it on the request's trail. `t` may
 /// be NULL; `policy` is whose layer asked, NULL: the one that the primitive is named after. Returns
 /// 2.

@@ -120,6 +120,13 @@ static void cancel_attempts(struct call *c)
   c->busy--;
 }
 
+static void note(struct call *c, const char *result)
+{
+  struct wr_str name = wr_str_of(c->hedge->entry->name);
+  struct wr_chain_link *link = wr_task_note(c->op.task, WR_DECISION_HEDGE, name);
+  if (link) link->result = result;
+}
+
 static void report(struct call *c, enum wr_hedge_end end)
 {
   uint64_t took_ns = c->took_ns > 0 ? c->took_ns : now_of(c) - c->started_ns;
@@ -164,6 +171,7 @@ static bool start_hedge(struct call *c, bool is_slow)
   if (!wr_guard_hedge_pay(guard, h->entry, h->budget, is_slow, now_of(c))) return false;
   if (!start_attempt(c, parent, &error)) return false;
   if (parent->trail) parent->trail->hedges++;
+  note(c, is_slow ? "sent_slow" : "sent_failed");
   return true;
 }
 
@@ -176,6 +184,7 @@ static void finish(struct call *c, enum wr_hedge_end end, int count)
   report(c, end);
   cancel_attempts(c);
   if (parent->trail) parent->trail->is_hedge = end == WR_HEDGE_HEDGE;
+  if (c->started > 1) note(c, wr_hedge_end_name(end));
   wr_task_resume(parent, count);
 }
 

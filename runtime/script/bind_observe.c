@@ -122,6 +122,11 @@ static int l_rung(lua_State *L)
   lua_Integer position = luaL_checkinteger(L, 3);
   if (r && position > 1) wr_trail_name(r->rung, name);
   if (trail == NULL) return 1;
+  struct wr_chain_link *link = wr_task_note(s->current, WR_DECISION_RUNG, name);
+  if (link) {
+    link->number = (uint16_t)position;
+    link->result = "answered";
+  }
   trail->rung = (uint32_t)position;
   trail->rungs = (uint32_t)luaL_checkinteger(L, 4);
   wr_trail_name(trail->rung_name, name);

@@ -184,6 +184,15 @@ static void count(struct wr_script_env *env, const struct retry *retry, uint32_t
   wr_meter_count(env->meter, WR_METRIC_RETRY_CALLS, labels, retry->name, kind);
 }
 
+static void note_decision(struct wr_task *t, const struct retry *retry,
+                          const struct wr_retry_decision *d)
+{
+  struct wr_chain_link *link = wr_task_note(t, WR_DECISION_RETRY, wr_str_of(retry->name));
+  if (link == NULL) return;
+  link->result = wr_retry_reason_name((enum wr_retry_reason)d->reason);
+  link->delay_ns = d->retry ? d->delay_ns : 0;
+}
+
 // core.retry_decide(handle, attempt, backoff | nil, value, err) -> delay_ns, backoff | nothing
 static int l_retry_decide(lua_State *L)
 {
@@ -203,6 +212,7 @@ static int l_retry_decide(lua_State *L)
   struct wr_retry_decision d = decide(t, retry, &input, backoff);
   wr_meter_add(env->meter, WR_METRIC_RETRY_ATTEMPTS, 1, "name", retry->name, "reason",
                wr_retry_reason_name((enum wr_retry_reason)d.reason), NULL);
+  note_decision(t, retry, &d);
   if (!d.retry) {
     count(env, retry, input.attempt, true);
     return 0;

@@ -4,6 +4,7 @@
 #include "base/decimal.h"
 #include "base/duration.h"
 #include "http/uri.h"
+#include "script/attempt.h"
 #include "script/bind_error.h"
 #include "script/bind_response.h"
 #include "script/hash_key.h"
@@ -64,6 +65,7 @@ static void on_head(void *ctx, struct wr_transfer *t, const struct wr_transfer_h
   note_endpoint(r);
   note_resent(r);
   r->status = head->status;
+  wr_attempt_answered(r);
   r->has_length = head->has_length || is_trailers_only(head);
   r->length = head->length;
   if (head->status == 101) r->tunnel = r->tunnel_asked;
@@ -120,6 +122,7 @@ static const struct wr_transfer_events events = {on_head, on_data, on_writable, 
 
 static void fail(struct wr_response *r, struct wr_task *t)
 {
+  wr_attempt_failed(r, t, r->error.kind);
   if (t->trail) wr_trail_error(t->trail, &r->error);
   lua_pushnil(t->co);
   r->error.retryable = r->error.retryable && r->is_replayable;
@@ -151,6 +154,7 @@ static void cancel_op(struct wr_op *op)
 {
   struct wr_response *r = WR_CONTAINER(op, struct wr_response, op);
   r->on_ready = NULL;
+  wr_attempt_failed(r, op->task, WR_ERROR_CANCELLED);
   op->task = NULL;
   wr_response_cancel(r);
 }
@@ -424,6 +428,7 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
   if (fetch->upstream == NULL) {
     aim_at_uri(t, fetch, r, &request);
   } else if (!aim_at_endpoint(t, fetch, r, &request, error)) {
+    wr_attempt_refused(t, wr_str_of(fetch->upstream->name), error);
     wr_response_cancel(r);
     return NULL;
   }
@@ -442,6 +447,7 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
     return NULL;
   }
   if (t->trail) t->trail->attempts++;
+  wr_attempt_begin(r, t);
   launch(r, fetch, &request);
   return r;
 }

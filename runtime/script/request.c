@@ -42,6 +42,7 @@ void wr_request_init(struct wr_request *q, struct wr_script_env *env, struct wr_
   q->priority = WR_PRIORITY_NORMAL;
   q->trail.route = "";
   q->trail.request_id = q->info->request_id;
+  q->trail.chain.region = q->info->region;
   wr_headers_init(&q->told, q->info->region, 16);
   wr_list_init(&q->handles);
   wr_list_init(&q->readers);
@@ -59,6 +60,10 @@ void wr_request_trust(struct wr_request *q, const struct wr_networks *trust)
   if (has_own || !is_believed) wr_identity_strip(headers);
   q->trail.trace =
       wr_trace_begin(headers, q->info->region, q->env->sampler, is_believed, q->env->rng);
+  if (!wr_headers_may_have(headers, WR_FIELD_X_WEIR_EXPLAIN)) return;
+  // Else a weir behind this one, which trusts it, would tell its client.
+  if (!is_believed) wr_headers_remove(headers, wr_field_name(WR_FIELD_X_WEIR_EXPLAIN));
+  q->is_explained = wr_headers_value(headers, WR_FIELD_X_WEIR_EXPLAIN).ptr != NULL;
 }
 
 void wr_request_prioritise(struct wr_request *q, enum wr_priority priority, const char *header)

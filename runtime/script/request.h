@@ -46,6 +46,7 @@ struct wr_request {
   struct wr_trail trail;
   struct wr_headers told; ///< what policies tell the client beside any answer
   struct wr_list handles; ///< of Lua; the request may go before them
+  bool is_explained;      ///< a trusted client wants to see its chain of decisions
   bool is_cut;            ///< Lua has no business with it any more
   enum wr_request_body body_state;
   struct wr_buf body;

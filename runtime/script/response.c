@@ -22,7 +22,8 @@ static struct wr_response *take_spare(struct wr_script_env *env)
 struct wr_response *wr_response_new(struct wr_script_env *env, struct wr_task *t, size_t body_max)
 {
   struct wr_response *r = take_spare(env);
-  *r = (struct wr_response){.refs = 1, .env = env, .region = r->region, .body = r->body};
+  *r = (struct wr_response){
+      .refs = 1, .env = env, .region = r->region, .body = r->body, .chain_link = WR_CHAIN_NONE};
   wr_list_init(&r->link);
   if (t) wr_list_push(&t->responses, &r->link);
   r->region.max = WR_RESPONSE_REGION_MAX;

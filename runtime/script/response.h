@@ -87,6 +87,7 @@ struct wr_response {
   void *tee_ctx;
   struct wr_response_ticket tickets[WR_RESPONSE_TICKETS_MAX];
   size_t ticket_count;
+  int chain_link; // of the attempt, while it is under way: script/attempt.h
   uint64_t started_ns;
   uint64_t head_ns; // when the head came, 0 before
 };

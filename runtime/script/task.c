@@ -434,6 +434,12 @@ void wr_task_push_retry(struct wr_task *t, const void *retry)
   *scope = (struct wr_scope){.kind = WR_SCOPE_RETRY, .retry = retry};
 }
 
+struct wr_chain_link *wr_task_note(struct wr_task *t, enum wr_decision what, struct wr_str name)
+{
+  if (t == NULL || t->trail == NULL) return NULL;
+  return wr_chain_add(&t->trail->chain, what, name, wr_loop_now(t->script->env->loop));
+}
+
 size_t wr_task_mark(const struct wr_task *t)
 {
   return t->scope_count;

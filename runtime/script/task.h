@@ -12,6 +12,7 @@
 /// leaks. Coroutines are pooled. One worker's loop; all of its tasks run at the end of a turn.
 
 #include "loop/timer.h"
+#include "script/chain.h"
 #include "script/guard.h"
 #include "script/script.h"
 #include "upstream/tried.h"
@@ -67,8 +68,8 @@ struct wr_task {
   uint64_t wait_id;
   struct wr_entry *wait_entry;
   struct wr_guard_ask wait_ask;
-  const char *wait_policy; // whose layer waits, held by that layer's closure; NULL: not said
-  uint64_t wait_since_ns;
+  const char *wait_policy;    // whose layer waits, held by that layer's closure; NULL: not said
+  uint64_t wait_since_ns;     // when it asked last
   const struct wr_plan *plan; // layers that are being entered (bind_plan.c), or NULL:
   size_t plan_at;             // how many of them were
   size_t plan_base;           // depth of the scope before them
@@ -149,6 +150,10 @@ void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_ti
 
 /// Notes that attempts of `retry` (bind_retry.c) run from here on. A borrow.
 void wr_task_push_retry(struct wr_task *t, const void *retry);
+
+/// Adds what was just decided to the chain of decisions of its request; see wr_chain_add. NULL,
+/// too, for a task (NULL is fine) that is not for a request.
+struct wr_chain_link *wr_task_note(struct wr_task *t, enum wr_decision what, struct wr_str name);
 
 /// Depth of the scope, to come back to with `wr_task_unwind`.
 size_t wr_task_mark(const struct wr_task *t);

@@ -11,4 +11,5 @@ void wr_trail_error(struct wr_trail *trail, const struct wr_error *error)
 {
   if (trail == NULL || trail->error != WR_ERROR_NONE) return;
   trail->error = error->kind;
+  if (trail->chain.region) trail->message = wr_chain_text(&trail->chain, wr_str_of(error->message));
 }

@@ -1,6 +1,5 @@
 #pragma once
-/// What was decided on the way of one request: for the access log, response fields and, later,
-/// explain.
+/// What was decided on the way of one request: for the access log, response fields and explain.
 ///
 /// Filled by the bindings, read when the request is over. A member of its request, which is found
 /// through it; child tasks share it.
@@ -8,6 +7,7 @@
 #include "arena/registry.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "script/chain.h"
 #include "script/trace.h"
 
 enum { WR_TRAIL_NAME_MAX = 64 };
@@ -37,6 +37,8 @@ struct wr_trail {
   uint64_t queue_ns;         ///< time spent in queues of ours
   uint64_t lua_cycles;       ///< of the processor in Lua (base/cycles.h)
   size_t grown;              ///< bytes that it added to the state (wr_vm_leave)
+  struct wr_str message;     ///< of the error; empty
+  struct wr_chain chain;     ///< all of it, step by step
 };
 
 /// Copies `text` into one of the name fields, cut at its size.

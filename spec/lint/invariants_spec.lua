@@ -92,6 +92,7 @@ end)
 -- Invariant 8: who may look at the wall clock, and for what.
 local WALL = {
   ["runtime/loop/loop.c"] = "reads it",
+  ["runtime/console.c"] = "stamps of health pages",
   ["runtime/master.c"] = "stamps of the log, the start time of /status",
   ["runtime/services.c"] = "stamps of the log",
   ["runtime/handover.c"] = "the stamp of a snapshot",
@@ -102,6 +103,7 @@ local WALL = {
   ["runtime/script/http_cache.c"] = "a response's Date, compared with when it came",
   ["runtime/script/http_fill.c"] = "the Date of what is stored without one",
   ["runtime/observe/otlp_sender.c"] = "a Retry-After that is a date",
+  ["runtime/observe/explain.c"] = "when a request began, for people",
   ["runtime/observe/telemetry.c"] = "stamps of spans",
   ["runtime/script/bind_health.c"] = "stamps of health pages",
   ["runtime/script/bind_limiter.c"] = "a Retry-After that is a date",
