@@ -113,6 +113,46 @@ describe("the admin listener on TCP", function()
     client:close()
   end)
 
+  -- The next log line of a stream that fits.
+  local function line_of(client, name, fields)
+    while true do
+      local seen = event(client)
+      local fits = seen.name == "event" and seen.data.event == name
+      for key, value in pairs(fields or {}) do fits = fits and seen.data[key] == value end
+      if fits then return seen end
+    end
+  end
+
+  it("streams transitions as they happen, and first those that were", function()
+    ask("POST", "/breakers/open?name=pay&why=early")
+    local client = watch()
+    assert.equal("forced_open", line_of(client, "breaker.transition").data.to)
+    ask("POST", "/breakers/auto?name=pay")
+    local closed = line_of(client, "breaker.transition", { to = "closed" })
+    assert.equal("pay", closed.data.name)
+    client:close()
+    -- Who comes again gets the same lines under the same names.
+    client = watch()
+    repeat local again = line_of(client, "breaker.transition") until again.id == closed.id
+    client:close()
+  end)
+
+  it("does not wait for a watcher who does not read, and tells it what it missed", function()
+    local client = watch()
+    local poster = raw.connect(g.admin_port)
+    local name = ("n"):rep(7000)
+    for _ = 1, 1500 do
+      poster:send(gateway.head("POST", "/breakers/open?name=" .. name, { Host = "127.0.0.1" }, ""))
+      assert.equal(404, poster:response().status)
+    end
+    poster:close()
+    local seen
+    repeat seen = event(client) until seen.name == "missed"
+    assert.is_true(seen.data.missed > 0)
+    status_of(client)
+    client:close()
+  end)
+
   it("bounds who watches at once, and lets others come when they leave", function()
     local clients = {}
     -- Somebody who left has a place until that is seen.
