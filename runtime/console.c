@@ -1,12 +1,11 @@
 #include "console.h"
 
 #include "base/alloc.h"
+#include "exports.h"
 #include "fleet.h"
 #include "generations.h"
 #include "inspect.h"
 #include "observe/explain.h"
-#include "observe/metrics.h"
-#include "observe/usage.h"
 #include "probation.h"
 #include "reload.h"
 #include "script/health_page.h"
@@ -40,20 +39,9 @@ static bool write_health(void *ctx, struct wr_json *j)
   return wr_health_page_write(&m->registry, now, wr_loop_wall(), j) != WR_HEALTH_FAIL;
 }
 
-static bool write_usage(struct wr_master *m, struct wr_buf *out)
-{
-  size_t count;
-  pid_t *pids = wr_fleet_pids(m, &count);
-  struct wr_usage usage = {pids, count, m->started_wall_ns};
-  bool ok = wr_usage_write(&usage, out);
-  wr_free(pids);
-  return ok;
-}
-
 static bool write_metrics(void *ctx, struct wr_buf *out)
 {
-  struct wr_master *m = ctx;
-  return wr_metrics_write(&m->registry, wr_loop_now(&m->loop), out) && write_usage(m, out);
+  return wr_exports_page(ctx, out);
 }
 
 static void write_status(void *ctx, struct wr_json *j)

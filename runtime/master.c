@@ -99,6 +99,7 @@ static void drain(struct wr_master *m)
   wr_upgrade_stop(m);
   wr_reload_stop(m);
   wr_inspect_stop(m);
+  wr_exports_flush(m);
   send_all(m, WR_WORKER_DRAIN);
   close_listeners(m);
   wr_timer_start(&m->drain, m->settings->drain_ns);
@@ -288,7 +289,6 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_log_init(&m->log, STDOUT_FILENO, m->settings->log_level, wr_loop_wall);
   wr_log_tap_open(&m->log_tap, &m->log, &m->arena, wr_slot_master(&m->arena), &m->loop);
   warn_descriptors(m);
-  wr_exports_init(m);
   wr_state_tell(m);
   m->arena.on_wait = wr_heartbeat_on_wait;
   m->arena.on_wait_ctx = m;
@@ -308,6 +308,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_timer_init(&m->drain, &m->loop, on_drain_over);
   wr_follow_init(m);
   wr_traffic_init(&m->traffic, &m->arena);
+  wr_exports_init(m);
   m->loop.on_turn = on_turn;
   m->loop.on_turn_ctx = m;
   wr_notify_open(&m->notify, &m->settings->notify, &m->loop, &m->log);
@@ -325,6 +326,7 @@ static void close_master(struct wr_master *m)
   wr_timer_stop(&m->drain);
   wr_follow_stop(m);
   wr_traffic_fini(&m->traffic);
+  wr_exports_fini(m);
   wr_notify_close(&m->notify);
   wr_io_close(&m->signals, NULL);
   wr_io_close(&m->bell, NULL);

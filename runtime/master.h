@@ -5,6 +5,7 @@
 #include "admin/admin.h"
 #include "arena/slot.h"
 #include "candidate.h"
+#include "exports.h"
 #include "history.h"
 #include "listeners.h"
 #include "loop/io.h"
@@ -118,6 +119,7 @@ struct wr_master {
   struct wr_log_tapped log_tap;
   struct wr_registry registry;
   struct wr_meter meter;
+  struct wr_exports exports;
   struct wr_master_worker *workers; ///< as many as the settings say
   struct wr_master_worker *leaving; ///< as many, of the program before; NULL: none
   struct wr_list listeners;

@@ -95,6 +95,14 @@ static void probe(struct wr_worker *w, const struct wr_message *head, const void
   wr_lineage_probe(&w->lineage, head->number, &plan);
 }
 
+static void export(struct wr_worker *w, const struct wr_message *head, const void *payload, int fd)
+{
+  struct wr_worker_export what;
+  if (head->size != sizeof(what)) return;
+  memcpy(&what, payload, sizeof(what));
+  wr_telemetry_forward(&w->telemetry, (enum wr_otlp_signal)what.signal, what.records, fd);
+}
+
 static void commit(struct wr_worker *w, uint64_t number)
 {
   uint64_t from = wr_loop_clock();
@@ -161,6 +169,7 @@ static void on_message(struct wr_mailbox *m, const struct wr_message *head, cons
   case WR_WORKER_CANARY: probe(w, head, payload); break;
   case WR_WORKER_COMMIT: commit(w, head->number); break;
   case WR_WORKER_DISCARD: wr_lineage_discard(&w->lineage); break;
+  case WR_WORKER_EXPORT: export(w, head, payload, fd); break;
   case WR_WORKER_DRAIN: drain(w); break;
   case WR_WORKER_STOP: leave(w); break;
   case WR_WORKER_RETIRE: retire_all(w); break;

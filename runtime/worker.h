@@ -22,6 +22,13 @@ enum wr_worker_message {
   WR_WORKER_PREPARED, ///< it is loaded
   WR_WORKER_FAILED,   ///< payload: why it is not (struct wr_worker_failure)
   WR_WORKER_LIVE,     ///< swapped
+  // of the master again; at the end, so that another program's workers know the numbers above
+  WR_WORKER_EXPORT, ///< payload: struct wr_worker_export; with what is to be sent to a collector
+};
+
+struct wr_worker_export {
+  uint32_t signal;  ///< enum wr_otlp_signal
+  uint32_t records; ///< in it
 };
 
 struct wr_worker_failure {

@@ -89,12 +89,13 @@ static void wrap(const struct wr_otlp_batch *b, struct wr_buf *out)
   WR_CHECK(has_room && wr_otlp_writer_is_whole(&w));
 }
 
-static struct wr_otlp_payload *make_payload(const struct wr_otlp_batch *b, struct wr_str data)
+struct wr_otlp_payload *wr_otlp_batch_payload(enum wr_otlp_signal signal, uint32_t records,
+                                              struct wr_str data)
 {
   struct wr_otlp_payload *p = wr_alloc(sizeof(*p) + data.len);
   wr_list_init(&p->link);
-  p->signal = b->signal;
-  p->records = b->records;
+  p->signal = signal;
+  p->records = records;
   p->len = data.len;
   memcpy(p->data, data.ptr, data.len);
   return p;
@@ -112,7 +113,7 @@ struct wr_otlp_payload *wr_otlp_batch_take(struct wr_otlp_batch *b)
     WR_CHECK(wr_gzip_pack(data, &packed));
     data = wr_buf_str(&packed);
   }
-  struct wr_otlp_payload *p = make_payload(b, data);
+  struct wr_otlp_payload *p = wr_otlp_batch_payload(b->signal, b->records, data);
   wr_buf_fini(&whole);
   wr_buf_fini(&packed);
   wr_buf_clear(&b->done);

@@ -41,5 +41,9 @@ struct wr_otlp_writer *wr_otlp_batch_begin(struct wr_otlp_batch *b);
 /// False when the record is too large, or the batch is full: it is not in it.
 bool wr_otlp_batch_end(struct wr_otlp_batch *b);
 
+/// A payload of these bytes, copied.
+struct wr_otlp_payload *wr_otlp_batch_payload(enum wr_otlp_signal signal, uint32_t records,
+                                              struct wr_str data);
+
 /// Takes all records out; NULL when there are none.
 struct wr_otlp_payload *wr_otlp_batch_take(struct wr_otlp_batch *b);

@@ -1,5 +1,6 @@
 #include "observe/telemetry.h"
 
+#include "base/memfd.h"
 #include "observe/spans.h"
 
 static void send_spans(struct wr_telemetry *t)
@@ -62,6 +63,19 @@ void wr_telemetry_request(struct wr_telemetry *t, const struct wr_serving *s,
   } else if (!wr_timer_is_running(&t->flush)) {
     wr_timer_start(&t->flush, t->settings->schedule_ns[WR_OTLP_TRACES]);
   }
+}
+
+void wr_telemetry_forward(struct wr_telemetry *t, enum wr_otlp_signal signal, uint32_t records,
+                          int fd)
+{
+  if (t->settings == NULL || signal >= WR_OTLP_SIGNALS) return;
+  struct wr_str data = wr_memfd_map(fd);
+  if (data.ptr == NULL) {
+    wr_otlp_sender_drop(&t->sender, signal, records, "no_memory");
+    return;
+  }
+  wr_otlp_sender_put(&t->sender, wr_otlp_batch_payload(signal, records, data));
+  wr_memfd_unmap(data);
 }
 
 void wr_telemetry_leave(struct wr_telemetry *t)

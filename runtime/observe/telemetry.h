@@ -27,6 +27,11 @@ void wr_telemetry_init(struct wr_telemetry *t, const struct wr_otlp_settings *se
 void wr_telemetry_request(struct wr_telemetry *t, const struct wr_serving *s,
                           const struct wr_exchange_stats *stats);
 
+/// Sends what the master collected: `records` of a signal, in the memfd `fd`, which stays the
+/// caller's.
+void wr_telemetry_forward(struct wr_telemetry *t, enum wr_otlp_signal signal, uint32_t records,
+                          int fd);
+
 /// Sends what is there; the loop may run dry after it. Then `wr_telemetry_fini`.
 void wr_telemetry_leave(struct wr_telemetry *t);
 void wr_telemetry_fini(struct wr_telemetry *t);

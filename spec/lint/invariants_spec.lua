@@ -102,6 +102,7 @@ local WALL = {
   ["runtime/script/bind_http_cache.c"] = "dates of conditions that are compared",
   ["runtime/script/http_cache.c"] = "a response's Date, compared with when it came",
   ["runtime/script/http_fill.c"] = "the Date of what is stored without one",
+  ["runtime/exports.c"] = "stamps of metrics and log records",
   ["runtime/observe/otlp_sender.c"] = "a Retry-After that is a date",
   ["runtime/observe/explain.c"] = "when a request began, for people",
   ["runtime/observe/telemetry.c"] = "stamps of spans",

@@ -58,9 +58,8 @@ function fromJson(type, text) {
   const message = type.fromObject(based);
   const wrong = type.verify(message);
   if (wrong) throw new Error(wrong);
-  const body = plain(type, message);
-  compare(given, body, "");
-  return body;
+  compare(given, type.toObject(message, { longs: String, defaults: true }), "");
+  return plain(type, message);
 }
 
 // What is encoded again is as long only if nothing was skipped.

@@ -1,0 +1,109 @@
+local collector = require "spec.support.collector"
+local gateway = require "spec.support.gateway"
+
+describe("metrics over OTLP", function()
+  local c, g
+
+  setup(function() c = collector.start() end)
+  teardown(function() c:kill() end)
+
+  after_each(function()
+    if g and not g.process:is_over() then g:stop() end
+  end)
+
+  local function start(env)
+    env.OTEL_TRACES_EXPORTER, env.OTEL_LOGS_EXPORTER = "none", "none"
+    env.OTEL_SERVICE_NAME = env.OTEL_SERVICE_NAME or "metrics"
+    g = gateway.start { workers = 2, env = c:env(env), [[
+      local weir = require "weir"
+      weir.listen "127.0.0.1:$(port)"
+      local sold = weir.metrics.counter("shop_sold_total", "Things sold")
+      local size = weir.metrics.histogram("shop_size_bytes", "Sizes", { buckets = { 1, 10, 100 } })
+      weir.route("GET /sell/*what", function(req)
+        sold:inc { what = req.query.what or req.params.what }
+        size:observe(7)
+        size:observe(1000)
+        return "sold"
+      end)
+      weir.route("GET /many", function()
+        for i = 1, 900 do sold:inc { what = "many" .. i } end
+        return "many"
+      end)
+      weir.policy("idle", { weir.breaker {} })
+    ]] }
+  end
+
+  local function point_of(metric, label, value)
+    local data = metric.sum or metric.gauge or metric.histogram
+    for _, point in ipairs(data.dataPoints) do
+      if not label or collector.attributes(point.attributes)[label] == value then return point end
+    end
+  end
+
+  -- The first point of a metric that has the label, and the metric, once `is_it` says yes.
+  local function wait(service, name, label, value, is_it)
+    local found
+    local metric = c:wait("metrics", function(metric)
+      if metric.name ~= name or metric.resource["service.name"] ~= service then return false end
+      found = point_of(metric, label, value)
+      return found ~= nil and (is_it == nil or is_it(found))
+    end)
+    return found, metric
+  end
+
+  for _, form in ipairs { "protobuf", "json" } do
+    it("are what /metrics shows, cumulative since the start, in " .. form, function()
+      local service = "metrics-" .. form
+      start { OTEL_EXPORTER_OTLP_METRICS_PROTOCOL = "http/" .. form, OTEL_SERVICE_NAME = service,
+        OTEL_EXPORTER_OTLP_COMPRESSION = form == "json" and "gzip" or nil }
+      for _ = 1, 3 do assert.equal(200, g:get('/sell/x?what=a%22b%5Cc%0Ad').status) end
+      local point, metric = wait(service, "shop_sold_total", "what", 'a"b\\c\nd',
+        function(p) return p.asDouble == 3 end)
+      assert.equal("Things sold", metric.description)
+      assert.is_true(metric.sum.isMonotonic)
+      assert.equal(2, metric.sum.aggregationTemporality)
+      assert.is_true(tonumber(point.startTimeUnixNano) < tonumber(point.timeUnixNano))
+      point, metric = wait(service, "shop_size_bytes", nil, nil,
+        function(p) return p.count == "6" end)
+      assert.equal("By", metric.unit)
+      assert.equal(2, metric.histogram.aggregationTemporality)
+      assert.same({ 1, 10, 100 }, point.explicitBounds)
+      assert.same({ "0", "3", "0", "3" }, point.bucketCounts)
+      assert.equal(3021, point.sum)
+    end)
+  end
+
+  it("bear OpenTelemetry's names where it has them", function()
+    start { OTEL_SERVICE_NAME = "names" }
+    g:get "/sell/apple"
+    local point, metric = wait("names", "http.server.request.duration", "http.route", "/sell/*what")
+    local labels = collector.attributes(point.attributes)
+    assert.equal("s", metric.unit)
+    assert.equal(200, labels["http.response.status_code"])
+    assert.equal("GET", labels["http.request.method"])
+    assert.equal("1", point.count)
+  end)
+
+  it("have the states of primitives, and what processes use", function()
+    start { OTEL_SERVICE_NAME = "states" }
+    local point, metric = wait("states", "weir_breaker_state", "name", "idle")
+    assert.is_not_nil(metric.gauge)
+    assert.is_not_nil(point.asDouble)
+    wait("states", "process_cpu_seconds_total")
+  end)
+
+  it("of many series are all there", function()
+    start { OTEL_SERVICE_NAME = "many" }
+    g:get "/many"
+    wait("many", "shop_sold_total", "what", "many1")
+    wait("many", "shop_sold_total", "what", "many900")
+    assert.equal(0, (g:metric("weir_telemetry_dropped_total", 'signal="metrics"')))
+  end)
+
+  it("are sent once more when weir stops", function()
+    start { OTEL_SERVICE_NAME = "last", OTEL_METRIC_EXPORT_INTERVAL = "600000" }
+    g:get "/sell/plum"
+    g:stop()
+    wait("last", "shop_sold_total", "what", "plum")
+  end)
+end)
