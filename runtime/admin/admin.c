@@ -2,9 +2,11 @@
 
 #include "admin/actions.h"
 #include "admin/asks.h"
+#include "admin/assets.h"
 #include "admin/audit.h"
 #include "admin/gate.h"
 #include "admin/page.h"
+#include "admin/plain.h"
 #include "admin/primitives.h"
 #include "admin/requests.h"
 #include "admin/stream.h"
@@ -83,6 +85,25 @@ static void get_status(struct wr_admin *a, struct wr_exchange *x)
     wr_page_reply(x, 200, "application/json", wr_buf_str(&out));
   }
   wr_buf_fini(&out);
+}
+
+// The status again, without scripts; tags take some room.
+static void get_plain(struct wr_admin *a, struct wr_exchange *x)
+{
+  struct wr_buf json;
+  struct wr_buf out;
+  struct wr_json j;
+  wr_buf_init(&json, WR_PAGE_MAX);
+  wr_buf_init(&out, 4 * WR_PAGE_MAX);
+  wr_json_init(&j, &json);
+  a->ops.write_status(a->ops.ctx, &j);
+  if (!j.failed && wr_plain_write(wr_buf_str(&json), &out)) {
+    wr_asset_reply(x, "text/html", wr_buf_str(&out));
+  } else {
+    wr_page_reply_text(x, 500, "the status takes more than 1 MiB\n");
+  }
+  wr_buf_fini(&out);
+  wr_buf_fini(&json);
 }
 
 static void get_generations(struct wr_admin *a, struct wr_exchange *x)
@@ -189,15 +210,33 @@ static const struct {
 } pages[] = {
     {"/livez", get_livez},       {"/readyz", get_readyz},         {"/health", get_health},
     {"/metrics", get_metrics},   {"/status", get_status},         {"/generations", get_generations},
-    {"/requests", get_requests}, {"/requests/show", get_request},
+    {"/requests", get_requests}, {"/requests/show", get_request}, {"/plain", get_plain},
 };
 
-static void get_page(struct wr_admin *a, struct wr_exchange *x, size_t i, bool is_get)
+// False: the path is no page's.
+static bool serve_page(struct wr_admin *a, struct wr_exchange *x, bool is_get)
 {
-  if (is_get) {
-    pages[i].get(a, x);
-  } else {
+  struct wr_str path = wr_exchange_info(x)->path;
+  const struct wr_asset *asset = wr_asset_find(path);
+  size_t i = 0;
+  while (i < WR_COUNT(pages) && !wr_str_eq(path, wr_str_of(pages[i].path))) i++;
+  if (asset == NULL && i == WR_COUNT(pages)) return false;
+  if (!is_get) {
     wr_page_reply_text(x, 405, "this page is read with GET\n");
+  } else if (asset) {
+    wr_asset_serve(asset, x);
+  } else {
+    pages[i].get(a, x);
+  }
+  return true;
+}
+
+static void serve_events(struct visit *v, struct wr_exchange *x)
+{
+  if (wr_str_eq(wr_exchange_info(x)->head->method, WR_STR("GET"))) {
+    v->stream = wr_streams_open(&v->admin->streams, x);
+  } else {
+    wr_page_reply_text(x, 405, "this stream is read with GET\n");
   }
 }
 
@@ -207,20 +246,13 @@ static void serve(struct visit *v, struct wr_exchange *x)
   const struct wr_exchange_info *info = wr_exchange_info(x);
   struct wr_str method = info->head->method;
   bool is_get = wr_str_eq(method, WR_STR("GET")) || wr_str_eq(method, WR_STR("HEAD"));
-  for (size_t i = 0; i < WR_COUNT(pages); i++) {
-    if (!wr_str_eq(info->path, wr_str_of(pages[i].path))) continue;
-    get_page(a, x, i, is_get);
-    return;
-  }
-  if (wr_str_eq(info->path, WR_STR("/events")) && wr_str_eq(method, WR_STR("GET"))) {
-    v->stream = wr_streams_open(&a->streams, x);
+  if (serve_page(a, x, is_get)) return;
+  if (wr_str_eq(info->path, WR_STR("/events"))) {
+    serve_events(v, x);
     return;
   }
   if (serve_primitives(a, x, is_get) || wr_asks_serve(&a->ops, x, &v->waiter)) return;
-  wr_page_reply_text(
-      x, 404,
-      "there are /livez, /readyz, /health, /metrics, /status, /events, /generations, /breakers "
-      "and its like, and POST /reload, /upgrade\n");
+  wr_page_reply_text(x, 404, "there is no such page; GET /openapi.json says what there is\n");
 }
 
 static void on_request(void *ctx, struct wr_exchange *x, void **slot)

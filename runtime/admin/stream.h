@@ -1,11 +1,11 @@
 #pragma once
 /// `GET /events`: what happens, as it happens, to those who watch (text/event-stream). For admin/.
 ///
-/// Each second an event `status` with the document of `GET /status`. Each log line that is neither an
-/// access line nor a script's is an event `event`, those first that are still in the journal. A
-/// watcher that does not read misses documents, which the next one makes up for, and lines, of which
-/// an event `missed` tells how many; the master never waits for it. At most WR_STREAMS_MAX watch at
-/// once.
+/// Each second an event `status` with the document of `GET /status`. Each log line that is neither
+/// an access line nor a script's is an event `event`, those first that are still in the journal. A
+/// watcher that does not read misses documents, which the next one makes up for, and lines, of
+/// which an event `missed` tells how many; the master never waits for it. At most WR_STREAMS_MAX
+/// watch at once.
 
 #include "admin/admin.h"
 #include "loop/timer.h"
