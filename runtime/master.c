@@ -11,6 +11,7 @@
 #include "heartbeat.h"
 #include "http/server.h"
 #include "inspect.h"
+#include "observe/metrics.h"
 #include "observe/pressure.h"
 #include "probation.h"
 #include "reload.h"
@@ -295,6 +296,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_guard_registry(&m->registry, &m->arena);
   wr_meter_init(&m->meter, &m->arena, wr_slot_master(&m->arena),
                 (struct wr_hash_key){wr_loop_entropy(), wr_loop_entropy()});
+  wr_metrics_begin(&m->arena);
   wr_list_init(&m->listeners);
   m->bundle = -1;
   wr_history_init(&m->history);

@@ -40,3 +40,8 @@ const char *wr_exposition_name(enum wr_metric metric)
 {
   return families[metric].name;
 }
+
+const char *wr_exposition_help(enum wr_metric metric)
+{
+  return families[metric].help;
+}

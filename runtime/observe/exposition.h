@@ -15,3 +15,6 @@ bool wr_exposition_family(struct wr_buf *out, enum wr_metric metric);
 
 /// The name of a built-in family.
 const char *wr_exposition_name(enum wr_metric metric);
+
+/// Its help, which ends with its labels in braces.
+const char *wr_exposition_help(enum wr_metric metric);

@@ -73,5 +73,6 @@ static bool put_cache(struct wr_buf *out, struct wr_arena *a)
 bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out)
 {
   return put_series(out, r->arena) && wr_metrics_primitives(r, now_ns, out) &&
-         wr_metrics_upstreams(r, now_ns, out) && put_cache(out, r->arena);
+         wr_metrics_upstreams(r, now_ns, out) && put_cache(out, r->arena) &&
+         wr_metrics_silent(r->arena, out);
 }

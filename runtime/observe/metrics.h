@@ -6,6 +6,7 @@
 /// admin listener.
 
 #include "arena/registry.h"
+#include "arena/series.h"
 #include "base/buf.h"
 
 /// Writes all families to `out`. False when it does not fit: the caller drops it.
@@ -16,3 +17,14 @@ bool wr_metrics_primitives(struct wr_registry *r, uint64_t now_ns, struct wr_buf
 
 /// Appends those of upstreams and their endpoints, from their rosters.
 bool wr_metrics_upstreams(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out);
+
+/// Are a family's values read from primitives, or from upstreams?
+bool wr_metrics_is_of_primitives(enum wr_metric metric);
+bool wr_metrics_is_of_upstreams(enum wr_metric metric);
+
+/// Makes the series whose labels are known before anything happens, from 0. The master, at its
+/// start.
+void wr_metrics_begin(struct wr_arena *a);
+
+/// Appends name and help of the families that have no series yet.
+bool wr_metrics_silent(const struct wr_arena *a, struct wr_buf *out);

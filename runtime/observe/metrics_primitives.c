@@ -418,14 +418,11 @@ static bool put_table(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out
   enum wr_metric metric = tables[table].metric;
   struct wr_entry *entry;
   uint32_t at = 0;
-  bool is_first = true;
-  bool ok = true;
+  bool ok = wr_exposition_family(out, metric);
   while (ok && (entry = wr_registry_each(r, &at)) != NULL) {
     union wr_metrics_state state;
     if (entry->kind != tables[table].kind || !copy_state(r, entry, now_ns, &state)) continue;
-    if (is_first) ok = wr_exposition_family(out, metric);
-    is_first = false;
-    ok = ok && put_entry(out, table, entry, &state, now_ns);
+    ok = put_entry(out, table, entry, &state, now_ns);
   }
   return ok;
 }
@@ -435,4 +432,12 @@ bool wr_metrics_primitives(struct wr_registry *r, uint64_t now_ns, struct wr_buf
   bool ok = true;
   for (size_t i = 0; ok && i < WR_COUNT(tables); i++) ok = put_table(r, now_ns, out, i);
   return ok;
+}
+
+bool wr_metrics_is_of_primitives(enum wr_metric metric)
+{
+  for (size_t i = 0; i < WR_COUNT(tables); i++) {
+    if (tables[i].metric == metric) return true;
+  }
+  return false;
 }

@@ -108,28 +108,34 @@ static bool put_family(struct wr_registry *r, uint64_t now_ns, struct wr_buf *ou
 {
   struct wr_entry *entry;
   uint32_t at = 0;
-  bool is_first = true;
-  bool ok = true;
+  bool ok = wr_exposition_family(out, metric);
   while (ok && (entry = wr_registry_each(r, &at)) != NULL) {
     struct wr_roster *roster = copy_roster(r, entry, now_ns);
     if (roster == NULL) continue;
-    if (is_first) ok = wr_exposition_family(out, metric);
-    is_first = false;
-    ok = ok && put_upstream(out, metric, entry->name, roster);
+    ok = put_upstream(out, metric, entry->name, roster);
     wr_free(roster);
   }
   return ok;
 }
 
+static const enum wr_metric families[] = {
+    WR_METRIC_UPSTREAM_ENDPOINTS, WR_METRIC_UPSTREAM_USABLE,  WR_METRIC_UPSTREAM_PANIC,
+    WR_METRIC_UPSTREAM_PANICS,    WR_METRIC_UPSTREAM_HEALTHY, WR_METRIC_ENDPOINT_EJECTED,
+    WR_METRIC_ENDPOINT_WEIGHT,    WR_METRIC_EJECTIONS,        WR_METRIC_EJECTIONS_SPARED};
+
 bool wr_metrics_upstreams(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out)
 {
-  static const enum wr_metric families[] = {
-      WR_METRIC_UPSTREAM_ENDPOINTS, WR_METRIC_UPSTREAM_USABLE,  WR_METRIC_UPSTREAM_PANIC,
-      WR_METRIC_UPSTREAM_PANICS,    WR_METRIC_UPSTREAM_HEALTHY, WR_METRIC_ENDPOINT_EJECTED,
-      WR_METRIC_ENDPOINT_WEIGHT,    WR_METRIC_EJECTIONS,        WR_METRIC_EJECTIONS_SPARED};
   bool ok = true;
   for (size_t i = 0; ok && i < WR_COUNT(families); i++) {
     ok = put_family(r, now_ns, out, families[i]);
   }
   return ok;
+}
+
+bool wr_metrics_is_of_upstreams(enum wr_metric metric)
+{
+  for (size_t i = 0; i < WR_COUNT(families); i++) {
+    if (families[i] == metric) return true;
+  }
+  return false;
 }

@@ -10,7 +10,7 @@
 struct total {
   double cpu_s;
   double memory_bytes;
-  double descriptors;
+  double descriptors, descriptors_max;
 };
 
 static double seconds(const struct timeval *t)
@@ -74,6 +74,12 @@ static double descriptors_of(pid_t pid)
   return count;
 }
 
+static double descriptors_max_of(pid_t pid)
+{
+  struct rlimit limit;
+  return prlimit(pid, RLIMIT_NOFILE, NULL, &limit) == 0 ? (double)limit.rlim_cur : 0;
+}
+
 static struct total sum_up(const struct wr_usage *usage)
 {
   struct rusage self;
@@ -85,11 +91,13 @@ static struct total sum_up(const struct wr_usage *usage)
             seconds(&gone.ru_stime);
   t.memory_bytes = memory_of(getpid());
   t.descriptors = descriptors_of(getpid());
+  t.descriptors_max = descriptors_max_of(getpid());
   for (size_t i = 0; i < usage->count; i++) {
     if (usage->workers[i] <= 0) continue;
     t.cpu_s += cpu_of(usage->workers[i]);
     t.memory_bytes += memory_of(usage->workers[i]);
     t.descriptors += descriptors_of(usage->workers[i]);
+    t.descriptors_max += descriptors_max_of(usage->workers[i]);
   }
   return t;
 }
@@ -110,6 +118,8 @@ bool wr_usage_write(const struct wr_usage *usage, struct wr_buf *out)
              "Resident memory of all processes, shared pages counted in each", t.memory_bytes) &&
          put(out, "process_open_fds", "gauge", "Open file descriptors of all processes",
              t.descriptors) &&
+         put(out, "process_max_fds", "gauge", "File descriptors that all processes may have open",
+             t.descriptors_max) &&
          put(out, "process_start_time_seconds", "gauge", "When weir started, in Unix time",
              (double)usage->started_wall_ns / (double)WR_SECOND);
 }
