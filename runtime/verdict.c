@@ -49,6 +49,8 @@ void wr_verdict_count(struct wr_master *m, bool ok, bool changed)
   bool is_shadow = m->reload.order->probation.is_shadow;
   const char *result = !ok ? "failed" : is_shadow ? "shadowed" : changed ? "live" : "unchanged";
   wr_meter_add(&m->meter, WR_METRIC_POLICY_RELOADS, 1, "result", result, NULL);
+  wr_series_set(&m->arena, wr_slot_master(&m->arena),
+                wr_meter_series(&m->meter, WR_METRIC_POLICY_LAST_RELOAD, NULL), ok);
 }
 
 void wr_verdict_joined(struct wr_master *m)
