@@ -125,7 +125,9 @@ static int32_t take_seat(struct wr_server *s, const struct wr_peer *peer,
   if (!wr_peer_owner(peer, who.owner)) return WR_CLIENTS_UNCOUNTED;
   if (wr_networks_has(&rules->options.exempt, wr_str_of(peer->text))) return WR_CLIENTS_UNCOUNTED;
   uint64_t key = wr_clients_key(arena, (struct wr_str){(const char *)&who, sizeof(who)});
-  return wr_clients_enter(arena, s->options.slot, key, rules->options.per_client);
+  int32_t seat = wr_clients_enter(arena, s->options.slot, key, rules->options.per_client);
+  s->stats.uncounted += seat == WR_CLIENTS_UNCOUNTED;
+  return seat;
 }
 
 void wr_listener_admit(struct wr_server *s, int fd, const struct wr_peer *peer,

@@ -63,6 +63,7 @@ struct wr_server_stats {
   uint64_t h2_connections;
   uint64_t h2_floods[WR_H2_STRAIN_KINDS]; ///< connections ended for them
   uint64_t accept_paused; ///< times that connections_max or descriptor pressure stopped accepting
+  uint64_t uncounted;     ///< clients for whom there was no cell to count them in
   uint64_t reclaimed;     ///< idle connections closed to make room
   uint64_t refused_client, refused_proxy, refused_descriptors; ///< closed unread, by reason
 };

@@ -156,6 +156,12 @@ static void set(struct wr_script_env *env, uint32_t family, double value)
   wr_series_set(env->arena, env->shard, wr_meter_series(env->meter, family, NULL), value);
 }
 
+static void count_limit(struct wr_script_env *env, const char *limit, uint64_t now, uint64_t before)
+{
+  if (now == before) return;
+  wr_meter_add(env->meter, WR_METRIC_LIMITS, (double)(now - before), "limit", limit, NULL);
+}
+
 static void count_bad(struct wr_script_env *env, const char *reason, uint64_t now, uint64_t before)
 {
   if (now == before) return;
@@ -217,9 +223,8 @@ static void count_server(struct wr_script_env *env, const struct wr_server_stats
   count_bad(env, "head_timeout", now->head_timeouts, last->head_timeouts);
   count_bad(env, "body_timeout", now->body_timeouts, last->body_timeouts);
   count_bad(env, "send_timeout", now->send_timeouts, last->send_timeouts);
-  if (now->accept_paused == last->accept_paused) return;
-  wr_meter_add(env->meter, WR_METRIC_LIMITS, (double)(now->accept_paused - last->accept_paused),
-               "limit", "connections", NULL);
+  count_limit(env, "connections", now->accept_paused, last->accept_paused);
+  count_limit(env, "client_cells", now->uncounted, last->uncounted);
 }
 
 static void sample_certificates(struct wr_script_env *env, const struct wr_script *script)
