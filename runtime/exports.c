@@ -87,13 +87,12 @@ static void export_metrics(struct wr_master *m)
 {
   struct wr_otlp_metrics metrics = {.batch = &m->exports.batches[WR_OTLP_METRICS],
                                     .start_ns = m->started_wall_ns,
-                                    .now_ns = wr_loop_wall(),
-                                    .deliver = deliver,
-                                    .ctx = m};
+                                    .now_ns = wr_loop_wall()};
   struct wr_buf page;
   wr_buf_init(&page, PAGE_BYTES);
   if (wr_exports_page(m, &page)) {
     wr_otlp_metrics_write(&metrics, wr_buf_str(&page));
+    deliver(m, metrics.batch);
     drop(m, WR_OTLP_METRICS, metrics.lost, "too_large");
   } else {
     drop(m, WR_OTLP_METRICS, 1, "too_large");
@@ -122,7 +121,6 @@ static void take_line(struct wr_master *m)
   if (!wr_otlp_logs_write(batch, wr_buf_str(&m->exports.line), wr_loop_wall())) {
     drop(m, WR_OTLP_LOGS, 1, "too_large");
   }
-  if (batch->done.len > WR_OTLP_BATCH_MAX / 2) deliver(m, batch);
 }
 
 // Takes up to `count` lines of all processes; how many there were.
@@ -180,8 +178,8 @@ void wr_exports_init(struct wr_master *m)
 {
   const struct wr_otlp_settings *s = settings_of(m);
   struct wr_exports *e = &m->exports;
-  wr_otlp_batch_init(&e->batches[WR_OTLP_METRICS], s, WR_OTLP_METRICS);
-  wr_otlp_batch_init(&e->batches[WR_OTLP_LOGS], s, WR_OTLP_LOGS);
+  wr_otlp_batch_init(&e->batches[WR_OTLP_METRICS], s, WR_OTLP_METRICS, deliver, m);
+  wr_otlp_batch_init(&e->batches[WR_OTLP_LOGS], s, WR_OTLP_LOGS, deliver, m);
   wr_timer_init(&e->timers[WR_OTLP_METRICS], &m->loop, on_metrics);
   wr_timer_init(&e->timers[WR_OTLP_LOGS], &m->loop, on_lines);
   if (s->targets[WR_OTLP_LOGS].is_on) open_lines(m);

@@ -1,7 +1,7 @@
 #include "observe/log_access.h"
 
 #include "base/decimal.h"
-#include "observe/method.h"
+#include "http/method.h"
 #include "policy/problem.h"
 #include "script/meter.h"
 

@@ -16,9 +16,11 @@ static const struct {
 };
 
 void wr_otlp_batch_init(struct wr_otlp_batch *b, const struct wr_otlp_settings *settings,
-                        enum wr_otlp_signal signal)
+                        enum wr_otlp_signal signal,
+                        void (*deliver)(void *ctx, struct wr_otlp_batch *b), void *ctx)
 {
-  *b = (struct wr_otlp_batch){.settings = settings, .signal = signal};
+  *b = (struct wr_otlp_batch){
+      .settings = settings, .signal = signal, .deliver = deliver, .ctx = ctx};
   wr_buf_init(&b->done, WR_OTLP_BATCH_MAX);
   wr_buf_init(&b->record, WR_OTLP_RECORD_MAX);
 }
@@ -39,12 +41,18 @@ struct wr_otlp_writer *wr_otlp_batch_begin(struct wr_otlp_batch *b)
   return &b->writer;
 }
 
+static uint64_t records_max(const struct wr_otlp_batch *b)
+{
+  return b->signal == WR_OTLP_TRACES ? b->settings->batch_max : UINT64_MAX;
+}
+
 bool wr_otlp_batch_end(struct wr_otlp_batch *b)
 {
   wr_otlp_writer_item_end(&b->writer);
   if (!wr_otlp_writer_is_whole(&b->writer)) return false;
   if (!wr_buf_append_str(&b->done, wr_buf_str(&b->record))) return false;
   b->records++;
+  if (b->done.len > WR_OTLP_BATCH_MAX / 2 || b->records >= records_max(b)) b->deliver(b->ctx, b);
   return true;
 }
 

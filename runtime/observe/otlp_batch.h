@@ -7,7 +7,7 @@
 #include "observe/otlp_writer.h"
 
 enum {
-  WR_OTLP_RECORD_MAX = 64 * 1024,      ///< bytes of one record
+  WR_OTLP_RECORD_MAX = 256 * 1024,     ///< bytes of one record
   WR_OTLP_BATCH_MAX = 2 * 1024 * 1024, ///< of all of a batch
 };
 
@@ -24,14 +24,18 @@ struct wr_otlp_batch {
   const struct wr_otlp_settings *settings;
   enum wr_otlp_signal signal;
   uint32_t records; ///< read-only: in it
+  /// Takes what it holds when that is enough for an export.
+  void (*deliver)(void *ctx, struct wr_otlp_batch *b);
+  void *ctx;
   struct wr_buf done;
   struct wr_buf record; // the one that is being written
   struct wr_otlp_writer writer;
 };
 
-/// `settings` must live longer. Frees nothing before `wr_otlp_batch_fini`.
+/// `settings` must live longer. `deliver` calls `wr_otlp_batch_take`.
 void wr_otlp_batch_init(struct wr_otlp_batch *b, const struct wr_otlp_settings *settings,
-                        enum wr_otlp_signal signal);
+                        enum wr_otlp_signal signal,
+                        void (*deliver)(void *ctx, struct wr_otlp_batch *b), void *ctx);
 void wr_otlp_batch_fini(struct wr_otlp_batch *b);
 
 /// Begins a record: the fields of a Span, a Metric or a LogRecord follow, then the end. Records do

@@ -105,7 +105,6 @@ static void open_record(struct page *p)
 static void close_record(struct page *p)
 {
   struct family *f = &p->family;
-  struct wr_otlp_batch *b = p->m->batch;
   if (!f->is_open) return;
   f->is_open = false;
   wr_otlp_writer_list_end(p->w);
@@ -113,8 +112,7 @@ static void close_record(struct page *p)
     wr_otlp_writer_small(p->w, TEMPORALITY, "aggregationTemporality", CUMULATIVE);
   if (f->data == SUM) wr_otlp_writer_bool(p->w, IS_MONOTONIC, "isMonotonic", true);
   wr_otlp_writer_message_end(p->w);
-  if (!wr_otlp_batch_end(b)) p->m->lost++;
-  if (b->done.len > WR_OTLP_BATCH_MAX / 2) p->m->deliver(p->m->ctx, b);
+  if (!wr_otlp_batch_end(p->m->batch)) p->m->lost++;
 }
 
 // --- points -------------------------------------------------------------------------------------
@@ -286,5 +284,4 @@ void wr_otlp_metrics_write(struct wr_otlp_metrics *m, struct wr_str page)
     }
   }
   close_record(&p);
-  m->deliver(m->ctx, m->batch);
 }

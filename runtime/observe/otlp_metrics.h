@@ -7,10 +7,7 @@
 struct wr_otlp_metrics {
   struct wr_otlp_batch *batch;
   uint64_t start_ns, now_ns; ///< Unix time: when counting began, and now
-  /// Takes what the batch holds, before it is full and at the end.
-  void (*deliver)(void *ctx, struct wr_otlp_batch *batch);
-  void *ctx;
-  uint32_t lost; ///< records that had no room
+  uint32_t lost;             ///< records that had no room
 };
 
 /// Converts a page of the text format (Prometheus, or OpenMetrics, whose exemplars are left out).

@@ -3,16 +3,17 @@
 #include "base/memfd.h"
 #include "observe/spans.h"
 
-static void send_spans(struct wr_telemetry *t)
+static void deliver(void *ctx, struct wr_otlp_batch *batch)
 {
-  wr_timer_stop(&t->flush);
-  struct wr_otlp_payload *payload = wr_otlp_batch_take(&t->spans);
+  struct wr_telemetry *t = ctx;
+  struct wr_otlp_payload *payload = wr_otlp_batch_take(batch);
   if (payload) wr_otlp_sender_put(&t->sender, payload);
 }
 
 static void on_flush(struct wr_timer *timer)
 {
-  send_spans(WR_CONTAINER(timer, struct wr_telemetry, flush));
+  struct wr_telemetry *t = WR_CONTAINER(timer, struct wr_telemetry, flush);
+  deliver(t, &t->spans);
 }
 
 void wr_telemetry_init(struct wr_telemetry *t, const struct wr_otlp_settings *settings,
@@ -22,7 +23,7 @@ void wr_telemetry_init(struct wr_telemetry *t, const struct wr_otlp_settings *se
   if (!wr_otlp_settings_is_on(settings)) return;
   t->settings = settings;
   wr_otlp_sender_init(&t->sender, settings, env);
-  wr_otlp_batch_init(&t->spans, settings, WR_OTLP_TRACES);
+  wr_otlp_batch_init(&t->spans, settings, WR_OTLP_TRACES, deliver, t);
   wr_timer_init(&t->flush, env->loop, on_flush);
   if (settings->targets[WR_OTLP_TRACES].is_on) env->sampler = &settings->sampler;
 }
@@ -58,11 +59,8 @@ void wr_telemetry_request(struct wr_telemetry *t, const struct wr_serving *s,
   }
   uint32_t lost = wr_spans_write(&t->spans, s, stats, now, wr_loop_wall() - now);
   if (lost > 0) wr_otlp_sender_drop(&t->sender, WR_OTLP_TRACES, lost, "too_large");
-  if (t->spans.records >= t->settings->batch_max) {
-    send_spans(t);
-  } else if (!wr_timer_is_running(&t->flush)) {
-    wr_timer_start(&t->flush, t->settings->schedule_ns[WR_OTLP_TRACES]);
-  }
+  bool is_waiting = t->spans.records > 0 && !wr_timer_is_running(&t->flush);
+  if (is_waiting) wr_timer_start(&t->flush, t->settings->schedule_ns[WR_OTLP_TRACES]);
 }
 
 void wr_telemetry_forward(struct wr_telemetry *t, enum wr_otlp_signal signal, uint32_t records,
@@ -81,7 +79,8 @@ void wr_telemetry_forward(struct wr_telemetry *t, enum wr_otlp_signal signal, ui
 void wr_telemetry_leave(struct wr_telemetry *t)
 {
   if (t->settings == NULL) return;
-  send_spans(t);
+  wr_timer_stop(&t->flush);
+  deliver(t, &t->spans);
   wr_otlp_sender_leave(&t->sender);
 }
 

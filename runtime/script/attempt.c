@@ -1,5 +1,6 @@
 #include "script/attempt.h"
 
+#include "http/method.h"
 #include "script/trail.h"
 
 static struct wr_chain *chain_of(struct wr_task *t)
@@ -12,7 +13,7 @@ static uint64_t now_of(const struct wr_response *r)
   return wr_loop_now(r->env->loop);
 }
 
-void wr_attempt_begin(struct wr_response *r, struct wr_task *t)
+void wr_attempt_begin(struct wr_response *r, struct wr_task *t, struct wr_str method)
 {
   struct wr_str name = wr_str_of(r->upstream ? r->upstream->name : "");
   struct wr_chain_link *link = wr_task_note(t, WR_DECISION_ATTEMPT, name);
@@ -21,6 +22,7 @@ void wr_attempt_begin(struct wr_response *r, struct wr_task *t)
   r->chain_link = wr_chain_index(chain, link);
   link->ended_ns = 0;
   link->number = (uint16_t)t->trail->attempts;
+  link->method = wr_method_name(method);
   link->detail = wr_chain_text(chain, wr_str_of(t->trail->endpoint));
 }
 

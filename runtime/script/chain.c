@@ -31,6 +31,7 @@ struct wr_chain_link *wr_chain_add(struct wr_chain *c, enum wr_decision what, st
   *link = (struct wr_chain_link){.what = (uint8_t)what,
                                  .kind = "",
                                  .result = "",
+                                 .method = "",
                                  .name = wr_chain_text(c, name),
                                  .begun_ns = now_ns,
                                  .ended_ns = now_ns};

@@ -27,6 +27,7 @@ struct wr_chain_link {
   uint16_t number;      ///< of an attempt or a rung, from 1; 0: it has none
   uint16_t status;      ///< of the response of an attempt; 0: none
   const char *kind;     ///< constant text: of the primitive; "" of others
+  const char *method;   ///< constant text: of an attempt (wr_method_name); "" of others
   const char *result;   ///< constant text; "" while it is under way
   struct wr_str name;   ///< of the primitive, the upstream, the rung
   struct wr_str policy; ///< whose layer it was; empty: of none

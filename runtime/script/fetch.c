@@ -267,7 +267,7 @@ static void add_trace(struct wr_headers *out, const struct wr_task *t, const str
   if (q == NULL && wr_headers_value(out, WR_FIELD_TRACEPARENT).ptr != NULL) return;
   char span[WR_TRACE_SPAN_TEXT];
   bool has_own = trace->is_ours && t->trail != NULL;
-  if (has_own) wr_trace_child(trace, t->trail->attempts, span);
+  if (has_own) wr_trace_child(trace, t->trail->attempts + 1, span);
   wr_trace_tell(trace, has_own ? span : trace->context.span_id, out);
 }
 
@@ -447,7 +447,7 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
     return NULL;
   }
   if (t->trail) t->trail->attempts++;
-  wr_attempt_begin(r, t);
+  wr_attempt_begin(r, t, fetch->method);
   launch(r, fetch, &request);
   return r;
 }

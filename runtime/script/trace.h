@@ -25,6 +25,10 @@ struct wr_trace *wr_trace_begin(const struct wr_headers *headers, struct wr_regi
 /// Is it to be recorded from the beginning?
 bool wr_trace_is_sampled(const struct wr_trace *t);
 
+/// Where the spans of a decision chain's links begin, among those below a request's; before them
+/// come the attempts, from 1.
+#define WR_TRACE_LINKS (UINT64_C(1) << 32)
+
 /// The id of the n-th span below the request's: the same each time.
 void wr_trace_child(const struct wr_trace *t, uint64_t n, char out[WR_TRACE_SPAN_TEXT]);
 

@@ -1,6 +1,7 @@
 local collector = require "spec.support.collector"
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
+local wait = require "spec.support.wait"
 
 local TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 local CALLER = "00f067aa0ba902b7"
@@ -9,10 +10,24 @@ local SCRIPT = [[
   local weir = require "weir"
   weir.listen("127.0.0.1:$(port)", { trusted_proxies = { $(trusted) } })
   local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
-  local guarded = weir.policy("guarded", { weir.retry { max = 2, backoff = "1ms" } })
+  local guarded = weir.policy("guarded", { weir.retry { max = 2, backoff = "2ms", jitter = "none" },
+    weir.breaker { min_calls = 50 } })
+  local narrow = weir.policy("narrow", { weir.bulkhead { max = 1, queue = 1, wait = "10s" } })
+  local closed = weir.policy("closed", { weir.limiter { rate = 1, burst = 1 } })
+  local hedged = weir.policy("hedged", { weir.hedge { delay = "5ms" } })
   weir.route("GET /plan/:name", function(req) return up:forward(req) end)
   weir.route("GET /guarded/:name", function(req)
     return guarded(function() return up:forward(req, { path = "/plan/" .. req.params.name }) end)
+  end)
+  weir.route("GET /narrow/:name", function(req)
+    return narrow(function() return up:forward(req, { path = "/plan/" .. req.params.name }) end)
+  end)
+  weir.route("GET /closed", function(req)
+    closed(function() return weir.response(200) end)
+    return closed(function() return weir.response(200) end)
+  end)
+  weir.route("GET /hedged/:name", function(req)
+    return hedged(function() return up:forward(req, { path = "/plan/" .. req.params.name }) end)
   end)
   weir.route("GET /own/:name", function(req)
     return up:request { path = "/plan/" .. req.params.name }
@@ -148,6 +163,110 @@ describe("traces over OTLP", function()
     local line = g:wait_log("script.log", { trace_id = r.body })
     assert.equal(span_of("/log").spanId, line.span_id)
     assert.equal(line.span_id, g:wait_log("access", { trace_id = r.body }).span_id)
+  end)
+
+  -- The spans below the one of a request, in the order of their beginning.
+  local function below(span)
+    local out = {}
+    for _, other in ipairs(c:records "traces") do
+      if other.parentSpanId == span.spanId then out[#out + 1] = other end
+    end
+    table.sort(out, function(a, b) return a.startTimeUnixNano < b.startTimeUnixNano end)
+    return out
+  end
+
+  it("has each attempt as a client's span, with the id that the upstream was told", function()
+    start {}
+    o:plan("twice", { origin.answer("503 No", "x"), origin.answer("200 OK", "x") })
+    assert.equal(200, g:get("/guarded/twice").status)
+    local span = span_of "/guarded/twice"
+    local first, pause, second, more = unpack(below(span))
+    assert.is_nil(more)
+    local heads = o:seen "twice"
+    for i, attempt in ipairs { first, second } do
+      assert.equal(3, attempt.kind)
+      assert.equal("GET origin", attempt.name)
+      assert.equal(span.traceId, attempt.traceId)
+      assert.equal(attempt.spanId, fields(heads[i], "traceparent")[1]:sub(37, 52))
+      assert.equal("127.0.0.1", attempt.attributes["server.address"])
+      assert.equal(o.port, tostring(attempt.attributes["server.port"]))
+      assert.equal("GET", attempt.attributes["http.request.method"])
+    end
+    assert.equal(503, first.attributes["http.response.status_code"])
+    assert.equal("503", first.attributes["error.type"])
+    assert.equal(2, first.status.code)
+    assert.is_nil(first.attributes["http.request.resend_count"])
+    assert.equal(200, second.attributes["http.response.status_code"])
+    assert.equal(1, second.attributes["http.request.resend_count"])
+    assert.is_nil(second.status)
+    assert.equal(1, pause.kind)
+    assert.equal("retry guarded", pause.name)
+    assert.equal("retry", pause.attributes["weir.result"])
+    local waited = tonumber(pause.endTimeUnixNano) - tonumber(pause.startTimeUnixNano)
+    assert.is_true(waited >= 1.9e6, waited)
+    assert.equal("ok_retry", span.attributes["weir.why"])
+    local event = span.events[1]
+    assert.equal("weir.breaker", event.name)
+    assert.equal("admitted", collector.attributes(event.attributes)["weir.result"])
+  end)
+
+  it("has an attempt that failed, with its error", function()
+    start {}
+    o:plan("gone", { { "close" }, { "close" }, { "close" } })
+    g:get "/guarded/gone"
+    local span = span_of "/guarded/gone"
+    local first = below(span)[1]
+    assert.equal(3, first.kind)
+    assert.equal(2, first.status.code)
+    assert.equal(first.attributes["weir.result"], first.attributes["error.type"])
+    assert.is_nil(first.attributes["http.response.status_code"])
+    assert.equal(2, span.status.code)
+  end)
+
+  it("has the wait in a queue as a span", function()
+    start {}
+    local answer = origin.answer("200 OK", "x")
+    o:plan("queue", { { "until:free", answer }, answer })
+    local one = g:begin("GET", "/narrow/queue", {}, nil)
+    wait.for_("the first call upstream", function() return #o:seen "queue" == 1 end)
+    local two = g:begin("GET", "/narrow/queue?two", {}, nil)
+    wait.for_("the second call in the queue", function()
+      return g:metric("weir_bulkhead_queue_depth", 'name="narrow"') == 1
+    end)
+    o:release "free"
+    assert.equal(200, one:response().status)
+    assert.equal(200, two:response().status)
+    local queued = c:wait("traces", function(s) return s.name == "bulkhead narrow" end)
+    assert.equal(1, queued.kind)
+    assert.equal("admitted", queued.attributes["weir.result"])
+    assert.is_true(queued.endTimeUnixNano > queued.startTimeUnixNano)
+  end)
+
+  it("has a refusal as an event", function()
+    start {}
+    assert.equal(429, g:get("/closed").status)
+    local span = span_of "/closed"
+    assert.is_nil(span.status, "the client asked too often: no error of ours")
+    local events = {}
+    for i, event in ipairs(span.events) do
+      events[i] = event.name .. " " .. collector.attributes(event.attributes)["weir.result"]
+    end
+    assert.same({ "weir.limiter admitted", "weir.limiter rate_limited" }, events)
+  end)
+
+  it("has both attempts of a hedge, and the one that lost is no error", function()
+    start {}
+    o:plan("hedge", { { "until:never", "close" }, origin.answer("200 OK", "x") })
+    assert.equal(200, g:get("/hedged/hedge").status)
+    local attempts = {}
+    for _, span in ipairs(below(span_of "/hedged/hedge")) do
+      if span.kind == 3 then attempts[#attempts + 1] = span end
+    end
+    assert.equal(2, #attempts)
+    assert.equal("cancelled", attempts[1].attributes["weir.result"])
+    assert.is_nil(attempts[1].status)
+    assert.equal(200, attempts[2].attributes["http.response.status_code"])
+    o:release "never"
   end)
 
   it("keeps to a trusted caller's decision, and to its own for others", function()

@@ -1,4 +1,4 @@
-#include "observe/method.h"
+#include "http/method.h"
 
 #include "base/check.h"
 
