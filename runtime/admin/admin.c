@@ -231,10 +231,10 @@ static bool serve_page(struct wr_admin *a, struct wr_exchange *x, bool is_get)
   return true;
 }
 
-static void serve_events(struct visit *v, struct wr_exchange *x)
+static void serve_stream(struct visit *v, struct wr_exchange *x, bool is_lines)
 {
   if (wr_str_eq(wr_exchange_info(x)->head->method, WR_STR("GET"))) {
-    v->stream = wr_streams_open(&v->admin->streams, x);
+    v->stream = wr_streams_open(&v->admin->streams, x, is_lines);
   } else {
     wr_page_reply_text(x, 405, "this stream is read with GET\n");
   }
@@ -247,8 +247,9 @@ static void serve(struct visit *v, struct wr_exchange *x)
   struct wr_str method = info->head->method;
   bool is_get = wr_str_eq(method, WR_STR("GET")) || wr_str_eq(method, WR_STR("HEAD"));
   if (serve_page(a, x, is_get)) return;
-  if (wr_str_eq(info->path, WR_STR("/events"))) {
-    serve_events(v, x);
+  bool is_lines = wr_str_eq(info->path, WR_STR("/lines"));
+  if (is_lines || wr_str_eq(info->path, WR_STR("/events"))) {
+    serve_stream(v, x, is_lines);
     return;
   }
   if (serve_primitives(a, x, is_get) || wr_asks_serve(&a->ops, x, &v->waiter)) return;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 
 #define TICK_NS (100 * WR_MS)
+#define FOLLOW_NS (2 * WR_SECOND)
 
 enum { EVENT_MAX = WR_PAGE_MAX + 64, TICKS_OF_STATUS = 10 };
 
@@ -13,8 +14,10 @@ struct wr_stream {
   struct wr_list link;
   struct wr_streams *streams;
   struct wr_exchange *x;
-  bool is_full;                       // its connection took no more
-  struct wr_journal_cursor cursors[]; // one for each slot of the arena
+  bool is_full;  // its connection took no more
+  bool is_lines; // lines alone, as they are
+  uint32_t cursor_count;
+  struct wr_journal_cursor cursors[]; // of events one for each slot, of lines two
 };
 
 static void write_status(struct wr_streams *s, struct wr_buf *out)
@@ -38,8 +41,12 @@ static void deliver_line(struct wr_stream *stream, const struct wr_journal_curso
 {
   struct wr_buf out;
   wr_buf_init(&out, EVENT_MAX);
-  wr_buf_printf(&out, "id: %u-%llu\nevent: event\ndata: %.*s\n\n", c->slot,
-                (unsigned long long)c->next, WR_STR_ARG(line));
+  if (stream->is_lines) {
+    wr_buf_printf(&out, "%.*s\n", WR_STR_ARG(line));
+  } else {
+    wr_buf_printf(&out, "id: %u-%llu\nevent: event\ndata: %.*s\n\n", c->slot,
+                  (unsigned long long)c->next, WR_STR_ARG(line));
+  }
   deliver(stream, wr_buf_str(&out));
   wr_buf_fini(&out);
 }
@@ -48,8 +55,9 @@ static void deliver_missed(struct wr_stream *stream, struct wr_journal_cursor *c
 {
   char text[96];
   if (c->missed == 0 || stream->is_full) return;
-  int len = snprintf(text, sizeof(text), "event: missed\ndata: {\"missed\":%llu}\n\n",
-                     (unsigned long long)c->missed);
+  const char *format = stream->is_lines ? "{\"event\":\"tail.missed\",\"missed\":%llu}\n"
+                                        : "event: missed\ndata: {\"missed\":%llu}\n\n";
+  int len = snprintf(text, sizeof(text), format, (unsigned long long)c->missed);
   c->missed = 0;
   deliver(stream, (struct wr_str){text, (size_t)len});
 }
@@ -58,13 +66,19 @@ static void deliver_missed(struct wr_stream *stream, struct wr_journal_cursor *c
 static void deliver_lines(struct wr_stream *stream, struct wr_buf *record)
 {
   const struct wr_arena *a = stream->streams->ops->registry->arena;
-  for (uint32_t i = 0; i < a->header->slot_count; i++) {
+  for (uint32_t i = 0; i < stream->cursor_count; i++) {
     struct wr_journal_cursor *c = &stream->cursors[i];
     while (!stream->is_full && wr_journal_next(a, c, record)) {
       deliver_line(stream, c, wr_buf_str(record));
     }
     deliver_missed(stream, c);
   }
+}
+
+// Workers write down their many lines for as long as somebody wants them.
+static void follow(struct wr_streams *s)
+{
+  wr_journal_follow(s->ops->registry->arena, wr_loop_now(s->timer.loop) + FOLLOW_NS);
 }
 
 static void on_tick(struct wr_timer *t)
@@ -77,7 +91,8 @@ static void on_tick(struct wr_timer *t)
   wr_buf_init(&record, WR_JOURNAL_RECORD_MAX);
   WR_LIST_EACH(&s->list, node) {
     struct wr_stream *stream = WR_CONTAINER(node, struct wr_stream, link);
-    if (out.len > 0) deliver(stream, wr_buf_str(&out));
+    if (stream->is_lines) follow(s);
+    if (out.len > 0 && !stream->is_lines) deliver(stream, wr_buf_str(&out));
     deliver_lines(stream, &record);
   }
   wr_buf_fini(&record);
@@ -92,32 +107,54 @@ void wr_streams_init(struct wr_streams *s, struct wr_loop *l, const struct wr_ad
   wr_timer_init(&s->timer, l, on_tick);
 }
 
-struct wr_stream *wr_streams_open(struct wr_streams *s, struct wr_exchange *x)
+static void respond(struct wr_exchange *x, struct wr_str type)
 {
   struct wr_headers headers;
+  wr_headers_init(&headers, wr_exchange_info(x)->region, 4);
+  wr_headers_add(&headers, WR_STR("Content-Type"), type);
+  wr_headers_add(&headers, WR_STR("Cache-Control"), WR_STR("no-store"));
+  wr_exchange_respond(x, 200, &headers, false, 0);
+}
+
+static struct wr_stream *new_stream(struct wr_streams *s, struct wr_exchange *x, bool is_lines)
+{
+  uint32_t slots = s->ops->registry->arena->header->slot_count;
+  uint32_t count = is_lines ? 2 * slots : slots;
+  struct wr_stream *stream = wr_alloc(sizeof(*stream) + count * sizeof(*stream->cursors));
+  *stream = (struct wr_stream){.streams = s, .x = x, .is_lines = is_lines, .cursor_count = count};
+  for (uint32_t i = 0; i < count; i++) {
+    enum wr_journal_ring ring = i < slots ? WR_JOURNAL_EVENTS : WR_JOURNAL_LINES;
+    stream->cursors[i] = (struct wr_journal_cursor){.slot = i % slots, .ring = ring};
+    if (is_lines) wr_journal_skip(s->ops->registry->arena, &stream->cursors[i]);
+  }
+  wr_list_push(&s->list, &stream->link);
+  return stream;
+}
+
+static void deliver_status(struct wr_stream *stream)
+{
+  struct wr_buf out;
+  wr_buf_init(&out, EVENT_MAX);
+  write_status(stream->streams, &out);
+  deliver(stream, wr_buf_str(&out));
+  wr_buf_fini(&out);
+}
+
+struct wr_stream *wr_streams_open(struct wr_streams *s, struct wr_exchange *x, bool is_lines)
+{
   if (s->count == WR_STREAMS_MAX) {
     wr_meter_add(s->ops->meter, WR_METRIC_LIMITS, 1, "limit", "admin_streams", NULL);
     wr_page_reply_text(x, 503, "too many watch already\n");
     return NULL;
   }
-  wr_headers_init(&headers, wr_exchange_info(x)->region, 4);
-  wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("text/event-stream"));
-  wr_headers_add(&headers, WR_STR("Cache-Control"), WR_STR("no-store"));
-  wr_exchange_respond(x, 200, &headers, false, 0);
-  uint32_t slots = s->ops->registry->arena->header->slot_count;
-  struct wr_stream *stream = wr_alloc(sizeof(*stream) + slots * sizeof(*stream->cursors));
-  stream->streams = s;
-  for (uint32_t i = 0; i < slots; i++) {
-    stream->cursors[i] = (struct wr_journal_cursor){.slot = i, .ring = WR_JOURNAL_EVENTS};
-  }
-  stream->x = x;
-  wr_list_push(&s->list, &stream->link);
+  respond(x, is_lines ? WR_STR("application/x-ndjson") : WR_STR("text/event-stream"));
+  struct wr_stream *stream = new_stream(s, x, is_lines);
   if (s->count++ == 0) wr_timer_start(&s->timer, TICK_NS);
-  struct wr_buf out;
-  wr_buf_init(&out, EVENT_MAX);
-  write_status(s, &out);
-  deliver(stream, wr_buf_str(&out));
-  wr_buf_fini(&out);
+  if (is_lines) {
+    follow(s);
+  } else {
+    deliver_status(stream);
+  }
   return stream;
 }
 

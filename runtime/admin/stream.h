@@ -4,8 +4,11 @@
 /// Each second an event `status` with the document of `GET /status`. Each log line that is neither
 /// an access line nor a script's is an event `event`, those first that are still in the journal. A
 /// watcher that does not read misses documents, which the next one makes up for, and lines, of
-/// which an event `missed` tells how many; the master never waits for it. At most WR_STREAMS_MAX
-/// watch at once.
+/// which an event `missed` tells how many; the master never waits for it.
+///
+/// `GET /lines`: every line of the log from now on (application/x-ndjson), access lines and those
+/// of scripts too, whatever the level of the log; what was missed is the line `tail.missed`. At
+/// most WR_STREAMS_MAX of both at once.
 
 #include "admin/admin.h"
 #include "loop/timer.h"
@@ -26,8 +29,9 @@ struct wr_streams {
 /// Nobody watches. `ops` must outlive it.
 void wr_streams_init(struct wr_streams *s, struct wr_loop *l, const struct wr_admin_ops *ops);
 
-/// Answers `x` with a stream; NULL when there are too many, which was answered.
-struct wr_stream *wr_streams_open(struct wr_streams *s, struct wr_exchange *x);
+/// Answers `x` with a stream of events, or of lines; NULL when there are too many, which was
+/// answered.
+struct wr_stream *wr_streams_open(struct wr_streams *s, struct wr_exchange *x, bool is_lines);
 
 /// The watcher's connection takes more.
 void wr_stream_writable(struct wr_stream *stream);

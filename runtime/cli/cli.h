@@ -70,6 +70,9 @@ int wr_cli_policy(int argc, char **argv);
 /// Tells how a request was decided, or would be (cli/explain.c).
 int wr_cli_explain(int argc, char **argv);
 
+/// Follows the log (cli/tail.c).
+int wr_cli_tail(int argc, char **argv);
+
 /// Asks the running weir to become the binary that is at its path now (cli/upgrade.c).
 int wr_cli_upgrade(int argc, char **argv);
 

@@ -8,11 +8,26 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { UNAUTHORIZED = 401 };
+enum { STATUS_OK = 200, UNAUTHORIZED = 401 };
+
+struct transfer {
+  CURL *curl;
+  const struct wr_client_request *request;
+  struct wr_buf *body;
+  bool is_ended; // by whoever takes the data
+};
 
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
-  return wr_buf_append(ctx, data, size * count) ? size * count : 0;
+  struct transfer *t = ctx;
+  size_t len = size * count;
+  long status = 0;
+  curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+  if (t->request->on_data == NULL || status != STATUS_OK) {
+    return wr_buf_append(t->body, data, len) ? len : 0;
+  }
+  t->is_ended = !t->request->on_data(t->request->ctx, (struct wr_str){data, len});
+  return t->is_ended ? 0 : len;
 }
 
 static void set_address(CURL *curl, const struct wr_admin_address *a, const char *path)
@@ -77,13 +92,14 @@ static CURLcode perform(CURL *curl, const struct wr_client_request *request,
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)WR_CLIENT_CONNECT_TIMEOUT_MS);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, request->timeout_ms);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply->body);
+  struct transfer transfer = {curl, request, &reply->body, false};
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
   struct curl_slist *headers = set_method(curl, request->method);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
   CURLcode code = curl_easy_perform(curl);
   curl_slist_free_all(headers);
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply->status);
-  return code;
+  return transfer.is_ended ? CURLE_OK : code;
 }
 
 bool wr_client_send(const char *address, const struct wr_client_request *request,

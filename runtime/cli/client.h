@@ -10,7 +10,11 @@ enum { WR_CLIENT_BODY_MAX = 16 << 20, WR_CLIENT_CONNECT_TIMEOUT_MS = 2000 };
 struct wr_client_request {
   const char *method; ///< "GET" or "POST", without a body
   const char *path;
-  long timeout_ms; ///< for all of it
+  long timeout_ms; ///< for all of it; 0: as long as it lasts
+  /// Takes the body of a 200 in place of the reply, as it comes; false ends it, which is no
+  /// failure. NULL: the reply has it.
+  bool (*on_data)(void *ctx, struct wr_str data);
+  void *ctx;
 };
 
 struct wr_client_reply {

@@ -38,7 +38,7 @@ static bool look_at_admin(struct wr_doctor *d)
 {
   char room[WR_ADMIN_ADDRESS_MAX];
   const char *address = wr_admin_address_default(wr_options_get(d->options, "admin"), room);
-  struct wr_client_request request = {"GET", "/readyz", TIMEOUT_MS};
+  struct wr_client_request request = {.method = "GET", .path = "/readyz", .timeout_ms = TIMEOUT_MS};
   struct wr_client_reply reply;
   struct wr_error error;
   int os_error;

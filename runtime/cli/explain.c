@@ -146,7 +146,7 @@ static bool put_escaped(char *out, size_t size, const char *text)
 
 static int tell(const struct wr_options *o, const char *path, void (*print)(const json_t *answer))
 {
-  struct wr_client_request request = {"GET", path, TIMEOUT_MS};
+  struct wr_client_request request = {.method = "GET", .path = path, .timeout_ms = TIMEOUT_MS};
   struct wr_client_reply reply;
   int failed = wr_client_ask(o, &request, &reply);
   if (failed) return failed;

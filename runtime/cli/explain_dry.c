@@ -165,7 +165,8 @@ static bool read_asked(const struct wr_options *o, const char *what, struct wr_r
 // What the live generation declares.
 static int ask_facts(const struct wr_options *o, struct wr_client_reply *reply)
 {
-  struct wr_client_request request = {"GET", "/generations", TIMEOUT_MS};
+  struct wr_client_request request = {
+      .method = "GET", .path = "/generations", .timeout_ms = TIMEOUT_MS};
   char path[64] = "";
   int failed = wr_client_ask(o, &request, reply);
   if (failed) return failed;

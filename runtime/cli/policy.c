@@ -83,7 +83,8 @@ static void print_list(const struct wr_client_reply *reply)
 
 static int list(const struct wr_options *o)
 {
-  struct wr_client_request request = {"GET", "/generations", LIST_TIMEOUT_MS};
+  struct wr_client_request request = {
+      .method = "GET", .path = "/generations", .timeout_ms = LIST_TIMEOUT_MS};
   struct wr_client_reply reply;
   int failed = wr_client_ask(o, &request, &reply);
   if (failed) return failed;
@@ -156,7 +157,9 @@ static int give_order(const struct wr_options *o, const struct action *a)
         (size_t)snprintf(path + len, sizeof(path) - len, "%s=%s&", a->keys[i], o->operands[i + 1]);
   }
   path[len - 1] = '\0';
-  return wr_answer_ask(o, &(struct wr_client_request){a->method, path, WR_ANSWER_TIMEOUT_MS});
+  return wr_answer_ask(o, &(struct wr_client_request){.method = a->method,
+                                                      .path = path,
+                                                      .timeout_ms = WR_ANSWER_TIMEOUT_MS});
 }
 
 int wr_cli_policy(int argc, char **argv)

@@ -89,7 +89,7 @@ static json_t *fetch(const struct wr_options *o, int *code)
 {
   char path[64];
   snprintf(path, sizeof(path), "/%s", wr_primitives_plural(o->verb->name));
-  struct wr_client_request request = {"GET", path, TIMEOUT_MS};
+  struct wr_client_request request = {.method = "GET", .path = path, .timeout_ms = TIMEOUT_MS};
   struct wr_client_reply reply;
   *code = wr_client_ask(o, &request, &reply);
   if (*code) return NULL;
@@ -212,7 +212,7 @@ static int show_one(const struct wr_options *o)
 // Sends the order and shows what came of it.
 static int order(const struct wr_options *o, const char *path)
 {
-  struct wr_client_request request = {"POST", path, TIMEOUT_MS};
+  struct wr_client_request request = {.method = "POST", .path = path, .timeout_ms = TIMEOUT_MS};
   struct wr_client_reply reply;
   int failed = wr_client_ask(o, &request, &reply);
   if (failed) return failed;

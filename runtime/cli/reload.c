@@ -68,7 +68,8 @@ int wr_cli_reload(int argc, char **argv)
   int code;
   if (build_path(&path, &o)) {
     const char *target = wr_buf_str(&path).ptr;
-    code = wr_answer_ask(&o, &(struct wr_client_request){"POST", target, timeout_of(&o)});
+    code = wr_answer_ask(&o, &(struct wr_client_request){
+                                 .method = "POST", .path = target, .timeout_ms = timeout_of(&o)});
   } else {
     code = wr_options_refuse(&o, "that is too long");
   }

@@ -118,7 +118,7 @@ const char *wr_snapshot_word_name(enum wr_snapshot_word word)
 
 json_t *wr_snapshot_fetch(const struct wr_options *o, int *code)
 {
-  struct wr_client_request request = {"GET", "/status", TIMEOUT_MS};
+  struct wr_client_request request = {.method = "GET", .path = "/status", .timeout_ms = TIMEOUT_MS};
   struct wr_client_reply reply;
   *code = wr_client_ask(o, &request, &reply);
   if (*code) return NULL;

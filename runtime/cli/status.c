@@ -125,7 +125,7 @@ int wr_cli_status(int argc, char **argv)
 {
   struct wr_options o;
   if (!wr_options_parse(&o, argc, argv)) return o.exit_code;
-  struct wr_client_request request = {"GET", "/status", TIMEOUT_MS};
+  struct wr_client_request request = {.method = "GET", .path = "/status", .timeout_ms = TIMEOUT_MS};
   struct wr_client_reply reply;
   int code = wr_client_ask(&o, &request, &reply);
   if (code) return code;

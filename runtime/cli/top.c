@@ -64,7 +64,7 @@ static void ask(struct top *t)
 {
   char room[WR_ADMIN_ADDRESS_MAX];
   const char *address = wr_admin_address_default(wr_options_get(t->options, "admin"), room);
-  struct wr_client_request request = {"GET", "/status", TIMEOUT_MS};
+  struct wr_client_request request = {.method = "GET", .path = "/status", .timeout_ms = TIMEOUT_MS};
   struct wr_client_reply reply;
   struct wr_error error;
   int os_error;

@@ -33,7 +33,8 @@ int wr_cli_upgrade(int argc, char **argv)
 {
   struct wr_options o;
   if (!wr_options_parse(&o, argc, argv)) return o.exit_code;
-  struct wr_client_request request = {"POST", "/upgrade", TIMEOUT_MS};
+  struct wr_client_request request = {
+      .method = "POST", .path = "/upgrade", .timeout_ms = TIMEOUT_MS};
   struct wr_client_reply reply;
   int failed = wr_client_ask(&o, &request, &reply);
   if (failed) return failed;

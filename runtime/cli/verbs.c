@@ -63,6 +63,14 @@ static const struct wr_option explain_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct wr_option tail_options[] = {
+    ADMIN_OPTION,
+    {"query", "QUERY", "only lines like these: 'status>=500 and route==\"/pay\"'"},
+    {"count", "N", "end after so many lines"},
+    {"json", NULL, "print the lines as they are"},
+    {NULL, NULL, NULL},
+};
+
 static const struct wr_option upgrade_options[] = {
     ADMIN_OPTION,
     {"json", NULL, "print the answer as JSON"},
@@ -162,6 +170,11 @@ const struct wr_verb wr_cli_verbs[] = {
      "The newest ones are kept, and those that failed for longer. A client in\n"
      "trusted_proxies that sends X-Weir-Explain is told in a field of that name.\n" ADMIN_NOTE,
      wr_cli_explain, NULL},
+    {"tail", "", 0, 0, "follow the log: requests, scripts' lines, events", tail_options,
+     "From now on, whatever the log level, until it is interrupted. Fields are\n"
+     "compared by == != < <= > >= and ~ (contains), joined by and, or, not and\n"
+     "parentheses. A reader that is too slow misses lines, and is told so.\n" ADMIN_NOTE,
+     wr_cli_tail, NULL},
     {"upgrade", "", 0, 0, "let the binary that is at weir's path now take over", upgrade_options,
      "It is tried first: one that does not start, or does not load the live policy,\n"
      "changes nothing. Process id, sockets and state stay; no request is lost.\n" ADMIN_NOTE

@@ -33,7 +33,7 @@ for reason, names in pairs {
     http_cache_field_lists http_cache_vary_names request_replay response_tickets upstream_tried
     upstream_ring upstream_srv]],
   ["the last step of a stop that somebody asked for, or of an order whose answer says it"] = [[
-    stop_drain stop_kill check_report dry_run admin_connections policy_quarantined]],
+    stop_drain stop_kill check_report query_depth dry_run admin_connections policy_quarantined]],
   ["what a state file cannot hold begins without it"] = "state_keys",
   ["the process that does not take them is replaced, which is counted"] = "mailbox_waiting",
   ["of telemetry: what is not traced was not chosen, and is in the access log"] = [[
