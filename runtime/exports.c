@@ -188,8 +188,15 @@ void wr_exports_init(struct wr_master *m)
   wr_timer_start(&e->timers[WR_OTLP_METRICS], s->schedule_ns[WR_OTLP_METRICS]);
 }
 
+// A rehearsal exports nothing.
+static bool has_begun(const struct wr_master *m)
+{
+  return m->exports.batches[WR_OTLP_METRICS].settings != NULL;
+}
+
 void wr_exports_flush(struct wr_master *m)
 {
+  if (!has_begun(m)) return;
   if (settings_of(m)->targets[WR_OTLP_METRICS].is_on) export_metrics(m);
   if (m->exports.cursors == NULL) return;
   take_lines(m, SIZE_MAX);
@@ -199,6 +206,7 @@ void wr_exports_flush(struct wr_master *m)
 void wr_exports_fini(struct wr_master *m)
 {
   struct wr_exports *e = &m->exports;
+  if (!has_begun(m)) return;
   wr_timer_stop(&e->timers[WR_OTLP_METRICS]);
   wr_timer_stop(&e->timers[WR_OTLP_LOGS]);
   wr_otlp_batch_fini(&e->batches[WR_OTLP_METRICS]);

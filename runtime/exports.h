@@ -26,5 +26,5 @@ void wr_exports_init(struct wr_master *m);
 /// Exports what there is to export now: the workers are about to leave.
 void wr_exports_flush(struct wr_master *m);
 
-/// Ends it.
+/// Ends it, if it has begun.
 void wr_exports_fini(struct wr_master *m);

@@ -310,12 +310,12 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_timer_init(&m->drain, &m->loop, on_drain_over);
   wr_follow_init(m);
   wr_traffic_init(&m->traffic, &m->arena);
-  wr_exports_init(m);
   m->loop.on_turn = on_turn;
   m->loop.on_turn_ctx = m;
   wr_notify_open(&m->notify, &m->settings->notify, &m->loop, &m->log);
   wr_upgrade_init(m);
   if (m->upgrade.is_rehearsal) return true;
+  wr_exports_init(m);
   if (!wr_console_open(m, error)) return false;
   wr_upgrade_resume(m);
   return true;

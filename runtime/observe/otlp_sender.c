@@ -161,7 +161,7 @@ static void start(struct wr_otlp_lane *lane)
   struct wr_otlp_sender *s = lane->sender;
   const struct wr_otlp_target *t = &s->settings->targets[lane->signal];
   const struct wr_otlp_payload *p = first_of(lane);
-  uint64_t timeout_ns = s->is_leaving ? WR_OTLP_FAREWELL : t->timeout_ns;
+  uint64_t timeout_ns = t->timeout_ns;
   struct wr_region region;
   struct wr_headers headers;
   wr_region_init(&region, HEAD_BYTES);
@@ -190,13 +190,32 @@ static void start(struct wr_otlp_lane *lane)
 
 static void send_next(struct wr_otlp_lane *lane)
 {
-  bool is_busy = lane->transfer != NULL || wr_timer_is_running(&lane->timer);
-  if (!is_busy && !wr_list_is_empty(&lane->queue)) start(lane);
+  bool is_leaving = lane->sender->is_leaving;
+  bool is_waiting = wr_timer_is_running(&lane->timer) && !is_leaving;
+  if (lane->transfer != NULL || is_waiting) return;
+  if (!wr_list_is_empty(&lane->queue)) {
+    start(lane);
+  } else if (is_leaving) {
+    wr_timer_stop(&lane->timer); // or the loop would not run dry
+  }
+}
+
+static void give_up(struct wr_otlp_lane *lane)
+{
+  wr_timer_stop(&lane->timer);
+  if (lane->transfer) wr_transfer_cancel(lane->transfer);
+  lane->transfer = NULL;
+  while (!wr_list_is_empty(&lane->queue)) lose(lane, first_of(lane), "stopped");
 }
 
 static void on_timer(struct wr_timer *t)
 {
-  send_next(WR_CONTAINER(t, struct wr_otlp_lane, timer));
+  struct wr_otlp_lane *lane = WR_CONTAINER(t, struct wr_otlp_lane, timer);
+  if (lane->sender->is_leaving) {
+    give_up(lane);
+  } else {
+    send_next(lane);
+  }
 }
 
 void wr_otlp_sender_put(struct wr_otlp_sender *s, struct wr_otlp_payload *p)
@@ -230,17 +249,12 @@ void wr_otlp_sender_leave(struct wr_otlp_sender *s)
 {
   s->is_leaving = true;
   for (int i = 0; i < WR_OTLP_SIGNALS; i++) {
-    wr_timer_stop(&s->lanes[i].timer);
+    wr_timer_start(&s->lanes[i].timer, WR_OTLP_FAREWELL);
     send_next(&s->lanes[i]);
   }
 }
 
 void wr_otlp_sender_fini(struct wr_otlp_sender *s)
 {
-  for (int i = 0; i < WR_OTLP_SIGNALS; i++) {
-    struct wr_otlp_lane *lane = &s->lanes[i];
-    wr_timer_stop(&lane->timer);
-    if (lane->transfer) wr_transfer_cancel(lane->transfer);
-    while (!wr_list_is_empty(&lane->queue)) lose(lane, first_of(lane), "stopped");
-  }
+  for (int i = 0; i < WR_OTLP_SIGNALS; i++) give_up(&s->lanes[i]);
 }

@@ -31,7 +31,7 @@ struct wr_otlp_lane {
   size_t bytes;
   uint32_t records; ///< read-only: of all of them
   struct wr_transfer *transfer;
-  struct wr_timer timer; // of the pause before the next attempt
+  struct wr_timer timer; // of the pause before the next attempt, or of the farewell
   struct wr_backoff backoff;
   int status;
   uint64_t after_ns; // what the collector asked for

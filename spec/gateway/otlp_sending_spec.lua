@@ -1,3 +1,4 @@
+local certificates = require "spec.support.certificates"
 local collector = require "spec.support.collector"
 local gateway = require "spec.support.gateway"
 local ports = require "spec.support.ports"
@@ -15,9 +16,10 @@ describe("exporting by OTLP", function()
   setup(function() c = collector.start() end)
   teardown(function() c:kill() end)
 
-  local function start(env)
+  local function start(env, options)
     env.OTEL_METRICS_EXPORTER, env.OTEL_LOGS_EXPORTER = "none", "none"
-    g = gateway.start { workers = 1, env = c:env(env), SCRIPT }
+    g = gateway.start { workers = 1, env = c:env(env), SCRIPT,
+      ca_file = options and options.ca_file }
     g:expect "telemetry.failing"
   end
 
@@ -85,6 +87,31 @@ describe("exporting by OTLP", function()
     local seen = c:seen "traces"
     assert.equal(before + 2, #seen)
     assert.equal(3, #seen[#seen].body.resourceSpans[1].scopeSpans[1].spans)
+  end)
+
+  it("goes to a collector over TLS that the roots of --ca-file vouch for", function()
+    local files = certificates.new()
+    local ca = files:authority "root"
+    local secure = collector.start(files:make("c", { san = "IP:127.0.0.1", by = ca }))
+    local env = { OTEL_EXPORTER_OTLP_ENDPOINT = "https://127.0.0.1:" .. secure.tls_port }
+    start(env, { ca_file = ca.cert })
+    secure:wait("traces", has(g:get("/secure").body))
+    g:stop()
+    start(env)
+    g:get "/unknown"
+    g:wait_log "telemetry.failing"
+    secure:kill()
+    files:remove()
+  end)
+
+  it("leaves in time although the collector does not answer", function()
+    start { OTEL_EXPORTER_OTLP_TIMEOUT = "1000000" }
+    local seen = #c:seen "traces"
+    c:answer { { hang = true } }
+    g:get "/hung"
+    wait.for_("the export", function() return #c:seen "traces" > seen end)
+    g:stop() -- which waits for 40 s, not for a quarter of an hour
+    g = nil
   end)
 
   it("sends what it has when it stops", function()

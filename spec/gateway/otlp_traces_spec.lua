@@ -29,6 +29,12 @@ local SCRIPT = [[
   weir.route("GET /hedged/:name", function(req)
     return hedged(function() return up:forward(req, { path = "/plan/" .. req.params.name }) end)
   end)
+  local store = weir.http_cache("store", { stale_while_revalidate = "10m" })
+  weir.route("GET /cached/:name", function(req)
+    return store:serve(req, function()
+      return up:forward(req, { path = "/plan/" .. req.params.name })
+    end)
+  end)
   weir.route("GET /own/:name", function(req)
     return up:request { path = "/plan/" .. req.params.name }
   end)
@@ -267,6 +273,22 @@ describe("traces over OTLP", function()
     assert.is_nil(attempts[1].status)
     assert.equal(200, attempts[2].attributes["http.response.status_code"])
     o:release "never"
+  end)
+
+  it("goes on in a refresh behind the client's back, below the request's span", function()
+    start {}
+    local fields_of_stale = "Cache-Control: max-age=60\r\nAge: 100\r\n"
+    o:plan("refresh", { origin.answer("200 OK", "old", fields_of_stale),
+      origin.answer("200 OK", "new", fields_of_stale) })
+    g:get "/cached/refresh"
+    local second = g:get "/cached/refresh"
+    assert.equal("old", second.body)
+    wait.for_("the refresh", function() return #o:seen "refresh" == 2 end)
+    local told = fields(o:seen "refresh" [2], "traceparent")[1]
+    c:wait("traces", function(span)
+      return is_server(span) and span.traceId == told:sub(4, 35) and span.spanId == told:sub(37, 52)
+    end)
+    g:wait_idle()
   end)
 
   it("keeps to a trusted caller's decision, and to its own for others", function()

@@ -12,10 +12,13 @@ local collector = {}
 local Collector = {}
 Collector.__index = Collector
 
-function collector.start()
+--- `certificate` (of spec/support/certificates.lua): it listens with TLS too, on `tls_port`.
+function collector.start(certificate)
   local self = setmetatable({}, Collector)
-  self.process = process.spawn { "/usr/bin/env", "node", "spec/support/collector.mjs" }
+  self.process = process.spawn { "/usr/bin/env", "node", "spec/support/collector.mjs",
+    certificate and certificate.cert, certificate and certificate.key }
   self.port = self.process:line "port (%d+)"
+  self.tls_port = certificate and self.process:line "tls (%d+)"
   return self
 end
 

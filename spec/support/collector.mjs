@@ -1,7 +1,7 @@
 // An OTLP collector that decodes what it gets with OpenTelemetry's own schema: the messages that
 // @opentelemetry/otlp-transformer ships as generated code (0.208.0 is of the last that do).
 //
-//   node spec/support/collector.mjs     prints "port N"
+//   node spec/support/collector.mjs [CERT KEY]   prints "port N", and "tls N" with a certificate
 //   POST /v1/traces and its like        takes an export: protobuf or JSON, gzip or not
 //   GET /seen                           JSON: each export in order, decoded
 //   PUT /answers                        JSON list: what the next exports get, in turn; each
@@ -10,7 +10,9 @@
 // An export that is not just what the schema says (unknown fields or names, other types) has
 // `problem` instead of `body`. Ids are hexadecimal, 64-bit integers text.
 import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { gunzipSync } from "node:zlib";
 
 const require = createRequire(new URL("../../build/npm/", import.meta.url));
@@ -99,7 +101,7 @@ function take(request, response, bytes) {
   response.writeHead(entry.status, headers).end();
 }
 
-const server = createServer((request, response) => {
+function serve(request, response) {
   const pieces = [];
   request.on("data", (piece) => pieces.push(piece));
   request.on("end", () => {
@@ -113,6 +115,15 @@ const server = createServer((request, response) => {
       response.end(JSON.stringify(seen));
     }
   });
-});
+}
 
-server.listen(0, "127.0.0.1", () => console.log(`port ${server.address().port}`));
+function listen(server, name) {
+  server.listen(0, "127.0.0.1", () => console.log(`${name} ${server.address().port}`));
+}
+
+const [cert, key] = process.argv.slice(2);
+listen(createServer(serve), "port");
+if (cert) {
+  const files = { cert: readFileSync(cert), key: readFileSync(key) };
+  listen(createTlsServer(files, serve), "tls");
+}
