@@ -139,7 +139,8 @@ bool wr_console_open(struct wr_master *m, struct wr_error *error)
                              .ctx = m,
                              .registry = &m->registry,
                              .log = &m->log,
-                             .meter = &m->meter};
+                             .meter = &m->meter,
+                             .log_level = m->settings->log_level};
   m->admin = wr_admin_new(&m->loop, fd, is_tcp, m->settings->admin_token, &ops);
   return true;
 }

@@ -1,5 +1,6 @@
 #include "master.h"
 
+#include "arena/loudness.h"
 #include "arena/session_keys.h"
 #include "base/alloc.h"
 #include "base/check.h"
@@ -236,6 +237,7 @@ static void on_tick(struct wr_timer *t)
   }
   sample(m);
   wr_traffic_tick(&m->traffic, now);
+  m->log.level = wr_loudness_level(&m->arena, m->settings->log_level);
   wr_probation_tick(m);
   wr_timer_start_at(t, next);
 }

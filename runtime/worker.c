@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include "arena/loudness.h"
 #include "arena/slot.h"
 #include "base/alloc.h"
 #include "base/check.h"
@@ -29,6 +30,7 @@ struct wr_worker {
   struct wr_watchdog watchdog;
   struct wr_arena *arena;
   uint32_t slot;
+  enum wr_log_level log_level; // that it was started with
   struct wr_mailbox mailbox;
   struct wr_io bell;
   struct wr_server *server;
@@ -204,6 +206,7 @@ static void on_beat(struct wr_timer *t)
   wr_meter_observe(&w->services.meter, WR_METRIC_LOOP_LAG, (double)lag_ns / 1e9, NULL);
   wr_pressure_sample(&w->services.env, &w->serve, lag_ns);
   start_beat(w);
+  w->services.log.level = wr_loudness_level(w->arena, w->log_level);
   wr_guard_collect(&w->services.guard, now);
   wr_lineage_beat(&w->lineage);
   wr_events_sample(&w->services.env, w->server, &w->serve, &w->counted);
@@ -271,6 +274,7 @@ static bool open_worker(struct wr_worker *w, const struct wr_settings *settings,
   if (!wr_services_init(&w->services, &owner, error)) return false;
   if (!wr_watchdog_start(&w->watchdog, wr_slot_of(w->arena, w->slot), error)) return false;
   w->services.env.watchdog = &w->watchdog;
+  w->log_level = settings->log_level;
   wr_telemetry_init(&w->telemetry, settings->otlp, &w->services.env);
   struct wr_loop *l = &w->services.loop;
   wr_explain_init(&w->explain);

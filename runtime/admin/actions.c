@@ -17,6 +17,20 @@ const struct wr_action *wr_action_find(enum wr_kind kind, struct wr_str verb)
   return NULL;
 }
 
+bool wr_action_number(struct wr_str value, uint32_t max, uint32_t *out, struct wr_error *error)
+{
+  uint64_t number = 0;
+  for (size_t i = 0; i < value.len && number <= max; i++) {
+    bool is_digit = value.ptr[i] >= '0' && value.ptr[i] <= '9';
+    number = is_digit ? number * 10 + (uint64_t)(value.ptr[i] - '0') : UINT32_MAX;
+  }
+  *out = (uint32_t)number;
+  if (number >= 1 && number <= max) return true;
+  wr_error_set(error, WR_ERROR_INVALID, "'%.*s' is no whole number from 1 to %u", WR_STR_ARG(value),
+               max);
+  return false;
+}
+
 static bool check_value(const struct wr_action *action, struct wr_str value, struct wr_error *error)
 {
   bool wants = action->argument[0] != '\0';

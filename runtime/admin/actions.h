@@ -29,6 +29,9 @@ const struct wr_action *wr_action_find(enum wr_kind kind, struct wr_str verb);
 bool wr_action_run(const struct wr_action *action, struct wr_str name,
                    const struct wr_action_call *call, struct wr_error *error);
 
+/// Reads a value as a whole number from 1 to `max`. False with a set error.
+bool wr_action_number(struct wr_str value, uint32_t max, uint32_t *out, struct wr_error *error);
+
 #define WR_ACTION(ENUM, KIND, kind, verb, argument, doc, told)                                     \
   bool wr_actions_##kind##_##verb(const struct wr_action_call *call, struct wr_error *error);
 #include "tables/actions.def"

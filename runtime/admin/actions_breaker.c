@@ -21,6 +21,11 @@ bool wr_actions_breaker_close(const struct wr_action_call *call, struct wr_error
   return force(call, WR_BREAKER_MODE_FORCED_CLOSED, error);
 }
 
+bool wr_actions_breaker_reset(const struct wr_action_call *call, struct wr_error *error)
+{
+  return wr_guard_breaker_reset(call->registry, call->entry, call->now_ns, error);
+}
+
 bool wr_actions_breaker_auto(const struct wr_action_call *call, struct wr_error *error)
 {
   return force(call, WR_BREAKER_MODE_NORMAL, error);

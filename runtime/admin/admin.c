@@ -5,6 +5,7 @@
 #include "admin/assets.h"
 #include "admin/audit.h"
 #include "admin/gate.h"
+#include "admin/log_page.h"
 #include "admin/page.h"
 #include "admin/plain.h"
 #include "admin/primitives.h"
@@ -250,6 +251,10 @@ static void serve(struct visit *v, struct wr_exchange *x)
   bool is_lines = wr_str_eq(info->path, WR_STR("/lines"));
   if (is_lines || wr_str_eq(info->path, WR_STR("/events"))) {
     serve_stream(v, x, is_lines);
+    return;
+  }
+  if (wr_str_eq(info->path, WR_STR("/log"))) {
+    wr_log_page_serve(&a->ops, x);
     return;
   }
   if (serve_primitives(a, x, is_get) || wr_asks_serve(&a->ops, x, &v->waiter)) return;

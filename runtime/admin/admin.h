@@ -28,6 +28,7 @@
 ///     the named primitives of a kind, JSON POST /breakers/open?name=… and its like, &value=… where
 ///     one is taken: tables/actions.def
 ///
+///     GET, POST /log  how grave a log line must be, ?level=LEVEL or ?level=reset
 ///     GET  /events   text/event-stream: the status each second
 ///
 /// GET never changes anything. Who may ask: admin/gate.h. Every POST is logged: admin/audit.h.
@@ -84,6 +85,7 @@ struct wr_admin_ops {
   struct wr_registry *registry; ///< of the named primitives
   struct wr_log *log;           ///< hears of every action
   struct wr_meter *meter;       ///< of the master
+  enum wr_log_level log_level;  ///< that weir was started with
 };
 
 /// Serves on `fd`, a listening descriptor that it owns from now on. `token` (NULL: none) must be

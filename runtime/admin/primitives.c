@@ -99,6 +99,8 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   uint64_t refused = c->refused_full + c->refused_queue_full + c->expired;
   wr_json_field_uint(j, "in_use", b->in_use);
   wr_json_field_uint(j, "max", b->config.max);
+  wr_json_field_bool(j, "overridden", b->declared_max > 0);
+  if (b->declared_max > 0) wr_json_field_uint(j, "policy_max", b->declared_max);
   wr_json_field_uint(j, "queued", b->queued);
   wr_json_field_uint(j, "queue", b->config.queue);
   wr_json_field_uint(j, "admitted", c->admitted);
@@ -115,6 +117,8 @@ static void put_limiter(struct wr_entry *entry, uint64_t now_ns, struct wr_json 
   wr_limiter_look(l, 0, now_ns, &look);
   wr_json_field_uint(j, "limit", look.limit);
   wr_json_field_num(j, "per_s", seconds(look.span_ns));
+  wr_json_field_bool(j, "overridden", l->declared_limit > 0);
+  if (l->declared_limit > 0) wr_json_field_uint(j, "policy_limit", l->declared_limit);
   wr_json_field_uint(j, "left", look.left);
   wr_json_field_uint(j, "waiting", l->waiting);
   wr_json_field_uint(j, "admitted", l->counters.admitted);

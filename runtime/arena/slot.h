@@ -22,6 +22,7 @@ struct wr_slot {
   _Atomic uint64_t lag_ns;           ///< how late its loop came to its last beat
   _Atomic uint64_t memory_bytes;     ///< the master's: resident memory of all processes
   _Atomic uint64_t memory_limit;     ///< the master's: what they may have; 0: nobody knows
+  _Atomic uint32_t log_level;        ///< the master's: arena/loudness.h
   _Atomic uint32_t in_flight;        ///< requests being served
   _Atomic uint32_t shed_permille;    ///< classes that it sheds, in thousandths
   int bell_fd;                       ///< read-only: eventfd, the same number in every process

@@ -99,6 +99,11 @@ void wr_log_flush(struct wr_log *log)
   }
 }
 
+const char *wr_log_level_name(enum wr_log_level level)
+{
+  return level < WR_LOG_NOTHING ? level_names[level] : "nothing";
+}
+
 bool wr_log_level_find(struct wr_str name, enum wr_log_level *out)
 {
   for (size_t i = 0; i < WR_COUNT(level_names); i++) {

@@ -57,5 +57,8 @@ __attribute__((format(printf, 4, 5))) void wr_log_text(struct wr_log *log, enum 
 /// Writes pending lines as far as the descriptor takes them now. Call once a turn.
 void wr_log_flush(struct wr_log *log);
 
+/// "debug", …
+const char *wr_log_level_name(enum wr_log_level level);
+
 /// Level by name; false when there is none of that name.
 bool wr_log_level_find(struct wr_str name, enum wr_log_level *out);

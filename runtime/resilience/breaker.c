@@ -240,6 +240,19 @@ void wr_breaker_force(struct wr_breaker *b, enum wr_breaker_mode mode, uint64_t 
   trip_if_due(b, now_ns);
 }
 
+bool wr_breaker_reset(struct wr_breaker *b, uint64_t now_ns)
+{
+  wr_breaker_force(b, WR_BREAKER_MODE_NORMAL, now_ns);
+  if (b->is_held || pinned_state(b) != WR_BREAKER_STATES) return false;
+  if (b->state != WR_BREAKER_CLOSED) {
+    wr_breaker_transition(b, WR_BREAKER_CLOSED, WR_BREAKER_CAUSE_RESET, now_ns);
+  }
+  wr_window_clear(&b->window);
+  b->failures_in_row = 0;
+  b->trips = 0;
+  return true;
+}
+
 // Life
 
 void wr_breaker_init(struct wr_breaker *b, const struct wr_breaker_config *config,

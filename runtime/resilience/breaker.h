@@ -97,6 +97,11 @@ void wr_breaker_reconfigure(struct wr_breaker *b, const struct wr_breaker_config
 /// An operator's override, above the configured mode until it is lifted by WR_BREAKER_MODE_NORMAL.
 void wr_breaker_force(struct wr_breaker *b, enum wr_breaker_mode mode, uint64_t now_ns);
 
+/// Begins anew as an operator's order: no override, closed, nothing counted, the next open time the
+/// first one. False, and only the override is lifted, while its configured mode or its health check
+/// says otherwise.
+bool wr_breaker_reset(struct wr_breaker *b, uint64_t now_ns);
+
 /// Holds the breaker open while what it protects is known to be down: it opens at once, with cause
 /// `health_down`, and stays so. Let go, it is half-open at once, with cause `health_up`: a check
 /// answers for itself, probes for the calls. Nothing happens when it is as it is.

@@ -44,7 +44,25 @@ void wr_bulkhead_reconfigure(struct wr_bulkhead *b, const struct wr_bulkhead_con
 {
   WR_CHECK(wr_bulkhead_config_check(config) == NULL);
   WR_CHECK(wr_bulkhead_bytes(config) == wr_bulkhead_bytes(&b->config));
+  wr_bulkhead_adopt(b, config, b);
+  wr_bulkhead_room_all_ready(b);
+}
+
+void wr_bulkhead_adopt(struct wr_bulkhead *b, const struct wr_bulkhead_config *config,
+                       const struct wr_bulkhead *from)
+{
+  uint32_t ordered = from->declared_max > 0 ? from->config.max : 0;
   b->config = *config;
+  b->declared_max = ordered > 0 ? config->max : 0;
+  if (ordered > 0) b->config.max = ordered;
+}
+
+void wr_bulkhead_resize(struct wr_bulkhead *b, uint32_t max)
+{
+  WR_CHECK(max <= WR_BULKHEAD_MAX);
+  uint32_t declared = b->declared_max > 0 ? b->declared_max : b->config.max;
+  b->declared_max = max > 0 ? declared : 0;
+  b->config.max = max > 0 ? max : declared;
   wr_bulkhead_room_all_ready(b);
 }
 
@@ -234,6 +252,7 @@ bool wr_bulkhead_leave(struct wr_bulkhead *b, struct wr_bulkhead_waiter *waiter,
 void wr_bulkhead_repair(struct wr_bulkhead *b, uint32_t live, uint64_t now_ns)
 {
   if (wr_bulkhead_config_check(&b->config) != NULL) wr_bulkhead_config_init(&b->config);
+  if (b->declared_max > WR_BULKHEAD_MAX) b->declared_max = 0;
   uint64_t empty_ns = b->all.empty_ns;
   b->all = (struct wr_bulkhead_room){.empty_ns = empty_ns > now_ns ? now_ns : empty_ns};
   b->all.in_use = live;

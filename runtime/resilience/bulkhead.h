@@ -71,7 +71,8 @@ struct wr_bulkhead_room {
 };
 
 struct wr_bulkhead {
-  struct wr_bulkhead_config config;     // read-only: change it by wr_bulkhead_reconfigure
+  struct wr_bulkhead_config config;     // read-only: what is in force
+  uint32_t declared_max;                ///< read-only: while an operator's is in force; else 0
   struct wr_bulkhead_counters counters; ///< read-only
   uint32_t in_use;                      ///< read-only: slots held, in all rooms
   uint32_t queued;                      ///< read-only: waiters, in all rooms
@@ -99,6 +100,10 @@ void wr_bulkhead_init(struct wr_bulkhead *b, const struct wr_bulkhead_config *co
 /// Applies another configuration. Nobody is thrown out: a smaller maximum admits none until enough
 /// have ended, a smaller queue keeps its waiters.
 void wr_bulkhead_reconfigure(struct wr_bulkhead *b, const struct wr_bulkhead_config *config);
+
+/// An operator's maximum, 1 to WR_BULKHEAD_MAX, above that of every configuration until it is
+/// lifted by 0.
+void wr_bulkhead_resize(struct wr_bulkhead *b, uint32_t max);
 
 /// ADMITTED (release it later), QUEUED (`waiter` is linked), or FULL, QUEUE_FULL, EXPIRED: refused.
 /// A NULL waiter does not wait. Nobody overtakes the queue.

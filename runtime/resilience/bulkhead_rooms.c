@@ -113,6 +113,7 @@ void wr_bulkhead_move(struct wr_bulkhead *to, const struct wr_bulkhead *from,
                       const struct wr_bulkhead_config *config, uint64_t now_ns)
 {
   wr_bulkhead_init(to, config, now_ns);
+  wr_bulkhead_adopt(to, config, from);
   to->counters = from->counters;
   to->shared = from->shared;
   to->epoch = from->epoch + 1;

@@ -6,6 +6,10 @@
 
 #include "resilience/bulkhead.h"
 
+/// Takes over a configuration, under the maximum that an operator has ordered of `from`, if any.
+void wr_bulkhead_adopt(struct wr_bulkhead *b, const struct wr_bulkhead_config *config,
+                       const struct wr_bulkhead *from);
+
 /// The room of a key's hash, claimed for it; its number goes to `*number`.
 struct wr_bulkhead_room *wr_bulkhead_room_take(struct wr_bulkhead *b, uint64_t key, uint64_t now_ns,
                                                uint32_t *number);

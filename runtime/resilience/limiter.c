@@ -55,16 +55,36 @@ void wr_limiter_init(struct wr_limiter *l, const struct wr_limiter_config *confi
   wr_list_init(&l->waiters);
 }
 
+// What is in force when `limit` is ordered and `declared` is what the policy says; the burst keeps
+// its share.
+static struct wr_limiter_config ordered(const struct wr_limiter_config *declared, uint32_t limit)
+{
+  struct wr_limiter_config c = *declared;
+  uint64_t burst = (uint64_t)declared->burst * limit / declared->limit;
+  c.limit = limit;
+  c.burst = burst < 1 ? 1 : burst > WR_LIMITER_CALLS_MAX ? WR_LIMITER_CALLS_MAX : (uint32_t)burst;
+  return c;
+}
+
+struct wr_limiter_config wr_limiter_adopt_order(struct wr_limiter *l,
+                                                const struct wr_limiter_config *declared,
+                                                uint32_t limit)
+{
+  struct wr_limiter_config c = limit > 0 ? ordered(declared, limit) : *declared;
+  bool fits = limit > 0 && wr_limiter_config_check(&c) == NULL;
+  l->declared_limit = fits ? declared->limit : 0;
+  l->declared_burst = fits ? declared->burst : 0;
+  return fits ? c : *declared;
+}
+
 // Whether debts mean the same under both.
 static bool is_same_rate(const struct wr_limiter_config *a, const struct wr_limiter_config *b)
 {
   return a->period_ns == b->period_ns && a->limit == b->limit && a->algorithm == b->algorithm;
 }
 
-void wr_limiter_reconfigure(struct wr_limiter *l, const struct wr_limiter_config *config,
-                            uint64_t now_ns)
+static void change(struct wr_limiter *l, const struct wr_limiter_config *config, uint64_t now_ns)
 {
-  WR_CHECK(wr_limiter_bytes(config) <= wr_limiter_bytes(&l->config));
   struct wr_limiter old = *l;
   adopt(l, config);
   if (is_same_rate(&old.config, config)) {
@@ -79,6 +99,29 @@ void wr_limiter_reconfigure(struct wr_limiter *l, const struct wr_limiter_config
     wr_limiter_cell_convert(l, cell, &old, cell, now_ns);
   }
   wr_limiter_queue_plan_all(l, now_ns);
+}
+
+void wr_limiter_reconfigure(struct wr_limiter *l, const struct wr_limiter_config *config,
+                            uint64_t now_ns)
+{
+  WR_CHECK(wr_limiter_bytes(config) <= wr_limiter_bytes(&l->config));
+  uint32_t limit = l->declared_limit > 0 ? l->config.limit : 0;
+  struct wr_limiter_config in_force = wr_limiter_adopt_order(l, config, limit);
+  change(l, &in_force, now_ns);
+}
+
+bool wr_limiter_resize(struct wr_limiter *l, uint32_t limit, uint64_t now_ns)
+{
+  struct wr_limiter_config declared = l->config;
+  if (l->declared_limit > 0) {
+    declared.limit = l->declared_limit;
+    declared.burst = l->declared_burst;
+  }
+  struct wr_limiter_config wanted = limit > 0 ? ordered(&declared, limit) : declared;
+  if (wr_limiter_config_check(&wanted) != NULL) return false;
+  wanted = wr_limiter_adopt_order(l, &declared, limit);
+  change(l, &wanted, now_ns);
+  return true;
 }
 
 // Asking
@@ -219,6 +262,8 @@ void wr_limiter_repair(struct wr_limiter *l, const struct wr_limiter_config *con
   bool is_other =
       l->config.algorithm != config->algorithm || l->config.max_keys != config->max_keys;
   if (is_other) memset(l->cells, 0, cells);
+  l->declared_limit = 0;
+  l->declared_burst = 0;
   adopt(l, config);
   struct wr_keyed table = wr_limiter_table(l);
   uint32_t at = 0;

@@ -76,7 +76,9 @@ struct wr_limiter_counters {
 };
 
 struct wr_limiter {
-  struct wr_limiter_config config;     // read-only: change it by wr_limiter_reconfigure
+  struct wr_limiter_config config;     // read-only: what is in force
+  uint32_t declared_limit;             ///< read-only: while an operator's is in force; else 0
+  uint32_t declared_burst;             ///< read-only: the same
   struct wr_gcra gcra;                 // private: follows from config
   struct wr_limiter_counters counters; ///< read-only
   uint32_t waiting;                    ///< read-only
@@ -112,6 +114,11 @@ void wr_limiter_init(struct wr_limiter *l, const struct wr_limiter_config *confi
 /// calls, and a drain a time. Who waits moves with the new rate.
 void wr_limiter_reconfigure(struct wr_limiter *l, const struct wr_limiter_config *config,
                             uint64_t now_ns);
+
+/// An operator's limit, above that of every configuration that it fits until it is lifted by 0; the
+/// burst grows and shrinks with it. False, and nothing is changed, when the time of the rate does
+/// not allow so many.
+bool wr_limiter_resize(struct wr_limiter *l, uint32_t limit, uint64_t now_ns);
 
 /// Makes `to` (zeroed, of `config`'s size) what `from` is, with the queue.
 void wr_limiter_move(struct wr_limiter *to, const struct wr_limiter *from,

@@ -188,7 +188,12 @@ static void move_queue(struct wr_limiter *to, const struct wr_limiter *from)
 void wr_limiter_move(struct wr_limiter *to, const struct wr_limiter *from,
                      const struct wr_limiter_config *config, uint64_t now_ns)
 {
-  wr_limiter_init(to, config);
+  struct wr_limiter order = {0};
+  uint32_t limit = from->declared_limit > 0 ? from->config.limit : 0;
+  struct wr_limiter_config in_force = wr_limiter_adopt_order(&order, config, limit);
+  wr_limiter_init(to, &in_force);
+  to->declared_limit = order.declared_limit;
+  to->declared_burst = order.declared_burst;
   to->counters = from->counters;
   to->waiting = from->waiting;
   wr_limiter_cell_convert(to, &to->all, from, &from->all, now_ns);

@@ -6,6 +6,12 @@
 /// The table of keys; not to be used when max_keys is 0.
 struct wr_keyed wr_limiter_table(const struct wr_limiter *l);
 
+/// Notes in `l` that an operator's `limit` (0: none) stands above `declared`, if it fits; returns
+/// what is in force then.
+struct wr_limiter_config wr_limiter_adopt_order(struct wr_limiter *l,
+                                                const struct wr_limiter_config *declared,
+                                                uint32_t limit);
+
 /// Bytes of a cell of the algorithm.
 size_t wr_limiter_cell_bytes(const struct wr_limiter_config *config);
 

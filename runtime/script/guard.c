@@ -255,6 +255,50 @@ bool wr_guard_breaker_force(struct wr_registry *r, struct wr_entry *entry,
   return true;
 }
 
+bool wr_guard_breaker_reset(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
+                            struct wr_error *error)
+{
+  WR_CHECK(entry->kind == WR_KIND_BREAKER);
+  if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) {
+    wr_error_set(error, WR_ERROR_CLOSED, "the breaker is gone");
+    return false;
+  }
+  bool ok = wr_breaker_reset(entry->state, now_ns);
+  bool is_planned = wr_registry_plan(r, entry, now_ns);
+  wr_registry_unlock(r, entry);
+  if (is_planned) wr_slot_ring(r->arena, wr_slot_master(r->arena));
+  if (!ok) {
+    wr_error_set(error, WR_ERROR_REFUSED,
+                 "its policy's mode, or its health check, keeps breaker '%s' as it is",
+                 entry->name);
+  }
+  return ok;
+}
+
+bool wr_guard_resize(struct wr_registry *r, struct wr_entry *entry, uint32_t size, uint64_t now_ns,
+                     struct wr_error *error)
+{
+  bool is_limiter = entry->kind == WR_KIND_LIMITER;
+  bool fits = true;
+  WR_CHECK(is_limiter || entry->kind == WR_KIND_BULKHEAD);
+  if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) {
+    wr_error_set(error, WR_ERROR_CLOSED, "'%s' is gone", entry->name);
+    return false;
+  }
+  if (is_limiter) {
+    fits = wr_limiter_resize(entry->state, size, now_ns);
+  } else {
+    wr_bulkhead_resize(entry->state, size);
+  }
+  r->changed(r, entry, now_ns); // somebody may pass now who waits
+  wr_registry_unlock(r, entry);
+  if (!fits) {
+    wr_error_set(error, WR_ERROR_INVALID, "limiter '%s' allows no more than 1000000 calls a second",
+                 entry->name);
+  }
+  return fits;
+}
+
 bool wr_guard_look(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns, void *state)
 {
   if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) return false;

@@ -159,6 +159,18 @@ uint64_t wr_guard_lease_begin(struct wr_guard *g, uint64_t id, uint64_t now_ns);
 /// It goes on; well before it lapses. False: it has lapsed, and must end.
 bool wr_guard_lease_renew(struct wr_guard *g, uint64_t id, uint64_t now_ns);
 
+/// An operator's maximum of a bulkhead, or limit of a limiter, until it is lifted by 0; see
+/// `wr_bulkhead_resize` and `wr_limiter_resize`. Any process. False with a set error: closed when
+/// the entry is gone, invalid when it does not fit.
+bool wr_guard_resize(struct wr_registry *r, struct wr_entry *entry, uint32_t size, uint64_t now_ns,
+                     struct wr_error *error);
+
+/// An operator has a breaker begin anew; see `wr_breaker_reset`. Any process; the master tells the
+/// transition. False with a set error: closed when the entry is gone, refused when something else
+/// keeps it as it is.
+bool wr_guard_breaker_reset(struct wr_registry *r, struct wr_entry *entry, uint64_t now_ns,
+                            struct wr_error *error);
+
 /// An operator's override of a breaker; see `wr_breaker_force`. Any process; the master tells the
 /// transition. False when the entry is gone.
 bool wr_guard_breaker_force(struct wr_registry *r, struct wr_entry *entry,

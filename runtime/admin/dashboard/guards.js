@@ -101,24 +101,24 @@ export const limits = {
   },
   show(s) {
     keep(this.bulkheads.body, s.bulkheads, (b) => b.name, (b) => useRow(`slots of ${b.name}`, b.name, "bulkheads", "bulkhead"), (p, b) => {
-      const text = `${b.in_use} of ${b.max}`;
+      const text = `${b.in_use} of ${b.max}${b.overridden ? `, policy says ${b.policy_max}` : ""}`;
       p.used.show(b.in_use / b.max, 1, text);
       say(p.told, text);
       p.line.show(remember(`bulkhead ${b.name}`, b.in_use), [], b.max);
       say(p.cells[2], `${b.queued} of ${b.queue}`);
       say(p.cells[3], format.count(rate(`bulkhead ${b.name}`, b.refused, s.uptime_s)));
       say(p.cells[4], format.count(b.refused));
-      p.actions.show();
+      p.actions.show((verb) => verb !== "reset" || b.overridden);
     });
     keep(this.limiters.body, s.limiters, (l) => l.name, (l) => useRow(`permits of ${l.name}`, l.name, "limiters", "limiter"), (p, l) => {
-      const text = `${l.limit - l.left} of ${l.limit} in ${format.time(l.per_s)}`;
+      const text = `${l.limit - l.left} of ${l.limit} in ${format.time(l.per_s)}${l.overridden ? `, policy says ${l.policy_limit}` : ""}`;
       p.used.show((l.limit - l.left) / l.limit, 1, text);
       say(p.told, text);
       p.line.show(remember(`limiter ${l.name}`, l.limit - l.left), [], l.limit);
       say(p.cells[2], l.waiting);
       say(p.cells[3], format.count(rate(`limiter ${l.name}`, l.refused, s.uptime_s)));
       say(p.cells[4], format.count(l.refused));
-      p.actions.show();
+      p.actions.show((verb) => verb !== "reset" || l.overridden);
     });
     this.bulkheads.root.hidden = s.bulkheads.length === 0;
     this.limiters.root.hidden = s.limiters.length === 0;

@@ -27,6 +27,8 @@ export function reasons(s) {
     if (b.state !== "closed") add(b.state === "half_open" ? "warn" : "bad", "breakers", `breaker ${b.name} ${b.state.replace("_", " ")} for ${format.age(b.since_s)}`);
     else if (b.mode !== "normal") add("warn", "breakers", `breaker ${b.name} is ${b.mode.replace("_", " ")}`);
   }
+  for (const b of s.bulkheads) if (b.overridden) add("warn", "limits", `bulkhead ${b.name} is resized by hand`);
+  for (const l of s.limiters) if (l.overridden) add("warn", "limits", `limiter ${l.name} is resized by hand`);
   for (const u of s.upstreams) {
     const out = u.count - u.usable;
     if (u.panic) add("bad", "upstreams", `upstream ${u.name} panics: ${out} of ${u.count} endpoints are out`);

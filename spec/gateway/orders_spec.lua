@@ -1,0 +1,90 @@
+-- What an operator sets apart from the policy holds in all workers, is shown, and outlives workers
+-- and reloads until it is taken back.
+local gateway = require "spec.support.gateway"
+local json = require "cjson"
+local wait = require "spec.support.wait"
+
+describe("an operator's order", function()
+  local g
+
+  local SCRIPT = [[
+    local weir = require "weir"
+    weir.listen "127.0.0.1:$(port)"
+    local guarded = weir.policy("pay", { weir.breaker {}, weir.bulkhead { max = 4 } })
+    local limited = weir.policy("calls", { weir.limiter { rate = "1000/s", burst = 1000 } })
+    weir.route("GET /x", function() return guarded(function() return "$(answer)" end) end)
+    weir.route("GET /limited", function() return limited(function() return "in" end) end)
+  ]]
+
+  setup(function()
+    g = gateway.start { workers = 2, answer = "one", SCRIPT }
+    g:expect "admin.action"
+    g:expect "breaker.transition"
+    g:expect "worker.exit"
+  end)
+  teardown(function() g:stop() end)
+
+  local function order(path)
+    local r = g:ask("POST", path)
+    assert.equal(200, r.status, r.body)
+    return json.decode(r.body).message
+  end
+
+  it("resizes a bulkhead and a limiter, in spite of a worker's death and a reload", function()
+    assert.equal("bulkhead 'pay': lets that many calls in at once until `reset`",
+      order "/bulkheads/resize?name=pay&value=9")
+    order "/limiters/resize?name=calls&value=7"
+    os.execute("kill -9 " .. g:pids()[1])
+    g:wait_log "worker.exit"
+    g:workers_live()
+    g:write { answer = "two", SCRIPT }
+    assert.equal(200, g:reload().status)
+    assert.equal("two", g:get("/x").body)
+    local b, l = g:bulkhead "pay", g:limiter "calls"
+    assert.same({ 9, 4, true }, { b.max, b.policy_max, b.overridden })
+    assert.same({ 7, 1000, true }, { l.limit, l.policy_limit, l.overridden })
+    order "/bulkheads/reset?name=pay"
+    order "/limiters/reset?name=calls"
+    b, l = g:bulkhead "pay", g:limiter "calls"
+    assert.same({ 4, false }, { b.max, b.overridden })
+    assert.same({ 1000, false }, { l.limit, l.overridden })
+  end)
+
+  it("is refused when it is no size", function()
+    for _, value in ipairs { "0", "-1", "1e3", "1000001", "4294967297", "", "nine" } do
+      assert.equal(400, g:ask("POST", "/bulkheads/resize?name=pay&value=" .. value).status, value)
+      assert.equal(400, g:ask("POST", "/limiters/resize?name=calls&value=" .. value).status, value)
+    end
+    assert.equal(4, g:bulkhead("pay").max)
+  end)
+
+  it("resets a breaker", function()
+    order "/breakers/open?name=pay"
+    assert.equal(503, g:get("/x").status)
+    order "/breakers/reset?name=pay"
+    assert.equal(200, g:get("/x").status)
+    assert.equal("closed", g:breaker("pay").state)
+  end)
+
+  it("sets the level of the log in all processes, those that come later too", function()
+    assert.same({ level = "info", started_with = "info" }, g:status().log)
+    order "/log?level=warn"
+    local function is_silent()
+      local before = #g:log "access"
+      for _ = 1, 6 do g:get "/x" end
+      -- A line would have come before this one, which is written whatever the level is.
+      order "/breakers/auto?name=pay"
+      return #g:log "access" == before
+    end
+    wait.for_("no more access lines", is_silent)
+    assert.same({ level = "warn", started_with = "info" }, json.decode(g:ask("GET", "/log").body))
+    os.execute("kill -9 " .. g:pids()[1])
+    g:workers_live()
+    wait.for_("no access lines of the new worker", is_silent)
+    assert.equal(400, g:ask("POST", "/log?level=loud").status)
+    assert.equal(400, g:ask("POST", "/log").status)
+    order "/log?level=reset"
+    wait.for_("access lines again", function() return not is_silent() end)
+    assert.same({ level = "info", started_with = "info" }, g:status().log)
+  end)
+end)
