@@ -6,6 +6,7 @@
 #include "generations.h"
 #include "inspect.h"
 #include "observe/explain.h"
+#include "observe/traffic_page.h"
 #include "probation.h"
 #include "reload.h"
 #include "script/health_page.h"
@@ -41,7 +42,8 @@ static bool write_health(void *ctx, struct wr_json *j)
 
 static bool write_metrics(void *ctx, struct wr_buf *out)
 {
-  return wr_exports_page(ctx, out);
+  struct wr_master *m = ctx;
+  return wr_exports_page(m, out) && wr_traffic_page_summaries(&m->traffic, out);
 }
 
 static void write_status(void *ctx, struct wr_json *j)

@@ -11,10 +11,10 @@
 #define NONE WR_SERIES_NONE
 
 // What a series takes on average: histograms are few, labels short. Every family has its "other"
-// beside.
+// beside. Pages of cells that nothing was counted in take no memory.
 enum {
-  CELLS_PER_SERIES = 8,
-  CELLS_PER_OTHER = WR_SERIES_BUCKETS + 2,
+  CELLS_PER_SERIES = 40,
+  CELLS_PER_OTHER = WR_SERIES_BUCKETS + 2 + WR_SERIES_FINE,
   TEXT_PER_SERIES = 160,
 };
 
@@ -227,6 +227,7 @@ static struct wr_family built_in(const char *name, enum metric_type type, const 
   if (type < SECONDS) return f;
   f.type = WR_SERIES_HISTOGRAM;
   f.bucket_count = type == SECONDS ? WR_COUNT(SECONDS_BOUNDS) : WR_COUNT(BYTES_BOUNDS);
+  f.is_fine = type == SECONDS;
   memcpy(f.buckets, type == SECONDS ? SECONDS_BOUNDS : BYTES_BOUNDS,
          f.bucket_count * sizeof(double));
   return f;
@@ -311,7 +312,8 @@ static uint32_t find_series(const struct wr_arena *a, uint32_t family, struct wr
 
 static uint32_t cells_of(const struct wr_family *f)
 {
-  return f->type == WR_SERIES_HISTOGRAM ? f->bucket_count + 2 : 1;
+  if (f->type != WR_SERIES_HISTOGRAM) return 1;
+  return f->bucket_count + 2 + (f->is_fine ? WR_SERIES_FINE : 0);
 }
 
 static uint32_t add_series(struct wr_arena *a, uint32_t family, struct wr_str labels)

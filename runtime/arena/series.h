@@ -9,6 +9,7 @@
 /// a series whose label values are all "other" takes what comes, and a counter ticks.
 
 #include "arena/arena.h"
+#include "arena/series_fine.h"
 
 enum {
   WR_SERIES_MAX = 1 << 20,
@@ -38,6 +39,7 @@ struct wr_family {
   char help[WR_SERIES_HELP_MAX + 1];
   uint8_t type;          ///< enum wr_series_type
   bool is_max;           ///< gauges: merged by maximum (at least 0), not by sum
+  bool is_fine;          ///< histograms of seconds: has fine buckets beside, for quantiles
   uint32_t bucket_count; ///< histograms: upper bounds, ascending, without +Inf
   double buckets[WR_SERIES_BUCKETS];
 };
@@ -55,6 +57,7 @@ struct wr_series_histogram {
   uint64_t count;
   double sum;
   uint64_t cumulative[WR_SERIES_BUCKETS + 1]; ///< per bound, then +Inf
+  uint32_t fine[WR_SERIES_FINE];              ///< not cumulative, modulo 2^32; 0 where it has none
 };
 
 /// Number of the family like `*family`, created when its name is new; -1 with a set error when the

@@ -50,6 +50,7 @@ void wr_series_observe(struct wr_arena *a, uint32_t shard, uint32_t series, doub
   while (bucket < f->bucket_count && value > f->buckets[bucket]) bucket++;
   add(&cell[bucket], 1);
   add(&cell[f->bucket_count + 1], value);
+  if (f->is_fine) add(&cell[f->bucket_count + 2 + wr_series_fine_of(value)], 1);
 }
 
 void wr_series_forget(struct wr_arena *a, uint32_t shard)
@@ -117,6 +118,9 @@ void wr_series_read(const struct wr_arena *a, uint32_t series, struct wr_series_
       out->cumulative[i] += running;
     }
     out->sum += load(a, shard, series, f->bucket_count + 1);
+    for (uint32_t i = 0; f->is_fine && i < WR_SERIES_FINE; i++) {
+      out->fine[i] += (uint32_t)(uint64_t)load(a, shard, series, f->bucket_count + 2 + i);
+    }
   }
   out->count = out->cumulative[f->bucket_count];
 }

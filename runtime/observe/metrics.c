@@ -38,7 +38,8 @@ static bool put_value(struct wr_buf *out, const struct wr_arena *a,
          wr_exposition_number(out, wr_series_value(a, view->series));
 }
 
-static bool put_series(struct wr_buf *out, const struct wr_arena *a)
+// Workers make series meanwhile, so what was told of is noted here and not found out afterwards.
+static bool put_series(struct wr_buf *out, const struct wr_arena *a, bool told[WR_METRICS])
 {
   struct wr_series_view view = {0};
   const struct wr_family *last = NULL;
@@ -48,6 +49,7 @@ static bool put_series(struct wr_buf *out, const struct wr_arena *a)
     WR_CHECK(f != NULL);
     if (f != last) ok = wr_exposition_header(out, f->name, f->help, types[f->type]);
     last = f;
+    if (view.family_number < WR_METRICS) told[view.family_number] = true;
     ok = ok &&
          (f->type == WR_SERIES_HISTOGRAM ? put_histogram(out, a, &view) : put_value(out, a, &view));
   }
@@ -72,7 +74,8 @@ static bool put_cache(struct wr_buf *out, struct wr_arena *a)
 
 bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out)
 {
-  return put_series(out, r->arena) && wr_metrics_primitives(r, now_ns, out) &&
+  bool told[WR_METRICS] = {false};
+  return put_series(out, r->arena, told) && wr_metrics_primitives(r, now_ns, out) &&
          wr_metrics_upstreams(r, now_ns, out) && put_cache(out, r->arena) &&
-         wr_metrics_silent(r->arena, out);
+         wr_metrics_silent(told, out);
 }

@@ -26,5 +26,5 @@ bool wr_metrics_is_of_upstreams(enum wr_metric metric);
 /// start.
 void wr_metrics_begin(struct wr_arena *a);
 
-/// Appends name and help of the families that have no series yet.
-bool wr_metrics_silent(const struct wr_arena *a, struct wr_buf *out);
+/// Appends name and help of the families that have no series yet: those not in `told`.
+bool wr_metrics_silent(const bool told[WR_METRICS], struct wr_buf *out);

@@ -65,13 +65,8 @@ void wr_metrics_begin(struct wr_arena *a)
   }
 }
 
-bool wr_metrics_silent(const struct wr_arena *a, struct wr_buf *out)
+bool wr_metrics_silent(const bool told[WR_METRICS], struct wr_buf *out)
 {
-  bool told[WR_METRICS] = {false};
-  struct wr_series_view view = {0};
-  while (wr_series_next(a, &view)) {
-    if (view.family_number < WR_METRICS) told[view.family_number] = true;
-  }
   bool ok = true;
   for (int i = 0; ok && i < WR_METRICS; i++) {
     enum wr_metric metric = (enum wr_metric)i;

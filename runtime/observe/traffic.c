@@ -110,7 +110,8 @@ static void add_histogram(struct wr_traffic_sample *s, const struct wr_series_hi
 {
   s->requests += h->count;
   if (is_error) s->errors += h->count;
-  for (int i = 0; i <= WR_SERIES_BUCKETS; i++) s->cumulative[i] += h->cumulative[i];
+  s->sum += h->sum;
+  for (int i = 0; i < WR_SERIES_FINE; i++) s->fine[i] += h->fine[i];
 }
 
 static void clear_sample(struct wr_traffic *t, uint32_t at)

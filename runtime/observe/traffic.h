@@ -16,8 +16,9 @@ enum {
 /// What had been counted at one moment.
 struct wr_traffic_sample {
   uint64_t requests;
-  uint64_t errors; ///< answered with 5xx; attempts: or not at all
-  uint64_t cumulative[WR_SERIES_BUCKETS + 1];
+  uint64_t errors;               ///< answered with 5xx; attempts: or not at all
+  double sum;                    ///< of their durations, in seconds
+  uint32_t fine[WR_SERIES_FINE]; ///< as of struct wr_series_histogram
 };
 
 /// The series of one histogram family that have one route, or one upstream, in common.

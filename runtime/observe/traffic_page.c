@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "observe/exposition.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,22 +17,8 @@ static struct wr_traffic_sample difference(const struct wr_traffic *t,
   struct wr_traffic_sample d = g->samples[wr_traffic_newest(t)];
   d.requests -= from->requests;
   d.errors -= from->errors;
-  for (int i = 0; i <= WR_SERIES_BUCKETS; i++) d.cumulative[i] -= from->cumulative[i];
+  for (int i = 0; i < WR_SERIES_FINE; i++) d.fine[i] -= from->fine[i];
   return d;
-}
-
-// Straight lines inside the buckets, as Prometheus has it; the last bound for what is above.
-static double quantile(const struct wr_family *f, const struct wr_traffic_sample *d, double q)
-{
-  if (d->requests == 0) return NAN;
-  double rank = q * (double)d->requests;
-  uint32_t i = 0;
-  while (i < f->bucket_count && (double)d->cumulative[i] < rank) i++;
-  if (i == f->bucket_count) return f->buckets[i - 1];
-  double low = i > 0 ? f->buckets[i - 1] : 0;
-  double below = i > 0 ? (double)d->cumulative[i - 1] : 0;
-  double inside = (double)d->cumulative[i] - below;
-  return low + (f->buckets[i] - low) * (rank - below) / inside;
 }
 
 // To a number of parts of one: 100 keeps two digits.
@@ -63,16 +50,16 @@ static void put_text(struct wr_json *j, const char *key, struct wr_str escaped)
   key ? wr_json_field_str(j, key, plain) : wr_json_key_str(j, plain);
 }
 
-static void put_difference(const struct wr_traffic *t, const struct wr_family *f,
-                           const struct wr_traffic_sample *d, struct wr_json *j)
+static void put_difference(const struct wr_traffic *t, const struct wr_traffic_sample *d,
+                           struct wr_json *j)
 {
   double requests = (double)d->requests;
   wr_json_field_num(j, "per_s", per_second(t, requests));
   wr_json_field_num(j, "error_ratio",
                     requests > 0 ? rounded((double)d->errors / requests, 1e4) : 0);
-  wr_json_field_num(j, "p50_s", rounded(quantile(f, d, 0.5), 1e5));
-  wr_json_field_num(j, "p95_s", rounded(quantile(f, d, 0.95), 1e5));
-  wr_json_field_num(j, "p99_s", rounded(quantile(f, d, 0.99), 1e5));
+  wr_json_field_num(j, "p50_s", rounded(wr_series_fine_quantile(d->fine, 0.5), 1e5));
+  wr_json_field_num(j, "p95_s", rounded(wr_series_fine_quantile(d->fine, 0.95), 1e5));
+  wr_json_field_num(j, "p99_s", rounded(wr_series_fine_quantile(d->fine, 0.99), 1e5));
 }
 
 static double counted(const struct wr_traffic *t, const struct wr_traffic_counter *c)
@@ -103,7 +90,7 @@ static void put_group(const struct wr_traffic *t, const struct wr_traffic_group 
   wr_json_object(j);
   put_text(j, "name", g->name);
   wr_json_field_uint(j, "total", g->samples[wr_traffic_newest(t)].requests);
-  put_difference(t, g->family, &d, j);
+  put_difference(t, &d, j);
   if (g->family_number == WR_METRIC_HTTP_SERVER_DURATION) {
     wr_json_key(j, "why");
     put_words(t, WR_METRIC_RESPONSES, g->name, j);
@@ -148,24 +135,22 @@ static void put_groups(const struct wr_traffic *t, uint32_t family, struct wr_js
 static void put_sum(const struct wr_traffic *t, struct wr_json *j)
 {
   struct wr_traffic_sample sum = {0};
-  const struct wr_family *family = NULL;
   uint64_t total = 0;
   uint64_t errors = 0;
   WR_LIST_EACH(&t->groups, node) {
     const struct wr_traffic_group *g = WR_CONTAINER(node, struct wr_traffic_group, link);
     if (g->family_number != WR_METRIC_HTTP_SERVER_DURATION) continue;
     struct wr_traffic_sample d = difference(t, g);
-    family = g->family;
     total += g->samples[wr_traffic_newest(t)].requests;
     errors += g->samples[wr_traffic_newest(t)].errors;
     sum.requests += d.requests;
     sum.errors += d.errors;
-    for (int i = 0; i <= WR_SERIES_BUCKETS; i++) sum.cumulative[i] += d.cumulative[i];
+    for (int i = 0; i < WR_SERIES_FINE; i++) sum.fine[i] += d.fine[i];
   }
   wr_json_object(j);
   wr_json_field_uint(j, "total", total);
   wr_json_field_uint(j, "errors", errors);
-  put_difference(t, family, &sum, j);
+  put_difference(t, &sum, j);
   wr_json_object_end(j);
 }
 
@@ -215,4 +200,53 @@ void wr_traffic_page_write(const struct wr_traffic *t, struct wr_json *j)
   put_counters(t, retries, of_retries, j);
   wr_json_key(j, "fallbacks");
   put_counters(t, fallbacks, of_fallbacks, j);
+}
+
+// Summaries
+
+static bool put_summary(const struct wr_traffic *t, const struct wr_traffic_group *g,
+                        const char *const names[2], struct wr_buf *out)
+{
+  static const char *const quantiles[] = {"0.5", "0.95", "0.99"};
+  static const double values[] = {0.5, 0.95, 0.99};
+  const struct wr_traffic_sample *newest = &g->samples[wr_traffic_newest(t)];
+  struct wr_traffic_sample d = difference(t, g);
+  bool ok = true;
+  for (size_t i = 0; ok && i < WR_COUNT(values); i++) {
+    ok = wr_buf_printf(out, "%s{%s=\"%.*s\",quantile=\"%s\"} ", names[0], names[1],
+                       WR_STR_ARG(g->name), quantiles[i]) &&
+         wr_exposition_number(out, wr_series_fine_quantile(d.fine, values[i]));
+  }
+  return ok &&
+         wr_buf_printf(out, "%s_sum{%s=\"%.*s\"} %.9g\n", names[0], names[1], WR_STR_ARG(g->name),
+                       newest->sum) &&
+         wr_buf_printf(out, "%s_count{%s=\"%.*s\"} %llu\n", names[0], names[1], WR_STR_ARG(g->name),
+                       (unsigned long long)newest->requests);
+}
+
+bool wr_traffic_page_summaries(const struct wr_traffic *t, struct wr_buf *out)
+{
+  static const struct {
+    uint32_t family;
+    const char *names[2]; // of the summary, and of its label
+    const char *help;
+  } summaries[] = {
+      {WR_METRIC_HTTP_SERVER_DURATION,
+       {"weir_route_duration_seconds", "route"},
+       "Time of requests, quantiles of the last ten seconds {route, quantile}"},
+      {WR_METRIC_HTTP_CLIENT_DURATION,
+       {"weir_attempt_duration_seconds", "upstream"},
+       "Time of attempts, quantiles of the last ten seconds {upstream, quantile}"},
+  };
+  bool ok = true;
+  for (size_t i = 0; ok && i < WR_COUNT(summaries); i++) {
+    ok = wr_exposition_header(out, summaries[i].names[0], summaries[i].help, "summary");
+    WR_LIST_EACH(&t->groups, node) {
+      const struct wr_traffic_group *g = WR_CONTAINER(node, struct wr_traffic_group, link);
+      if (ok && g->family_number == summaries[i].family) {
+        ok = put_summary(t, g, summaries[i].names, out);
+      }
+    }
+  }
+  return ok;
 }

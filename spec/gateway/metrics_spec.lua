@@ -49,4 +49,25 @@ describe("a scrape before any traffic", function()
     end
     assert.is_true(g:metric "process_max_fds" >= g:metric "process_open_fds")
   end)
+
+  it("has percentiles of what was served, which promtool takes", function()
+    local wait = require "spec.support.wait"
+    for _ = 1, 20 do g:get "/x" end
+    local p99
+    wait.for_("the percentile of a route", function()
+      p99 = tonumber(g:metrics():match
+        'weir_route_duration_seconds{route="/x",quantile="0.99"} (%d%S*)\n')
+      return p99
+    end)
+    assert.is_true(p99 > 0 and p99 < 10)
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(g:metrics())
+    file:close()
+    local pipe = io.popen("env -u LD_PRELOAD promtool check metrics <" .. path .. " 2>&1; echo $?")
+    local said = pipe:read "*a"
+    pipe:close()
+    os.remove(path)
+    assert.equal("0\n", said)
+  end)
 end)
