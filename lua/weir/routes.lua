@@ -111,6 +111,8 @@ local route_options = schema.new("route", {
   priority = schema.enum { "critical", "high", "normal", "low", "background", default = "normal",
     doc = "How important its requests are to shedders and `weir.overload`." },
   exempt = schema.boolean { default = false, doc = "`weir.overload` never sheds it." },
+  timing = schema.boolean { default = false,
+    doc = "Its answers say in `Server-Timing` how long queues, upstreams and all of it took." },
   upstream = schema.any { doc = "Where on_error = \"open\" forwards to." },
 })
 
@@ -155,8 +157,8 @@ function M.route(pattern, options, handler)
   local o = route_options:check(options)
   local place = core.where()
   core.route(pattern, { deadline = o.deadline, host = o.host, body_max = o.body_max,
-    priority = o.priority, exempt = o.exempt, on_error = on_error(pattern, o), place = place,
-    breaker = breaker(pattern, o, place) },
+    priority = o.priority, exempt = o.exempt, timing = o.timing, place = place,
+    on_error = on_error(pattern, o), breaker = breaker(pattern, o, place) },
     handler)
   composition.add_route { pattern = pattern, host = o.host, place = place, deadline = o.deadline,
     options = o, roots = { handler, o.on_error, o.upstream } }

@@ -11,12 +11,13 @@ struct row {
   int status;
   int grpc;
   const char *why;
+  const char *proxy;
 };
 
 static const struct row rows[WR_ERROR_KINDS] = {
-    [WR_ERROR_NONE] = {"none", 200, 0, "ok"},
-#define WR_ERROR(ENUM, name, status, grpc, why, meaning)                                           \
-  [WR_ERROR_##ENUM] = {name, status, grpc, why},
+    [WR_ERROR_NONE] = {"none", 200, 0, "ok", ""},
+#define WR_ERROR(ENUM, name, status, grpc, why, proxy, meaning)                                    \
+  [WR_ERROR_##ENUM] = {name, status, grpc, why, proxy},
 #include "tables/errors.def"
 #undef WR_ERROR
 };
@@ -60,6 +61,12 @@ const char *wr_error_why(enum wr_error_kind kind)
 {
   WR_CHECK(kind < WR_ERROR_KINDS);
   return rows[kind].why;
+}
+
+const char *wr_error_proxy(enum wr_error_kind kind)
+{
+  WR_CHECK(kind < WR_ERROR_KINDS);
+  return rows[kind].proxy;
 }
 
 bool wr_error_is_local(enum wr_error_kind kind)

@@ -10,7 +10,7 @@
 
 enum wr_error_kind {
   WR_ERROR_NONE = 0,
-#define WR_ERROR(ENUM, name, status, grpc, why, meaning) WR_ERROR_##ENUM,
+#define WR_ERROR(ENUM, name, status, grpc, why, proxy, meaning) WR_ERROR_##ENUM,
 #include "tables/errors.def"
 #undef WR_ERROR
   WR_ERROR_KINDS
@@ -49,6 +49,9 @@ int wr_error_grpc(enum wr_error_kind kind);
 
 /// The access log's reason code of a kind; "ok" for `WR_ERROR_NONE`.
 const char *wr_error_why(enum wr_error_kind kind);
+
+/// Its type in a Proxy-Status field (RFC 9209 2.3); constant text.
+const char *wr_error_proxy(enum wr_error_kind kind);
 
 /// One of our own primitives said no, or the caller left: says nothing about the upstream's health.
 bool wr_error_is_local(enum wr_error_kind kind);

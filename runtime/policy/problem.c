@@ -136,6 +136,23 @@ static void reply(struct wr_exchange *x, int status, const struct wr_error *erro
   wr_buf_fini(&body);
 }
 
+// "weir; error=dns_error; details=\"…\"" (RFC 9209 2.1, RFC 8941 3.3.3). Who refused is no secret:
+// the body says it too.
+static void add_proxy_status(struct wr_headers *extra, const struct wr_error *error,
+                             const char *detail)
+{
+  char text[2 * WR_ERROR_MESSAGE_MAX + 128];
+  bool is_full = error->primitive[0] && strcmp(error->primitive, "bulkhead") == 0;
+  const char *type = is_full ? "connection_limit_reached" : wr_error_proxy(error->kind);
+  size_t len = (size_t)snprintf(text, sizeof(text), "weir; error=%s; details=\"", type);
+  for (; *detail != '\0'; detail++) {
+    if (*detail == '"' || *detail == '\\') text[len++] = '\\';
+    text[len++] = *detail < ' ' || *detail > '~' ? '?' : *detail;
+  }
+  text[len++] = '"';
+  wr_headers_add_copy(extra, WR_STR("Proxy-Status"), (struct wr_str){text, len});
+}
+
 void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error,
                       const struct wr_headers *told)
 {
@@ -154,6 +171,7 @@ void wr_problem_reply(struct wr_exchange *x, const struct wr_error *error,
   // What a script raised is for its author, not for the world.
   bool is_script = error->kind == WR_ERROR_SCRIPT;
   const char *detail = is_script ? "the policy for this request failed" : error->message;
+  add_proxy_status(&extra, error, detail);
   reply(x, status, error, detail, &extra);
 }
 

@@ -8,6 +8,7 @@
 #include "policy/problem.h"
 #include "policy/reckon.h"
 #include "policy/shedding.h"
+#include "policy/told.h"
 #include "script/bind_request.h"
 #include "script/handler.h"
 
@@ -35,19 +36,11 @@ static void let_go(struct wr_serving *s)
   wr_generation_unref(g);
 }
 
-// Only what led to the head of the answer is known by now.
-static void tell_chain(struct wr_request *q)
-{
-  if (!q->is_explained) return;
-  wr_headers_set_copy(&q->told, wr_field_name(WR_FIELD_X_WEIR_EXPLAIN),
-                      wr_chain_line(&q->trail.chain));
-}
-
 static void answer_error(struct wr_serving *s, const struct wr_error *error)
 {
   s->error = error->kind;
   wr_trail_error(&s->request.trail, error);
-  tell_chain(&s->request);
+  wr_told_add(s);
   let_go(s);
   if (error->kind == WR_ERROR_CANCELLED) {
     wr_exchange_abort(s->request.x);
@@ -131,13 +124,6 @@ static void add_degraded(struct wr_response *r)
   wr_headers_set_copy(&r->headers, WR_STR("X-Degraded"), wr_str_of(r->rung));
 }
 
-static void add_told(struct wr_headers *headers, const struct wr_headers *told)
-{
-  for (size_t i = 0; i < told->count; i++) {
-    wr_headers_set_copy(headers, told->items[i].name, told->items[i].value);
-  }
-}
-
 // At the end of the turn: a small response has arrived whole by then and leaves in one piece.
 static void on_send(struct wr_deferred *d)
 {
@@ -153,8 +139,8 @@ static void on_send(struct wr_deferred *d)
     return;
   }
   add_degraded(r);
-  tell_chain(&s->request);
-  add_told(&r->headers, &s->request.told);
+  wr_told_add(s);
+  wr_told_put(s, &r->headers);
   if (r->tunnel.len > 0) {
     open_tunnel(s);
     return;
@@ -182,8 +168,8 @@ static void send_text(struct wr_serving *s, struct wr_str text)
   struct wr_headers headers;
   wr_headers_init(&headers, s->request.info->region, 16);
   wr_headers_add(&headers, WR_STR("Content-Type"), WR_STR("text/plain; charset=utf-8"));
-  tell_chain(&s->request);
-  add_told(&headers, &s->request.told);
+  wr_told_add(s);
+  wr_told_put(s, &headers);
   wr_exchange_reply(s->request.x, 200, &headers, text);
   let_go(s);
 }

@@ -141,7 +141,7 @@ static int l_priority_header(lua_State *L)
 }
 
 // core.route(pattern, options, handler): options {host, place, deadline, body_max, on_error,
-// breaker, priority, exempt}
+// breaker, priority, exempt, timing}
 static int l_route(lua_State *L)
 {
   require_loading(L, "weir.route");
@@ -158,6 +158,7 @@ static int l_route(lua_State *L)
   d->breaker = lua_touserdata(L, -1);
   lua_pop(L, 1);
   d->is_exempt = wr_table_bool(L, 2, "exempt", false);
+  d->is_timed = wr_table_bool(L, 2, "timing", false);
   d->on_error_ref = WR_ROUTE_NO_ON_ERROR;
   lua_getfield(L, 2, "on_error");
   if (lua_isfunction(L, -1)) {

@@ -38,6 +38,7 @@ struct wr_route_declared {
   uint64_t body_max;        ///< request body; 0: the server's default
   uint8_t priority;         ///< enum wr_priority
   bool is_exempt;           ///< weir.overload never sheds it
+  bool is_timed;            ///< its clients are told where the time went
   const char *word;         ///< its path, as the meter's word; NULL before its first request
 };
 

@@ -106,10 +106,11 @@ end
 local function errors_table()
   local rows = {}
   for i, row in ipairs(docs.rows("runtime/tables/errors.def", "WR_ERROR")) do
-    rows[i] = { "`" .. row[2] .. "`", row[3], row[4], "`" .. row[5] .. "`", row[6] }
+    rows[i] = { "`" .. row[2] .. "`", row[3], row[4], "`" .. row[5] .. "`",
+      "`" .. row[6] .. "`", row[7] }
   end
-  return table_of({ "kind", "client sees", "gRPC client", "`why` in the access log", "meaning" },
-    rows)
+  return table_of({ "kind", "client sees", "gRPC client", "`why` in the access log",
+    "`Proxy-Status`", "meaning" }, rows)
 end
 
 local names = { WR_SECOND = 1e9, WR_MS = 1e6 }
