@@ -2,9 +2,10 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "observe/otlp_answer.h"
 #include "resilience/retry_after.h"
 
-enum { HEAD_BYTES = 32 * 1024 };
+enum { HEAD_BYTES = 32 * 1024, ANSWER_BYTES = 4096 };
 
 static const struct wr_backoff_config pauses = {
     .base_ns = WR_SECOND, .cap_ns = 30 * WR_SECOND, .factor = 2, .jitter = WR_BACKOFF_EQUAL};
@@ -94,6 +95,18 @@ static void on_failure(struct wr_otlp_lane *lane, const struct wr_error *error)
   send_next(lane);
 }
 
+static void on_taken(struct wr_otlp_lane *lane, struct wr_otlp_payload *p)
+{
+  bool is_json = lane->sender->settings->targets[lane->signal].is_json;
+  uint64_t rejected = wr_otlp_answer_rejected(wr_buf_str(&lane->answer), is_json);
+  uint32_t lost = rejected < p->records ? (uint32_t)rejected : p->records;
+  count(lane->sender, WR_METRIC_TELEMETRY_SENT, lane->signal, p->records - lost, NULL);
+  if (lost > 0) wr_otlp_sender_drop(lane->sender, lane->signal, lost, "rejected");
+  forget(lane, p);
+  tell(lane, NULL);
+  send_next(lane);
+}
+
 static void on_end(void *ctx, struct wr_transfer *t, const struct wr_error *error)
 {
   (void)t;
@@ -101,11 +114,7 @@ static void on_end(void *ctx, struct wr_transfer *t, const struct wr_error *erro
   struct wr_error failure = *error;
   lane->transfer = NULL;
   if (lane->status >= 200 && lane->status < 300) {
-    struct wr_otlp_payload *p = first_of(lane);
-    count(lane->sender, WR_METRIC_TELEMETRY_SENT, lane->signal, p->records, NULL);
-    forget(lane, p);
-    tell(lane, NULL);
-    send_next(lane);
+    on_taken(lane, first_of(lane));
     return;
   }
   if (lane->status != 0) {
@@ -125,12 +134,12 @@ static void on_head(void *ctx, struct wr_transfer *t, const struct wr_transfer_h
     wr_retry_after_parse(after, (int64_t)(wr_loop_wall() / WR_SECOND), &lane->after_ns);
 }
 
-// What it says beside its status is not read.
+// Of an answer that is too long only the beginning is kept, which then makes no sense.
 static bool on_data(void *ctx, struct wr_transfer *t, struct wr_str data)
 {
-  (void)ctx;
   (void)t;
-  (void)data;
+  struct wr_otlp_lane *lane = ctx;
+  wr_buf_append_str(&lane->answer, data);
   return true;
 }
 
@@ -184,6 +193,7 @@ static void start(struct wr_otlp_lane *lane)
   };
   lane->status = 0;
   lane->after_ns = 0;
+  wr_buf_clear(&lane->answer);
   lane->transfer = wr_transfer_start(s->env->transport, &request);
   wr_region_fini(&region);
 }
@@ -241,6 +251,7 @@ void wr_otlp_sender_init(struct wr_otlp_sender *s, const struct wr_otlp_settings
     struct wr_otlp_lane *lane = &s->lanes[i];
     *lane = (struct wr_otlp_lane){.sender = s, .signal = (enum wr_otlp_signal)i};
     wr_list_init(&lane->queue);
+    wr_buf_init(&lane->answer, ANSWER_BYTES);
     wr_timer_init(&lane->timer, env->loop, on_timer);
   }
 }
@@ -256,5 +267,8 @@ void wr_otlp_sender_leave(struct wr_otlp_sender *s)
 
 void wr_otlp_sender_fini(struct wr_otlp_sender *s)
 {
-  for (int i = 0; i < WR_OTLP_SIGNALS; i++) give_up(&s->lanes[i]);
+  for (int i = 0; i < WR_OTLP_SIGNALS; i++) {
+    give_up(&s->lanes[i]);
+    wr_buf_fini(&s->lanes[i].answer);
+  }
 }

@@ -34,8 +34,9 @@ struct wr_otlp_lane {
   struct wr_timer timer; // of the pause before the next attempt, or of the farewell
   struct wr_backoff backoff;
   int status;
-  uint64_t after_ns; // what the collector asked for
-  bool is_failing;   // what was told last
+  struct wr_buf answer; // what the collector says beside its status
+  uint64_t after_ns;    // what the collector asked for
+  bool is_failing;      // what was told last
 };
 
 struct wr_otlp_sender {

@@ -72,6 +72,18 @@ describe("exporting by OTLP", function()
     c:wait("traces", has(g:get("/next").body))
   end)
 
+  for _, form in ipairs { "protobuf", "json" } do
+    it("counts what a collector rejects of what it takes, in " .. form, function()
+      start { OTEL_EXPORTER_OTLP_PROTOCOL = "http/" .. form, OTEL_BSP_SCHEDULE_DELAY = "60000",
+        OTEL_BSP_MAX_EXPORT_BATCH_SIZE = "3" }
+      c:answer { { partial = { rejectedSpans = "2", errorMessage = "no" } } }
+      for i = 1, 3 do g:get("/partial/" .. i) end
+      wait_dropped("rejected", 2)
+      assert.equal(2, dropped "rejected")
+      assert.equal(1, (g:metric("weir_telemetry_sent_total", 'signal="traces"')))
+    end)
+  end
+
   it("takes no longer than OTEL_EXPORTER_OTLP_TIMEOUT, and begins anew", function()
     start { OTEL_EXPORTER_OTLP_TIMEOUT = "100" }
     c:answer { { hang = true } }

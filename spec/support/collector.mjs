@@ -5,7 +5,8 @@
 //   POST /v1/traces and its like        takes an export: protobuf or JSON, gzip or not
 //   GET /seen                           JSON: each export in order, decoded
 //   PUT /answers                        JSON list: what the next exports get, in turn; each
-//                                       { status, after (Retry-After) }, or { hang: true }
+//                                       { status, after (Retry-After), partial: the fields of
+//                                       partialSuccess }, or { hang: true }
 //
 // An export that is not just what the schema says (unknown fields or names, other types) has
 // `problem` instead of `body`. Ids are hexadecimal, 64-bit integers text.
@@ -22,6 +23,11 @@ const types = {
   traces: trace.v1.ExportTraceServiceRequest,
   metrics: metrics.v1.ExportMetricsServiceRequest,
   logs: logs.v1.ExportLogsServiceRequest,
+};
+const responses = {
+  traces: trace.v1.ExportTraceServiceResponse,
+  metrics: metrics.v1.ExportMetricsServiceResponse,
+  logs: logs.v1.ExportLogsServiceResponse,
 };
 const seen = [];
 let answers = [];
@@ -86,6 +92,14 @@ function decode(request, bytes) {
   }
 }
 
+function said(request, entry, answer) {
+  if (!answer.partial) return "";
+  const message = { partialSuccess: answer.partial };
+  if (request.headers["content-type"] === "application/json") return JSON.stringify(message);
+  const type = responses[entry.signal];
+  return type.encode(type.fromObject(message)).finish();
+}
+
 function take(request, response, bytes) {
   const entry = { url: request.url, headers: request.headers, bytes: bytes.length };
   try {
@@ -98,7 +112,7 @@ function take(request, response, bytes) {
   seen.push(entry);
   if (answer.hang) return;
   const headers = answer.after === undefined ? {} : { "Retry-After": String(answer.after) };
-  response.writeHead(entry.status, headers).end();
+  response.writeHead(entry.status, headers).end(said(request, entry, answer));
 }
 
 function serve(request, response) {
