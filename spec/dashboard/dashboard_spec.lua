@@ -76,12 +76,16 @@ describe("the dashboard", function()
     assert.equal("ask-no", report.focus)
     assert.equal("Close breaker pay", report.refocus)
     assert.equal("breaker 'pay': admits every call until `auto`", report.said)
+    assert.matches("GET /fail → 502", report.explained)
+    assert.matches("admission.*pay.*admitted", report.explained)
     for where, found in pairs(report.axe) do assert.same({}, found, where) end
     assert.not_equal("rgb(244, 246, 248)", report.ground) -- dark is another
     assert.is_nil(report.motion:find "width")
     assert.is_false(report.isWide)
     assert.matches("new <basket>", report.plain)
-    assert.same({}, report.errors)
+    -- Of the request that nobody made.
+    assert.equal(1, #report.errors, table.concat(report.errors, "\n"))
+    assert.matches("404", report.errors[1])
 
     local size, files = 0, 0
     for _, bytes in pairs(report.bytes) do size, files = size + bytes, files + 1 end

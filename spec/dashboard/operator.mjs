@@ -51,6 +51,18 @@ await dialog.getByRole("button", { name: "Auto" }).click();
 await tile.getByText("forced closed", { exact: true }).waitFor({ state: "detached" });
 say("auto");
 
+// Why did that one fail?
+await page.getByLabel("failed", { exact: true }).check();
+await page.locator("#requests tr", { hasText: "/fail" }).first().getByRole("button", { name: "Explain" }).click();
+await page.locator("#requests .detail table").waitFor();
+report.explained = await page.locator("#requests .detail").innerText();
+await page.getByLabel("or by X-Request-ID").fill("nobody");
+await page.keyboard.press("Enter");
+await page.locator("#requests .detail", { hasText: "no such request" }).waitFor();
+await page.locator("#requests tr", { hasText: "/fail" }).first().getByRole("button", { name: "Explain" }).click();
+await page.locator("#requests .detail table").waitFor();
+say("explained");
+
 report.axe.light = await axe(page);
 await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
 report.axe.dark = await axe(page);

@@ -1,6 +1,7 @@
 // What happened: the log lines that are no requests, the newest first.
 
 import { h, say, table, badge } from "./dom.js";
+import { requests } from "./requests.js";
 
 const TONES = { error: "bad", warn: "warn", info: "none", debug: "none" };
 const KNOWN = new Set(["timestamp", "level", "event", "worker", "seq", "message", "from", "to", "cause", "name"]);
@@ -16,13 +17,18 @@ function summary(line) {
   return [subject, line.message, words.join(", ")].filter(Boolean).join(" · ");
 }
 
+function explainer(line) {
+  if (!line.request_id) return null;
+  return h("button", { type: "button", "aria-label": `Explain request ${line.request_id}`, onclick: () => requests.open(line.request_id) }, "Explain");
+}
+
 function clock(time) {
   const at = new Date(time);
   return Number.isNaN(at.getTime()) ? String(time) : at.toLocaleTimeString(undefined, { hour12: false });
 }
 
 export const events = {
-  id: "events", title: "Events", class: "left",
+  id: "events", title: "Events", place: "left",
   lines: [],
   build(place) {
     const list = table("Transitions, reloads, orders and errors, the newest first", [["time"], ["level"], ["event"], ["what"]]);
@@ -36,7 +42,7 @@ export const events = {
   hear(line) {
     const level = badge();
     level.show(TONES[line.level] || "none", line.level);
-    const root = h("tr", {}, h("td.mono", {}, clock(line.timestamp)), h("td", {}, level.root), h("td.mono", {}, line.event), h("td.wrap", {}, summary(line)));
+    const root = h("tr", {}, h("td.mono", {}, clock(line.timestamp)), h("td", {}, level.root), h("td.mono", {}, line.event), h("td.wrap", {}, summary(line), explainer(line)));
     let at = 0;
     while (at < this.lines.length && this.lines[at].time > line.timestamp) at++;
     this.body.insertBefore(root, at < this.lines.length ? this.lines[at].root : null);

@@ -64,7 +64,7 @@ function updateTile(p, b, at, reason) {
 }
 
 export const breakers = {
-  id: "breakers", isCounted: true, title: "Breakers", class: "",
+  id: "breakers", isCounted: true, title: "Breakers",
   reasons: new Map(),
   /** The last transition of each breaker, from the log. */
   hear(line) {
@@ -92,7 +92,7 @@ function useRow(label, name, plural, noun) {
 }
 
 export const limits = {
-  id: "limits", isCounted: true, title: "Bulkheads and limiters", class: "right",
+  id: "limits", isCounted: true, title: "Bulkheads and limiters", place: "right",
   build(place) {
     const columns = [["in use"], ["last 90 s"], ["waiting", true], ["refused/s", true], ["refused", true], ["", true]];
     this.bulkheads = table("Bulkheads", [["bulkhead"], ...columns]);
@@ -127,7 +127,7 @@ export const limits = {
 };
 
 export const adaptive = {
-  id: "adaptive", title: "Workers and adaptive limits", class: "right",
+  id: "adaptive", title: "Workers and adaptive limits", place: "right",
   build(place) {
     this.shedders = table("Shedders", [["shedder"], ["in use"], ["limit over time"], ["latency", true], ["waiting", true], ["shed", true]]);
     this.throttles = table("Throttles", [["throttle"], ["refuses", true], ["last 90 s"], ["admitted", true], ["refused", true]]);

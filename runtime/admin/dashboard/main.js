@@ -8,8 +8,9 @@ import { routes, upstreams, retries } from "./traffic.js";
 import { breakers, limits, adaptive } from "./guards.js";
 import { policies } from "./policies.js";
 import { events } from "./events.js";
+import { requests } from "./requests.js";
 
-const PANELS = [routes, breakers, upstreams, limits, adaptive, retries, events, policies];
+const PANELS = [routes, breakers, upstreams, limits, adaptive, retries, events, policies, requests];
 
 for (const panel of PANELS) {
   panel.count = h("span.quiet");
@@ -17,7 +18,7 @@ for (const panel of PANELS) {
   const title = h("h2", { id: `${panel.id}-title` }, `${panel.title} `, panel.count);
   const place = h("section", { id: panel.id, "aria-labelledby": `${panel.id}-title`, tabindex: "0" }, title, panel.empty);
   panel.build(place);
-  document.getElementById(panel.class || "panels").append(place);
+  document.getElementById(panel.place || "top").append(place);
   document.getElementById("index").append(h("li", {}, h("a", { href: `#${panel.id}` }, panel.title)));
 }
 

@@ -58,7 +58,7 @@ function simple(body, items, plural, noun, kinds, fill) {
 }
 
 export const policies = {
-  id: "policies", title: "Policies, flags, experiments, checks, caches", class: "right",
+  id: "policies", title: "Policies, flags, experiments, checks, caches", place: "right",
   build(place) {
     const reload = h("button", { type: "button", onclick: () => order("/reload", "Load the files again?", "They are tried first; files that do not load change nothing.", "Reload") }, "Reload…");
     this.generations = table("Generations", [["generation"], ["state"], ["age", true], ["served", true], ["hash, or why"], [""]]);

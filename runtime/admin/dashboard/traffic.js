@@ -37,7 +37,7 @@ function numbers(body, kind, items, more) {
 }
 
 export const routes = {
-  id: "routes", isCounted: true, title: "Routes", class: "",
+  id: "routes", isCounted: true, title: "Routes",
   build(place) {
     const list = table("The last ten seconds by route, the busiest first", [["route"], ...NUMBERS, ["other ends than ok"]]);
     place.append(list.root);
@@ -55,7 +55,7 @@ function endpointState(e) {
 }
 
 export const upstreams = {
-  id: "upstreams", isCounted: true, title: "Upstreams", class: "left",
+  id: "upstreams", isCounted: true, title: "Upstreams", place: "left",
   build(place) {
     const asked = table("Attempts of the last ten seconds by upstream", [["upstream"], ...NUMBERS]);
     const members = table("Endpoints", [["endpoint"], ["state"], ["weight", true], ["ejections", true], ["back in", true]]);
@@ -79,7 +79,7 @@ export const upstreams = {
 };
 
 export const retries = {
-  id: "retries", title: "Retries, budgets, ladders, hedges", class: "left",
+  id: "retries", title: "Retries, budgets, ladders, hedges", place: "left",
   build(place) {
     this.budgets = table("Retry budgets", [["budget"], ["left", true], ["extra per call", true], ["denied", true], ["retried calls, last ten seconds"]]);
     this.ladders = table("Rungs that answered, last ten seconds", [["ladder"], ["rungs"]]);
