@@ -227,6 +227,21 @@ static void count_server(struct wr_script_env *env, const struct wr_server_stats
   count_limit(env, "client_cells", now->uncounted, last->uncounted);
 }
 
+static void sample_pools(struct wr_script_env *env)
+{
+  struct wr_transport_connections now = {0};
+  wr_transport_count(env->transport, &now);
+  const struct {
+    const char *state;
+    size_t number;
+  } rows[] = {{"active", now.active}, {"idle", now.idle}};
+  for (size_t i = 0; i < WR_COUNT(rows); i++) {
+    uint32_t series = wr_meter_series(env->meter, WR_METRIC_HTTP_CLIENT_CONNECTIONS,
+                                      "http_connection_state", rows[i].state, NULL);
+    wr_series_set(env->arena, env->shard, series, (double)rows[i].number);
+  }
+}
+
 static void sample_certificates(struct wr_script_env *env, const struct wr_script *script)
 {
   WR_LIST_EACH(&script->declared.listens, node) {
@@ -247,6 +262,7 @@ void wr_events_sample(struct wr_script_env *env, const struct wr_server *server,
   set(env, WR_METRIC_SERVER_CONNECTIONS, (double)stats->open);
   set(env, WR_METRIC_HTTP_SERVER_ACTIVE, (double)serve->active);
   set(env, WR_METRIC_TUNNELS, (double)serve->tunnels);
+  sample_pools(env);
   wr_meter_add(env->meter, WR_METRIC_LOG_DROPS, (double)env->log->dropped, NULL);
   env->log->dropped = 0;
   if (serve->live == NULL) return;

@@ -21,6 +21,7 @@ static const struct {
 } known[] = {
     {WR_METRIC_WORKER_RESTARTS, "reason", {"signal", "exit"}},
     {WR_METRIC_POLICY_RELOADS, "result", {"live", "unchanged", "failed", "shadowed", "joined"}},
+    {WR_METRIC_HTTP_CLIENT_CONNECTIONS, "http_connection_state", {"active", "idle"}},
     {WR_METRIC_POLICY_STRIKES, "cause", {"signal", "stuck"}},
     {WR_METRIC_UPGRADES, "result", {"upgraded", "failed"}},
     {WR_METRIC_LIMITS,

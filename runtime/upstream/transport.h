@@ -127,6 +127,12 @@ struct wr_transfer_stats {
   uint64_t sent_bytes, received_bytes; ///< body bytes
 };
 
+/// Connections of a transport at this moment.
+struct wr_transport_connections {
+  size_t active; ///< opening, or with a transfer
+  size_t idle;   ///< kept for the next one
+};
+
 /// The table of an implementation.
 struct wr_transport_ops {
   const char *name;
@@ -137,6 +143,8 @@ struct wr_transport_ops {
   void (*cancel)(struct wr_transfer *t);
   const struct wr_transfer_stats *(*stats)(const struct wr_transfer *t);
   void (*rest)(struct wr_transport *tr);
+  /// Adds its connections; NULL: it cannot tell.
+  void (*count)(struct wr_transport *tr, struct wr_transport_connections *out);
   /// Ends all transfers silently, and calls `wr_transport_end` when nothing is left, at once or
   /// later. Nothing is started any more.
   void (*close)(struct wr_transport *tr);
@@ -205,6 +213,12 @@ static inline void wr_transfer_cancel(struct wr_transfer *t)
 static inline void wr_transport_rest(struct wr_transport *tr)
 {
   tr->ops->rest(tr);
+}
+
+/// Adds the connections of those of its parts that know theirs: libcurl does not.
+static inline void wr_transport_count(struct wr_transport *tr, struct wr_transport_connections *out)
+{
+  if (tr->ops->count) tr->ops->count(tr, out);
 }
 
 static inline const struct wr_transfer_stats *wr_transfer_stats(const struct wr_transfer *t)

@@ -117,6 +117,17 @@ static void rest(struct wr_transport *transport)
   wr_h1_pool_sweep(tr, true);
 }
 
+static void count(struct wr_transport *transport, struct wr_transport_connections *out)
+{
+  struct wr_h1_transport *tr = transport_of(transport);
+  struct wr_h1_pool *pool;
+  size_t at = 0;
+  while ((pool = wr_map_next(&tr->pools, &at, NULL)) != NULL) {
+    out->active += pool->open - pool->idle_count;
+    out->idle += pool->idle_count;
+  }
+}
+
 static void close_transport(struct wr_transport *transport)
 {
   struct wr_h1_transport *tr = transport_of(transport);
@@ -139,6 +150,7 @@ static const struct wr_transport_ops ops = {
     .cancel = cancel,
     .stats = stats,
     .rest = rest,
+    .count = count,
     .close = close_transport,
 };
 

@@ -111,6 +111,16 @@ static void rest(struct wr_transport *transport)
   WR_LIST_EACH(&tr->links, node) wr_h2_link_poke(WR_CONTAINER(node, struct wr_h2_link, link));
 }
 
+static void count(struct wr_transport *transport, struct wr_transport_connections *out)
+{
+  WR_LIST_EACH(&transport_of(transport)->links, node) {
+    const struct wr_h2_link *link = WR_CONTAINER(node, struct wr_h2_link, link);
+    bool is_active = link->count > 0 || link->session == NULL;
+    out->active += is_active;
+    out->idle += !is_active;
+  }
+}
+
 static void close_transport(struct wr_transport *transport)
 {
   struct wr_h2_transport *tr = transport_of(transport);
@@ -129,6 +139,7 @@ static const struct wr_transport_ops ops = {
     .cancel = cancel,
     .stats = stats,
     .rest = rest,
+    .count = count,
     .close = close_transport,
 };
 

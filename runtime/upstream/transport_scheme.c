@@ -33,6 +33,14 @@ static void rest_all(struct wr_transport *transport)
   wr_transport_rest(s->secure);
 }
 
+static void count_all(struct wr_transport *transport, struct wr_transport_connections *out)
+{
+  struct scheme *s = scheme_of(transport);
+  wr_transport_count(s->h1, out);
+  wr_transport_count(s->h2, out);
+  wr_transport_count(s->secure, out);
+}
+
 static void on_closed(void *ctx)
 {
   struct scheme *s = ctx;
@@ -48,7 +56,7 @@ static void close_all(struct wr_transport *transport)
 }
 
 static const struct wr_transport_ops ops = {
-    .name = "scheme", .start = start, .rest = rest_all, .close = close_all};
+    .name = "scheme", .start = start, .rest = rest_all, .count = count_all, .close = close_all};
 
 struct wr_transport *wr_transport_scheme_new(struct wr_transport *h1, struct wr_transport *h2,
                                              struct wr_transport *secure)

@@ -44,8 +44,10 @@ describe("a scrape before any traffic", function()
   it("says how much is used of what may run out", function()
     for _, name in ipairs { "process_open_fds", "process_max_fds", "process_resident_memory_bytes",
       "weir_server_connections", "http_server_active_requests", "weir_cache_bytes",
-      "weir_lua_memory_bytes" } do
-      assert.is_truthy(text:find("\n" .. name .. " %d"), name)
+      "weir_lua_memory_bytes",
+      'http_client_open_connections{http_connection_state="idle"}',
+      'http_client_open_connections{http_connection_state="active"}' } do
+      assert.is_truthy(text:find("\n" .. name .. " ", 1, true), name)
     end
     assert.is_true(g:metric "process_max_fds" >= g:metric "process_open_fds")
   end)

@@ -45,6 +45,14 @@ describe("pooled connections", function()
     end)
   end)
 
+  it("are counted, idle and active ones", function()
+    connection("GET", "/recent/ok")
+    wait.for_("an idle connection in the metrics", function()
+      return g:metric("http_client_open_connections", "idle") >= 1
+        and g:metric("http_client_open_connections", "active") == 0
+    end)
+  end)
+
   it("are left to idempotent requests where the policy says so", function()
     local first = connection("GET", "/careful/ok")
     assert.not_equal(first, connection("POST", "/careful/ok"))
