@@ -290,6 +290,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
     return false;
   }
   wr_log_init(&m->log, STDOUT_FILENO, m->settings->log_level, wr_loop_wall);
+  m->log.format = m->settings->log_format;
   wr_log_tap_open(&m->log_tap, &m->log, &m->arena, wr_slot_master(&m->arena), &m->loop);
   warn_descriptors(m);
   wr_state_tell(m);

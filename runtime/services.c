@@ -46,6 +46,7 @@ bool wr_services_init(struct wr_services *s, const struct wr_services_owner *own
   enum wr_log_level level = owner->clock ? WR_LOG_NOTHING : owner->settings->log_level;
   wr_log_init(&s->log, STDOUT_FILENO, level, wr_loop_wall);
   s->log.worker = (int)slot;
+  s->log.format = owner->settings->log_format;
   wr_rng_init(&s->rng, owner->clock ? CERTAIN_SEED : wr_loop_entropy());
   wr_guard_registry(&s->registry, a);
   wr_guard_init(&s->guard, &s->registry, slot, owner->callbacks);
@@ -54,6 +55,7 @@ bool wr_services_init(struct wr_services *s, const struct wr_services_owner *own
   if (!open_outbound(s, owner->settings, error)) return false;
   s->env = (struct wr_script_env){.loop = &s->loop,
                                   .log = &s->log,
+                                  .repeats = &s->repeats,
                                   .rng = &s->rng,
                                   .arena = a,
                                   .registry = &s->registry,
@@ -87,6 +89,7 @@ size_t wr_services_fini(struct wr_services *s)
   char names[256];
   size_t open = wr_loop_fini(&s->loop, names, sizeof(names));
   if (open > 0) wr_log_text(&s->log, WR_LOG_ERROR, "loop.leak", "%zu left open: %s", open, names);
+  wr_log_repeats_settle(&s->repeats, &s->log, UINT64_MAX);
   wr_log_fini(&s->log);
   return open;
 }

@@ -4,7 +4,7 @@
 /// Built once in each worker and in each candidate; scripts borrow it through `env`.
 
 #include "arena/arena.h"
-#include "base/log.h"
+#include "base/log_repeats.h"
 #include "confine/confine.h"
 #include "loop/virtual.h"
 #include "notify.h"
@@ -28,6 +28,7 @@ struct wr_settings {
   bool allow_chaos; ///< experiments may be applied
   bool watch;       ///< reload when a file of the bundle changes
   enum wr_log_level log_level;
+  enum wr_log_format log_format;
   const char *dns;          ///< name servers, NULL for the system's
   const char *ca_file;      ///< trusted roots, NULL for the system's
   const char *state;        ///< where named state outlives the program, NULL: nowhere
@@ -44,6 +45,7 @@ struct wr_settings {
 struct wr_services {
   struct wr_loop loop;
   struct wr_log log;
+  struct wr_log_repeats repeats;
   struct wr_rng rng;
   struct wr_registry registry;
   struct wr_guard guard;

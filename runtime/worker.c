@@ -208,6 +208,7 @@ static void on_beat(struct wr_timer *t)
   start_beat(w);
   w->services.log.level = wr_loudness_level(w->arena, w->log_level);
   wr_guard_collect(&w->services.guard, now);
+  wr_log_repeats_settle(&w->services.repeats, &w->services.log, now);
   wr_lineage_beat(&w->lineage);
   wr_events_sample(&w->services.env, w->server, &w->serve, &w->counted);
 }

@@ -50,12 +50,13 @@ void wr_log_end(struct wr_log *log)
   }
   if (log->is_tapped) log->tap->take(log->tap->ctx, log->event, wr_buf_str(&log->line));
   if (!log->is_written) return;
-  if (wr_buf_reserve(&log->pending, log->line.len + 1)) {
-    wr_buf_append_str(&log->pending, wr_buf_str(&log->line));
-    wr_buf_append(&log->pending, "\n", 1);
-  } else {
-    log->dropped++;
+  size_t before = log->pending.len;
+  if (wr_log_format_line(log->format, wr_buf_str(&log->line), &log->pending) &&
+      wr_buf_append(&log->pending, "\n", 1)) {
+    return;
   }
+  log->pending.len = before;
+  log->dropped++;
 }
 
 void wr_log_text(struct wr_log *log, enum wr_log_level level, const char *event, const char *format,

@@ -7,6 +7,7 @@
 /// process has one.
 
 #include "base/json.h"
+#include "base/log_format.h"
 
 /// WR_LOG_NOTHING is a threshold alone: no line is as grave.
 enum wr_log_level { WR_LOG_DEBUG, WR_LOG_INFO, WR_LOG_WARN, WR_LOG_ERROR, WR_LOG_NOTHING };
@@ -28,6 +29,7 @@ struct wr_log {
   uint64_t (*wall_ns)(void); ///< stamps; given by the loop, which alone reads clocks
   int worker;                ///< slot of this worker, -1 in the master
   uint64_t dropped; ///< lines lost because the reader is slow; who counts them sets it to 0
+  enum wr_log_format format;    ///< of what is written; the tap gets lines as they are
   const struct wr_log_tap *tap; ///< borrowed; NULL: nobody
   const char *event;            ///< private: of the line under way
   bool is_tapped;               ///< private: the tap takes it

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool read_duration(struct wr_options *o, const char *name, uint64_t *out)
 {
@@ -35,6 +36,17 @@ static bool read_level(struct wr_options *o, enum wr_log_level *out)
   if (text == NULL || wr_log_level_find(wr_str_of(text), out)) return true;
   o->exit_code =
       wr_options_refuse(o, "--log-level is '%s'; it must be debug, info, warn or error", text);
+  return false;
+}
+
+// People at a terminal read text, programs JSON.
+static bool read_format(struct wr_options *o, enum wr_log_format *out)
+{
+  const char *text = wr_options_get(o, "log-format");
+  *out = isatty(STDOUT_FILENO) ? WR_LOG_TEXT : WR_LOG_JSON;
+  if (text == NULL || wr_log_format_find(wr_str_of(text), out)) return true;
+  o->exit_code =
+      wr_options_refuse(o, "--log-format is '%s'; it must be json, otel, ecs or text", text);
   return false;
 }
 
@@ -77,6 +89,7 @@ int wr_cli_run(int argc, char **argv)
   uint64_t workers = settings.workers;
   if (!wr_options_number(&o, "workers", 1, WR_ARENA_WORKERS_MAX, &workers)) return o.exit_code;
   if (!read_level(&o, &settings.log_level)) return o.exit_code;
+  if (!read_format(&o, &settings.log_format)) return o.exit_code;
   if (!read_duration(&o, "drain", &settings.drain_ns)) return o.exit_code;
   if (!read_duration(&o, "heartbeat", &settings.heartbeat_ns)) return o.exit_code;
   if (!read_session_keys(&o, &settings.session_keys_ns)) return o.exit_code;

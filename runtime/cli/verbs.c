@@ -18,6 +18,7 @@ static const struct wr_option run_options[] = {
     {"watch", NULL, "reload when a file of the policy changes"},
     {"allow-chaos", NULL, "let chaos experiments be applied"},
     {"log-level", "LEVEL", "debug, info, warn or error (default: info)"},
+    {"log-format", "FORMAT", "json, otel, ecs or text (json; text at a terminal)"},
     {"dns", "SERVERS", "name servers, comma-separated (default: the system's)"},
     {"ca-file", "PEM", "trusted roots of upstreams (default: those of the system)"},
     {"state", "FILE", "keep breakers and their like in FILE from stop to start"},
@@ -143,8 +144,7 @@ static const struct wr_word completion_words[] = {
 
 const struct wr_verb wr_cli_verbs[] = {
     {"run", "FILE", 1, 1, "serve the policy in FILE, in the foreground", run_options,
-     ADMIN_NOTE "Signals: HUP reloads, TERM and INT drain and stop, a second one stops at once.\n"
-                "USR2 upgrades to the binary that is at weir's path by then.\n"
+     ADMIN_NOTE "Signals: HUP reloads, USR2 upgrades, TERM and INT drain and stop, or stop now.\n"
                 "systemd hears of the start, of reloads and of the stop ($NOTIFY_SOCKET).\n",
      wr_cli_run, NULL},
     {"check", "FILE", 1, 1, "load the policy in FILE without serving it, and say what is wrong",

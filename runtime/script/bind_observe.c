@@ -159,13 +159,35 @@ static void put_value(lua_State *L, int index, struct wr_json *j)
   }
 }
 
+// Names of credentials, however they are spelt: "Set-Cookie", "x_api_key".
+static bool is_secret(const char *name)
+{
+  static const char *const secrets[] = {"authorization", "proxy-authorization",
+                                        "cookie",        "set-cookie",
+                                        "x-api-key",     "api-key",
+                                        "password",      "secret",
+                                        "token"};
+  for (size_t i = 0; i < WR_COUNT(secrets); i++) {
+    const char *a = name;
+    const char *b = secrets[i];
+    while (*a && (wr_str_lower(*a) == *b || (*a == '_' && *b == '-'))) a++, b++;
+    if (*a == '\0' && *b == '\0') return true;
+  }
+  return false;
+}
+
 static void put_fields(lua_State *L, int index, struct wr_json *j)
 {
   lua_pushnil(L);
   while (lua_next(L, index) != 0) {
     if (lua_type(L, -2) == LUA_TSTRING) {
       wr_json_key(j, lua_tostring(L, -2));
-      put_value(L, lua_gettop(L), j);
+      // A number is none: it is a fencing token.
+      if (lua_type(L, -1) == LUA_TSTRING && is_secret(lua_tostring(L, -2))) {
+        wr_json_cstr(j, "[redacted]");
+      } else {
+        put_value(L, lua_gettop(L), j);
+      }
     }
     lua_pop(L, 1);
   }

@@ -124,11 +124,11 @@ void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, c
                     const struct wr_request *request)
 {
   wr_meter_add(s->env->meter, WR_METRIC_POLICY_ERRORS, 1, "policy", what, "kind", "script", NULL);
-  struct wr_json *j = wr_log_begin(s->env->log, WR_LOG_ERROR, "script.error");
-  if (j == NULL) return;
   char text[WR_SCRIPT_MESSAGE_MAX + WR_SCRIPT_FILE_MAX + 16];
   wr_call_error_text(raised, text, sizeof(text));
-  wr_json_field_cstr(j, "message", text);
+  struct wr_json *j = wr_log_repeats_begin(s->env->repeats, s->env->log, "script.error",
+                                           wr_str_of(text), wr_loop_now(s->env->loop));
+  if (j == NULL) return;
   wr_json_field_cstr(j, request ? "route" : "task", what);
   if (request) wr_json_field_str(j, "request_id", request->info->request_id);
   if (request) wr_trace_name(request->trail.trace, j);

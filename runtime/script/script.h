@@ -5,7 +5,7 @@
 /// `wr_script_of(L)`. Life: new, load, reconcile when it goes live, tasks, free. One worker's loop.
 
 #include "base/list.h"
-#include "base/log.h"
+#include "base/log_repeats.h"
 #include "base/rng.h"
 #include "loop/loop.h"
 #include "resilience/overload.h"
@@ -32,6 +32,7 @@ enum { WR_SCRIPT_SPARE_BODIES = 16 }; ///< buffers of request bodies that are ke
 struct wr_script_env {
   struct wr_loop *loop;
   struct wr_log *log;
+  struct wr_log_repeats *repeats; ///< of its lines
   struct wr_rng *rng;
   struct wr_arena *arena;
   struct wr_registry *registry;

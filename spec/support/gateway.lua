@@ -46,7 +46,7 @@ local function command_of(self)
     command[#command + 1] = "--ca-file"
     command[#command + 1] = o.ca_file
   end
-  for _, name in ipairs { "user", "confine", "state", "admin_token_file" } do
+  for _, name in ipairs { "user", "confine", "state", "admin_token_file", "log_format" } do
     if o[name] then
       command[#command + 1] = "--" .. name:gsub("_", "-")
       command[#command + 1] = o[name]
@@ -105,9 +105,9 @@ end
 
 --- Starts weir and waits until it is ready. Options: [1] main script, "x.lua" = text of a module,
 --- `workers` (2), `heartbeat`, `drain`, `log_level`, `dns`, `session_keys`, `ca_file`, `watch`,
---- `user`, `confine`, `state` as on the command line, `descriptors` (how many each process may
---- have), `program` (another than the build's), `under` (a command that runs it), and whatever
---- scripts name in $().
+--- `user`, `confine`, `state`, `log_format` as on the command line, `descriptors` (how many each
+--- process may have), `program` (another than the build's), `under` (a command that runs it), and
+--- whatever scripts name in $().
 function gateway.start(options)
   local self = start(options)
   local ok, message = pcall(function()
@@ -311,6 +311,7 @@ end
 --- killed may have been inside a script just then.
 function Gateway:expect(event)
   self.expected[event] = true
+  if event == "script.error" then self.expected["log.repeats"] = true end
   if event ~= "worker.exit" then return end
   self.expected["policy.strike"], self.expected["policy.quarantine"] = true, true
 end
