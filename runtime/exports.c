@@ -104,7 +104,7 @@ static void on_metrics(struct wr_timer *t)
 {
   struct wr_exports *e = WR_CONTAINER(t, struct wr_exports, timers[WR_OTLP_METRICS]);
   struct wr_master *m = WR_CONTAINER(e, struct wr_master, exports);
-  export_metrics(m);
+  if (find_worker(m)) export_metrics(m);
   wr_timer_start(t, settings_of(m)->schedule_ns[WR_OTLP_METRICS]);
 }
 
@@ -144,7 +144,8 @@ static void on_lines(struct wr_timer *t)
   struct wr_exports *e = WR_CONTAINER(t, struct wr_exports, timers[WR_OTLP_LOGS]);
   struct wr_master *m = WR_CONTAINER(e, struct wr_master, exports);
   wr_journal_follow(&m->arena, wr_loop_now(&m->loop) + FOLLOWED);
-  bool is_all = take_lines(m, LINES_TOGETHER) < LINES_TOGETHER;
+  // As long as nobody could send them, lines wait in their rings.
+  bool is_all = find_worker(m) == NULL || take_lines(m, LINES_TOGETHER) < LINES_TOGETHER;
   if (is_all) deliver(m, &e->batches[WR_OTLP_LOGS]);
   uint64_t wait_ns = settings_of(m)->schedule_ns[WR_OTLP_LOGS];
   wr_timer_start(t, is_all ? wait_ns : SOON);
