@@ -232,6 +232,8 @@ static void put_endpoint(const struct wr_roster *r, uint32_t at, uint64_t now_ns
   wr_json_object(j);
   wr_json_field_cstr(j, "url", m->url);
   wr_json_field_uint(j, "weight", m->weight);
+  if (m->declared_weight > 0) wr_json_field_uint(j, "policy_weight", m->declared_weight);
+  wr_json_field_bool(j, "drained", m->is_drained);
   if (m->zone[0]) wr_json_field_cstr(j, "zone", m->zone);
   wr_json_field_bool(j, "healthy", !row->is_unhealthy);
   wr_json_field_bool(j, "ejected", row->is_ejected);
@@ -252,7 +254,8 @@ static void put_endpoints(const struct wr_roster *r, uint64_t now_ns, struct wr_
   wr_json_array(j);
   for (int pass = 0; pass < 2; pass++) {
     for (uint32_t i = 0; i < r->capacity && room > 0; i++) {
-      bool is_out = o->rows[i].is_ejected || o->rows[i].is_unhealthy;
+      bool is_out =
+          o->rows[i].is_ejected || o->rows[i].is_unhealthy || wr_roster_member(r, i)->is_drained;
       if (!o->rows[i].is_used || is_out != (pass == 0)) continue;
       put_endpoint(r, i, now_ns, j);
       room--;

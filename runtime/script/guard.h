@@ -165,6 +165,12 @@ bool wr_guard_lease_renew(struct wr_guard *g, uint64_t id, uint64_t now_ns);
 bool wr_guard_resize(struct wr_registry *r, struct wr_entry *entry, uint32_t size, uint64_t now_ns,
                      struct wr_error *error);
 
+/// An operator's order about an endpoint; see `wr_roster_obey`. Any process. False with a set
+/// error: closed when the entry is gone, no_endpoint when it has no such endpoint.
+bool wr_guard_endpoint_order(struct wr_registry *r, struct wr_entry *entry,
+                             const struct wr_roster_order *order, uint64_t now_ns,
+                             struct wr_error *error);
+
 /// An operator has a breaker begin anew; see `wr_breaker_reset`. Any process; the master tells the
 /// transition. False with a set error: closed when the entry is gone, refused when something else
 /// keeps it as it is.

@@ -65,6 +65,24 @@ static void archive(void *state, struct wr_archive *a)
   wr_roster_archive(state, a);
 }
 
+bool wr_guard_endpoint_order(struct wr_registry *r, struct wr_entry *entry,
+                             const struct wr_roster_order *order, uint64_t now_ns,
+                             struct wr_error *error)
+{
+  WR_CHECK(entry->kind == WR_KIND_UPSTREAM);
+  if (!wr_registry_lock(r, entry, wr_registry_ref(entry).generation, now_ns)) {
+    wr_error_set(error, WR_ERROR_CLOSED, "upstream '%s' is gone", entry->name);
+    return false;
+  }
+  uint32_t at = wr_roster_find(entry->state, order->url);
+  if (at != UINT32_MAX) wr_roster_obey(entry->state, at, order);
+  wr_registry_unlock(r, entry);
+  if (at != UINT32_MAX) return true;
+  wr_error_set(error, WR_ERROR_NO_ENDPOINT, "upstream '%s' has no endpoint %.*s", entry->name,
+               WR_STR_ARG(order->url));
+  return false;
+}
+
 const struct wr_guard_kind wr_guard_upstream = {
     .state = {.state_size = sizeof(struct wr_roster),
               .config_size = sizeof(struct wr_roster_config),

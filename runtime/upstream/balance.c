@@ -104,13 +104,18 @@ void wr_balance_set(struct wr_balance *b, struct wr_balance_place *places, size_
   wr_balance_refresh(b);
 }
 
+static bool may_be_used(const struct wr_balance *b, const struct wr_balance_place *p)
+{
+  return !p->is_drained && (!p->is_out || b->is_panic);
+}
+
 static void refresh_group(const struct wr_balance *b, struct wr_balance_group *g)
 {
   g->usable = 0;
   g->usable_weight = 0;
   for (size_t i = 0; i < g->count; i++) {
     const struct wr_balance_place *p = &b->places[g->members[i]];
-    if (p->is_out && !b->is_panic) continue;
+    if (!may_be_used(b, p)) continue;
     g->usable++;
     g->usable_weight += p->weight;
   }
@@ -137,7 +142,7 @@ double wr_balance_ramp(const struct wr_balance *b, const struct wr_balance_place
 bool wr_balance_accepts(const struct wr_balance_choice *c, const struct wr_balance_place *p)
 {
   const struct wr_balance *b = c->balance;
-  if (p->is_out && !b->is_panic) return false;
+  if (!may_be_used(b, p)) return false;
   if (b->config.pool_max > 0 && p->endpoint->in_flight >= b->config.pool_max) return false;
   if (c->level == WR_BALANCE_ANY) return true;
   if (c->ask->tried && wr_tried_has(c->ask->tried, p->id)) return false;

@@ -30,6 +30,7 @@ struct wr_balance_place {
   uint64_t ramp_ns;             ///< slow start began then; 0: its full share
   uint32_t weight;              ///< 1 … WR_BALANCE_WEIGHT_MAX
   bool is_out;                  ///< ejected, or its health check says no
+  bool is_drained;              ///< an operator says no, in a panic too
   bool is_far;                  ///< used when the near ones do not suffice
 };
 
@@ -80,7 +81,7 @@ void wr_balance_fini(struct wr_balance *b);
 /// Takes over `count` places (an array of `wr_alloc`; the old one is freed) and builds the tables.
 void wr_balance_set(struct wr_balance *b, struct wr_balance_place *places, size_t count);
 
-/// After `is_out` of places, or `is_panic`, changed.
+/// After `is_out` or `is_drained` of places, or `is_panic`, changed.
 void wr_balance_refresh(struct wr_balance *b);
 
 /// Chooses a place and notes it in `tried`; NULL when none may be used. Places that are out, or

@@ -144,6 +144,8 @@ void wr_roster_repair(struct wr_roster *r, const struct wr_roster_config *config
       r->seeded = 0;
     }
     m->is_far = *(const unsigned char *)&m->is_far == 1;
+    m->is_drained = *(const unsigned char *)&m->is_drained == 1;
+    if (m->declared_weight > WR_BALANCE_WEIGHT_MAX) m->declared_weight = 0;
     if (m->ramp_ns > now_ns) m->ramp_ns = now_ns;
     if (m->due_ns > now_ns + config->interval_ns) m->due_ns = now_ns;
   }
@@ -203,9 +205,12 @@ static void judge_panic(struct wr_roster *r)
 static void write_member(struct wr_roster *r, struct wr_roster_member *m,
                          const struct wr_roster_wanted *w)
 {
+  bool is_ordered = m->declared_weight > 0; // an operator's weight stays
+  uint32_t weight = is_ordered ? m->weight : w->weight;
   bool changes =
-      m->weight != w->weight || m->is_far != w->is_far || !wr_str_eq(wr_str_of(m->zone), w->zone);
-  m->weight = w->weight;
+      m->weight != weight || m->is_far != w->is_far || !wr_str_eq(wr_str_of(m->zone), w->zone);
+  m->weight = weight;
+  if (is_ordered) m->declared_weight = w->weight;
   m->is_far = w->is_far;
   memcpy(m->zone, w->zone.ptr, w->zone.len);
   m->zone[w->zone.len] = '\0';
@@ -307,6 +312,27 @@ void wr_roster_set(struct wr_roster *r, const struct wr_roster_wanted *wanted, s
   event->added = c.added;
   event->removed = c.removed;
   judge_panic(r);
+}
+
+// Orders
+
+uint32_t wr_roster_find(const struct wr_roster *r, struct wr_str url)
+{
+  for (uint32_t i = 0; i < r->capacity; i++) {
+    if (row_of(r, i)->is_used && wr_str_eq(wr_str_of(wr_roster_member(r, i)->url), url)) return i;
+  }
+  return UINT32_MAX;
+}
+
+void wr_roster_obey(struct wr_roster *r, uint32_t at, const struct wr_roster_order *order)
+{
+  struct wr_roster_member *m = wr_roster_member(r, at);
+  uint32_t declared = m->declared_weight > 0 ? m->declared_weight : m->weight;
+  m->is_drained = order->is_drained;
+  m->declared_weight = order->weight > 0 ? declared : 0;
+  m->weight = order->weight > 0 ? order->weight : declared;
+  bump(r);
+  r->list_version = wr_roster_version(r);
 }
 
 // What becomes of them

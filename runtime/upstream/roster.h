@@ -37,12 +37,14 @@ struct wr_roster_wanted {
 };
 
 struct wr_roster_member {
-  uint64_t id;      ///< hash of the URL
-  uint64_t ramp_ns; ///< since when it is in its slow start; 0: it is not
-  uint64_t due_ns;  ///< of the next health check
-  uint32_t weight;
-  uint32_t good, bad; ///< health checks in a row
+  uint64_t id;              ///< hash of the URL
+  uint64_t ramp_ns;         ///< since when it is in its slow start; 0: it is not
+  uint64_t due_ns;          ///< of the next health check
+  uint32_t weight;          ///< what is in force
+  uint32_t declared_weight; ///< while an operator's is in force; else 0
+  uint32_t good, bad;       ///< health checks in a row
   bool is_far;
+  bool is_drained; ///< an operator wants it to get no calls
   char url[WR_ROSTER_URL_MAX];
   char zone[WR_ROSTER_ZONE_MAX];
 };
@@ -110,6 +112,19 @@ struct wr_outlier *wr_roster_outlier(const struct wr_roster *r);
 /// counts once. `declared`: the declaration that they stem from, 0: it stays as it is.
 void wr_roster_set(struct wr_roster *r, const struct wr_roster_wanted *wanted, size_t count,
                    uint64_t declared, uint64_t now_ns);
+
+/// What an operator wants of a member, until it is lifted or the member leaves.
+struct wr_roster_order {
+  struct wr_str url;
+  bool is_drained;
+  uint32_t weight; ///< 1 … WR_BALANCE_WEIGHT_MAX; 0: as declared
+};
+
+/// The row of the member with that URL; UINT32_MAX: there is none.
+uint32_t wr_roster_find(const struct wr_roster *r, struct wr_str url);
+
+/// Applies an order to row `at`: all of it, so what it does not say is lifted.
+void wr_roster_obey(struct wr_roster *r, uint32_t at, const struct wr_roster_order *order);
 
 /// What a worker saw of row `at`, if that is still `id`.
 void wr_roster_report(struct wr_roster *r, uint32_t at, uint64_t id,

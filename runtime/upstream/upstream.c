@@ -182,6 +182,7 @@ static void copy_row(const struct wr_roster *r, uint32_t at, struct wr_balance_p
 {
   const struct wr_outlier_row *row = &wr_roster_outlier(r)->rows[at];
   place->is_out = row->is_ejected || row->is_unhealthy;
+  place->is_drained = wr_roster_member(r, at)->is_drained;
   place->ramp_ns = wr_roster_member(r, at)->ramp_ns;
   extra->since_ns = row->since_ns;
   extra->is_ejected = row->is_ejected;

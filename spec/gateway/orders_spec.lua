@@ -2,7 +2,79 @@
 -- and reloads until it is taken back.
 local gateway = require "spec.support.gateway"
 local json = require "cjson"
+local members = require "spec.support.members"
 local wait = require "spec.support.wait"
+
+describe("an operator's order about an endpoint", function()
+  local g, m
+
+  setup(function()
+    m = members.start(2)
+    g = gateway.start { workers = 2, a = m:url "a", b = m:url "b", [[
+      local weir = require "weir"
+      weir.listen "127.0.0.1:$(port)"
+      local up = weir.upstream("shop", { balance = "round_robin", endpoints = { "$(a)", "$(b)" } })
+      weir.route("GET /x", function(req) return up:forward(req) end)
+    ]] }
+    g:expect "admin.action"
+  end)
+  teardown(function()
+    g:stop()
+    m:kill()
+  end)
+
+  local function order(verb, value)
+    local r = g:ask("POST", ("/upstreams/%s?name=shop&value=%s"):format(verb, value))
+    assert.equal(200, r.status, r.body)
+  end
+
+  local function asked(times)
+    m:counts()
+    for _ = 1, times do assert.equal(200, g:get("/x").status) end
+    local counts = m:counts()
+    return counts.a or 0, counts.b or 0
+  end
+
+  local function endpoint(letter)
+    for _, e in ipairs(g:status().upstreams[1].endpoints) do
+      if e.url == m:url(letter) then return e end
+    end
+  end
+
+  it("drains it in all workers until it is reset", function()
+    order("drain", m:url "a")
+    wait.for_("all workers to know", function() return (asked(20)) == 0 end)
+    assert.is_true(endpoint("a").drained)
+    order("reset", m:url "a")
+    wait.for_("all workers to know", function() return (asked(20)) > 0 end)
+    assert.is_false(endpoint("a").drained)
+  end)
+
+  it("gives it another weight", function()
+    order("weight", m:url "a" .. "%2099")
+    assert.equal(99, endpoint("a").weight)
+    assert.equal(1, endpoint("a").policy_weight)
+    wait.for_("all workers to know", function()
+      local a, b = asked(40)
+      return a > 4 * b
+    end)
+    order("reset", m:url "a")
+    assert.equal(1, endpoint("a").weight)
+    assert.is_nil(endpoint("a").policy_weight)
+  end)
+
+  it("is refused when there is no such endpoint, or it is no weight", function()
+    local function refused(verb, value)
+      return g:ask("POST", ("/upstreams/%s?name=shop&value=%s"):format(verb, value)).status
+    end
+    assert.equal(404, refused("drain", "http://127.0.0.9"))
+    assert.equal(404, refused("reset", ""))
+    assert.equal(400, refused("weight", m:url "a"))
+    assert.equal(400, refused("weight", m:url "a" .. "%200"))
+    assert.equal(400, refused("weight", m:url "a" .. "%2065536"))
+    assert.equal(404, refused("weight", "x%205"))
+  end)
+end)
 
 describe("an operator's order", function()
   local g

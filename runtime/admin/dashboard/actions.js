@@ -73,17 +73,21 @@ export async function order(path, title, doc, yes) {
 
 const word = (text) => text.replace(/_/g, " ").replace(/^./, (c) => c.toUpperCase());
 
-async function act(plural, noun, verb, name) {
+// `part` of what is `name`d: the first word of the value, which is not asked for.
+async function act(plural, noun, verb, name, part) {
   const { doc, argument, isNeeded } = described[plural][verb];
-  const value = await confirm(`${word(verb)} ${noun} ${name}?`, word(`${doc}.`), word(verb), argument, isNeeded);
-  if (value === false) return;
+  const asked = part && argument ? argument.split(" ").slice(1).join(" ") : argument;
+  const title = `${word(verb)} ${noun} ${part || name}?`;
+  const typed = await confirm(title, word(`${doc}.`), word(verb), asked, isNeeded);
+  if (typed === false) return;
   const query = new URLSearchParams({ name });
+  const value = [part, typed].filter(Boolean).join(" ");
   if (value !== "") query.set("value", value);
   await post(`/${plural}/${verb}?${query}`);
 }
 
-/** Buttons for what may be done to `name`; `fits(verb)` says what makes sense just now. */
-export function buttons(plural, noun, name) {
+/** Buttons for what may be done to `name`, or a part of it; `fits(verb)`: what makes sense just now. */
+export function buttons(plural, noun, name, part) {
   const root = h("div.actions");
   return {
     root,
@@ -92,8 +96,8 @@ export function buttons(plural, noun, name) {
       keep(root, verbs, (verb) => verb, (verb) => ({
         root: h("button", {
           type: "button",
-          "aria-label": `${word(verb)} ${noun} ${name}`,
-          onclick: () => act(plural, noun, verb, name),
+          "aria-label": `${word(verb)} ${noun} ${part || name}`,
+          onclick: () => act(plural, noun, verb, name, part),
         }, word(verb)),
       }), () => {});
     },

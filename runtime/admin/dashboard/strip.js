@@ -34,6 +34,10 @@ export function reasons(s) {
     if (u.panic) add("bad", "upstreams", `upstream ${u.name} panics: ${out} of ${u.count} endpoints are out`);
     else if (out > 0) add("warn", "upstreams", `upstream ${u.name}: ${out} of ${u.count} endpoints are out`);
   }
+  for (const u of s.upstreams) {
+    const drained = u.endpoints.filter((e) => e.drained).length;
+    if (drained > 0) add("warn", "upstreams", `upstream ${u.name}: ${drained} of ${u.count} endpoints are drained by hand`);
+  }
   for (const c of s.checks) if (c.state === "down") add(c.critical ? "bad" : "warn", "policies", `check ${c.name} down for ${format.age(c.since_s)}`);
   for (const w of s.workers) if (w.pid === 0) add("bad", "top", `worker ${w.slot} is being replaced`);
   const requests = s.traffic.requests;

@@ -1,6 +1,7 @@
 // Routes and upstreams: what comes in, what is asked of others, and how both end.
 
-import { h, say, keep, badge, spark, table, row, remember, format } from "./dom.js";
+import { say, keep, badge, spark, table, row, remember, format } from "./dom.js";
+import { buttons } from "./actions.js";
 
 function tone(ratio) {
   return ratio >= 0.05 ? "bad" : ratio >= 0.01 ? "warn" : "ok";
@@ -50,6 +51,7 @@ export const routes = {
 };
 
 function endpointState(e) {
+  if (e.drained) return ["warn", "drained"];
   if (e.ejected) return ["bad", `ejected (${e.cause || "unknown"})`];
   return e.healthy ? ["ok", "healthy"] : ["bad", "unhealthy"];
 }
@@ -58,7 +60,7 @@ export const upstreams = {
   id: "upstreams", isCounted: true, title: "Upstreams", place: "left",
   build(place) {
     const asked = table("Attempts of the last ten seconds by upstream", [["upstream"], ...NUMBERS]);
-    const members = table("Endpoints", [["endpoint"], ["state"], ["weight", true], ["ejections", true], ["back in", true]]);
+    const members = table("Endpoints", [["endpoint"], ["state"], ["weight", true], ["ejections", true], ["back in", true], [""]]);
     place.append(asked.root, members.root);
     Object.assign(this, { asked, members });
   },
@@ -67,10 +69,13 @@ export const upstreams = {
     const all = s.upstreams.flatMap((u) => u.endpoints.map((e) => ({ ...e, upstream: u.name })));
     keep(this.members.body, all, (e) => `${e.upstream} ${e.url}`, (e) => {
       const state = badge();
-      return { ...row(`${e.upstream}  ${e.url}`, [state.root, "num", "num", "num"]), state };
-    }, ({ cells, state }, e) => {
+      const actions = buttons("upstreams", "endpoint", e.upstream, e.url);
+      return { ...row(`${e.upstream}  ${e.url}`, [state.root, "num", "num", "num", actions.root]), state, actions };
+    }, ({ cells, state, actions }, e) => {
       state.show(...endpointState(e));
-      say(cells[1], e.weight);
+      const isOrdered = e.drained || e.policy_weight !== undefined;
+      actions.show((verb) => (verb === "reset" ? isOrdered : verb !== "drain" || !e.drained));
+      say(cells[1], e.policy_weight === undefined ? e.weight : `${e.weight}, policy ${e.policy_weight}`);
       say(cells[2], e.ejections);
       say(cells[3], e.back_in_s ? format.age(e.back_in_s) : "–");
     });

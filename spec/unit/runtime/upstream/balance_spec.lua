@@ -36,6 +36,11 @@ local function out(u, ...)
   c.wr_balance_refresh(u.b)
 end
 
+local function drain(u, i, is_drained)
+  u.b.places[i - 1].is_drained = is_drained
+  c.wr_balance_refresh(u.b)
+end
+
 --- The number of the chosen one, or nil.
 local function pick(u, options)
   local ask = ffi.new "struct wr_balance_ask"
@@ -84,6 +89,22 @@ describe("balance", function()
         u.b.is_panic = true
         c.wr_balance_refresh(u.b)
         assert.is_not_nil(pick(u, { key = key }))
+        c.wr_balance_fini(u.b)
+      end)
+
+      it("gives a drained one nothing, in a panic either", function()
+        local u = new(rule, { 1, 2, 3 })
+        drain(u, 1, true)
+        for _ = 1, 100 do assert.not_equal(1, pick(u, { key = key })) end
+        out(u, 2, 3)
+        assert.is_nil(pick(u, { key = key }))
+        u.b.is_panic = true
+        c.wr_balance_refresh(u.b)
+        for _ = 1, 100 do assert.not_equal(1, pick(u, { key = key })) end
+        drain(u, 1, false)
+        local seen = {}
+        for i = 1, 300 do seen[pick(u, { key = key and i })] = true end
+        assert.is_true(seen[1])
         c.wr_balance_fini(u.b)
       end)
 
