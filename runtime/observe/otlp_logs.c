@@ -29,19 +29,12 @@ static const struct {
   uint32_t number;
 } severities[] = {{"debug", 5}, {"info", 9}, {"warn", 13}, {"error", 17}};
 
-// Names that OpenTelemetry has.
 static const struct {
   const char *field, *otel;
 } names[] = {
-    {"method", "http.request.method"},
-    {"path", "url.path"},
-    {"route", "http.route"},
-    {"status", "http.response.status_code"},
-    {"client", "client.address"},
-    {"version", "network.protocol.version"},
-    {"error", "error.type"},
-    {"received_bytes", "http.request.body.size"},
-    {"sent_bytes", "http.response.body.size"},
+#define WR_LOG_NAME(ENUM, field, otel, ecs, doc) {field, otel},
+#include "tables/log_names.def"
+#undef WR_LOG_NAME
 };
 
 static const char *otel_name(const char *field, char out[NAME_SIZE])

@@ -20,6 +20,18 @@ const char *wr_otlp_settings_signal(enum wr_otlp_signal signal)
   return signal_names[signal];
 }
 
+// What all signals share is read for each.
+static bool is_told(const struct wr_otlp_settings *s, const char *name, const char *text)
+{
+  for (size_t i = 0; i < s->warning_count; i++) {
+    if (wr_str_eq(s->warnings[i].name, wr_str_of(name)) &&
+        wr_str_eq(s->warnings[i].value, wr_str_of(text))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 __attribute__((format(printf, 3, 4))) static void warn(struct wr_otlp_settings *s, const char *name,
                                                        const char *format, ...)
 {
@@ -28,7 +40,7 @@ __attribute__((format(printf, 3, 4))) static void warn(struct wr_otlp_settings *
   va_start(args, format);
   vsnprintf(text, sizeof(text), format, args);
   va_end(args);
-  if (s->warning_count == WR_OTLP_WARNINGS) return;
+  if (s->warning_count == WR_OTLP_WARNINGS || is_told(s, name, text)) return;
   s->warnings[s->warning_count++] = (struct wr_otlp_pair){
       wr_region_copy(&s->region, wr_str_of(name)), wr_region_copy(&s->region, wr_str_of(text))};
 }

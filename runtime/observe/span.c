@@ -20,6 +20,7 @@ enum {
 enum { STATUS_ERROR = 2 };
 enum { HAS_IS_REMOTE = 0x100, IS_REMOTE = 0x200 };
 enum { VALUE_LEN = 1024 }; // of what clients and scripts choose
+enum { PORT_DIGITS = 5 };
 
 static void put_ids(struct wr_otlp_writer *w, const struct wr_span *span)
 {
@@ -51,6 +52,24 @@ void wr_span_put(struct wr_otlp_writer *w, const char *key, struct wr_str value)
   if (value.len == 0) return;
   if (value.len > VALUE_LEN) value.len = VALUE_LEN;
   wr_otlp_writer_attribute(w, wr_str_of(key), value);
+}
+
+void wr_span_put_server(struct wr_otlp_writer *w, struct wr_str authority)
+{
+  const char *colon = authority.len > 0 ? memrchr(authority.ptr, ':', authority.len) : NULL;
+  size_t at = colon ? (size_t)(colon - authority.ptr) : authority.len;
+  struct wr_str host = authority;
+  int port = 0;
+  size_t i = at + 1;
+  for (; i < authority.len && i <= at + PORT_DIGITS; i++) {
+    char c = authority.ptr[i];
+    if (c < '0' || c > '9') break;
+    port = port * 10 + (c - '0');
+  }
+  bool has_port = i > at + 1 && i == authority.len;
+  if (has_port) host.len = at;
+  wr_span_put(w, "server.address", host);
+  if (has_port) wr_otlp_writer_attribute_int(w, "server.port", port);
 }
 
 void wr_span_put_error(struct wr_otlp_writer *w, const char *kind, int status, int bad)

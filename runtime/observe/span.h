@@ -21,6 +21,9 @@ struct wr_otlp_writer *wr_span_begin(struct wr_otlp_batch *b, const struct wr_sp
 /// An attribute, cut at 1024 bytes; nothing when the value is empty.
 void wr_span_put(struct wr_otlp_writer *w, const char *key, struct wr_str value);
 
+/// Who was asked: `host`, `host:port`, "[::1]:80", or "unix:" and a path.
+void wr_span_put_server(struct wr_otlp_writer *w, struct wr_str authority);
+
 /// The error that a call ended with: its kind, else a status that is one (from `bad` on); else
 /// nothing.
 void wr_span_put_error(struct wr_otlp_writer *w, const char *kind, int status, int bad);

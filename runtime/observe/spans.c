@@ -36,7 +36,7 @@ static void put_asked(struct wr_otlp_writer *w, const struct wr_serving *s)
   put(w, "url.path", info->path);
   put(w, "url.scheme", info->scheme);
   put(w, "http.route", wr_str_of(s->request.trail.route));
-  put(w, "server.address", info->head->host);
+  wr_span_put_server(w, info->head->host);
   put(w, "client.address", s->request.client);
   put(w, "network.peer.address", info->client);
   if (info->client_port > 0) {

@@ -5,7 +5,7 @@
 // Numbers of opentelemetry-proto's Span and its Event.
 enum { EVENTS = 11, EVENT_TIME = 1, EVENT_NAME = 2, EVENT_ATTRIBUTES = 3 };
 
-enum { NAME_SIZE = 256, PORT_DIGITS = 5 };
+enum { NAME_SIZE = 256 };
 
 // A response's status from which on the call is an error to its caller.
 enum { CLIENT_ERROR = 400 };
@@ -46,22 +46,6 @@ static void put_decision(struct wr_otlp_writer *w, const struct wr_chain_link *l
 
 // --- attempts -----------------------------------------------------------------------------------
 
-// "127.0.0.1:9101", "[::1]:80", or "unix:" and a path.
-static void put_endpoint(struct wr_otlp_writer *w, struct wr_str endpoint)
-{
-  const char *colon = endpoint.len > 0 ? memrchr(endpoint.ptr, ':', endpoint.len) : NULL;
-  struct wr_str host = endpoint;
-  int port = 0;
-  if (colon && colon[1] >= '0' && colon[1] <= '9') {
-    host.len = (size_t)(colon - endpoint.ptr);
-    for (size_t i = host.len + 1; i < endpoint.len && i <= host.len + PORT_DIGITS; i++) {
-      port = port * 10 + (endpoint.ptr[i] - '0');
-    }
-  }
-  wr_span_put(w, "server.address", host);
-  if (port > 0) wr_otlp_writer_attribute_int(w, "server.port", port);
-}
-
 // A call that was broken off because nobody needed it any more is no error.
 static const char *error_of(const struct wr_chain_link *l)
 {
@@ -72,7 +56,7 @@ static const char *error_of(const struct wr_chain_link *l)
 static void put_attempt(struct wr_otlp_writer *w, const struct wr_chain_link *l)
 {
   wr_span_put(w, "http.request.method", wr_str_of(l->method));
-  put_endpoint(w, l->detail);
+  wr_span_put_server(w, l->detail);
   if (l->number > 1) wr_otlp_writer_attribute_int(w, "http.request.resend_count", l->number - 1);
   if (l->status > 0) wr_otlp_writer_attribute_int(w, "http.response.status_code", l->status);
   wr_span_put_error(w, error_of(l), l->status, CLIENT_ERROR);

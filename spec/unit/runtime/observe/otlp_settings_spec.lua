@@ -171,6 +171,13 @@ describe("OTLP's variables", function()
     end)
   end
 
+  it("are told of once, however many signals share them", function()
+    read { EXPORTER_OTLP_ENDPOINT = BASE, EXPORTER_OTLP_PROTOCOL = "grpc" }
+    assert.equal(1, #warnings())
+    read { EXPORTER_OTLP_ENDPOINT = "nowhere" }
+    assert.equal(3, #warnings(), "each signal is not exported")
+  end)
+
   it("refuse a ratio that is none", function()
     for _, text in ipairs { "1.5", "-0.1", "nan", "half", "0.5x" } do
       read { EXPORTER_OTLP_ENDPOINT = BASE, TRACES_SAMPLER = "traceidratio",
