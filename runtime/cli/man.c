@@ -72,9 +72,11 @@ static void put_item(FILE *out, const char *dashes, const char *name, const char
   fputc('\n', out);
 }
 
-static void put_head(FILE *out, const char *title, const char *name, const char *summary)
+static void put_head(FILE *out, const char *name, const char *summary)
 {
-  fprintf(out, ".TH %s 1 \"\" \"weir %s\" \"weir\"\n.SH NAME\n", title, WEIR_VERSION);
+  fputs(".TH ", out);
+  for (const char *c = name; *c != '\0'; c++) fputc(*c >= 'a' && *c <= 'z' ? *c - 32 : *c, out);
+  fprintf(out, " 1 \"\" \"weir %s\" \"weir\"\n.SH NAME\n", WEIR_VERSION);
   put(out, name);
   fputs(" \\- ", out);
   put(out, summary);
@@ -94,7 +96,7 @@ static void put_exits(FILE *out)
 // weir(1)
 static void put_main(FILE *out)
 {
-  put_head(out, "WEIR", "weir", "serves HTTP through policies written in Lua");
+  put_head(out, "weir", "serves HTTP through policies written in Lua");
   fputs("\\fIVERB\\fR [\\fIoptions\\fR]\n.SH VERBS\n", out);
   for (const struct wr_verb *v = wr_cli_verbs; v->name != NULL; v++) {
     put_item(out, "", v->name, v->operands, v->summary);
@@ -123,7 +125,7 @@ static void put_verb(FILE *out, const struct wr_verb *v)
   char name[64];
   struct wr_word word;
   snprintf(name, sizeof(name), "weir-%s", v->name);
-  put_head(out, "WEIR", name, v->summary);
+  put_head(out, name, v->summary);
   fputs("\\fB", out);
   put(out, v->name);
   fputs("\\fR \\fI", out);

@@ -182,12 +182,12 @@ const struct wr_verb wr_cli_verbs[] = {
      wr_cli_upgrade, NULL},
     {"status", "", 0, 0, "show what the running weir is doing", status_options, ADMIN_NOTE,
      wr_cli_status, NULL},
-    {"top", "", 0, 0, "the same, live: routes, breakers, upstreams, limits, events", top_options,
+    {"top", "", 0, 0, "show that live: routes, breakers, upstreams, limits, events", top_options,
      "Keys: q quits, j and k or the arrows scroll, space stops the picture.\n"
      "Rates and percentiles are of the last ten seconds, req/s and errors of the last\n"
      "one. Where the output is no terminal it is one picture.\n" ADMIN_NOTE,
      wr_cli_top, NULL},
-    {"stat", "", 0, 0, "the same in a line of numbers, once or every so often", stat_options,
+    {"stat", "", 0, 0, "show it in a line of numbers, once or every so often", stat_options,
      "Percentiles are of the last ten seconds; with --watch, req/s and err% are of the\n"
      "time since the line before. open: breakers that are not closed; out: endpoints\n"
      "that are ejected or unhealthy; shed: classes of requests that are refused.\n" ADMIN_NOTE,

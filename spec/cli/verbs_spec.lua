@@ -265,7 +265,7 @@ describe("every verb", function()
       local code, out, err = run { "/usr/bin/groff", "-man", "-Tutf8", "-ww", "-P-cbou", path }
       assert.equal(0, code, page)
       assert.equal("", err)
-      assert.matches("^" .. page:upper():match "^WEIR" .. "%(1%)", out)
+      assert.equal(1, (out:find(page:upper() .. "(1)", 1, true)))
       local verb = verbs()[i - 1]
       for _, list in ipairs { verb and verb.options or {}, verb and verb.actions or {} } do
         for _, row in ipairs(list) do
