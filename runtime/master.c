@@ -237,6 +237,7 @@ static void on_tick(struct wr_timer *t)
   }
   sample(m);
   wr_traffic_tick(&m->traffic, now);
+  wr_episodes_tick(&m->episodes, now);
   m->log.level = wr_loudness_level(&m->arena, m->settings->log_level);
   wr_probation_tick(m);
   wr_timer_start_at(t, next);
@@ -313,6 +314,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   wr_timer_init(&m->drain, &m->loop, on_drain_over);
   wr_follow_init(m);
   wr_traffic_init(&m->traffic, &m->arena);
+  wr_episodes_init(&m->episodes, &m->registry, &m->log);
   m->loop.on_turn = on_turn;
   m->loop.on_turn_ctx = m;
   wr_notify_open(&m->notify, &m->settings->notify, &m->loop, &m->log);
@@ -331,6 +333,7 @@ static void close_master(struct wr_master *m)
   wr_timer_stop(&m->drain);
   wr_follow_stop(m);
   wr_traffic_fini(&m->traffic);
+  wr_episodes_fini(&m->episodes);
   wr_exports_fini(m);
   wr_notify_close(&m->notify);
   wr_io_close(&m->signals, NULL);

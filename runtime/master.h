@@ -12,6 +12,7 @@
 #include "loop/mailbox.h"
 #include "loop/timer.h"
 #include "loop/watch.h"
+#include "observe/episodes.h"
 #include "observe/log_tap.h"
 #include "observe/traffic.h"
 #include "orders.h"
@@ -133,6 +134,7 @@ struct wr_master {
   struct wr_timer plan; ///< the next that the clock demands of a primitive, before the tick
   struct wr_timer drain;
   struct wr_watch watch; ///< of the live bundle's folders, with --watch
+  struct wr_episodes episodes;
   struct wr_traffic traffic;
   struct wr_notify notify; ///< the service manager
   struct wr_list trials;   ///< struct wr_trial, those whose processes live
