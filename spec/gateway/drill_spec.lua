@@ -31,7 +31,8 @@ local SCRIPT = [[
     weir.retry { max = 1, backoff = "1ms", budget = false } }))
   weir.route("GET /crowded", guarded("crowded", crowded, { weir.bulkhead { max = 1, queue = 0 } }))
   local stormy = weir.policy("stormy", {
-    weir.chaos { name = "storm", expires = "1h", probability = 1, error = "reset", guard = false } })
+    weir.chaos { name = "storm", expires = "1h", probability = 1, error = "reset",
+      guard = false } })
   weir.route("GET /stormy", function() return stormy(function() return "calm" end) end)
 ]]
 
