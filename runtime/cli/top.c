@@ -10,6 +10,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -179,11 +180,40 @@ static void read_keys(struct top *t)
   }
 }
 
+static void show(struct top *t)
+{
+  if (t->has_keys) {
+    struct termios raw = t->before;
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+  }
+  fputs(ENTER, stdout);
+}
+
+static void hide(struct top *t)
+{
+  fputs(LEAVE, stdout);
+  fflush(stdout);
+  if (t->has_keys) tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
+}
+
+// The shell gets its terminal back while we are stopped.
+static void pause_process(struct top *t)
+{
+  hide(t);
+  kill(getpid(), SIGSTOP);
+  show(t);
+}
+
 static void read_signal(struct top *t)
 {
   struct signalfd_siginfo info;
   if (read(t->signals, &info, sizeof(info)) != sizeof(info)) return;
-  t->is_over = t->is_over || info.ssi_signo != SIGWINCH;
+  if (info.ssi_signo == SIGTSTP) {
+    pause_process(t);
+  } else if (info.ssi_signo != SIGWINCH) {
+    t->is_over = true;
+  }
 }
 
 // Waits for the next second, drawing anew after every key and change of size.
@@ -212,20 +242,7 @@ static void enter(struct top *t)
   t->signals = signalfd(-1, &set, SFD_CLOEXEC);
   WR_CHECK(t->signals >= 0);
   t->has_keys = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &t->before) == 0;
-  if (t->has_keys) {
-    struct termios raw = t->before;
-    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-  }
-  fputs(ENTER, stdout);
-}
-
-static void leave(struct top *t)
-{
-  fputs(LEAVE, stdout);
-  fflush(stdout);
-  if (t->has_keys) tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
-  close(t->signals);
+  show(t);
 }
 
 static void run(struct top *t)
@@ -237,7 +254,15 @@ static void run(struct top *t)
     draw(t);
     wait_until(t, next_ns);
   }
-  leave(t);
+  hide(t);
+  close(t->signals);
+}
+
+// One that knows escape sequences.
+static bool has_terminal(void)
+{
+  const char *term = getenv("TERM");
+  return isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
 }
 
 // Where there is no terminal.
@@ -260,7 +285,7 @@ int wr_cli_top(int argc, char **argv)
   if (wr_options_get(&o, "json") != NULL) {
     json_dumpf(status, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
     putchar('\n');
-  } else if (isatty(STDOUT_FILENO)) {
+  } else if (has_terminal()) {
     t.frame = wr_alloc(FRAME_SIZE);
     run(&t);
     wr_free(t.frame);

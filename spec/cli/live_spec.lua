@@ -187,6 +187,31 @@ describe("what is live", function()
       assert.equal(0, top:wait())
     end)
 
+    it("gives the terminal back while it is stopped, and takes it again", function()
+      start(40, 100)
+      shows "breakers"
+      order "key \26"
+      wait.for_("the terminal to be given back", function()
+        return top:stdout():find "\27%[%?1049l$"
+      end)
+      -- It may not have stopped yet.
+      wait.for_("the terminal to be taken again", function()
+        order "continue"
+        return top:stdout():find "\27%[%?1049l\27%[%?1049h"
+      end)
+      shows "breakers"
+      order "key q"
+      assert.equal(0, top:wait())
+    end)
+
+    it("is one picture where escape sequences are not known", function()
+      local child = spawn { "/usr/bin/python3", "spec/support/terminal.py", control, 40, 100,
+        "/usr/bin/env", "TERM=dumb", process.program "weir", "top", "--admin", g.admin }
+      assert.equal(0, child:wait())
+      assert.matches("breakers", child:stdout())
+      assert.is_nil(child:stdout():find("\27", 1, true))
+    end)
+
     it("goes on when weir does not answer, and says so", function()
       local other = gateway.start { SCRIPT, workers = 1 }
       start(40, 100, other.admin)

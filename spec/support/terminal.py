@@ -1,8 +1,8 @@
 """Runs a program on a terminal of its own: terminal.py CONTROL ROWS COLUMNS PROGRAM [ARGUMENT...]
 
 What the program writes goes to stdout. Lines that are written to CONTROL, a path at which a FIFO is
-made, are orders: "key TEXT" types TEXT, "size ROWS COLUMNS" changes the terminal's size. Ends with
-the program's exit code.
+made, are orders: "key TEXT" types TEXT, "size ROWS COLUMNS" changes the terminal's size, "continue" goes on
+with a program that has stopped. Ends with the program's exit code.
 """
 import fcntl
 import os
@@ -18,13 +18,15 @@ def resize(fd, rows, columns):
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-def obey(fd, line):
+def obey(fd, pid, line):
     word, _, rest = line.partition(" ")
     if word == "key":
         os.write(fd, rest.encode())
     elif word == "size":
         rows, columns = rest.split()
         resize(fd, int(rows), int(columns))
+    elif word == "continue":
+        os.kill(pid, signal.SIGCONT)
 
 
 def main():
@@ -48,7 +50,7 @@ def main():
             pending += os.read(orders, 4096)
             *lines, pending = pending.split(b"\n")
             for line in lines:
-                obey(fd, line.decode())
+                obey(fd, pid, line.decode())
         if fd in readable:
             try:
                 data = os.read(fd, 65536)
