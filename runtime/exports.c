@@ -66,6 +66,15 @@ static void deliver(void *ctx, struct wr_otlp_batch *batch)
   wr_free(p);
 }
 
+void wr_exports_bury(struct wr_master *m, uint32_t slot)
+{
+  struct wr_slot *s = wr_slot_of(&m->arena, slot);
+  for (int i = 0; i < WR_OTLP_SIGNALS; i++) {
+    uint32_t lost = atomic_exchange_explicit(&s->unsent[i], 0, memory_order_relaxed);
+    drop(m, (enum wr_otlp_signal)i, lost, "worker_died");
+  }
+}
+
 // --- metrics ------------------------------------------------------------------------------------
 
 static bool write_usage(struct wr_master *m, struct wr_buf *out)

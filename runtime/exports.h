@@ -26,5 +26,8 @@ void wr_exports_init(struct wr_master *m);
 /// Exports what there is to export now: the workers are about to leave.
 void wr_exports_flush(struct wr_master *m);
 
+/// The worker of a slot is dead: counts what it had not sent.
+void wr_exports_bury(struct wr_master *m, uint32_t slot);
+
 /// Ends it, if it has begun.
 void wr_exports_fini(struct wr_master *m);

@@ -285,6 +285,7 @@ static void bury_worker(struct wr_master_worker *w, int status)
   wr_meter_add(&m->meter, WR_METRIC_REQUESTS_LOST, lost_requests(w), NULL);
   if (WIFSIGNALED(status) && !w->is_leaving) wr_strike_on_death(w);
   bool has_slot = !w->is_leaving || !m->upgrade.is_foreign;
+  if (has_slot) wr_exports_bury(m, w->slot);
   if (has_slot) wr_slot_leave(wr_slot_of(&m->arena, w->slot), is_last(w));
   w->pid = 0;
   w->live = 0;

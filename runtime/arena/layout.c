@@ -3,7 +3,7 @@
 
 #include "arena/arena.h"
 
-enum { VERSION = 8 };
+enum { VERSION = 9 };
 
 #ifndef WEIR_LAYOUT_AHEAD
 #define WEIR_LAYOUT_AHEAD 0

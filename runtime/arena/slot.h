@@ -25,6 +25,7 @@ struct wr_slot {
   _Atomic uint32_t log_level;        ///< the master's: arena/loudness.h
   _Atomic uint32_t in_flight;        ///< requests being served
   _Atomic uint32_t shed_permille;    ///< classes that it sheds, in thousandths
+  _Atomic uint32_t unsent[3];        ///< records that wait for a collector: of each signal of OTLP
   int bell_fd;                       ///< read-only: eventfd, the same number in every process
   _Atomic uint32_t shed_shadow;      ///< 1: it only counts what it would shed
   char request[WR_SLOT_REQUEST_MAX]; ///< request id of the scripts that ran last; "": of none

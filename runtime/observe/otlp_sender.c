@@ -1,9 +1,12 @@
 #include "observe/otlp_sender.h"
 
+#include "arena/slot.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "observe/otlp_answer.h"
 #include "resilience/retry_after.h"
+
+#include <stdatomic.h>
 
 enum { HEAD_BYTES = 32 * 1024, ANSWER_BYTES = 4096 };
 
@@ -28,6 +31,21 @@ void wr_otlp_sender_drop(struct wr_otlp_sender *s, enum wr_otlp_signal signal, u
   count(s, WR_METRIC_TELEMETRY_DROPPED, signal, records, reason);
 }
 
+// Whoever outlives this process counts them as lost.
+static void publish(const struct wr_otlp_lane *lane)
+{
+  const struct wr_script_env *env = lane->sender->env;
+  struct wr_slot *slot = wr_slot_of(env->arena, env->shard);
+  atomic_store_explicit(&slot->unsent[lane->signal], lane->records + lane->open,
+                        memory_order_relaxed);
+}
+
+void wr_otlp_sender_note(struct wr_otlp_sender *s, enum wr_otlp_signal signal, uint32_t open)
+{
+  s->lanes[signal].open = open;
+  publish(&s->lanes[signal]);
+}
+
 static struct wr_otlp_payload *first_of(const struct wr_otlp_lane *lane)
 {
   return WR_CONTAINER(lane->queue.next, struct wr_otlp_payload, link);
@@ -39,6 +57,7 @@ static void forget(struct wr_otlp_lane *lane, struct wr_otlp_payload *p)
   lane->bytes -= p->len;
   lane->records -= p->records;
   lane->backoff = (struct wr_backoff){0};
+  publish(lane);
   wr_free(p);
 }
 
@@ -234,6 +253,7 @@ void wr_otlp_sender_put(struct wr_otlp_sender *s, struct wr_otlp_payload *p)
   wr_list_push(&lane->queue, &p->link);
   lane->bytes += p->len;
   lane->records += p->records;
+  publish(lane);
   if (lane->bytes > WR_OTLP_QUEUE_MAX) {
     lose(lane, p, "queue_full");
   } else {

@@ -30,6 +30,7 @@ struct wr_otlp_lane {
   struct wr_list queue; // struct wr_otlp_payload; the first is the one that is being sent
   size_t bytes;
   uint32_t records; ///< read-only: of all of them
+  uint32_t open;    ///< read-only: records that are not in a payload yet
   struct wr_transfer *transfer;
   struct wr_timer timer; // of the pause before the next attempt, or of the farewell
   struct wr_backoff backoff;
@@ -52,6 +53,10 @@ void wr_otlp_sender_init(struct wr_otlp_sender *s, const struct wr_otlp_settings
 
 /// Takes a payload over, or drops and counts it.
 void wr_otlp_sender_put(struct wr_otlp_sender *s, struct wr_otlp_payload *payload);
+
+/// Says how many records of a signal are not in a payload yet, so that they are known to be lost
+/// should this process die.
+void wr_otlp_sender_note(struct wr_otlp_sender *s, enum wr_otlp_signal signal, uint32_t open);
 
 /// Counts records that are lost.
 void wr_otlp_sender_drop(struct wr_otlp_sender *s, enum wr_otlp_signal signal, uint32_t records,

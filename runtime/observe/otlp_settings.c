@@ -181,6 +181,17 @@ static void read_endpoint(struct wr_otlp_settings *s, enum wr_otlp_signal signal
   t->is_on = true;
 }
 
+// What others know and we do not: whoever sets it relies on it.
+static void warn_unknown(struct wr_otlp_settings *s, enum wr_otlp_signal signal)
+{
+  static const char *const unknown[] = {"CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"};
+  char name[64];
+  for (size_t i = 0; i < WR_COUNT(unknown); i++) {
+    if (get_of(signal, unknown[i], name) == NULL) continue;
+    warn(s, name, "is not used: weir shows a collector no certificate, and trusts --ca-file");
+  }
+}
+
 static void read_target(struct wr_otlp_settings *s, enum wr_otlp_signal signal,
                         struct wr_otlp_target *t)
 {
@@ -189,6 +200,7 @@ static void read_target(struct wr_otlp_settings *s, enum wr_otlp_signal signal,
   if (read_choice(s, name, get(name), "none", "otlp")) return;
   read_endpoint(s, signal, t);
   if (!t->is_on) return; // what else the environment says is for others
+  warn_unknown(s, signal);
   const char *value = get_of(signal, "PROTOCOL", name);
   t->is_json = read_choice(s, name, value, "http/json", "http/protobuf");
   value = get_of(signal, "COMPRESSION", name);

@@ -7,6 +7,7 @@ static void deliver(void *ctx, struct wr_otlp_batch *batch)
 {
   struct wr_telemetry *t = ctx;
   struct wr_otlp_payload *payload = wr_otlp_batch_take(batch);
+  wr_otlp_sender_note(&t->sender, WR_OTLP_TRACES, 0);
   if (payload) wr_otlp_sender_put(&t->sender, payload);
 }
 
@@ -51,7 +52,8 @@ void wr_telemetry_request(struct wr_telemetry *t, const struct wr_serving *s,
                           const struct wr_exchange_stats *stats)
 {
   if (t->settings == NULL || !is_wanted(t, s, stats)) return;
-  uint64_t waiting = t->sender.lanes[WR_OTLP_TRACES].records + (uint64_t)t->spans.records;
+  const struct wr_otlp_lane *lane = &t->sender.lanes[WR_OTLP_TRACES];
+  uint64_t waiting = (uint64_t)lane->records + lane->open;
   uint64_t now = wr_loop_now(t->loop);
   if (waiting >= t->settings->queue_max) {
     wr_otlp_sender_drop(&t->sender, WR_OTLP_TRACES, 1, "queue_full");
@@ -59,6 +61,7 @@ void wr_telemetry_request(struct wr_telemetry *t, const struct wr_serving *s,
   }
   uint32_t lost = wr_spans_write(&t->spans, s, stats, now, wr_loop_wall() - now);
   if (lost > 0) wr_otlp_sender_drop(&t->sender, WR_OTLP_TRACES, lost, "too_large");
+  wr_otlp_sender_note(&t->sender, WR_OTLP_TRACES, t->spans.records);
   bool is_waiting = t->spans.records > 0 && !wr_timer_is_running(&t->flush);
   if (is_waiting) wr_timer_start(&t->flush, t->settings->schedule_ns[WR_OTLP_TRACES]);
 }

@@ -126,6 +126,16 @@ describe("exporting by OTLP", function()
     g = nil
   end)
 
+  it("counts what a worker had not sent when it died", function()
+    start { OTEL_BSP_SCHEDULE_DELAY = "60000" }
+    g:expect "worker.exit"
+    for i = 1, 3 do g:get("/lost/" .. i) end
+    os.execute("kill -9 " .. g:pids()[1])
+    wait_dropped("worker_died", 3)
+    g:workers_live()
+    assert.equal(3, dropped "worker_died")
+  end)
+
   it("sends what it has when it stops", function()
     start { OTEL_BSP_SCHEDULE_DELAY = "60000" }
     local id = g:get("/last").body

@@ -96,6 +96,7 @@ local SIDEWAYS = {
   ["exports -> master"] = "see above",
   ["console -> exports"] = "see above",
   ["exports -> fleet"] = "see above",
+  ["fleet -> exports"] = "see above",
   ["master -> probation"] = "see above",
   ["probation -> master"] = "see above",
   ["probation -> reload"] = "see above",

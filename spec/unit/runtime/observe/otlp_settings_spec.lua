@@ -157,6 +157,8 @@ describe("OTLP's variables", function()
     { "BSP_MAX_QUEUE_SIZE", "x", "2048 is used" },
     { "BSP_MAX_EXPORT_BATCH_SIZE", "4096", "more than OTEL_BSP_MAX_QUEUE_SIZE; 2048 is used" },
     { "METRIC_EXPORT_INTERVAL", "", nil },
+    { "EXPORTER_OTLP_CERTIFICATE", "/ca.pem", "is not used: .*%-%-ca%-file" },
+    { "EXPORTER_OTLP_LOGS_CLIENT_KEY", "/key.pem", "is not used" },
   } do
     it("are told of when they make no sense: " .. case[1] .. "=" .. case[2]:sub(1, 30), function()
       local env = { EXPORTER_OTLP_ENDPOINT = BASE }
