@@ -64,6 +64,29 @@ describe("traceparent", function()
     it("is not valid: '" .. value .. "'", function() assert.is_nil(parent(value)) end)
   end
 
+  it("of noise is refused, or one that says the same when it is written again", function()
+    math.randomseed(7)
+    local alphabet = "0123456789abcdef-0-F.\0"
+    local out, context = ffi.new("char[56]"), ffi.new("struct wr_trace_context")
+    local valid = 0
+    for i = 1, 20000 do
+      local text = i % 2 == 0 and PARENT or "cc-" .. TRACE .. "-" .. SPAN .. "-00-more"
+      for _ = 1, math.random(0, 2) do
+        local at, with = math.random(#text), math.random(#alphabet)
+        text = text:sub(1, at - 1) .. alphabet:sub(with, with) .. text:sub(at + 1)
+      end
+      text = text:sub(1, math.random(40, #text + 20))
+      if c.wr_trace_context_parent(fields.slice(text), context) then
+        valid = valid + 1
+        c.wr_trace_context_write(context, context.span_id, out)
+        assert.equal(parent(text), parent(ffi.string(out)), text)
+        assert.equal(text:sub(4, 52), ffi.string(out):sub(4, 52))
+      end
+      fields.clear()
+    end
+    assert.is_true(valid > 2000 and valid < 18000, valid)
+  end)
+
   it("counts once only", function()
     assert.is_nil(read { { "traceparent", PARENT }, { "TraceParent", PARENT } })
     assert.is_nil(read {})
