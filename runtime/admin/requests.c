@@ -6,7 +6,9 @@ enum { LIMIT_DEFAULT = 50, PAGE_BYTES = 4 << 20 };
 
 static bool read_limit(struct wr_str text, size_t *limit)
 {
-  *limit = text.ptr ? 0 : LIMIT_DEFAULT;
+  *limit = LIMIT_DEFAULT;
+  if (text.ptr == NULL) return true;
+  *limit = 0;
   for (size_t i = 0; i < text.len; i++) {
     if (text.ptr[i] < '0' || text.ptr[i] > '9' || *limit > WR_REQUESTS_MAX) return false;
     *limit = *limit * 10 + (size_t)(text.ptr[i] - '0');

@@ -123,8 +123,9 @@ static struct wr_stream *new_stream(struct wr_streams *s, struct wr_exchange *x,
   struct wr_stream *stream = wr_alloc(sizeof(*stream) + count * sizeof(*stream->cursors));
   *stream = (struct wr_stream){.streams = s, .x = x, .is_lines = is_lines, .cursor_count = count};
   for (uint32_t i = 0; i < count; i++) {
-    enum wr_journal_ring ring = i < slots ? WR_JOURNAL_EVENTS : WR_JOURNAL_LINES;
-    stream->cursors[i] = (struct wr_journal_cursor){.slot = i % slots, .ring = ring};
+    stream->cursors[i] =
+        i < slots ? (struct wr_journal_cursor){.slot = i, .ring = WR_JOURNAL_EVENTS}
+                  : (struct wr_journal_cursor){.slot = i - slots, .ring = WR_JOURNAL_LINES};
     if (is_lines) wr_journal_skip(s->ops->registry->arena, &stream->cursors[i]);
   }
   wr_list_push(&s->list, &stream->link);

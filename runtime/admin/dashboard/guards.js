@@ -66,10 +66,14 @@ function updateTile(p, b, at, reason) {
 export const breakers = {
   id: "breakers", isCounted: true, title: "Breakers",
   reasons: new Map(),
-  /** The last transition of each breaker, from the log. */
+  /** The last transition of each breaker, from the log; lines of several processes come in no order. */
   hear(line) {
     if (line.event !== "breaker.transition") return;
-    this.reasons.set(line.name, `last: ${line.from.replace("_", " ")} → ${line.to.replace("_", " ")}, ${line.cause.replace(/_/g, " ")}, ${line.calls} calls, ${format.percent(line.failure_rate)} failed`);
+    const known = this.reasons.get(line.name);
+    const isOlder = known && (line.timestamp < known.timestamp || (line.timestamp === known.timestamp && line.seq < known.seq));
+    if (isOlder) return;
+    const text = `last: ${line.from.replace("_", " ")} → ${line.to.replace("_", " ")}, ${line.cause.replace(/_/g, " ")}, ${line.calls} calls, ${format.percent(line.failure_rate)} failed`;
+    this.reasons.set(line.name, { timestamp: line.timestamp, seq: line.seq, text });
   },
   build(place) {
     this.tiles = h("div.tiles");
@@ -78,7 +82,7 @@ export const breakers = {
   show(s) {
     const weight = (b) => (b.state === "closed" && b.mode === "normal" ? 1 : 0);
     const sorted = [...s.breakers].sort((a, b) => weight(a) - weight(b) || (a.name < b.name ? -1 : 1));
-    keep(this.tiles, sorted, (b) => b.name, createTile, (p, b) => updateTile(p, b, s.uptime_s, this.reasons.get(b.name)));
+    keep(this.tiles, sorted, (b) => b.name, createTile, (p, b) => updateTile(p, b, s.uptime_s, this.reasons.get(b.name)?.text));
     return s.breakers.length;
   },
 };
