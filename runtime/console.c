@@ -6,6 +6,7 @@
 #include "generations.h"
 #include "inspect.h"
 #include "observe/explain.h"
+#include "observe/openmetrics.h"
 #include "observe/traffic_page.h"
 #include "probation.h"
 #include "reload.h"
@@ -40,10 +41,20 @@ static bool write_health(void *ctx, struct wr_json *j)
   return wr_health_page_write(&m->registry, now, wr_loop_wall(), j) != WR_HEALTH_FAIL;
 }
 
-static bool write_metrics(void *ctx, struct wr_buf *out)
+static bool write_metrics(void *ctx, bool is_openmetrics, struct wr_buf *out)
 {
   struct wr_master *m = ctx;
-  return wr_exports_page(m, out) && wr_traffic_page_summaries(&m->traffic, out);
+  struct wr_buf page;
+  wr_buf_init(&page, out->max);
+  bool ok =
+      wr_exports_page(m, is_openmetrics, &page) && wr_traffic_page_summaries(&m->traffic, &page);
+  if (ok && is_openmetrics) {
+    ok = wr_openmetrics_write(wr_buf_str(&page), out);
+  } else if (ok) {
+    ok = wr_buf_append_str(out, wr_buf_str(&page));
+  }
+  wr_buf_fini(&page);
+  return ok;
 }
 
 static void write_status(void *ctx, struct wr_json *j)

@@ -87,9 +87,10 @@ static bool write_usage(struct wr_master *m, struct wr_buf *out)
   return ok;
 }
 
-bool wr_exports_page(struct wr_master *m, struct wr_buf *out)
+bool wr_exports_page(struct wr_master *m, bool with_examples, struct wr_buf *out)
 {
-  return wr_metrics_write(&m->registry, wr_loop_now(&m->loop), out) && write_usage(m, out);
+  return wr_metrics_write(&m->registry, wr_loop_now(&m->loop), with_examples, out) &&
+         write_usage(m, out);
 }
 
 static void export_metrics(struct wr_master *m)
@@ -99,7 +100,7 @@ static void export_metrics(struct wr_master *m)
                                     .now_ns = wr_loop_wall()};
   struct wr_buf page;
   wr_buf_init(&page, PAGE_BYTES);
-  if (wr_exports_page(m, &page)) {
+  if (wr_exports_page(m, false, &page)) {
     wr_otlp_metrics_write(&metrics, wr_buf_str(&page));
     deliver(m, metrics.batch);
     drop(m, WR_OTLP_METRICS, metrics.lost, "too_large");

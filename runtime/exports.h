@@ -17,8 +17,9 @@ struct wr_exports {
   struct wr_buf line;
 };
 
-/// Writes the metrics of all processes, as /metrics shows them. False when they do not fit.
-bool wr_exports_page(struct wr_master *m, struct wr_buf *out);
+/// Writes the metrics of all processes, as /metrics shows them, with exemplars or without. False
+/// when they do not fit.
+bool wr_exports_page(struct wr_master *m, bool with_examples, struct wr_buf *out);
 
 /// Tells of variables that make no sense and begins. Once, when log, meter and arena are open.
 void wr_exports_init(struct wr_master *m);

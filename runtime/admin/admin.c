@@ -46,12 +46,25 @@ static void get_readyz(struct wr_admin *a, struct wr_exchange *x)
   wr_page_reply_text(x, ready ? 200 : 503, ready ? "ready\n" : "not ready\n");
 }
 
+// Prometheus asks for it when it wants exemplars.
+static bool wants_openmetrics(struct wr_exchange *x)
+{
+  static const struct wr_str type = {"application/openmetrics-text", 28};
+  const struct wr_head *head = wr_exchange_info(x)->head;
+  struct wr_str accept = wr_headers_get(&head->headers, WR_STR("Accept"));
+  return accept.ptr && memmem(accept.ptr, accept.len, type.ptr, type.len) != NULL;
+}
+
 static void get_metrics(struct wr_admin *a, struct wr_exchange *x)
 {
   struct wr_buf out;
+  bool is_open = wants_openmetrics(x);
   wr_buf_init(&out, METRICS_MAX);
-  if (a->ops.write_metrics(a->ops.ctx, &out)) {
-    wr_page_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", wr_buf_str(&out));
+  if (a->ops.write_metrics(a->ops.ctx, is_open, &out)) {
+    wr_page_reply(x, 200,
+                  is_open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                          : "text/plain; version=0.0.4; charset=utf-8",
+                  wr_buf_str(&out));
   } else {
     wr_page_reply_text(x, 500, "the metrics take more than 64 MiB\n");
   }

@@ -59,7 +59,8 @@ struct wr_admin_ops {
   bool (*is_ready)(void *ctx);
   /// Writes the health document; false when it says "fail".
   bool (*write_health)(void *ctx, struct wr_json *j);
-  bool (*write_metrics)(void *ctx, struct wr_buf *out);
+  /// In the OpenMetrics format, or in Prometheus' own.
+  bool (*write_metrics)(void *ctx, bool is_openmetrics, struct wr_buf *out);
   void (*write_status)(void *ctx, struct wr_json *j);
   void (*write_generations)(void *ctx, struct wr_json *j);
   /// The newest `count` requests, newest first; of all, or of those that failed.

@@ -74,6 +74,9 @@ void wr_series_add(struct wr_arena *a, uint32_t shard, uint32_t series, double v
 /// Sets this shard's part of a gauge.
 void wr_series_set(struct wr_arena *a, uint32_t shard, uint32_t series, double value);
 
+/// The classic bucket of a histogram that takes the value; the last one is +Inf.
+uint32_t wr_series_bucket(const struct wr_arena *a, uint32_t series, double value);
+
 /// Puts a value into a histogram.
 void wr_series_observe(struct wr_arena *a, uint32_t shard, uint32_t series, double value);
 

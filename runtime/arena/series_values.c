@@ -41,14 +41,24 @@ void wr_series_set(struct wr_arena *a, uint32_t shard, uint32_t series, double v
   atomic_store_explicit(cell_of(a, shard, series), value, memory_order_relaxed);
 }
 
+static uint32_t bucket_of(const struct wr_family *f, double value)
+{
+  uint32_t bucket = 0;
+  while (bucket < f->bucket_count && value > f->buckets[bucket]) bucket++;
+  return bucket;
+}
+
+uint32_t wr_series_bucket(const struct wr_arena *a, uint32_t series, double value)
+{
+  return bucket_of(family_of(a, series), value);
+}
+
 void wr_series_observe(struct wr_arena *a, uint32_t shard, uint32_t series, double value)
 {
   _Atomic double *cell = cell_of(a, shard, series);
   const struct wr_family *f = family_of(a, series);
-  uint32_t bucket = 0;
   WR_CHECK(f->type == WR_SERIES_HISTOGRAM);
-  while (bucket < f->bucket_count && value > f->buckets[bucket]) bucket++;
-  add(&cell[bucket], 1);
+  add(&cell[bucket_of(f, value)], 1);
   add(&cell[f->bucket_count + 1], value);
   if (f->is_fine) add(&cell[f->bucket_count + 2 + wr_series_fine_of(value)], 1);
 }

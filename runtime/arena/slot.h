@@ -7,6 +7,8 @@
 /// see it half-written, never unterminated.
 
 #include "arena/arena.h"
+#include "arena/exemplar.h"
+#include "arena/series.h"
 #include "arena/tally.h"
 
 enum { WR_SLOT_REQUEST_MAX = 40, WR_SLOT_ROUTE_MAX = 88 };
@@ -31,6 +33,7 @@ struct wr_slot {
   char request[WR_SLOT_REQUEST_MAX]; ///< request id of the scripts that ran last; "": of none
   char route[WR_SLOT_ROUTE_MAX];     ///< its route
   struct wr_tally tallies[WR_TALLY_ROWS];
+  struct wr_exemplar exemplars[WR_SERIES_BUCKETS + 1]; ///< of requests, by classic bucket
 };
 
 /// Slot `index` of the arena; `index` < slot_count.

@@ -1,5 +1,6 @@
 #include "observe/log_access.h"
 
+#include "arena/slot.h"
 #include "base/decimal.h"
 #include "http/method.h"
 #include "policy/problem.h"
@@ -56,13 +57,27 @@ static uint32_t duration_of(struct wr_meter *m, const struct wr_serving *s, int 
                                    "network_protocol_version", info->version.ptr, NULL);
 }
 
+// The request is an example of its bucket, for whoever wants to see a trace of that.
+static void set_example(struct wr_script_env *env, const struct wr_serving *s, uint32_t series,
+                        double seconds)
+{
+  const struct wr_trace *trace = s->request.trail.trace;
+  bool is_recorded = trace != NULL && (trace->context.flags & WR_TRACE_SAMPLED) != 0;
+  if (!is_recorded) return;
+  struct wr_slot *slot = wr_slot_of(env->arena, env->shard);
+  uint32_t bucket = wr_series_bucket(env->arena, series, seconds);
+  wr_exemplar_put(&slot->exemplars[bucket], series, seconds, trace->context.trace_id);
+}
+
 static void count(struct wr_script_env *env, const struct wr_serving *s, const char *why,
                   const struct wr_exchange_stats *stats, double seconds)
 {
   struct wr_meter *m = env->meter;
   // How long a tunnel was open says nothing of how quick we are.
   if (!s->is_tunnel) {
-    wr_series_observe(m->arena, m->shard, duration_of(m, s, stats->status), seconds);
+    uint32_t series = duration_of(m, s, stats->status);
+    wr_series_observe(m->arena, m->shard, series, seconds);
+    set_example(env, s, series, seconds);
   }
   static const char *const labels[] = {"route", "why"};
   wr_meter_count(m, WR_METRIC_RESPONSES, labels, s->request.trail.route, why);

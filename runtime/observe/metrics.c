@@ -2,13 +2,26 @@
 
 #include "arena/cache.h"
 #include "arena/series.h"
+#include "arena/slot.h"
 #include "base/check.h"
 #include "observe/exposition.h"
 
 static const char *const types[] = {"counter", "gauge", "histogram"};
 
+// " # {trace_id="…"} 0.02" of the first slot that has one.
+static bool put_example(struct wr_buf *out, const struct wr_arena *a, uint32_t series,
+                        uint32_t bucket)
+{
+  struct wr_exemplar_view found;
+  for (uint32_t i = 0; i < a->header->slot_count; i++) {
+    if (!wr_exemplar_get(&wr_slot_of(a, i)->exemplars[bucket], series, &found)) continue;
+    return wr_buf_printf(out, " # {trace_id=\"%s\"} %.9g", found.trace_id, found.value);
+  }
+  return true;
+}
+
 static bool put_histogram(struct wr_buf *out, const struct wr_arena *a,
-                          const struct wr_series_view *view)
+                          const struct wr_series_view *view, bool with_examples)
 {
   const struct wr_family *f = view->family;
   struct wr_series_histogram h;
@@ -16,11 +29,15 @@ static bool put_histogram(struct wr_buf *out, const struct wr_arena *a,
   const char *comma = view->labels.len > 0 ? "," : "";
   bool ok = true;
   for (uint32_t i = 0; ok && i < f->bucket_count; i++) {
-    ok = wr_buf_printf(out, "%s_bucket{%.*s%sle=\"%g\"} %llu\n", f->name, WR_STR_ARG(view->labels),
-                       comma, f->buckets[i], (unsigned long long)h.cumulative[i]);
+    ok = wr_buf_printf(out, "%s_bucket{%.*s%sle=\"%g\"} %llu", f->name, WR_STR_ARG(view->labels),
+                       comma, f->buckets[i], (unsigned long long)h.cumulative[i]) &&
+         (!with_examples || put_example(out, a, view->series, i)) && wr_buf_append(out, "\n", 1);
   }
-  ok = ok && wr_buf_printf(out, "%s_bucket{%.*s%sle=\"+Inf\"} %llu\n", f->name,
-                           WR_STR_ARG(view->labels), comma, (unsigned long long)h.count);
+  ok = ok &&
+       wr_buf_printf(out, "%s_bucket{%.*s%sle=\"+Inf\"} %llu", f->name, WR_STR_ARG(view->labels),
+                     comma, (unsigned long long)h.count) &&
+       (!with_examples || put_example(out, a, view->series, f->bucket_count)) &&
+       wr_buf_append(out, "\n", 1);
   const char *open = view->labels.len > 0 ? "{" : "";
   const char *close = view->labels.len > 0 ? "}" : "";
   return ok &&
@@ -39,7 +56,8 @@ static bool put_value(struct wr_buf *out, const struct wr_arena *a,
 }
 
 // Workers make series meanwhile, so what was told of is noted here and not found out afterwards.
-static bool put_series(struct wr_buf *out, const struct wr_arena *a, bool told[WR_METRICS])
+static bool put_series(struct wr_buf *out, const struct wr_arena *a, bool with_examples,
+                       bool told[WR_METRICS])
 {
   struct wr_series_view view = {0};
   const struct wr_family *last = NULL;
@@ -51,7 +69,10 @@ static bool put_series(struct wr_buf *out, const struct wr_arena *a, bool told[W
     last = f;
     if (view.family_number < WR_METRICS) told[view.family_number] = true;
     ok = ok &&
-         (f->type == WR_SERIES_HISTOGRAM ? put_histogram(out, a, &view) : put_value(out, a, &view));
+         (f->type == WR_SERIES_HISTOGRAM
+              ? put_histogram(out, a, &view,
+                              with_examples && view.family_number == WR_METRIC_HTTP_SERVER_DURATION)
+              : put_value(out, a, &view));
   }
   return ok;
 }
@@ -72,10 +93,11 @@ static bool put_cache(struct wr_buf *out, struct wr_arena *a)
          put_plain(out, WR_METRIC_CACHE_EVICTIONS, stats.evictions);
 }
 
-bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out)
+bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, bool with_examples,
+                      struct wr_buf *out)
 {
   bool told[WR_METRICS] = {false};
-  return put_series(out, r->arena, told) && wr_metrics_primitives(r, now_ns, out) &&
+  return put_series(out, r->arena, with_examples, told) && wr_metrics_primitives(r, now_ns, out) &&
          wr_metrics_upstreams(r, now_ns, out) && put_cache(out, r->arena) &&
          wr_metrics_silent(told, out);
 }

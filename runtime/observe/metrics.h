@@ -9,8 +9,10 @@
 #include "arena/series.h"
 #include "base/buf.h"
 
-/// Writes all families to `out`. False when it does not fit: the caller drops it.
-bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out);
+/// Writes all families to `out`. False when it does not fit: the caller drops it. `with_examples`:
+/// buckets of requests have exemplars, which only OpenMetrics allows (observe/openmetrics.h).
+bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, bool with_examples,
+                      struct wr_buf *out);
 
 /// Its part about the primitives, read from their states.
 bool wr_metrics_primitives(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out);
