@@ -70,7 +70,7 @@ local function check_answer(server, scenario, name)
 end
 
 local function start_row(scenario, row, vars)
-  local own = { policy = row.policy, workers = row.workers }
+  local own = { policy = row.policy, workers = row.workers, log = row.log, traces = row.traces }
   local server = start(row.kind, setmetatable(own, { __index = vars }))
   check_answer(server, scenario, row.name)
   return server

@@ -1,6 +1,7 @@
 --- What is asked of the proxies. `rate`: also at a fixed rate, for latencies; `log`: with an access
 --- log; `tls`: over TLS; `session`: each request after a handshake of its own, "new" or "resumed";
---- `to`: the row that each ratio is to, unless it is nginx's.
+--- `to`: the row that each ratio is to, unless it is nginx's; of a row of weir's `traces`: the share
+--- that goes to a collector, which is the upstream.
 
 -- The rows of a table, in the order of their turns.
 local NGINX = { name = "nginx", kind = "nginx" }
@@ -10,6 +11,12 @@ local BARE = { name = "weir, bare", kind = "weir" }
 local POLICY = { name = "weir, policy", kind = "weir", policy = true }
 local ALL = { NGINX, HAPROXY, SPLICE, BARE, POLICY }
 local SERVERS = { NGINX, HAPROXY, BARE, POLICY } -- what parses, logs, and keeps connections apart
+
+local SILENT = { name = "weir, silent", kind = "weir", policy = true }
+local LOGGED = { name = "weir, access log", kind = "weir", policy = true, log = true,
+  to = SILENT.name }
+local TRACED = { name = "weir, log and 1 % traced", kind = "weir", policy = true, log = true,
+  traces = 0.01, to = SILENT.name }
 
 local function twice(row)
   return { name = row.name .. ", 2 workers", kind = row.kind, policy = row.policy, workers = 2,
@@ -23,6 +30,9 @@ return {
       ["weir, policy"] = { nginx = 1.00 } } },
   { name = "log", what = "the same with an access log", path = "/", bytes = 27, connections = 64,
     log = true, rows = SERVERS, bars = {} },
+  { name = "telemetry", what = "the same with what weir tells of it", path = "/", bytes = 27,
+    connections = 64, rows = { NGINX, SILENT, LOGGED, TRACED },
+    bars = { [LOGGED.name] = { [SILENT.name] = 1.05 }, [TRACED.name] = { [SILENT.name] = 1.10 } } },
   { name = "64k", what = "GET of 64 KiB", path = "/files/64k", bytes = 65536, connections = 64,
     rate = true, rows = ALL,
     bars = { ["weir, bare"] = { nginx = 1.10 }, ["weir, policy"] = { nginx = 1.10 } } },

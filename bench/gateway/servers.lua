@@ -103,12 +103,21 @@ function START.splice(self, vars)
   end)
 end
 
+-- The upstream takes whatever it is sent for a collector's answer of success.
+local function tracing(vars)
+  return {
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = ("http://127.0.0.1:%d/post"):format(vars.origin),
+    OTEL_TRACES_SAMPLER = "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG = tostring(vars.traces),
+  }
+end
+
 function START.weir(self, vars)
   local tls = vars.tls or { cert = "", key = "" }
   self.gateway = gateway.start {
     cert = tls.cert, key = tls.key, workers = vars.workers, heartbeat = "10s",
     log_level = vars.log and "info" or "warn", origin = vars.origin,
-    kind = vars.policy and "policy" or "bare", read(HERE .. "weir.lua"),
+    kind = vars.policy and "policy" or "bare", env = vars.traces and tracing(vars),
+    read(HERE .. "weir.lua"),
   }
   self.port = self.gateway.port
 end

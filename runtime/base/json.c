@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/decimal.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -69,15 +70,43 @@ static void put_escape(struct wr_json *j, unsigned char c)
   put(j, text, (size_t)len);
 }
 
-static void put_string(struct wr_json *j, struct wr_str s)
+static bool is_plain(unsigned char c)
 {
+  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static size_t plain_len(struct wr_str s)
+{
+  size_t len = 0;
+  while (len < s.len && is_plain((unsigned char)s.ptr[len])) len++;
+  return len;
+}
+
+// Most texts are plain: they go in one piece, with what stands around them.
+static bool put_plain(struct wr_json *j, struct wr_str s, const char *behind)
+{
+  if (plain_len(s) < s.len) return false;
+  size_t more = strlen(behind);
+  char *out = wr_buf_reserve(j->out, s.len + 2 + more);
+  if (out == NULL) return false;
+  out[0] = '"';
+  if (s.len > 0) memcpy(out + 1, s.ptr, s.len);
+  out[s.len + 1] = '"';
+  memcpy(out + s.len + 2, behind, more);
+  wr_buf_grow(j->out, s.len + 2 + more);
+  return true;
+}
+
+static void put_string(struct wr_json *j, struct wr_str s, const char *behind)
+{
+  if (put_plain(j, s, behind)) return;
   put(j, "\"", 1);
   size_t from = 0;
   size_t at = 0;
   while (at < s.len) {
     unsigned char c = (unsigned char)s.ptr[at];
     size_t len = wr_utf8_length((const unsigned char *)s.ptr + at, s.len - at);
-    if (len > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+    if (len > 0 && (is_plain(c) || c >= 0x80)) {
       at += len;
       continue;
     }
@@ -91,13 +120,13 @@ static void put_string(struct wr_json *j, struct wr_str s)
   }
   put(j, s.ptr + from, s.len - from);
   put(j, "\"", 1);
+  put(j, behind, strlen(behind));
 }
 
 void wr_json_key_str(struct wr_json *j, struct wr_str key)
 {
   before_value(j);
-  put_string(j, key);
-  put(j, ":", 1);
+  put_string(j, key, ":");
   j->need_comma = false;
 }
 
@@ -109,7 +138,7 @@ void wr_json_key(struct wr_json *j, const char *key)
 void wr_json_str(struct wr_json *j, struct wr_str value)
 {
   before_value(j);
-  put_string(j, value);
+  put_string(j, value, "");
 }
 
 void wr_json_cstr(struct wr_json *j, const char *value)
@@ -130,7 +159,26 @@ void wr_json_int(struct wr_json *j, int64_t value)
 void wr_json_uint(struct wr_json *j, uint64_t value)
 {
   before_value(j);
-  if (!wr_buf_printf(j->out, "%llu", (unsigned long long)value)) j->failed = true;
+  char text[WR_DECIMAL_SIZE];
+  put(j, text, wr_decimal_write(text, value));
+}
+
+// Numbers of at most three decimals, as times in milliseconds are: their digits without printf.
+static bool put_thousandths(struct wr_json *j, double value)
+{
+  if (signbit(value) || value >= 1e12) return false;
+  uint64_t scaled = (uint64_t)(value * 1e3 + 0.5);
+  if ((double)scaled / 1e3 != value) return false;
+  char text[WR_DECIMAL_SIZE + 4];
+  size_t len = wr_decimal_write(text, scaled / 1000);
+  uint64_t rest = scaled % 1000;
+  if (rest > 0) text[len++] = '.';
+  for (uint64_t unit = 100; rest > 0; unit /= 10) {
+    text[len++] = (char)('0' + rest / unit);
+    rest %= unit;
+  }
+  put(j, text, len);
+  return true;
 }
 
 void wr_json_num(struct wr_json *j, double value)
@@ -140,6 +188,7 @@ void wr_json_num(struct wr_json *j, double value)
     return;
   }
   before_value(j);
+  if (put_thousandths(j, value)) return;
   char text[32];
   int len = snprintf(text, sizeof(text), "%.15g", value);
   // 15 digits read best; 17 are needed for the few numbers that 15 do not carry.

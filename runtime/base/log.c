@@ -24,6 +24,24 @@ void wr_log_fini(struct wr_log *log)
   wr_buf_fini(&log->line);
 }
 
+// The text of a second is that of the lines before, but for its milliseconds.
+static const char *stamp_of(struct wr_log *log)
+{
+  uint64_t now_ns = log->wall_ns();
+  uint64_t second = now_ns / 1000000000u;
+  if (second != log->stamp_second) {
+    wr_stamp_text(now_ns, log->stamp);
+    log->stamp_second = second;
+    return log->stamp;
+  }
+  unsigned ms = (unsigned)(now_ns / 1000000u % 1000u);
+  char *digits = log->stamp + sizeof("2026-11-30T00:00:00.") - 1;
+  digits[0] = (char)('0' + ms / 100);
+  digits[1] = (char)('0' + ms / 10 % 10);
+  digits[2] = (char)('0' + ms % 10);
+  return log->stamp;
+}
+
 struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const char *event)
 {
   log->is_written = level >= log->level;
@@ -33,8 +51,7 @@ struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const 
   wr_buf_clear(&log->line);
   wr_json_init(&log->json, &log->line);
   wr_json_object(&log->json);
-  char stamp[WR_STAMP_TEXT];
-  wr_json_field_cstr(&log->json, "timestamp", wr_stamp_text(log->wall_ns(), stamp));
+  wr_json_field_cstr(&log->json, "timestamp", stamp_of(log));
   wr_json_field_cstr(&log->json, "level", level_names[level]);
   wr_json_field_cstr(&log->json, "event", event);
   if (log->worker >= 0) wr_json_field_uint(&log->json, "worker", (uint64_t)log->worker);

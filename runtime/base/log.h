@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/log_format.h"
+#include "base/stamp.h"
 
 /// WR_LOG_NOTHING is a threshold alone: no line is as grave.
 enum wr_log_level { WR_LOG_DEBUG, WR_LOG_INFO, WR_LOG_WARN, WR_LOG_ERROR, WR_LOG_NOTHING };
@@ -32,6 +33,8 @@ struct wr_log {
   enum wr_log_format format;    ///< of what is written; the tap gets lines as they are
   const struct wr_log_tap *tap; ///< borrowed; NULL: nobody
   const char *event;            ///< private: of the line under way
+  uint64_t stamp_second;        ///< private: that `stamp` is of
+  char stamp[WR_STAMP_TEXT];    ///< private
   bool is_tapped;               ///< private: the tap takes it
   bool is_written;              ///< private: the descriptor gets it
   struct wr_buf pending;        ///< private

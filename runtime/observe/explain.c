@@ -13,31 +13,35 @@ void wr_explain_fini(struct wr_explain *e)
   wr_buf_fini(&e->record);
 }
 
-static bool put_texts(struct wr_buf *out, const struct wr_str *texts, size_t count)
+// What a record is written into: room for the longest, taken at once.
+struct room {
+  char *at;
+  const char *end;
+};
+
+static size_t cut(struct wr_str text)
 {
-  bool fits = true;
+  return text.len < WR_EXPLAIN_TEXT_MAX ? text.len : WR_EXPLAIN_TEXT_MAX;
+}
+
+static bool put(struct room *r, const void *head, size_t size, const struct wr_str *texts,
+                size_t count)
+{
+  size_t all = size + count * sizeof(uint16_t);
+  for (size_t i = 0; i < count; i++) all += cut(texts[i]);
+  if (all > (size_t)(r->end - r->at)) return false;
+  memcpy(r->at, head, size);
+  r->at += size;
   for (size_t i = 0; i < count; i++) {
-    size_t len = texts[i].len < WR_EXPLAIN_TEXT_MAX ? texts[i].len : WR_EXPLAIN_TEXT_MAX;
-    uint16_t size = (uint16_t)len;
-    fits &= wr_buf_append(out, &size, sizeof(size)) && wr_buf_append(out, texts[i].ptr, len);
+    uint16_t len = (uint16_t)cut(texts[i]);
+    memcpy(r->at, &len, sizeof(len));
+    if (len > 0) memcpy(r->at + sizeof(len), texts[i].ptr, len);
+    r->at += sizeof(len) + len;
   }
-  return fits;
+  return true;
 }
 
-static void put_head(struct wr_buf *out, const struct wr_serving *s, const struct wr_str *texts,
-                     struct wr_explain_head head)
-{
-  const struct wr_trail *trail = &s->request.trail;
-  uint64_t age_ns = wr_loop_now(s->serve->env->loop) - s->request.info->start_ns;
-  head.took_ns = age_ns;
-  head.wall_ns = wr_loop_wall() - age_ns;
-  head.generation = s->generation_number;
-  head.left_out = trail->chain.left_out;
-  wr_buf_append(out, &head, sizeof(head));
-  put_texts(out, texts, WR_EXPLAIN_TEXTS);
-}
-
-static bool put_link(struct wr_buf *out, const struct wr_chain_link *l, uint64_t start_ns)
+static bool put_link(struct room *r, const struct wr_chain_link *l, uint64_t start_ns)
 {
   struct wr_explain_link link = {
       .at_ns = l->begun_ns - start_ns,
@@ -55,12 +59,7 @@ static bool put_link(struct wr_buf *out, const struct wr_chain_link *l, uint64_t
       [WR_EXPLAIN_DETAIL] = l->detail,
       [WR_EXPLAIN_REASON] = l->why,
   };
-  size_t before = out->len;
-  if (wr_buf_append(out, &link, sizeof(link)) && put_texts(out, texts, WR_EXPLAIN_LINK_TEXTS)) {
-    return true;
-  }
-  out->len = before;
-  return false;
+  return put(r, &link, sizeof(link), texts, WR_EXPLAIN_LINK_TEXTS);
 }
 
 // Whom the answer disappointed: what `weir explain` is asked about.
@@ -87,14 +86,21 @@ void wr_explain_keep(struct wr_explain *e, const struct wr_serving *s,
       [WR_EXPLAIN_ERROR] = wr_str_of(failed && trail->error ? wr_error_name(trail->error) : ""),
       [WR_EXPLAIN_MESSAGE] = failed ? trail->message : (struct wr_str){"", 0},
   };
+  uint64_t took_ns = wr_loop_now(s->serve->env->loop) - info->start_ns;
+  struct wr_explain_head head = {.wall_ns = wr_loop_wall() - took_ns,
+                                 .took_ns = took_ns,
+                                 .generation = s->generation_number,
+                                 .status = (uint16_t)stats->status};
   wr_buf_clear(&e->record);
-  put_head(&e->record, s, texts, (struct wr_explain_head){.status = (uint16_t)stats->status});
-  uint16_t kept = 0;
-  while (kept < chain->count && put_link(&e->record, &chain->links[kept], info->start_ns)) kept++;
-  struct wr_explain_head *head = (struct wr_explain_head *)wr_buf_head(&e->record);
-  head->links = kept;
-  head->left_out += chain->count - kept;
+  char *from = wr_buf_reserve(&e->record, WR_JOURNAL_RECORD_MAX);
+  struct room room = {from, from + WR_JOURNAL_RECORD_MAX};
+  put(&room, &head, sizeof(head), texts, WR_EXPLAIN_TEXTS);
+  while (head.links < chain->count && put_link(&room, &chain->links[head.links], info->start_ns)) {
+    head.links++;
+  }
+  head.left_out = chain->left_out + chain->count - head.links;
+  memcpy(from, &head, sizeof(head));
   struct wr_script_env *env = s->serve->env;
   wr_journal_write(env->arena, env->shard, failed ? WR_JOURNAL_FAILED : WR_JOURNAL_CHAINS,
-                   wr_buf_str(&e->record));
+                   (struct wr_str){from, (size_t)(room.at - from)});
 }

@@ -1,6 +1,7 @@
 --- The log as operators read it: its format, what is left out of it, and what repeats.
 local gateway = require "spec.support.gateway"
 local json = require "cjson"
+local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
 local SCRIPT = [[
@@ -79,5 +80,52 @@ describe("the log of", function()
   it("an unknown format does not start", function()
     local _, message = gateway.fail_to_start { SCRIPT, log_format = "xml" }
     assert.matches("%-%-log%-format is 'xml'; it must be json, otel, ecs or text", message)
+  end)
+end)
+
+describe("warnings of a bundle", function()
+  it("are logged a few of each kind, and the others as a number", function()
+    local g = gateway.start { workers = 1, SCRIPT .. [[
+      for i = 1, 40 do
+        local policy = weir.policy("p" .. i, { weir.retry { max = 2 } })
+        weir.route("GET /p/" .. i, function() return policy(function() return "ok" end) end)
+      end
+    ]] }
+    local by_id, more = {}, {}
+    for _, line in ipairs(g:log "policy.warning") do
+      by_id[line.id] = (by_id[line.id] or 0) + 1
+      if line.count then more[line.id] = line end
+    end
+    local id, line = next(more)
+    assert.is_truthy(id)
+    assert.equal(4, by_id[id])
+    assert.equal(40, line.count)
+    assert.matches("^37 more like these", line.message)
+    g:stop()
+  end)
+end)
+
+describe("a log that nobody can write", function()
+  it("costs lines, which are counted, and no request", function()
+    local g = gateway.start { SCRIPT, workers = 1,
+      under = { "/bin/sh", "-c", 'exec "$@" >/dev/full', "sh" } }
+    local client = g:connect()
+    for _ = 1, 200 do
+      client:send(gateway.head("GET", "/secrets"))
+      assert.equal(200, client:response().status)
+    end
+    client:close()
+    wait.for_("the lost lines to be counted", function()
+      return (g:metric "weir_log_dropped_total") > 0
+    end)
+    -- Who follows them reads them all the same.
+    local child = process.spawn { process.program "weir", "tail", "--admin", g.admin,
+      "--count", "1" }
+    wait.for_("a line to be followed", function()
+      g:get "/secrets"
+      return child:is_over()
+    end)
+    assert.equal(0, child:wait())
+    g:stop()
   end)
 end)

@@ -200,13 +200,25 @@ local function as_json()
   return text, #warnings
 end
 
--- As log lines.
+-- As log lines: a few of each kind, for every reload logs them anew.
+
+local LOGGED_EACH = 3
 
 local function as_log()
   local _, _, warnings = M.look()
+  local counts = {}
   for _, w in ipairs(warnings) do
-    core.log("warn", w.message, { id = w.id, policy = w.policy, place = w.place,
-      advice = w.advice }, "policy.warning")
+    counts[w.id] = (counts[w.id] or 0) + 1
+    if counts[w.id] <= LOGGED_EACH then
+      core.log("warn", w.message, { id = w.id, policy = w.policy, place = w.place,
+        advice = w.advice }, "policy.warning")
+    end
+  end
+  for id, count in pairs(counts) do
+    if count > LOGGED_EACH then
+      core.log("warn", ("%d more like these: `weir check` lists all"):format(count - LOGGED_EACH),
+        { id = id, count = count }, "policy.warning")
+    end
   end
   return "", #warnings
 end
