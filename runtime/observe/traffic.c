@@ -13,8 +13,8 @@ struct wr_traffic_owner {
   bool is_error;
 };
 
-// Which families are watched: histograms by one label, and in them what an error is; counters by
-// two labels.
+// Which families are watched: histograms by one label, and in them what an error is; counters and
+// gauges by two labels.
 static const struct {
   uint32_t family;
   const char *name, *word; // labels; without a word: histograms
@@ -25,6 +25,7 @@ static const struct {
     {WR_METRIC_RETRY_CALLS, "name", "kind"},
     {WR_METRIC_RETRY_ATTEMPTS, "name", "reason"},
     {WR_METRIC_FALLBACK, "name", "step"},
+    {WR_METRIC_ENDPOINT_IN_FLIGHT, "upstream", "endpoint"},
 };
 
 // The value of a label, in `name="value",…`, with its escapes.
@@ -70,6 +71,7 @@ static struct wr_traffic_counter *counter_of(struct wr_traffic *t,
 {
   struct wr_traffic_counter *counter = wr_alloc(sizeof(*counter));
   counter->family_number = view->family_number;
+  counter->is_gauge = view->family->type == WR_SERIES_GAUGE;
   counter->name = name;
   counter->word = word;
   wr_list_push(&t->counters, &counter->link);

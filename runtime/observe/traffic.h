@@ -30,10 +30,11 @@ struct wr_traffic_group {
   struct wr_traffic_sample samples[WR_TRAFFIC_SAMPLES];
 };
 
-/// One series of a counter family.
+/// One series of a family of counters, or of gauges.
 struct wr_traffic_counter {
   struct wr_list link;
   uint32_t family_number;
+  bool is_gauge;
   struct wr_str name, word; ///< its two labels, as they stand there
   double values[WR_TRAFFIC_SAMPLES];
 };

@@ -64,7 +64,8 @@ static void put_difference(const struct wr_traffic *t, const struct wr_traffic_s
 
 static double counted(const struct wr_traffic *t, const struct wr_traffic_counter *c)
 {
-  return c->values[wr_traffic_newest(t)] - c->values[wr_traffic_oldest(t)];
+  double now = c->values[wr_traffic_newest(t)];
+  return c->is_gauge ? now : now - c->values[wr_traffic_oldest(t)];
 }
 
 // {"ok": 12, …}: what the counters of a family with that name counted in the window.
@@ -189,6 +190,8 @@ void wr_traffic_page_write(const struct wr_traffic *t, struct wr_json *j)
   static const char *const of_retries[] = {"calls", "extra"};
   static const uint32_t fallbacks[] = {WR_METRIC_FALLBACK, 0};
   static const char *const of_fallbacks[] = {"steps", NULL};
+  static const uint32_t endpoints[] = {WR_METRIC_ENDPOINT_IN_FLIGHT, 0};
+  static const char *const of_endpoints[] = {"in_flight", NULL};
   wr_json_field_num(j, "window_s", rounded(wr_traffic_window(t), 1000));
   wr_json_key(j, "requests");
   put_sum(t, j);
@@ -200,6 +203,8 @@ void wr_traffic_page_write(const struct wr_traffic *t, struct wr_json *j)
   put_counters(t, retries, of_retries, j);
   wr_json_key(j, "fallbacks");
   put_counters(t, fallbacks, of_fallbacks, j);
+  wr_json_key(j, "endpoints");
+  put_counters(t, endpoints, of_endpoints, j);
 }
 
 // Summaries

@@ -97,6 +97,23 @@ describe("the dashboard", function()
     end
   end)
 
+  it("asks its user for the token, and shows when it is left alone", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write "a-token-of-some-length"
+    file:close()
+    assert(os.execute("chmod 600 " .. path) == 0)
+    local own = gateway.start { workers = 1, admin_token_file = path,
+      token = "a-token-of-some-length", SCRIPT }
+    operator = process.spawn { "/usr/bin/env", "node", "--no-warnings", "spec/dashboard/watch.mjs",
+      ("http://127.0.0.1:%d/"):format(own.admin_port), "a-token-of-some-length" }
+    operator:line("OK live\n", 60)
+    own:stop()
+    operator:line("OK away\n", 30)
+    operator:kill()
+    os.remove(path)
+  end)
+
   it("names no other place in its files", function()
     for _, path in ipairs(require("spec.lint.tree").files "^runtime/admin/dashboard/") do
       for url in require("spec.lint.tree").read(path):gmatch "[%w]+://[^%s\"'`)]+" do

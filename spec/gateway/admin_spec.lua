@@ -174,6 +174,26 @@ describe("the admin listener on TCP", function()
     for _, client in ipairs(clients) do client:close() end
   end)
 
+  it("ends streams when another program takes over, which has them again", function()
+    local own = gateway.start { workers = 1, SCRIPT }
+    local function begin()
+      local client = raw.connect(own.admin_port)
+      client:send(gateway.head("GET", "/events", { Host = "127.0.0.1" }))
+      assert.equal(200, client:head().status)
+      return client
+    end
+    local before = begin()
+    assert.equal(200, own:upgrade().status)
+    local rest, is_ended = before:read_all()
+    assert.is_truthy(is_ended)
+    assert.equal("0\r\n\r\n", rest:sub(-5)) -- in order
+    local after = begin()
+    assert.equal("pay", status_of(after).breakers[1].name)
+    after:close()
+    own:wait_upgraded()
+    own:stop()
+  end)
+
   it("ends streams when it stops", function()
     local own = gateway.start { workers = 1, SCRIPT }
     local client = raw.connect(own.admin_port)
