@@ -3,7 +3,7 @@
 
 #include "arena/arena.h"
 
-enum { VERSION = 9 };
+enum { VERSION = 10 };
 
 #ifndef WEIR_LAYOUT_AHEAD
 #define WEIR_LAYOUT_AHEAD 0
