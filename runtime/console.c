@@ -7,7 +7,6 @@
 #include "inspect.h"
 #include "observe/explain.h"
 #include "observe/openmetrics.h"
-#include "observe/traffic_page.h"
 #include "probation.h"
 #include "reload.h"
 #include "script/health_page.h"
@@ -46,8 +45,7 @@ static bool write_metrics(void *ctx, bool is_openmetrics, struct wr_buf *out)
   struct wr_master *m = ctx;
   struct wr_buf page;
   wr_buf_init(&page, out->max);
-  bool ok =
-      wr_exports_page(m, is_openmetrics, &page) && wr_traffic_page_summaries(&m->traffic, &page);
+  bool ok = wr_exports_page(m, is_openmetrics, &page);
   if (ok && is_openmetrics) {
     ok = wr_openmetrics_write(wr_buf_str(&page), out);
   } else if (ok) {

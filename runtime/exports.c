@@ -7,6 +7,7 @@
 #include "observe/metrics.h"
 #include "observe/otlp_logs.h"
 #include "observe/otlp_metrics.h"
+#include "observe/traffic_page.h"
 #include "observe/usage.h"
 
 #include <unistd.h>
@@ -90,7 +91,7 @@ static bool write_usage(struct wr_master *m, struct wr_buf *out)
 bool wr_exports_page(struct wr_master *m, bool with_examples, struct wr_buf *out)
 {
   return wr_metrics_write(&m->registry, wr_loop_now(&m->loop), with_examples, out) &&
-         write_usage(m, out);
+         write_usage(m, out) && wr_traffic_page_summaries(&m->traffic, out);
 }
 
 static void export_metrics(struct wr_master *m)

@@ -7,9 +7,19 @@
 #include <stdlib.h>
 
 // Numbers of opentelemetry-proto's Metric and its data points.
-enum { NAME = 1, DESCRIPTION = 2, UNIT = 3, GAUGE = 5, SUM = 7, HISTOGRAM = 9, POINTS = 1 };
+enum {
+  NAME = 1,
+  DESCRIPTION = 2,
+  UNIT = 3,
+  GAUGE = 5,
+  SUM = 7,
+  HISTOGRAM = 9,
+  SUMMARY = 11,
+  POINTS = 1
+};
 enum { TEMPORALITY = 2, IS_MONOTONIC = 3, CUMULATIVE = 2 };
 enum { START = 2, TIME = 3, AS_DOUBLE = 4, NUMBER_ATTRIBUTES = 7 };
+enum { QUANTILES = 6, SUMMARY_ATTRIBUTES = 7, QUANTILE = 1, VALUE = 2 };
 enum { COUNT = 4, TOTAL = 5, BUCKET_COUNTS = 6, BOUNDS = 7, HISTOGRAM_ATTRIBUTES = 9 };
 
 enum {
@@ -25,7 +35,8 @@ struct family {
   uint32_t points;
   bool is_open; // a record is being written
   double bounds[BUCKETS];
-  uint64_t cumulative[BUCKETS];
+  uint64_t cumulative[BUCKETS]; // of histograms
+  double values[BUCKETS];       // of summaries, whose bounds are the quantiles
   size_t buckets;
   double sum;
 };
@@ -45,6 +56,8 @@ static const struct {
     {"http_server_request_duration_seconds", "http.server.request.duration"},
     {"http_client_request_duration_seconds", "http.client.request.duration"},
     {"http_server_active_requests", "http.server.active_requests"},
+    {"http_client_open_connections", "http.client.open_connections"},
+    {"http_connection_state", "http.connection.state"},
     {"http_request_method", "http.request.method"},
     {"http_response_status_code", "http.response.status_code"},
     {"http_route", "http.route"},
@@ -85,6 +98,7 @@ static struct wr_str unit_of(struct wr_str name)
 
 static const char *data_name(int data)
 {
+  if (data == SUMMARY) return "summary";
   return data == SUM ? "sum" : data == HISTOGRAM ? "histogram" : "gauge";
 }
 
@@ -108,8 +122,9 @@ static void close_record(struct page *p)
   if (!f->is_open) return;
   f->is_open = false;
   wr_otlp_writer_list_end(p->w);
-  if (f->data != GAUGE)
+  if (f->data == SUM || f->data == HISTOGRAM) {
     wr_otlp_writer_small(p->w, TEMPORALITY, "aggregationTemporality", CUMULATIVE);
+  }
   if (f->data == SUM) wr_otlp_writer_bool(p->w, IS_MONOTONIC, "isMonotonic", true);
   wr_otlp_writer_message_end(p->w);
   if (!wr_otlp_batch_end(p->m->batch)) p->m->lost++;
@@ -201,6 +216,25 @@ static void put_histogram(struct page *p, struct wr_str labels, double count)
   f->buckets = 0;
 }
 
+static void put_summary(struct page *p, struct wr_str labels, double count)
+{
+  struct family *f = &p->family;
+  open_point(p);
+  wr_otlp_writer_fixed64(p->w, COUNT, "count", (uint64_t)count);
+  wr_otlp_writer_double(p->w, TOTAL, "sum", f->sum);
+  wr_otlp_writer_list(p->w, "quantileValues");
+  for (size_t i = 0; i < f->buckets; i++) {
+    wr_otlp_writer_item(p->w, QUANTILES);
+    wr_otlp_writer_double(p->w, QUANTILE, "quantile", f->bounds[i]);
+    wr_otlp_writer_double(p->w, VALUE, "value", f->values[i]);
+    wr_otlp_writer_item_end(p->w);
+  }
+  wr_otlp_writer_list_end(p->w);
+  put_labels(p->w, SUMMARY_ATTRIBUTES, labels);
+  wr_otlp_writer_item_end(p->w);
+  f->buckets = 0;
+}
+
 // --- lines --------------------------------------------------------------------------------------
 
 // Slices of the page are followed by a line's end at least, so they end where numbers end.
@@ -210,27 +244,34 @@ static double number_of(struct wr_str text)
   return text.len > 0 ? strtod(text.ptr, NULL) : 0;
 }
 
-// The bound of a bucket is its last label.
-static double bound_of(struct wr_str labels)
+// The number in a label: the bound of a bucket, or a quantile.
+static double label_of(struct wr_str labels, struct wr_str wanted)
 {
   struct wr_str name, value;
-  double bound = INFINITY;
+  double number = INFINITY;
   while (next_label(&labels, &name, &value)) {
-    if (wr_str_eq(name, WR_STR("le"))) bound = number_of(value);
+    if (wr_str_eq(name, wanted)) number = number_of(value);
   }
-  return bound;
+  return number;
 }
 
+// A sample of a histogram or a summary: the point is whole with its count.
 static void take_part(struct page *p, struct wr_str part, struct wr_str labels, double value)
 {
   struct family *f = &p->family;
-  if (wr_str_eq(part, WR_STR("_bucket")) && f->buckets < BUCKETS) {
-    f->bounds[f->buckets] = bound_of(labels);
-    f->cumulative[f->buckets++] = (uint64_t)value;
-  } else if (wr_str_eq(part, WR_STR("_sum"))) {
+  bool is_summary = f->data == SUMMARY;
+  if (wr_str_eq(part, WR_STR("_sum"))) {
     f->sum = value;
   } else if (wr_str_eq(part, WR_STR("_count"))) {
-    put_histogram(p, labels, value);
+    if (is_summary) {
+      put_summary(p, labels, value);
+    } else {
+      put_histogram(p, labels, value);
+    }
+  } else if (f->buckets < BUCKETS) {
+    f->bounds[f->buckets] = label_of(labels, is_summary ? WR_STR("quantile") : WR_STR("le"));
+    f->values[f->buckets] = value;
+    f->cumulative[f->buckets++] = is_summary ? 0 : (uint64_t)value;
   }
 }
 
@@ -252,7 +293,7 @@ static void take_sample(struct page *p, struct wr_str line)
   if (line.ptr == NULL || !begins(name, p->family.name)) return;
   double value = number_of(wr_str_trim(line));
   struct wr_str part = {name.ptr + p->family.name.len, name.len - p->family.name.len};
-  if (p->family.data == HISTOGRAM) {
+  if (p->family.data == HISTOGRAM || p->family.data == SUMMARY) {
     take_part(p, part, labels, value);
   } else {
     put_number(p, labels, value);
@@ -269,6 +310,7 @@ static void take_comment(struct page *p, struct wr_str line)
   } else if (wr_str_eq(word, WR_STR("TYPE"))) {
     if (wr_str_eq(line, WR_STR("counter"))) p->family.data = SUM;
     if (wr_str_eq(line, WR_STR("histogram"))) p->family.data = HISTOGRAM;
+    if (wr_str_eq(line, WR_STR("summary"))) p->family.data = SUMMARY;
   }
 }
 

@@ -34,7 +34,7 @@ describe("metrics over OTLP", function()
   end
 
   local function point_of(metric, label, value)
-    local data = metric.sum or metric.gauge or metric.histogram
+    local data = metric.sum or metric.gauge or metric.histogram or metric.summary
     for _, point in ipairs(data.dataPoints) do
       if not label or collector.attributes(point.attributes)[label] == value then return point end
     end
@@ -90,6 +90,21 @@ describe("metrics over OTLP", function()
     assert.is_not_nil(metric.gauge)
     assert.is_not_nil(point.asDouble)
     wait("states", "process_cpu_seconds_total")
+    wait("states", "http.client.open_connections", "http.connection.state", "idle")
+  end)
+
+  it("have quantiles of the last seconds, and NaN where there was nothing", function()
+    start { OTEL_SERVICE_NAME = "quantiles" }
+    g:get "/sell/pear"
+    local point = wait("quantiles", "weir_route_duration_seconds", "route", "/sell/*what",
+      function(p)
+        g:get "/sell/pear"
+        return type(p.quantileValues[1].value) == "number" -- JSON's NaN is null
+      end)
+    assert.is_number(point.sum)
+    assert.is_true(tonumber(point.count) > 0)
+    assert.same({ 0.5, 0.95, 0.99 }, { point.quantileValues[1].quantile,
+      point.quantileValues[2].quantile, point.quantileValues[3].quantile })
   end)
 
   it("of many series are all there", function()
