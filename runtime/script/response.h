@@ -64,6 +64,7 @@ struct wr_response {
   struct wr_headers trailers; ///< fields that follow the body; known when it is WHOLE
   struct wr_buf body;         ///< read-only: pieces nobody took yet, or the whole
   bool has_length;
+  int chain_link; // of the attempt, while it is under way: script/attempt.h
   uint64_t length;
   struct wr_error error;                   ///< BROKEN: why
   bool is_idempotent;                      ///< the request that it answers may be sent again
@@ -87,7 +88,6 @@ struct wr_response {
   void *tee_ctx;
   struct wr_response_ticket tickets[WR_RESPONSE_TICKETS_MAX];
   size_t ticket_count;
-  int chain_link; // of the attempt, while it is under way: script/attempt.h
   uint64_t started_ns;
   uint64_t head_ns; // when the head came, 0 before
 };
