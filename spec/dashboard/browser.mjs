@@ -17,6 +17,7 @@ export async function open(url, options = {}) {
     args: ["--no-sandbox", "--disable-background-networking", "--disable-gpu"],
   });
   const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, bypassCSP: false, ...options });
+  context.setDefaultTimeout(60000); // specs share the processors
   const page = await context.newPage();
   const seen = { requests: [], bytes: {}, errors: [] };
   page.on("request", (request) => seen.requests.push(request.url()));

@@ -55,15 +55,15 @@ describe("the dashboard", function()
       "spec/dashboard/operator.mjs", ("http://127.0.0.1:%d/"):format(g.admin_port) }
     operator:line("closed\n", 60)
     repeat g:get "/fail" until g:breaker("pay").state == "open"
-    operator:line("open\n", 20)
-    operator:line("cancelled\n", 40)
+    operator:line("open\n", 60)
+    operator:line("cancelled\n", 60)
     assert.equal("open", g:breaker("pay").state)
     assert.same({}, g:log("admin.action", { action = "/breakers/close" }))
     g:get "/go-on"
-    operator:line("forced\n", 20)
+    operator:line("forced\n", 60)
     assert.equal("forced_closed", g:breaker("pay").mode)
     assert.equal(200, g:get("/pay").status)
-    operator:line("auto\n", 20)
+    operator:line("auto\n", 60)
     assert.equal("normal", g:breaker("pay").mode)
     local report = json.decode((operator:line("report ([^\n]+)\n", 60)))
 
@@ -109,7 +109,7 @@ describe("the dashboard", function()
       ("http://127.0.0.1:%d/"):format(own.admin_port), "a-token-of-some-length" }
     operator:line("OK live\n", 60)
     own:stop()
-    operator:line("OK away\n", 30)
+    operator:line("OK away\n", 60)
     operator:kill()
     os.remove(path)
   end)
