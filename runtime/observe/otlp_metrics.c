@@ -275,18 +275,33 @@ static void take_part(struct page *p, struct wr_str part, struct wr_str labels, 
   }
 }
 
+// The brace that ends the labels: none that stands in a value.
+static const char *labels_end(const char *at, const char *end)
+{
+  bool is_quoted = false;
+  for (; at < end; at++) {
+    if (is_quoted && *at == '\\') {
+      at++;
+    } else if (*at == '"') {
+      is_quoted = !is_quoted;
+    } else if (*at == '}' && !is_quoted) {
+      return at;
+    }
+  }
+  return NULL;
+}
+
 static void take_sample(struct page *p, struct wr_str line)
 {
   struct wr_str labels = {NULL, 0};
   struct wr_str name = line;
+  const char *end = line.ptr + line.len;
   const char *open = memchr(line.ptr, '{', line.len);
-  const char *close = open ? memrchr(line.ptr, '}', line.len) : NULL;
-  const char *exemplar = open ? memmem(line.ptr, line.len, " # ", 3) : NULL;
-  if (exemplar) close = memrchr(line.ptr, '}', (size_t)(exemplar - line.ptr));
+  const char *close = open ? labels_end(open, end) : NULL;
   if (close) {
     name.len = (size_t)(open - line.ptr);
     labels = (struct wr_str){open + 1, (size_t)(close - open - 1)};
-    line = (struct wr_str){close + 1, (size_t)(line.ptr + line.len - close - 1)};
+    line = (struct wr_str){close + 1, (size_t)(end - close - 1)};
   } else {
     name = wr_str_split(&line, ' ');
   }

@@ -10,5 +10,5 @@ struct wr_otlp_metrics {
   uint32_t lost;             ///< records that had no room
 };
 
-/// Converts a page of the text format (Prometheus, or OpenMetrics, whose exemplars are left out).
+/// Converts a page of the text format of Prometheus.
 void wr_otlp_metrics_write(struct wr_otlp_metrics *m, struct wr_str page);
