@@ -217,7 +217,7 @@ static void on_turn(struct wr_loop *l, void *ctx)
 {
   struct wr_worker *w = ctx;
   wr_slot_beat(wr_slot_of(w->arena, w->slot), wr_loop_now(l));
-  wr_log_flush(&w->services.log);
+  wr_log_turn(&w->services.log);
 }
 
 static void on_bell(struct wr_io *io, int events)

@@ -75,9 +75,27 @@ static bool is_plain(unsigned char c)
   return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
+// One bit for each byte that is not plain, of eight at a time: below 0x20, above 0x7e, a quote or a
+// backslash. A byte is zero where (x - 1) & ~x has its highest bit.
+static uint64_t special_of(uint64_t v)
+{
+  const uint64_t ones = UINT64_C(0x0101010101010101);
+  uint64_t quotes = v ^ ones * '"';
+  uint64_t slashes = v ^ ones * '\\';
+  uint64_t deletes = v ^ ones * 0x7f;
+  uint64_t found = (v - ones * 0x20) & ~v;
+  found |= ((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes);
+  found |= ((deletes - ones) & ~deletes) | v;
+  return found & ones * 0x80;
+}
+
 static size_t plain_len(struct wr_str s)
 {
   size_t len = 0;
+  for (uint64_t v; len + sizeof(v) <= s.len; len += sizeof(v)) {
+    memcpy(&v, s.ptr + len, sizeof(v));
+    if (special_of(v) != 0) break;
+  }
   while (len < s.len && is_plain((unsigned char)s.ptr[len])) len++;
   return len;
 }

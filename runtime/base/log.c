@@ -48,6 +48,7 @@ struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const 
   log->is_tapped = log->tap != NULL && log->tap->wants(log->tap->ctx, level, event);
   if (!log->is_written && !log->is_tapped) return NULL;
   log->event = event;
+  log->is_urgent |= log->is_written && level >= WR_LOG_WARN;
   wr_buf_clear(&log->line);
   wr_json_init(&log->json, &log->line);
   wr_json_object(&log->json);
@@ -68,6 +69,7 @@ void wr_log_end(struct wr_log *log)
   if (log->is_tapped) log->tap->take(log->tap->ctx, log->event, wr_buf_str(&log->line));
   if (!log->is_written) return;
   size_t before = log->pending.len;
+  if (before == 0) log->waiting_ns = log->wall_ns();
   if (wr_log_format_line(log->format, wr_buf_str(&log->line), &log->pending) &&
       wr_buf_append(&log->pending, "\n", 1)) {
     return;
@@ -120,6 +122,15 @@ void wr_log_flush(struct wr_log *log)
 const char *wr_log_level_name(enum wr_log_level level)
 {
   return level < WR_LOG_NOTHING ? level_names[level] : "nothing";
+}
+
+void wr_log_turn(struct wr_log *log)
+{
+  if (log->pending.len == 0) return;
+  bool is_full = log->pending.len >= PIPE_BUF;
+  if (!log->is_urgent && !is_full && log->wall_ns() - log->waiting_ns < WR_LOG_DELAY_NS) return;
+  wr_log_flush(log);
+  log->is_urgent = false;
 }
 
 bool wr_log_level_find(struct wr_str name, enum wr_log_level *out)

@@ -13,6 +13,8 @@
 /// WR_LOG_NOTHING is a threshold alone: no line is as grave.
 enum wr_log_level { WR_LOG_DEBUG, WR_LOG_INFO, WR_LOG_WARN, WR_LOG_ERROR, WR_LOG_NOTHING };
 
+#define WR_LOG_DELAY_NS UINT64_C(10000000)
+
 enum { WR_LOG_PENDING_MAX = 1 << 20, WR_LOG_LINE_MAX = 32 * 1024 };
 
 /// Somebody beside the descriptor who reads lines.
@@ -35,6 +37,8 @@ struct wr_log {
   const char *event;            ///< private: of the line under way
   uint64_t stamp_second;        ///< private: that `stamp` is of
   char stamp[WR_STAMP_TEXT];    ///< private
+  uint64_t waiting_ns;          ///< private: since when the oldest pending line has been there
+  bool is_urgent;               ///< private: a pending line is at least a warning
   bool is_tapped;               ///< private: the tap takes it
   bool is_written;              ///< private: the descriptor gets it
   struct wr_buf pending;        ///< private
@@ -59,8 +63,12 @@ void wr_log_end(struct wr_log *log);
 __attribute__((format(printf, 4, 5))) void wr_log_text(struct wr_log *log, enum wr_log_level level,
                                                        const char *event, const char *format, ...);
 
-/// Writes pending lines as far as the descriptor takes them now. Call once a turn.
+/// Writes pending lines as far as the descriptor takes them now.
 void wr_log_flush(struct wr_log *log);
+
+/// The same when it is time: warnings at once, others when there is a pipe's worth of them or after
+/// WR_LOG_DELAY_NS. Call once a turn.
+void wr_log_turn(struct wr_log *log);
 
 /// "debug", …
 const char *wr_log_level_name(enum wr_log_level level);

@@ -23,17 +23,23 @@ static void put_request(struct wr_json *j, const struct wr_serving *s,
   wr_json_field_uint(j, "generation", s->generation_number);
 }
 
+// In milliseconds, to the microsecond.
+static double ms(uint64_t ns)
+{
+  return floor((double)ns / 1e3) / 1e3;
+}
+
 static void put_trail(struct wr_json *j, const struct wr_trail *trail)
 {
   if (trail->attempts > 0) {
     wr_json_field_cstr(j, "upstream", trail->upstream[0] ? trail->upstream : NULL);
     wr_json_field_cstr(j, "endpoint", trail->endpoint);
-    wr_json_field_num(j, "upstream_ms", (double)trail->upstream_ns / 1e6);
+    wr_json_field_num(j, "upstream_ms", ms(trail->upstream_ns));
   }
   wr_json_field_uint(j, "attempts", trail->attempts);
   if (trail->hedges > 0) wr_json_field_uint(j, "hedges", trail->hedges);
   if (trail->rung > 0) wr_json_field_cstr(j, "rung", trail->rung_name);
-  if (trail->queue_ns > 0) wr_json_field_num(j, "queue_ms", (double)trail->queue_ns / 1e6);
+  if (trail->queue_ns > 0) wr_json_field_num(j, "queue_ms", ms(trail->queue_ns));
   if (trail->error != WR_ERROR_NONE) wr_json_field_cstr(j, "error", wr_error_name(trail->error));
   if (trail->refused_by[0]) {
     wr_json_field_cstr(j, "refused_by", trail->refused_by);
@@ -94,7 +100,7 @@ void wr_log_access(struct wr_script_env *env, const struct wr_serving *s,
   put_request(j, s, info);
   wr_json_field_uint(j, "status", (uint64_t)stats->status);
   wr_json_field_cstr(j, "why", why);
-  wr_json_field_num(j, "duration_ms", floor((double)took_ns / 1e3) / 1e3);
+  wr_json_field_num(j, "duration_ms", ms(took_ns));
   wr_json_field_uint(j, "received_bytes", stats->received_bytes);
   wr_json_field_uint(j, "sent_bytes", stats->sent_bytes);
   put_trail(j, &s->request.trail);
