@@ -258,3 +258,53 @@ void wr_json_field_bool(struct wr_json *j, const char *key, bool value)
   wr_json_key(j, key);
   wr_json_bool(j, value);
 }
+
+// --- members by constant keys -------------------------------------------------------------------
+
+// Writes `,"key":` and leaves room for `more` bytes behind; NULL when there is no room.
+static char *open_member(struct wr_json *j, struct wr_str key, size_t more)
+{
+  char *out = wr_buf_reserve(j->out, key.len + 4 + more);
+  if (out == NULL) {
+    j->failed = true;
+    return NULL;
+  }
+  size_t at = 0;
+  if (j->need_comma) out[at++] = ',';
+  out[at++] = '"';
+  memcpy(out + at, key.ptr, key.len);
+  at += key.len;
+  out[at++] = '"';
+  out[at++] = ':';
+  wr_buf_grow(j->out, at);
+  j->need_comma = true;
+  return out + at;
+}
+
+void wr_json_member_str(struct wr_json *j, struct wr_str key, struct wr_str value)
+{
+  char *out = open_member(j, key, value.len + 2);
+  if (out == NULL) return;
+  if (value.ptr == NULL || plain_len(value) < value.len) {
+    j->need_comma = false; // the key has had its own
+    value.ptr ? wr_json_str(j, value) : wr_json_null(j);
+    return;
+  }
+  out[0] = '"';
+  if (value.len > 0) memcpy(out + 1, value.ptr, value.len);
+  out[value.len + 1] = '"';
+  wr_buf_grow(j->out, value.len + 2);
+}
+
+void wr_json_member_uint(struct wr_json *j, struct wr_str key, uint64_t value)
+{
+  char *out = open_member(j, key, WR_DECIMAL_SIZE);
+  if (out != NULL) wr_buf_grow(j->out, wr_decimal_write(out, value));
+}
+
+void wr_json_member_num(struct wr_json *j, struct wr_str key, double value)
+{
+  if (open_member(j, key, 0) == NULL) return;
+  j->need_comma = false;
+  wr_json_num(j, value);
+}

@@ -40,3 +40,9 @@ void wr_json_field_cstr(struct wr_json *j, const char *key, const char *value);
 void wr_json_field_uint(struct wr_json *j, const char *key, uint64_t value);
 void wr_json_field_num(struct wr_json *j, const char *key, double value);
 void wr_json_field_bool(struct wr_json *j, const char *key, bool value);
+
+/// The same for a key that needs no escapes, written without a look at it: for lines of which there
+/// are as many as requests. An absent text is null.
+void wr_json_member_str(struct wr_json *j, struct wr_str key, struct wr_str value);
+void wr_json_member_uint(struct wr_json *j, struct wr_str key, uint64_t value);
+void wr_json_member_num(struct wr_json *j, struct wr_str key, double value);

@@ -52,10 +52,12 @@ struct wr_json *wr_log_begin(struct wr_log *log, enum wr_log_level level, const 
   wr_buf_clear(&log->line);
   wr_json_init(&log->json, &log->line);
   wr_json_object(&log->json);
-  wr_json_field_cstr(&log->json, "timestamp", stamp_of(log));
-  wr_json_field_cstr(&log->json, "level", level_names[level]);
-  wr_json_field_cstr(&log->json, "event", event);
-  if (log->worker >= 0) wr_json_field_uint(&log->json, "worker", (uint64_t)log->worker);
+  wr_json_member_str(&log->json, WR_STR("timestamp"), wr_str_of(stamp_of(log)));
+  wr_json_member_str(&log->json, WR_STR("level"), wr_str_of(level_names[level]));
+  wr_json_member_str(&log->json, WR_STR("event"), wr_str_of(event));
+  if (log->worker >= 0) {
+    wr_json_member_uint(&log->json, WR_STR("worker"), (uint64_t)log->worker);
+  }
   return &log->json;
 }
 

@@ -13,14 +13,14 @@
 static void put_request(struct wr_json *j, const struct wr_serving *s,
                         const struct wr_exchange_info *info)
 {
-  wr_json_field_str(j, "request_id", info->request_id);
+  wr_json_member_str(j, WR_STR("request_id"), info->request_id);
   wr_trace_name(s->request.trail.trace, j);
-  wr_json_field_str(j, "method", info->head->method);
-  wr_json_field_str(j, "path", info->path);
-  wr_json_field_str(j, "version", info->version);
-  wr_json_field_cstr(j, "route", s->request.trail.route);
-  wr_json_field_str(j, "client", s->request.client);
-  wr_json_field_uint(j, "generation", s->generation_number);
+  wr_json_member_str(j, WR_STR("method"), info->head->method);
+  wr_json_member_str(j, WR_STR("path"), info->path);
+  wr_json_member_str(j, WR_STR("version"), info->version);
+  wr_json_member_str(j, WR_STR("route"), wr_str_of(s->request.trail.route));
+  wr_json_member_str(j, WR_STR("client"), s->request.client);
+  wr_json_member_uint(j, WR_STR("generation"), s->generation_number);
 }
 
 // In milliseconds, to the microsecond.
@@ -32,19 +32,22 @@ static double ms(uint64_t ns)
 static void put_trail(struct wr_json *j, const struct wr_trail *trail)
 {
   if (trail->attempts > 0) {
-    wr_json_field_cstr(j, "upstream", trail->upstream[0] ? trail->upstream : NULL);
-    wr_json_field_cstr(j, "endpoint", trail->endpoint);
-    wr_json_field_num(j, "upstream_ms", ms(trail->upstream_ns));
+    wr_json_member_str(j, WR_STR("upstream"),
+                       wr_str_of(trail->upstream[0] ? trail->upstream : NULL));
+    wr_json_member_str(j, WR_STR("endpoint"), wr_str_of(trail->endpoint));
+    wr_json_member_num(j, WR_STR("upstream_ms"), ms(trail->upstream_ns));
   }
-  wr_json_field_uint(j, "attempts", trail->attempts);
-  if (trail->hedges > 0) wr_json_field_uint(j, "hedges", trail->hedges);
-  if (trail->rung > 0) wr_json_field_cstr(j, "rung", trail->rung_name);
-  if (trail->queue_ns > 0) wr_json_field_num(j, "queue_ms", ms(trail->queue_ns));
-  if (trail->error != WR_ERROR_NONE) wr_json_field_cstr(j, "error", wr_error_name(trail->error));
+  wr_json_member_uint(j, WR_STR("attempts"), trail->attempts);
+  if (trail->hedges > 0) wr_json_member_uint(j, WR_STR("hedges"), trail->hedges);
+  if (trail->rung > 0) wr_json_member_str(j, WR_STR("rung"), wr_str_of(trail->rung_name));
+  if (trail->queue_ns > 0) wr_json_member_num(j, WR_STR("queue_ms"), ms(trail->queue_ns));
+  if (trail->error != WR_ERROR_NONE)
+    wr_json_member_str(j, WR_STR("error"), wr_str_of(wr_error_name(trail->error)));
   if (trail->refused_by[0]) {
-    wr_json_field_cstr(j, "refused_by", trail->refused_by);
-    if (trail->refused_policy[0]) wr_json_field_cstr(j, "policy", trail->refused_policy);
-    wr_json_field_uint(j, "retry_after", wr_problem_retry_after(trail->refused_after_ns));
+    wr_json_member_str(j, WR_STR("refused_by"), wr_str_of(trail->refused_by));
+    if (trail->refused_policy[0])
+      wr_json_member_str(j, WR_STR("policy"), wr_str_of(trail->refused_policy));
+    wr_json_member_uint(j, WR_STR("retry_after"), wr_problem_retry_after(trail->refused_after_ns));
   }
 }
 
@@ -98,11 +101,11 @@ void wr_log_access(struct wr_script_env *env, const struct wr_serving *s,
   struct wr_json *j = wr_log_begin(env->log, WR_LOG_INFO, "access");
   if (j == NULL) return;
   put_request(j, s, info);
-  wr_json_field_uint(j, "status", (uint64_t)stats->status);
-  wr_json_field_cstr(j, "why", why);
-  wr_json_field_num(j, "duration_ms", ms(took_ns));
-  wr_json_field_uint(j, "received_bytes", stats->received_bytes);
-  wr_json_field_uint(j, "sent_bytes", stats->sent_bytes);
+  wr_json_member_uint(j, WR_STR("status"), (uint64_t)stats->status);
+  wr_json_member_str(j, WR_STR("why"), wr_str_of(why));
+  wr_json_member_num(j, WR_STR("duration_ms"), ms(took_ns));
+  wr_json_member_uint(j, WR_STR("received_bytes"), stats->received_bytes);
+  wr_json_member_uint(j, WR_STR("sent_bytes"), stats->sent_bytes);
   put_trail(j, &s->request.trail);
   wr_log_end(env->log);
 }

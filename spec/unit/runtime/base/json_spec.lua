@@ -65,6 +65,21 @@ describe("json", function()
     end))
   end)
 
+  it("writes members by constant keys as the others", function()
+    local function slice(s) return ffi.new("struct wr_str", s, #s) end
+    assert.equal('{"a":"x","b":"say \\"no\\"","n":null,"u":18446744073709551615,"d":0.25,"i":null}',
+      written(function()
+        c.wr_json_object(j)
+        c.wr_json_member_str(j, slice "a", slice "x")
+        c.wr_json_member_str(j, slice "b", slice 'say "no"')
+        c.wr_json_member_str(j, slice "n", ffi.new "struct wr_str")
+        c.wr_json_member_uint(j, slice "u", 18446744073709551615ULL)
+        c.wr_json_member_num(j, slice "d", 0.25)
+        c.wr_json_member_num(j, slice "i", 1 / 0)
+        c.wr_json_object_end(j)
+      end))
+  end)
+
   it("fails when there is no room, and stays so", function()
     c.wr_buf_init(out, 8)
     c.wr_json_init(j, out)
