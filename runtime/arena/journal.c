@@ -6,7 +6,7 @@
 #include <string.h>
 
 // Positions count bytes since the beginning and only grow; a byte's place is its position modulo
-// the size. Whole records lie from `oldest` to `ended`. A writer first says how far it will write
+// the size, a power of two. Whole records lie from `oldest` to `ended`. A writer first says how far it will write
 // (`begun`), then writes, then moves `ended`; whoever has copied a record looks at `begun` to find
 // out whether it was written over meanwhile.
 struct ring {
@@ -63,19 +63,19 @@ static uint64_t room_of(uint64_t size)
 static void put(struct ring *r, size_t size, uint64_t at, const void *from, size_t len)
 {
   char *bytes = (char *)(r + 1);
-  size_t place = at % size;
+  size_t place = at & (size - 1);
   size_t first = len < size - place ? len : size - place;
   memcpy(bytes + place, from, first);
-  memcpy(bytes, (const char *)from + first, len - first);
+  if (first < len) memcpy(bytes, (const char *)from + first, len - first);
 }
 
 static void get(const struct ring *r, size_t size, uint64_t at, void *to, size_t len)
 {
   const char *bytes = (const char *)(r + 1);
-  size_t place = at % size;
+  size_t place = at & (size - 1);
   size_t first = len < size - place ? len : size - place;
   memcpy(to, bytes + place, first);
-  memcpy((char *)to + first, bytes, len - first);
+  if (first < len) memcpy((char *)to + first, bytes, len - first);
 }
 
 // --- writing ------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@
 
 struct wr_explain {
   struct wr_buf record; ///< private
+  uint64_t wall_ns;     ///< private: the wall clock at monotonic 0, as it was lately
+  uint64_t due_ns;      ///< private: when to look at it again
 };
 
 /// Takes no memory before the first request.
