@@ -11,6 +11,7 @@
 // sources: runtime/resilience/retry_after.c runtime/base/alloc.c
 // sources: runtime/base/decimal.c runtime/base/buf.c
 // sources: runtime/base/check.c runtime/base/duration.c runtime/base/json.c runtime/base/region.c
+// sources: runtime/base/utf8.c
 
 #include "base/check.h"
 #include "http/conditional.h"

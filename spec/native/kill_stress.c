@@ -2,9 +2,10 @@
 // left and starts others: kill_stress [KILLS [SEED [KIND]]]
 //
 // After each settlement every admission counted by a primitive has a living ledger row, breakers
-// leave half-open in time, and at the end nobody is inside anything.
+// leave half-open in time, and at the end nobody is inside anything. All the time the parent reads
+// what they write into the journal: whole records only.
 
-#include "stress.h"
+#include "stress_journal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -25,13 +26,17 @@ struct run {
   uint64_t seed;
   pid_t pids[WORKERS];
   uint64_t kills, settled;
+  struct stress_reader reader;
 };
 
 static void work(struct run *run, uint32_t slot)
 {
   struct stress_worker me;
   stress_worker_init(&me, run->world, slot, run->seed + run->kills * WORKERS + slot + 1);
-  while (!atomic_load_explicit(&run->world->is_over, memory_order_relaxed)) stress_step(&me);
+  while (!atomic_load_explicit(&run->world->is_over, memory_order_relaxed)) {
+    stress_step(&me);
+    if (wr_rng_below(&me.rng, 8) == 0) stress_journal_write(&me);
+  }
   wr_guard_fini(&me.guard, stress_now(run->world));
   _exit(0);
 }
@@ -74,6 +79,7 @@ static void let_run(struct run *run, uint64_t steps)
     int status;
     WR_CHECK(waitpid(-1, &status, WNOHANG) == 0);
     if (wr_rng_below(&run->rng, 4) == 0) poll(NULL, 0, 1);
+    stress_reader_read(&run->reader, run->world->arena);
     wr_guard_advance(&run->registry, stress_now(run->world), NULL);
   }
 }
@@ -134,6 +140,8 @@ static void finish(struct run *run)
   for (uint32_t i = 0; i < WORKERS; i++) wr_guard_settle_dead(&run->registry, i, now, NULL);
   stress_check_empty(run->world, &run->registry);
   stress_check_series(run->world, run->kills);
+  WR_CHECK(run->reader.read > 0);
+  wr_buf_fini(&run->reader.record);
 }
 
 int main(int argc, char **argv)
@@ -151,6 +159,7 @@ int main(int argc, char **argv)
   WR_CHECK(run.world != MAP_FAILED);
   run.world->arena = &arena;
   stress_world_init(run.world, &run.registry, only, run.seed);
+  stress_reader_init(&run.reader);
   for (uint32_t i = 0; i < WORKERS; i++) start(&run, i);
   while (run.kills < kills) {
     let_run(&run, wr_rng_below(&run.rng, GAP_MAX));
