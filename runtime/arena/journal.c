@@ -6,7 +6,8 @@
 #include <string.h>
 
 // Positions count bytes since the beginning and only grow; a byte's place is its position modulo
-// the size, a power of two. Whole records lie from `oldest` to `ended`. A writer first says how far it will write
+// the size, a power of two. Whole records lie from `oldest` to `ended`. A writer first says how far
+// it will write
 // (`begun`), then writes, then moves `ended`; whoever has copied a record looks at `begun` to find
 // out whether it was written over meanwhile.
 struct ring {

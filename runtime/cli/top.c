@@ -155,12 +155,20 @@ static void draw(struct top *t)
 
 // --- keys and signals ---------------------------------------------------------------------------
 
+// The key at `*at`, which moves past it; the arrows are j and k.
+static char take_key(const char *keys, size_t count, size_t *at)
+{
+  const char *from = keys + *at;
+  bool is_arrow = from[0] == ESCAPE && *at + 2 < count && from[1] == '[';
+  *at += is_arrow ? 3 : 1;
+  if (!is_arrow) return from[0];
+  return from[2] == 'A' ? 'k' : from[2] == 'B' ? 'j' : '\0';
+}
+
 static void press(struct top *t, const char *keys, size_t count)
 {
-  for (size_t i = 0; i < count; i++) {
-    bool is_arrow = keys[i] == ESCAPE && i + 2 < count && keys[i + 1] == '[';
-    char key = is_arrow ? (keys[i + 2] == 'A' ? 'k' : keys[i + 2] == 'B' ? 'j' : 0) : keys[i];
-    if (is_arrow) i += 2;
+  for (size_t i = 0; i < count;) {
+    char key = take_key(keys, count, &i);
     if (key == 'q') t->is_over = true;
     if (key == ' ') t->view.is_paused = !t->view.is_paused;
     if (key == 'j') t->scroll++;

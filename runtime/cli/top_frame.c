@@ -31,12 +31,13 @@ static void put_ms(FILE *out, const char *name, double seconds)
 static void put_history(const struct wr_top_view *v, FILE *out)
 {
   static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  const size_t highest = WR_COUNT(blocks) - 1;
   size_t shown = v->seconds < WR_TOP_HISTORY ? v->seconds : WR_TOP_HISTORY;
   double most = 1;
   for (size_t i = 0; i < shown; i++) most = fmax(most, v->history[i]);
   for (size_t i = v->seconds - shown; i < v->seconds; i++) {
     double share = v->history[i % WR_TOP_HISTORY] / most;
-    fputs(blocks[(size_t)(share * (double)(WR_COUNT(blocks) - 1))], out);
+    fputs(blocks[(size_t)(share * (double)highest)], out);
   }
   fprintf(out, "  most %.0f/s\n", most);
 }

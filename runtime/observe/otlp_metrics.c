@@ -83,7 +83,7 @@ static bool ends(struct wr_str s, struct wr_str end)
 
 static bool begins(struct wr_str s, struct wr_str start)
 {
-  return s.len >= start.len && memcmp(s.ptr, start.ptr, start.len) == 0;
+  return s.len >= start.len && wr_str_eq((struct wr_str){s.ptr, start.len}, start);
 }
 
 static struct wr_str unit_of(struct wr_str name)

@@ -41,6 +41,7 @@ describe("scripts/bench gateway", function()
   it("names the scenarios when one is unknown", function()
     local code, _, err = bench "tiny"
     assert.equal(1, code)
-    assert.is_truthy(err:find("no scenario 'tiny'; there are: small, log, telemetry, 64k", 1, true), err)
+    assert.is_truthy(err:find("no scenario 'tiny'; there are: small, log, telemetry, 64k", 1,
+      true), err)
   end)
 end)

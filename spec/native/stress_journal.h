@@ -1,5 +1,5 @@
-// Records of the journal that tell whether they are whole, and who reads them while they are written
-// and their writers killed. For kill_stress.c.
+// Records of the journal that tell whether they are whole, and who reads them while they are
+// written and their writers killed. For kill_stress.c.
 #pragma once
 
 #include "arena/journal.h"
