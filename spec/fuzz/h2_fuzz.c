@@ -6,7 +6,7 @@
 /// every exchange ends once, and nothing is left of the connection.
 // sources: runtime/http/*.c runtime/base/*.c runtime/loop/*.c runtime/arena/clients.c
 // sources: runtime/arena/session_keys.c runtime/resilience/retry_after.c
-// libraries: libuv libssl libcrypto libnghttp2 jansson
+// libraries: libuv libssl libcrypto libnghttp2 jansson zlib
 
 #include "base/check.h"
 #include "http/server.h"
