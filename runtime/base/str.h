@@ -67,3 +67,28 @@ static inline struct wr_str wr_str_split(struct wr_str *rest, char sep)
   rest->len -= head.len + 1;
   return head;
 }
+
+/// Does `s` begin with all of `start`?
+static inline bool wr_str_begins(struct wr_str s, struct wr_str start)
+{
+  return s.len >= start.len && wr_str_eq((struct wr_str){s.ptr, start.len}, start);
+}
+
+/// Cuts `len` bytes off the front of `*from`, as a slice. False, with nothing changed, when there
+/// are fewer.
+static inline bool wr_str_take(struct wr_str *from, size_t len, struct wr_str *out)
+{
+  if (from->len < len) return false;
+  *out = (struct wr_str){from->ptr, len};
+  *from = (struct wr_str){from->ptr + len, from->len - len};
+  return true;
+}
+
+/// The same, copied to `out`: a number or a struct as it lies in memory.
+static inline bool wr_str_take_copy(struct wr_str *from, size_t len, void *out)
+{
+  struct wr_str taken;
+  if (!wr_str_take(from, len, &taken)) return false;
+  memcpy(out, taken.ptr, len);
+  return true;
+}

@@ -5,8 +5,8 @@
 #include "cli/columns.h"
 #include "cli/sections.h"
 #include "cli/style.h"
+#include "http/uri.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -131,19 +131,6 @@ static void print_list(const json_t *list)
 
 // --- asking -------------------------------------------------------------------------------------
 
-// Escapes what a query does not hold as it is (RFC 3986 3.4). False: too long for any request id.
-static bool put_escaped(char *out, size_t size, const char *text)
-{
-  size_t len = strlen(out);
-  for (; *text != '\0'; text++) {
-    if (len + 4 > size) return false;
-    bool is_plain = isalnum((unsigned char)*text) || strchr("-._~", *text) != NULL;
-    len +=
-        (size_t)snprintf(out + len, size - len, is_plain ? "%c" : "%%%02X", (unsigned char)*text);
-  }
-  return true;
-}
-
 static int tell(const struct wr_options *o, const char *path, void (*print)(const json_t *answer))
 {
   struct wr_client_request request = {.method = "GET", .path = path, .timeout_ms = TIMEOUT_MS};
@@ -165,6 +152,23 @@ static int tell(const struct wr_options *o, const char *path, void (*print)(cons
   return reply.status == STATUS_OK ? WR_EXIT_OK : WR_EXIT_FAILED;
 }
 
+static int show(const struct wr_options *o, const char *id)
+{
+  struct wr_region region;
+  char path[PATH_MAX_BYTES];
+  wr_region_init(&region, sizeof(path));
+  struct wr_str escaped = wr_uri_encode(wr_str_of(id), &region);
+  int len = -1;
+  if (escaped.ptr) {
+    len = snprintf(path, sizeof(path), "/requests/show?id=%.*s", WR_STR_ARG(escaped));
+  }
+  wr_region_fini(&region);
+  if (len < 0 || (size_t)len >= sizeof(path)) {
+    return wr_options_refuse(o, "a request id has at most 128 bytes");
+  }
+  return tell(o, path, print_request);
+}
+
 int wr_cli_explain(int argc, char **argv)
 {
   struct wr_options o;
@@ -180,9 +184,5 @@ int wr_cli_explain(int argc, char **argv)
     snprintf(path, sizeof(path), "/requests?limit=50%s", failed);
     return tell(&o, path, print_list);
   }
-  snprintf(path, sizeof(path), "/requests/show?id=");
-  if (!put_escaped(path, sizeof(path), o.operands[0])) {
-    return wr_options_refuse(&o, "a request id has at most 128 bytes");
-  }
-  return tell(&o, path, print_request);
+  return show(&o, o.operands[0]);
 }

@@ -79,13 +79,6 @@ static const json_t *fact_of(const json_t *facts, const char *what)
   return NULL;
 }
 
-static struct wr_str trimmed(struct wr_str s)
-{
-  while (s.len > 0 && s.ptr[0] == ' ') s = (struct wr_str){s.ptr + 1, s.len - 1};
-  while (s.len > 0 && s.ptr[s.len - 1] == ' ') s.len--;
-  return s;
-}
-
 // The layers of a policy in their order: "deadline > retry > breaker".
 static void print_policy(const json_t *facts, const char *name)
 {
@@ -98,7 +91,7 @@ static void print_policy(const json_t *facts, const char *name)
   struct wr_str layers = wr_str_of(json_string_value(json_object_get(options, "layers")));
   printf("%s%s%s\n", style.bold, what, style.reset);
   while (layers.ptr != NULL) {
-    struct wr_str layer = trimmed(wr_str_split(&layers, '>'));
+    struct wr_str layer = wr_str_trim(wr_str_split(&layers, '>'));
     snprintf(what, sizeof(what), "policy '%s': %.*s", name, WR_STR_ARG(layer));
     const json_t *of_layer = fact_of(facts, what);
     printf("  %-12.*s ", WR_STR_ARG(layer));
@@ -125,7 +118,7 @@ static void print_each(const json_t *facts, const json_t *names,
   struct wr_str list = wr_str_of(json_string_value(names));
   while (list.ptr != NULL) {
     char name[TITLE_SIZE];
-    struct wr_str one = trimmed(wr_str_split(&list, ','));
+    struct wr_str one = wr_str_trim(wr_str_split(&list, ','));
     snprintf(name, sizeof(name), "%.*s", WR_STR_ARG(one));
     print(facts, name);
   }

@@ -26,35 +26,19 @@ bool wr_stored_write(int status, const struct wr_freshness *f, const struct wr_h
   return ok;
 }
 
-static bool take(struct wr_str *from, void *out, size_t len)
-{
-  if (from->len < len) return false;
-  memcpy(out, from->ptr, len);
-  from->ptr += len;
-  from->len -= len;
-  return true;
-}
-
-static bool take_str(struct wr_str *from, size_t len, struct wr_str *out)
-{
-  if (from->len < len) return false;
-  *out = (struct wr_str){from->ptr, len};
-  from->ptr += len;
-  from->len -= len;
-  return true;
-}
-
 bool wr_stored_read(struct wr_str record, int *status, struct wr_freshness *f,
                     struct wr_headers *fields, struct wr_str *body)
 {
   struct head head;
-  if (!take(&record, &head, sizeof(head)) || head.status < 200 || head.status > 999) return false;
+  if (!wr_str_take_copy(&record, sizeof(head), &head) || head.status < 200 || head.status > 999)
+    return false;
   for (uint32_t i = 0; i < head.fields; i++) {
     uint32_t sizes[2];
     struct wr_str name;
     struct wr_str value;
-    if (!take(&record, sizes, sizeof(sizes)) || !take_str(&record, sizes[0], &name) ||
-        !take_str(&record, sizes[1], &value) || !wr_headers_add_copy(fields, name, value)) {
+    if (!wr_str_take_copy(&record, sizeof(sizes), sizes) ||
+        !wr_str_take(&record, sizes[0], &name) || !wr_str_take(&record, sizes[1], &value) ||
+        !wr_headers_add_copy(fields, name, value)) {
       return false;
     }
   }

@@ -9,23 +9,13 @@
 
 // --- reading a record ---------------------------------------------------------------------------
 
-static bool take(struct wr_str *from, void *out, size_t len)
-{
-  if (from->len < len) return false;
-  memcpy(out, from->ptr, len);
-  from->ptr += len;
-  from->len -= len;
-  return true;
-}
-
 static bool take_texts(struct wr_str *from, struct wr_str *texts, size_t count)
 {
   for (size_t i = 0; i < count; i++) {
     uint16_t len = 0;
-    if (!take(from, &len, sizeof(len)) || from->len < len) return false;
-    texts[i] = (struct wr_str){from->ptr, len};
-    from->ptr += len;
-    from->len -= len;
+    if (!wr_str_take_copy(from, sizeof(len), &len) || !wr_str_take(from, len, &texts[i])) {
+      return false;
+    }
   }
   return true;
 }
@@ -41,7 +31,7 @@ struct found {
 static bool open_record(struct wr_str record, struct found *f)
 {
   f->record = f->links = record;
-  return take(&f->links, &f->head, sizeof(f->head)) &&
+  return wr_str_take_copy(&f->links, sizeof(f->head), &f->head) &&
          take_texts(&f->links, f->texts, WR_EXPLAIN_TEXTS);
 }
 
@@ -102,7 +92,7 @@ static void put_chain(struct wr_json *j, const struct found *f)
   for (int i = 0; i < f->head.links; i++) {
     struct wr_explain_link link;
     struct wr_str texts[WR_EXPLAIN_LINK_TEXTS];
-    if (!take(&rest, &link, sizeof(link)) || link.what >= WR_DECISIONS ||
+    if (!wr_str_take_copy(&rest, sizeof(link), &link) || link.what >= WR_DECISIONS ||
         !take_texts(&rest, texts, WR_EXPLAIN_LINK_TEXTS)) {
       break;
     }

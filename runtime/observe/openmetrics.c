@@ -9,12 +9,6 @@
 
 enum { NAME_ROOM = 192 };
 
-static bool begins(struct wr_str line, const char *with)
-{
-  size_t len = strlen(with);
-  return line.len >= len && memcmp(line.ptr, with, len) == 0;
-}
-
 static struct wr_str behind(struct wr_str line, size_t len)
 {
   return (struct wr_str){line.ptr + len, line.len - len};
@@ -85,9 +79,9 @@ bool wr_openmetrics_write(struct wr_str page, struct wr_buf *out)
   bool ok = true;
   while (ok && rest.len > 0) {
     struct wr_str line = wr_str_split(&rest, '\n');
-    if (begins(line, HELP)) {
+    if (wr_str_begins(line, WR_STR(HELP))) {
       help = behind(line, sizeof(HELP) - 1);
-    } else if (begins(line, TYPE)) {
+    } else if (wr_str_begins(line, WR_STR(TYPE))) {
       ok = put_family(page, help, behind(line, sizeof(TYPE) - 1), out);
     } else if (line.len > 0) {
       ok = put_sample(line, out);

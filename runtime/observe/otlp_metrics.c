@@ -81,11 +81,6 @@ static bool ends(struct wr_str s, struct wr_str end)
   return s.len >= end.len && memcmp(s.ptr + s.len - end.len, end.ptr, end.len) == 0;
 }
 
-static bool begins(struct wr_str s, struct wr_str start)
-{
-  return s.len >= start.len && wr_str_eq((struct wr_str){s.ptr, start.len}, start);
-}
-
 static struct wr_str unit_of(struct wr_str name)
 {
   if (ends(name, WR_STR("_total"))) name.len -= sizeof("_total") - 1;
@@ -240,7 +235,7 @@ static void put_summary(struct page *p, struct wr_str labels, double count)
 // Slices of the page are followed by a line's end at least, so they end where numbers end.
 static double number_of(struct wr_str text)
 {
-  if (begins(text, WR_STR("+Inf"))) return INFINITY;
+  if (wr_str_begins(text, WR_STR("+Inf"))) return INFINITY;
   return text.len > 0 ? strtod(text.ptr, NULL) : 0;
 }
 
@@ -305,7 +300,7 @@ static void take_sample(struct page *p, struct wr_str line)
   } else {
     name = wr_str_split(&line, ' ');
   }
-  if (line.ptr == NULL || !begins(name, p->family.name)) return;
+  if (line.ptr == NULL || !wr_str_begins(name, p->family.name)) return;
   double value = number_of(wr_str_trim(line));
   struct wr_str part = {name.ptr + p->family.name.len, name.len - p->family.name.len};
   if (p->family.data == HISTOGRAM || p->family.data == SUMMARY) {
@@ -334,7 +329,7 @@ void wr_otlp_metrics_write(struct wr_otlp_metrics *m, struct wr_str page)
   struct page p = {.m = m};
   while (page.ptr != NULL) {
     struct wr_str line = wr_str_split(&page, '\n');
-    if (begins(line, WR_STR("# "))) {
+    if (wr_str_begins(line, WR_STR("# "))) {
       take_comment(&p, (struct wr_str){line.ptr + 2, line.len - 2});
     } else if (line.len > 0) {
       take_sample(&p, line);

@@ -156,35 +156,17 @@ static int l_cache_set_response(lua_State *L)
   return results;
 }
 
-static bool take(struct wr_str *from, void *out, size_t len)
-{
-  if (from->len < len) return false;
-  memcpy(out, from->ptr, len);
-  from->ptr += len;
-  from->len -= len;
-  return true;
-}
-
-static bool take_str(struct wr_str *from, struct wr_str *out, size_t len)
-{
-  if (from->len < len) return false;
-  *out = (struct wr_str){from->ptr, len};
-  from->ptr += len;
-  from->len -= len;
-  return true;
-}
-
 static bool unpack(struct wr_str from, struct wr_response *r)
 {
   uint32_t head[2];
-  if (!take(&from, head, sizeof(head))) return false;
+  if (!wr_str_take_copy(&from, sizeof(head), head)) return false;
   r->status = (int)head[0];
   for (uint32_t i = 0; i < head[1]; i++) {
     uint32_t sizes[2];
     struct wr_str name;
     struct wr_str value;
-    if (!take(&from, sizes, sizeof(sizes)) || !take_str(&from, &name, sizes[0]) ||
-        !take_str(&from, &value, sizes[1])) {
+    if (!wr_str_take_copy(&from, sizeof(sizes), sizes) || !wr_str_take(&from, sizes[0], &name) ||
+        !wr_str_take(&from, sizes[1], &value)) {
       return false;
     }
     wr_headers_add_copy(&r->headers, name, value);

@@ -113,19 +113,14 @@ static void check_early(struct wr_curl_transfer *t)
   wr_loop_defer(t->tr->base.loop, &t->work);
 }
 
-static bool begins_with(struct wr_str text, struct wr_str start)
-{
-  return text.len >= start.len && memcmp(text.ptr, start.ptr, start.len) == 0;
-}
-
 // Bytes behind a response that is chunked or has no body are dropped by libcurl, which keeps the
 // connection and only says so in its debug text. So that is listened to for these responses.
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *ctx)
 {
   (void)ctx;
   struct wr_str text = {data, size};
-  if (type == CURLINFO_TEXT && (begins_with(text, WR_STR("Leftovers after chunking")) ||
-                                begins_with(text, WR_STR("Excess found")))) {
+  if (type == CURLINFO_TEXT && (wr_str_begins(text, WR_STR("Leftovers after chunking")) ||
+                                wr_str_begins(text, WR_STR("Excess found")))) {
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   }
   return 0;

@@ -37,12 +37,6 @@ static enum wr_probe_judgement no_such(struct wr_error *error, const char *what)
   return WR_PROBE_BAD;
 }
 
-static bool starts_with(struct wr_str s, const char *prefix)
-{
-  size_t len = strlen(prefix);
-  return s.len >= len && memcmp(s.ptr, prefix, len) == 0;
-}
-
 // The error codes of a server that is at work, and only minds who asks.
 static bool is_about_us(struct wr_str error)
 {
@@ -98,7 +92,7 @@ static enum wr_probe_judgement judge_postgres(struct wr_str answer, struct wr_er
   struct wr_str message = error_field(fields, 'M');
   if (!is_whole && (state.ptr == NULL || message.ptr == NULL)) return WR_PROBE_MORE;
   if (state.ptr == NULL) return no_such(error, "PostgreSQL");
-  if (starts_with(state, "57P") || starts_with(state, "53")) {
+  if (wr_str_begins(state, WR_STR("57P")) || wr_str_begins(state, WR_STR("53"))) {
     return refuse(error, "PostgreSQL", message);
   }
   return WR_PROBE_GOOD;
