@@ -2,19 +2,14 @@
 
 #include "admin/log_page.h"
 #include "admin/primitives.h"
+#include "base/duration.h"
 #include "confine/capabilities.h"
 #include "confine/facts.h"
 #include "fleet.h"
 #include "observe/traffic_page.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
-
-static double seconds(uint64_t ns)
-{
-  return floor((double)ns / 1e6) / 1e3;
-}
 
 static void put_hash(struct wr_json *j, uint64_t hash)
 {
@@ -29,7 +24,7 @@ static void put_generation(struct wr_master *m, struct wr_json *j)
   wr_json_object(j);
   wr_json_field_uint(j, "number", m->live);
   put_hash(j, m->live_report.hash);
-  wr_json_field_num(j, "age_s", seconds(wr_loop_now(&m->loop) - m->live_since_ns));
+  wr_json_field_num(j, "age_s", wr_duration_s(wr_loop_now(&m->loop) - m->live_since_ns));
   wr_json_field_uint(j, "routes", m->live_report.routes);
   wr_json_field_cstr(j, "file", m->settings->file);
   wr_json_field_uint(j, "strikes", wr_history_strikes(&m->history, wr_loop_now(&m->loop)));
@@ -46,7 +41,7 @@ static void put_quarantined(struct wr_master *m, struct wr_json *j)
     wr_json_object(j);
     put_hash(j, q->hash);
     wr_json_field_uint(j, "number", q->number);
-    wr_json_field_num(j, "since_s", seconds(wr_loop_now(&m->loop) - q->since_ns));
+    wr_json_field_num(j, "since_s", wr_duration_s(wr_loop_now(&m->loop) - q->since_ns));
     wr_json_field_cstr(j, "why", q->why);
     wr_json_object_end(j);
   }
@@ -57,7 +52,8 @@ static void put_load(const struct wr_slot *slot, struct wr_json *j)
 {
   uint32_t shed = atomic_load_explicit(&slot->shed_permille, memory_order_relaxed);
   wr_json_field_uint(j, "active", atomic_load_explicit(&slot->in_flight, memory_order_relaxed));
-  wr_json_field_num(j, "lag_s", seconds(atomic_load_explicit(&slot->lag_ns, memory_order_relaxed)));
+  wr_json_field_num(j, "lag_s",
+                    wr_duration_s(atomic_load_explicit(&slot->lag_ns, memory_order_relaxed)));
   wr_json_field_num(j, "sheds", shed / 1000.0);
   wr_json_field_bool(j, "shadow", atomic_load_explicit(&slot->shed_shadow, memory_order_relaxed));
 }
@@ -121,7 +117,7 @@ static void put_now(struct wr_master *m, struct wr_json *j)
   wr_json_key(j, "now");
   wr_json_object(j);
   wr_json_field_uint(j, "active", active);
-  wr_json_field_num(j, "lag_s", seconds(lag_ns));
+  wr_json_field_num(j, "lag_s", wr_duration_s(lag_ns));
   wr_json_field_num(j, "sheds", sheds / 1000.0);
   wr_json_object_end(j);
 }
@@ -189,7 +185,7 @@ void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
   wr_json_object(j);
   wr_json_field_cstr(j, "version", WEIR_VERSION);
   wr_json_field_uint(j, "pid", (uint64_t)getpid());
-  wr_json_field_num(j, "uptime_s", seconds(wr_loop_now(&m->loop) - m->started_ns));
+  wr_json_field_num(j, "uptime_s", wr_duration_s(wr_loop_now(&m->loop) - m->started_ns));
   wr_json_field_bool(j, "ready", is_ready);
   wr_json_field_bool(j, "draining", m->is_draining);
   put_generation(m, j);

@@ -22,3 +22,15 @@ bool wr_duration_seconds(double seconds, uint64_t *ns);
 
 /// The shortest exact-enough text ("1.5s", "250ms") into `out`, which is returned.
 const char *wr_duration_text(uint64_t ns, char out[WR_DURATION_TEXT]);
+
+/// As lines and pages say a time: seconds cut to milliseconds, and milliseconds cut to
+/// microseconds.
+static inline double wr_duration_s(uint64_t ns)
+{
+  return (double)(ns / WR_MS) / 1e3;
+}
+
+static inline double wr_duration_ms(uint64_t ns)
+{
+  return (double)(ns / 1000) / 1e3;
+}

@@ -74,6 +74,12 @@ static inline bool wr_str_begins(struct wr_str s, struct wr_str start)
   return s.len >= start.len && wr_str_eq((struct wr_str){s.ptr, start.len}, start);
 }
 
+/// The same, ignoring ASCII case only.
+static inline bool wr_str_begins_nocase(struct wr_str s, struct wr_str start)
+{
+  return s.len >= start.len && wr_str_eq_nocase((struct wr_str){s.ptr, start.len}, start);
+}
+
 /// Cuts `len` bytes off the front of `*from`, as a slice. False, with nothing changed, when there
 /// are fewer.
 static inline bool wr_str_take(struct wr_str *from, size_t len, struct wr_str *out)

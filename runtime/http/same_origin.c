@@ -4,11 +4,6 @@
 
 static const struct wr_str absent = {NULL, 0};
 
-static bool starts_with(struct wr_str s, struct wr_str prefix)
-{
-  return s.len >= prefix.len && wr_str_eq_nocase((struct wr_str){s.ptr, prefix.len}, prefix);
-}
-
 static struct wr_str without_fragment(struct wr_str s)
 {
   const char *at = s.len ? memchr(s.ptr, '#', s.len) : NULL;
@@ -85,10 +80,10 @@ struct wr_str wr_same_origin_resolve(struct wr_str reference, struct wr_str auth
                                      struct wr_str target, struct wr_region *region)
 {
   struct wr_str r = without_fragment(wr_str_trim(reference));
-  if (starts_with(r, WR_STR("http://")) || starts_with(r, WR_STR("https://"))) {
+  if (wr_str_begins_nocase(r, WR_STR("http://")) || wr_str_begins_nocase(r, WR_STR("https://"))) {
     return of_absolute(r, authority, region);
   }
-  if (starts_with(r, WR_STR("//"))) {
+  if (wr_str_begins_nocase(r, WR_STR("//"))) {
     return of_absolute(join(region, WR_STR("http:"), r), authority, region);
   }
   if (r.len == 0) return target;

@@ -8,7 +8,6 @@
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
 
-#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -30,11 +29,6 @@ void wr_episodes_fini(struct wr_episodes *e)
 
 // --- telling ------------------------------------------------------------------------------------
 
-static double seconds(uint64_t ns)
-{
-  return round((double)ns / 1e8) / 10;
-}
-
 // What happened, to whom: "limiter.transition", the name; of a worker its slot.
 struct subject {
   const char *kind;
@@ -54,7 +48,7 @@ static void tell(struct wr_episodes *e, const struct subject *s, const struct wr
   if (s->name == NULL) wr_json_field_uint(j, "of_worker", s->slot);
   wr_json_field_cstr(j, "to", is_over ? "calm" : "refusing");
   wr_json_field_uint(j, "refused", episode->refused);
-  if (is_over) wr_json_field_num(j, "for_s", seconds(now_ns - episode->began_ns));
+  if (is_over) wr_json_field_num(j, "for_s", wr_duration_s(now_ns - episode->began_ns));
   wr_log_end(e->log);
 }
 

@@ -1,5 +1,6 @@
 #include "observe/events.h"
 
+#include "base/duration.h"
 #include "http/tls.h"
 #include "script/meter.h"
 
@@ -87,23 +88,18 @@ static void tell_chaos(struct wr_log *log, struct wr_entry *entry,
   wr_log_end(log);
 }
 
-static double ms(uint64_t ns)
-{
-  return round((double)ns / 1e5) / 10;
-}
-
 static void put_outlier(struct wr_json *j, const struct wr_outlier_event *event)
 {
   wr_json_field_cstr(j, "to", event->is_ejected ? "ejected" : "back");
   wr_json_field_cstr(j, "cause", wr_outlier_cause_name((enum wr_outlier_cause)event->cause));
   if (!event->is_ejected) return;
-  wr_json_field_num(j, "for_s", ms(event->for_ns) / 1e3);
+  wr_json_field_num(j, "for_s", wr_duration_ms(event->for_ns) / 1e3);
   wr_json_field_uint(j, "consecutive", event->consecutive);
   wr_json_field_uint(j, "calls", event->calls);
   wr_json_field_uint(j, "failures", event->failures);
   if (event->p90_ns == 0) return;
-  wr_json_field_num(j, "p90_ms", ms(event->p90_ns));
-  wr_json_field_num(j, "median_ms", ms(event->median_ns));
+  wr_json_field_num(j, "p90_ms", wr_duration_ms(event->p90_ns));
+  wr_json_field_num(j, "median_ms", wr_duration_ms(event->median_ns));
 }
 
 static void put_health(struct wr_json *j, const struct wr_roster_event *event)

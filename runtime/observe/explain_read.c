@@ -1,5 +1,6 @@
 #include "arena/journal.h"
 #include "base/alloc.h"
+#include "base/duration.h"
 #include "base/stamp.h"
 #include "observe/explain.h"
 #include "observe/explain_record.h"
@@ -37,11 +38,6 @@ static bool open_record(struct wr_str record, struct found *f)
 
 // --- as JSON ------------------------------------------------------------------------------------
 
-static double ms(uint64_t ns)
-{
-  return floor((double)ns / 1e3) / 1e3;
-}
-
 static void put_text(struct wr_json *j, const char *key, struct wr_str text)
 {
   if (text.len > 0) wr_json_field_str(j, key, text);
@@ -63,13 +59,13 @@ static void put_request(struct wr_json *j, const struct found *f)
   wr_json_field_str(j, "why", f->texts[WR_EXPLAIN_WHY]);
   put_text(j, "error", f->texts[WR_EXPLAIN_ERROR]);
   put_text(j, "message", f->texts[WR_EXPLAIN_MESSAGE]);
-  wr_json_field_num(j, "duration_ms", ms(f->head.took_ns));
+  wr_json_field_num(j, "duration_ms", wr_duration_ms(f->head.took_ns));
 }
 
 static void put_link(struct wr_json *j, const struct wr_explain_link *l, const struct wr_str *texts)
 {
   wr_json_object(j);
-  wr_json_field_num(j, "at_ms", ms(l->at_ns));
+  wr_json_field_num(j, "at_ms", wr_duration_ms(l->at_ns));
   wr_json_field_cstr(j, "what", wr_chain_decision((enum wr_decision)l->what));
   put_text(j, "kind", texts[WR_EXPLAIN_KIND]);
   put_text(j, "name", texts[WR_EXPLAIN_NAME]);
@@ -78,8 +74,8 @@ static void put_link(struct wr_json *j, const struct wr_explain_link *l, const s
   put_text(j, "endpoint", texts[WR_EXPLAIN_DETAIL]);
   put_text(j, "result", texts[WR_EXPLAIN_RESULT]);
   if (l->status > 0) wr_json_field_uint(j, "status", l->status);
-  wr_json_field_num(j, "took_ms", l->took_ns == UINT64_MAX ? NAN : ms(l->took_ns));
-  if (l->delay_ns > 0) wr_json_field_num(j, "delay_ms", ms(l->delay_ns));
+  wr_json_field_num(j, "took_ms", l->took_ns == UINT64_MAX ? NAN : wr_duration_ms(l->took_ns));
+  if (l->delay_ns > 0) wr_json_field_num(j, "delay_ms", wr_duration_ms(l->delay_ns));
   put_text(j, "message", texts[WR_EXPLAIN_REASON]);
   wr_json_object_end(j);
 }

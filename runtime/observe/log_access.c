@@ -2,11 +2,10 @@
 
 #include "arena/slot.h"
 #include "base/decimal.h"
+#include "base/duration.h"
 #include "http/method.h"
 #include "policy/problem.h"
 #include "script/meter.h"
-
-#include <math.h>
 
 // Query values often carry secrets; the path alone says what was asked (research/ecosystem.md
 // §3.2).
@@ -23,24 +22,19 @@ static void put_request(struct wr_json *j, const struct wr_serving *s,
   wr_json_member_uint(j, WR_STR("generation"), s->generation_number);
 }
 
-// In milliseconds, to the microsecond.
-static double ms(uint64_t ns)
-{
-  return floor((double)ns / 1e3) / 1e3;
-}
-
 static void put_trail(struct wr_json *j, const struct wr_trail *trail)
 {
   if (trail->attempts > 0) {
     wr_json_member_str(j, WR_STR("upstream"),
                        wr_str_of(trail->upstream[0] ? trail->upstream : NULL));
     wr_json_member_str(j, WR_STR("endpoint"), wr_str_of(trail->endpoint));
-    wr_json_member_num(j, WR_STR("upstream_ms"), ms(trail->upstream_ns));
+    wr_json_member_num(j, WR_STR("upstream_ms"), wr_duration_ms(trail->upstream_ns));
   }
   wr_json_member_uint(j, WR_STR("attempts"), trail->attempts);
   if (trail->hedges > 0) wr_json_member_uint(j, WR_STR("hedges"), trail->hedges);
   if (trail->rung > 0) wr_json_member_str(j, WR_STR("rung"), wr_str_of(trail->rung_name));
-  if (trail->queue_ns > 0) wr_json_member_num(j, WR_STR("queue_ms"), ms(trail->queue_ns));
+  if (trail->queue_ns > 0)
+    wr_json_member_num(j, WR_STR("queue_ms"), wr_duration_ms(trail->queue_ns));
   if (trail->error != WR_ERROR_NONE)
     wr_json_member_str(j, WR_STR("error"), wr_str_of(wr_error_name(trail->error)));
   if (trail->refused_by[0]) {
@@ -103,7 +97,7 @@ void wr_log_access(struct wr_script_env *env, const struct wr_serving *s,
   put_request(j, s, info);
   wr_json_member_uint(j, WR_STR("status"), (uint64_t)stats->status);
   wr_json_member_str(j, WR_STR("why"), wr_str_of(why));
-  wr_json_member_num(j, WR_STR("duration_ms"), ms(took_ns));
+  wr_json_member_num(j, WR_STR("duration_ms"), wr_duration_ms(took_ns));
   wr_json_member_uint(j, WR_STR("received_bytes"), stats->received_bytes);
   wr_json_member_uint(j, WR_STR("sent_bytes"), stats->sent_bytes);
   put_trail(j, &s->request.trail);

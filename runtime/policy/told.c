@@ -1,11 +1,8 @@
 #include "policy/told.h"
 
-#include <stdio.h>
+#include "base/duration.h"
 
-static double ms(uint64_t ns)
-{
-  return (double)ns / 1e6;
-}
+#include <stdio.h>
 
 // "queue;dur=0.2, upstream;dur=12.1, total;dur=12.5", in milliseconds (W3C Server Timing).
 static void add_timing(struct wr_serving *s)
@@ -14,7 +11,8 @@ static void add_timing(struct wr_serving *s)
   const struct wr_trail *trail = &s->request.trail;
   uint64_t total_ns = wr_loop_now(s->serve->env->loop) - s->request.info->start_ns;
   int len = snprintf(text, sizeof(text), "queue;dur=%.1f, upstream;dur=%.1f, total;dur=%.1f",
-                     ms(trail->queue_ns), ms(trail->upstream_ns), ms(total_ns));
+                     wr_duration_ms(trail->queue_ns), wr_duration_ms(trail->upstream_ns),
+                     wr_duration_ms(total_ns));
   wr_headers_set_copy(&s->request.told, WR_STR("Server-Timing"),
                       (struct wr_str){text, (size_t)len});
 }

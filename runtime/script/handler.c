@@ -1,5 +1,6 @@
 #include "script/handler.h"
 
+#include "base/duration.h"
 #include "script/bind_error.h"
 #include "script/bind_request.h"
 #include "script/bind_response.h"
@@ -7,7 +8,6 @@
 #include "script/watchdog.h"
 
 #include <lauxlib.h>
-#include <math.h>
 
 static void tell(const struct wr_handler *h, const struct wr_handler_result *result)
 {
@@ -115,11 +115,6 @@ void wr_handler_log_child(struct wr_task *t)
   wr_handler_log(t->script, &raised, t->trail ? t->trail->route : "child", NULL);
 }
 
-static double ms(uint64_t ns)
-{
-  return floor((double)ns / 1e3) / 1e3;
-}
-
 void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, const char *what,
                     const struct wr_request *request)
 {
@@ -133,9 +128,10 @@ void wr_handler_log(struct wr_script *s, const struct wr_script_error *raised, c
   if (request) wr_json_field_str(j, "request_id", request->info->request_id);
   if (request) wr_trace_name(request->trail.trace, j);
   wr_json_field_uint(j, "generation", s->generation);
-  if (raised->burst_ns > 0) wr_json_field_num(j, "burst_ms", ms(raised->burst_ns));
+  if (raised->burst_ns > 0) wr_json_field_num(j, "burst_ms", wr_duration_ms(raised->burst_ns));
   if (request)
-    wr_json_field_num(j, "lua_ms", ms(wr_watchdog_ns(s->env->watchdog, request->trail.lua_cycles)));
+    wr_json_field_num(j, "lua_ms",
+                      wr_duration_ms(wr_watchdog_ns(s->env->watchdog, request->trail.lua_cycles)));
   if (raised->traceback[0]) wr_json_field_cstr(j, "traceback", raised->traceback);
   wr_log_end(s->env->log);
 }

@@ -1,20 +1,12 @@
 #include "script/hash_key.h"
 
-static struct wr_str trim(struct wr_str s)
-{
-  while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
-    s = (struct wr_str){s.ptr + 1, s.len - 1};
-  while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) s.len--;
-  return s;
-}
-
 // The value of `name` in a Cookie field (RFC 6265 4.2.1): pairs apart by semicolons.
 static struct wr_str find_pair(struct wr_str pairs, struct wr_str name)
 {
   while (pairs.len > 0) {
     const char *end = memchr(pairs.ptr, ';', pairs.len);
     size_t len = end ? (size_t)(end - pairs.ptr) : pairs.len;
-    struct wr_str pair = trim((struct wr_str){pairs.ptr, len});
+    struct wr_str pair = wr_str_trim((struct wr_str){pairs.ptr, len});
     if (pair.len > name.len && pair.ptr[name.len] == '=' &&
         memcmp(pair.ptr, name.ptr, name.len) == 0) {
       return (struct wr_str){pair.ptr + name.len + 1, pair.len - name.len - 1};

@@ -1,10 +1,5 @@
 #include "script/identity.h"
 
-static bool begins(struct wr_str name, struct wr_str prefix)
-{
-  return name.len >= prefix.len && wr_str_eq_nocase((struct wr_str){name.ptr, prefix.len}, prefix);
-}
-
 static bool is_claim(struct wr_str name)
 {
   switch (name.len > 0 ? wr_str_lower(name.ptr[0]) : '\0') {
@@ -12,7 +7,8 @@ static bool is_claim(struct wr_str name)
     return wr_str_eq_nocase(name, WR_STR("Client-Cert")) ||
            wr_str_eq_nocase(name, WR_STR("Client-Cert-Chain"));
   case 'x':
-    return begins(name, WR_STR("X-Client-Cert")) || begins(name, WR_STR("X-SSL-Client-")) ||
+    return wr_str_begins_nocase(name, WR_STR("X-Client-Cert")) ||
+           wr_str_begins_nocase(name, WR_STR("X-SSL-Client-")) ||
            wr_str_eq_nocase(name, WR_STR("X-Forwarded-Client-Cert"));
   default: return false;
   }
