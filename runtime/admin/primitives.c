@@ -1,5 +1,6 @@
 #include "admin/primitives.h"
 
+#include "admin/primitives_upstream.h"
 #include "base/duration.h"
 #include "resilience/breaker.h"
 #include "resilience/budget.h"
@@ -13,24 +14,17 @@
 #include "resilience/shedder.h"
 #include "resilience/throttle.h"
 #include "script/guard_cache.h"
-#include "upstream/roster.h"
 
 #include <math.h>
 #include <stdatomic.h>
-
-enum { ENDPOINTS_SHOWN = 128 };
-
-static double seconds(uint64_t ns)
-{
-  return floor((double)ns / 1e6) / 1e3;
-}
+#include <stdio.h>
 
 static void put_health(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
 {
   const struct wr_health *h = entry->state;
   const struct wr_health_result *newest = wr_health_at(h, 0);
   wr_json_field_cstr(j, "state", wr_health_verdict_name(wr_health_verdict(h)));
-  wr_json_field_num(j, "since_s", seconds(now_ns - h->since_ns));
+  wr_json_field_num(j, "since_s", wr_duration_s(now_ns - h->since_ns));
   wr_json_field_cstr(j, "type", wr_health_type_name((enum wr_health_type)h->config.type));
   wr_json_field_bool(j, "critical", h->config.is_critical);
   wr_json_field_bool(j, "stale", wr_health_is_stale(h, now_ns));
@@ -52,7 +46,7 @@ static void put_flag(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
     wr_json_field_uint(j, wr_flag_result_name((enum wr_flag_result)i), f->counts[i]);
   }
   wr_json_field_num(j, "policy_percent", f->config.share / 1e4);
-  wr_json_field_num(j, "since_s", seconds(now_ns - f->since_ns));
+  wr_json_field_num(j, "since_s", wr_duration_s(now_ns - f->since_ns));
 }
 
 static void put_breaker(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -65,8 +59,8 @@ static void put_breaker(struct wr_entry *entry, uint64_t now_ns, struct wr_json 
   wr_json_field_num(j, "failure_rate", stats.failure_rate);
   wr_json_field_num(j, "slow_rate", stats.slow_rate);
   wr_json_field_uint(j, "probes", stats.probes);
-  wr_json_field_num(j, "since_s", seconds(now_ns - stats.since_ns));
-  wr_json_field_num(j, "retry_after_s", seconds(stats.retry_after_ns));
+  wr_json_field_num(j, "since_s", wr_duration_s(now_ns - stats.since_ns));
+  wr_json_field_num(j, "retry_after_s", wr_duration_s(stats.retry_after_ns));
   const struct wr_breaker *b = entry->state;
   wr_json_field_num(j, "failure_rate_limit", b->config.failure_rate); // 0: that rule is off
   wr_json_field_num(j, "slow_rate_limit", b->config.slow_rate);
@@ -86,7 +80,7 @@ static void put_budget(struct wr_entry *entry, uint64_t now_ns, struct wr_json *
   wr_json_field_num(j, "share", wr_budget_share(b, now_ns));
   wr_json_field_num(j, "ratio", b->config.ratio);
   wr_json_field_uint(j, "min", b->config.min);
-  wr_json_field_num(j, "span_s", seconds(b->config.span_ns));
+  wr_json_field_num(j, "span_s", wr_duration_s(b->config.span_ns));
   wr_json_field_uint(j, "granted", b->withdrawn);
   wr_json_field_uint(j, "denied", b->denied);
 }
@@ -110,13 +104,32 @@ static void put_bulkhead(struct wr_entry *entry, uint64_t now_ns, struct wr_json
   wr_json_field_uint(j, "keys", b->keys);
 }
 
+// Whom it refuses most, by the hash of their keys: a key may be a credential.
+static void put_refused_keys(const struct wr_limiter *l, uint64_t now_ns, struct wr_json *j)
+{
+  struct wr_toplist_entry top[WR_TOPLIST_ROWS];
+  size_t count = wr_toplist_read(&l->refused, now_ns, top);
+  wr_json_key(j, "refused_keys");
+  wr_json_array(j);
+  for (size_t i = 0; i < count; i++) {
+    char key[24];
+    snprintf(key, sizeof(key), "%016llx", (unsigned long long)top[i].key);
+    wr_json_object(j);
+    wr_json_field_cstr(j, "key", key);
+    wr_json_field_uint(j, "refused", top[i].count);
+    wr_json_field_num(j, "last_s", wr_duration_s(now_ns - top[i].seen_ns));
+    wr_json_object_end(j);
+  }
+  wr_json_array_end(j);
+}
+
 static void put_limiter(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
 {
   const struct wr_limiter *l = entry->state;
   struct wr_limiter_look look;
   wr_limiter_look(l, 0, now_ns, &look);
   wr_json_field_uint(j, "limit", look.limit);
-  wr_json_field_num(j, "per_s", seconds(look.span_ns));
+  wr_json_field_num(j, "per_s", wr_duration_s(look.span_ns));
   wr_json_field_bool(j, "overridden", l->declared_limit > 0);
   if (l->declared_limit > 0) wr_json_field_uint(j, "policy_limit", l->declared_limit);
   wr_json_field_uint(j, "left", look.left);
@@ -126,6 +139,7 @@ static void put_limiter(struct wr_entry *entry, uint64_t now_ns, struct wr_json 
   wr_json_field_uint(j, "max_keys", l->config.max_keys);
   wr_json_field_uint(j, "keys", l->keys);
   wr_json_field_bool(j, "shadow", l->config.shadow);
+  put_refused_keys(l, now_ns, j);
 }
 
 static void put_lease(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
@@ -136,9 +150,9 @@ static void put_lease(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j
   wr_json_key(j, "worker"); // whose run is under way, or was the last one
   has_run || l->token ? wr_json_num(j, l->owner) : wr_json_null(j);
   wr_json_field_uint(j, "token", l->token);
-  wr_json_field_num(j, "interval_s", seconds(l->config.interval_ns));
-  wr_json_field_num(j, "last_s", has_run ? seconds(now_ns - l->begun_ns) : NAN);
-  wr_json_field_num(j, "next_s", l->due_ns > now_ns ? seconds(l->due_ns - now_ns) : 0);
+  wr_json_field_num(j, "interval_s", wr_duration_s(l->config.interval_ns));
+  wr_json_field_num(j, "last_s", has_run ? wr_duration_s(now_ns - l->begun_ns) : NAN);
+  wr_json_field_num(j, "next_s", l->due_ns > now_ns ? wr_duration_s(l->due_ns - now_ns) : 0);
   wr_json_field_uint(j, "waiting", l->waiting);
   wr_json_field_uint(j, "runs", l->counters.begun);
   wr_json_field_uint(j, "lost", l->counters.lost);
@@ -154,6 +168,8 @@ static void put_shedder(struct wr_entry *entry, uint64_t now_ns, struct wr_json 
   wr_json_field_uint(j, "limit", wr_shedder_limit(s));
   wr_json_field_uint(j, "queued", s->queued);
   wr_json_field_num(j, "latency_s", floor(s->adaptive.latency_ns / 1e3) / 1e6);
+  double baseline_ns = s->adaptive.baseline_ns; // what it compares with: vegas' minRTT
+  wr_json_field_num(j, "baseline_s", baseline_ns > 0 ? floor(baseline_ns / 1e3) / 1e6 : NAN);
   wr_json_field_num(j, "overload", s->overload.level);
   wr_json_field_bool(j, "shadow", s->config.shadow);
   wr_json_key(j, "shed");
@@ -180,7 +196,7 @@ static void put_hedge(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j
   const struct wr_hedge_counters *c = &h->counters;
   uint64_t delay_ns = wr_hedge_delay(h, now_ns);
   // null: it does not know yet what slow is
-  wr_json_field_num(j, "delay_s", delay_ns == WR_HEDGE_NEVER ? NAN : seconds(delay_ns));
+  wr_json_field_num(j, "delay_s", delay_ns == WR_HEDGE_NEVER ? NAN : wr_duration_s(delay_ns));
   wr_json_field_num(j, "extra_load", wr_hedge_load(h, now_ns));
   wr_json_field_uint(j, "calls", c->calls);
   wr_json_field_uint(j, "hedges", c->slow + c->failed);
@@ -217,63 +233,11 @@ static void put_chaos(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j
   bool is_armed = wr_chaos_is_armed(c, now_ns);
   wr_json_field_bool(j, "armed", is_armed);
   wr_json_field_cstr(j, "cause", wr_chaos_cause_name((enum wr_chaos_cause)c->cause));
-  wr_json_field_num(j, "left_s", is_armed ? seconds(atomic_load(&c->until_ns) - now_ns) : 0);
+  wr_json_field_num(j, "left_s", is_armed ? wr_duration_s(atomic_load(&c->until_ns) - now_ns) : 0);
   wr_json_field_num(j, "probability", c->config.probability);
   wr_json_field_uint(j, "seen", c->seen);
   wr_json_field_uint(j, "injected", c->injected);
   wr_json_field_bool(j, "permitted", c->config.is_permitted);
-}
-
-static void put_endpoint(const struct wr_roster *r, uint32_t at, uint64_t now_ns, struct wr_json *j)
-{
-  const struct wr_outlier_row *row = &wr_roster_outlier(r)->rows[at];
-  const struct wr_roster_member *m = wr_roster_member(r, at);
-  bool is_out = row->is_ejected && row->until_ns > now_ns;
-  wr_json_object(j);
-  wr_json_field_cstr(j, "url", m->url);
-  wr_json_field_uint(j, "weight", m->weight);
-  if (m->declared_weight > 0) wr_json_field_uint(j, "policy_weight", m->declared_weight);
-  wr_json_field_bool(j, "drained", m->is_drained);
-  if (m->zone[0]) wr_json_field_cstr(j, "zone", m->zone);
-  wr_json_field_bool(j, "healthy", !row->is_unhealthy);
-  wr_json_field_bool(j, "ejected", row->is_ejected);
-  wr_json_field_uint(j, "ejections", row->ejections);
-  if (row->ejections > 0) {
-    wr_json_field_cstr(j, "cause", wr_outlier_cause_name((enum wr_outlier_cause)row->cause));
-  }
-  if (is_out) wr_json_field_num(j, "back_in_s", seconds(row->until_ns - now_ns));
-  wr_json_object_end(j);
-}
-
-// Those that are out, and then others, as far as the page has room: metrics have all.
-static void put_endpoints(const struct wr_roster *r, uint64_t now_ns, struct wr_json *j)
-{
-  const struct wr_outlier *o = wr_roster_outlier(r);
-  uint32_t room = ENDPOINTS_SHOWN;
-  wr_json_key(j, "endpoints");
-  wr_json_array(j);
-  for (int pass = 0; pass < 2; pass++) {
-    for (uint32_t i = 0; i < r->capacity && room > 0; i++) {
-      bool is_out =
-          o->rows[i].is_ejected || o->rows[i].is_unhealthy || wr_roster_member(r, i)->is_drained;
-      if (!o->rows[i].is_used || is_out != (pass == 0)) continue;
-      put_endpoint(r, i, now_ns, j);
-      room--;
-    }
-  }
-  wr_json_array_end(j);
-}
-
-static void put_upstream(struct wr_entry *entry, uint64_t now_ns, struct wr_json *j)
-{
-  const struct wr_roster *r = entry->state;
-  const struct wr_outlier *o = wr_roster_outlier(r);
-  wr_json_field_uint(j, "count", o->count);
-  wr_json_field_uint(j, "usable", o->usable);
-  wr_json_field_uint(j, "ejected", o->ejected);
-  wr_json_field_bool(j, "panic", r->is_panic);
-  wr_json_field_bool(j, "full", r->was_full);
-  put_endpoints(r, now_ns, j);
 }
 
 // Each kind that is shown: the name of its list, and what is told of one besides its name, under
@@ -294,7 +258,7 @@ static const struct {
     [WR_KIND_LIMITER] = {"limiters", put_limiter},
     [WR_KIND_LEASE] = {"leases", put_lease},
     [WR_KIND_BUDGET] = {"budgets", put_budget},
-    [WR_KIND_UPSTREAM] = {"upstreams", put_upstream},
+    [WR_KIND_UPSTREAM] = {"upstreams", wr_primitives_upstream_put},
 };
 
 void wr_primitives_write_kind(struct wr_registry *r, enum wr_kind kind, uint64_t now_ns,

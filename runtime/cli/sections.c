@@ -165,6 +165,20 @@ static const struct wr_column attempt_columns[] = {{"upstream", false}, {"per s"
                                                    {"errors", true},    {"p50", true},
                                                    {"p95", true},       {"p99", true}};
 
+static const struct wr_column wait_columns[] = {{"kind", false}, {"name", false}, {"per s", true},
+                                                {"p50", true},   {"p95", true},   {"p99", true}};
+
+static void add_wait(struct wr_columns *c, const json_t *w, const struct wr_style *style)
+{
+  wr_columns_row(c, json_number_value(json_object_get(w, "per_s")) > 0 ? style->yellow : "");
+  wr_sections_add_text(c, w, "kind");
+  wr_sections_add_text(c, w, "name");
+  wr_sections_add_number(c, json_object_get(w, "per_s"), 1, "");
+  wr_sections_add_ms(c, json_object_get(w, "p50_s"));
+  wr_sections_add_ms(c, json_object_get(w, "p95_s"));
+  wr_sections_add_ms(c, json_object_get(w, "p99_s"));
+}
+
 static const struct wr_column retry_columns[] = {
     {"policy", false}, {"calls", true}, {"retried", true}, {"extra", true}, {"denied", true}};
 
@@ -200,6 +214,7 @@ const struct wr_section wr_sections_process[] = {
     {"listeners", NULL, listener_columns, WR_COUNT(listener_columns), 1, add_listener},
     {"routes", "traffic", route_columns, WR_COUNT(route_columns), 1, add_route},
     {"attempts", "traffic", attempt_columns, WR_COUNT(attempt_columns), 1, add_traffic},
+    {"waits", "traffic", wait_columns, WR_COUNT(wait_columns), 1, add_wait},
     {"retries", "traffic", retry_columns, WR_COUNT(retry_columns), 1, add_retry},
     {NULL, NULL, NULL, 0, 0, NULL},
 };

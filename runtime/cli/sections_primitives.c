@@ -87,7 +87,15 @@ static void add_bulkhead(struct wr_columns *c, const json_t *b, const struct wr_
 
 static const struct wr_column limiter_columns[] = {
     {"name", false},    {"rate", false},   {"left", true}, {"waiting", true},
-    {"admitted", true}, {"refused", true}, {"keys", true}};
+    {"admitted", true}, {"refused", true}, {"keys", true}, {"most refused", false}};
+
+// "9f3c2a11d0e4b7aa (1203)": by hash, as a refusal names it.
+static void add_most_refused(struct wr_columns *c, const json_t *l)
+{
+  const json_t *most = json_array_get(json_object_get(l, "refused_keys"), 0);
+  wr_columns_cell(c, most ? "%s (%.0f)" : "-", wr_sections_text(most, "key"),
+                  json_number_value(json_object_get(most, "refused")));
+}
 
 static void add_limiter(struct wr_columns *c, const json_t *l, const struct wr_style *style)
 {
@@ -100,11 +108,12 @@ static void add_limiter(struct wr_columns *c, const json_t *l, const struct wr_s
   wr_sections_add_count(c, l, "admitted");
   wr_sections_add_count(c, l, "refused");
   wr_sections_add_count(c, l, "keys");
+  add_most_refused(c, l);
 }
 
-static const struct wr_column shedder_columns[] = {{"name", false},  {"rule", false},
-                                                   {"in use", true}, {"limit", true},
-                                                   {"queued", true}, {"shed", true}};
+static const struct wr_column shedder_columns[] = {
+    {"name", false}, {"rule", false},    {"in use", true}, {"limit", true},
+    {"took", true},  {"baseline", true}, {"queued", true}, {"shed", true}};
 
 static void add_shedder(struct wr_columns *c, const json_t *s, const struct wr_style *style)
 {
@@ -118,6 +127,8 @@ static void add_shedder(struct wr_columns *c, const json_t *s, const struct wr_s
   wr_sections_add_text(c, s, "rule");
   wr_sections_add_count(c, s, "in_use");
   wr_sections_add_count(c, s, "limit");
+  wr_sections_add_ms(c, json_object_get(s, "latency_s"));
+  wr_sections_add_ms(c, json_object_get(s, "baseline_s"));
   wr_sections_add_count(c, s, "queued");
   wr_columns_cell(c, "%.0f", shed);
 }
@@ -197,7 +208,8 @@ static void add_lease(struct wr_columns *c, const json_t *l, const struct wr_sty
 }
 
 static const struct wr_column upstream_columns[] = {
-    {"name", false}, {"endpoints", true}, {"usable", true}, {"ejected", true}, {"out", false}};
+    {"name", false},   {"endpoints", true},   {"usable", true}, {"ejected", true},
+    {"slowest", true}, {"last error", false}, {"out", false}};
 
 // Which are out: "http://10.0.0.7:80 (latency, 12s)".
 static void add_out(struct wr_columns *c, const json_t *u)
@@ -218,6 +230,31 @@ static void add_out(struct wr_columns *c, const json_t *u)
   wr_columns_cell(c, "%s", text);
 }
 
+// Of its endpoints the latency of the slowest, and what went wrong last: "503 12s ago".
+static void add_standing(struct wr_columns *c, const json_t *u)
+{
+  const json_t *slowest = NULL;
+  const json_t *last = NULL;
+  const json_t *e;
+  char age[WR_AGE_SIZE];
+  size_t i;
+  json_array_foreach(json_object_get(u, "endpoints"), i, e)
+  {
+    const json_t *latency = json_object_get(e, "latency_s");
+    const json_t *ago = json_object_get(e, "last_error_s");
+    if (json_number_value(latency) > json_number_value(slowest)) slowest = latency;
+    double newest = json_number_value(json_object_get(last, "last_error_s"));
+    if (ago && (last == NULL || json_number_value(ago) < newest)) last = e;
+  }
+  wr_sections_add_ms(c, slowest);
+  if (last) {
+    wr_columns_cell(c, "%s %s ago", wr_sections_text(last, "last_error"),
+                    wr_age_text(json_object_get(last, "last_error_s"), age));
+  } else {
+    wr_columns_cell(c, "-");
+  }
+}
+
 static void add_upstream(struct wr_columns *c, const json_t *u, const struct wr_style *style)
 {
   bool is_panic = json_is_true(json_object_get(u, "panic"));
@@ -228,6 +265,7 @@ static void add_upstream(struct wr_columns *c, const json_t *u, const struct wr_
   wr_sections_add_count(c, u, "count");
   wr_sections_add_count(c, u, "usable");
   wr_sections_add_count(c, u, "ejected");
+  add_standing(c, u);
   add_out(c, u);
 }
 

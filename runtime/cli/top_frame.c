@@ -8,7 +8,7 @@
 
 // As on the dashboard.
 static const char *const panels[] = {
-    "routes",    "breakers", "upstreams", "attempts", "bulkheads", "limiters", "shedders",
+    "routes",    "breakers", "upstreams", "attempts", "bulkheads", "limiters", "shedders", "waits",
     "throttles", "budgets",  "retries",   "caches",   "checks",    "chaos",    "workers",
 };
 

@@ -21,6 +21,9 @@ static const struct {
 } watched[] = {
     {WR_METRIC_HTTP_SERVER_DURATION, "http_route", NULL},
     {WR_METRIC_HTTP_CLIENT_DURATION, "upstream", NULL},
+    {WR_METRIC_BULKHEAD_WAIT, "name", NULL},
+    {WR_METRIC_LIMITER_WAIT, "name", NULL},
+    {WR_METRIC_SHEDDER_WAIT, "name", NULL},
     {WR_METRIC_RESPONSES, "route", "why"},
     {WR_METRIC_RETRY_CALLS, "name", "kind"},
     {WR_METRIC_RETRY_ATTEMPTS, "name", "reason"},

@@ -50,6 +50,13 @@ static void put_text(struct wr_json *j, const char *key, struct wr_str escaped)
   key ? wr_json_field_str(j, key, plain) : wr_json_key_str(j, plain);
 }
 
+static void put_percentiles(const struct wr_traffic_sample *d, struct wr_json *j)
+{
+  wr_json_field_num(j, "p50_s", rounded(wr_series_fine_quantile(d->fine, 0.5), 1e5));
+  wr_json_field_num(j, "p95_s", rounded(wr_series_fine_quantile(d->fine, 0.95), 1e5));
+  wr_json_field_num(j, "p99_s", rounded(wr_series_fine_quantile(d->fine, 0.99), 1e5));
+}
+
 static void put_difference(const struct wr_traffic *t, const struct wr_traffic_sample *d,
                            struct wr_json *j)
 {
@@ -57,9 +64,7 @@ static void put_difference(const struct wr_traffic *t, const struct wr_traffic_s
   wr_json_field_num(j, "per_s", per_second(t, requests));
   wr_json_field_num(j, "error_ratio",
                     requests > 0 ? rounded((double)d->errors / requests, 1e4) : 0);
-  wr_json_field_num(j, "p50_s", rounded(wr_series_fine_quantile(d->fine, 0.5), 1e5));
-  wr_json_field_num(j, "p95_s", rounded(wr_series_fine_quantile(d->fine, 0.95), 1e5));
-  wr_json_field_num(j, "p99_s", rounded(wr_series_fine_quantile(d->fine, 0.99), 1e5));
+  put_percentiles(d, j);
 }
 
 static double counted(const struct wr_traffic *t, const struct wr_traffic_counter *c)
@@ -184,6 +189,32 @@ static void put_counters(const struct wr_traffic *t, const uint32_t families[2],
   wr_json_array_end(j);
 }
 
+// Calls that had to wait for a primitive, by its name.
+static void put_waits(const struct wr_traffic *t, struct wr_json *j)
+{
+  static const struct {
+    uint32_t family;
+    const char *kind;
+  } waits[] = {{WR_METRIC_BULKHEAD_WAIT, "bulkhead"},
+               {WR_METRIC_LIMITER_WAIT, "limiter"},
+               {WR_METRIC_SHEDDER_WAIT, "shedder"}};
+  wr_json_array(j);
+  WR_LIST_EACH(&t->groups, node) {
+    const struct wr_traffic_group *g = WR_CONTAINER(node, struct wr_traffic_group, link);
+    struct wr_traffic_sample d = difference(t, g);
+    for (size_t i = 0; i < WR_COUNT(waits); i++) {
+      if (g->family_number != waits[i].family) continue;
+      wr_json_object(j);
+      wr_json_field_cstr(j, "kind", waits[i].kind);
+      put_text(j, "name", g->name);
+      wr_json_field_num(j, "per_s", per_second(t, (double)d.requests));
+      put_percentiles(&d, j);
+      wr_json_object_end(j);
+    }
+  }
+  wr_json_array_end(j);
+}
+
 void wr_traffic_page_write(const struct wr_traffic *t, struct wr_json *j)
 {
   static const uint32_t retries[] = {WR_METRIC_RETRY_CALLS, WR_METRIC_RETRY_ATTEMPTS};
@@ -199,6 +230,8 @@ void wr_traffic_page_write(const struct wr_traffic *t, struct wr_json *j)
   put_groups(t, WR_METRIC_HTTP_SERVER_DURATION, j);
   wr_json_key(j, "attempts");
   put_groups(t, WR_METRIC_HTTP_CLIENT_DURATION, j);
+  wr_json_key(j, "waits");
+  put_waits(t, j);
   wr_json_key(j, "retries");
   put_counters(t, retries, of_retries, j);
   wr_json_key(j, "fallbacks");

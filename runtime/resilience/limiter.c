@@ -156,8 +156,10 @@ static enum wr_limiter_result admit(struct wr_limiter *l, struct place place, ui
   return WR_LIMITER_ADMITTED;
 }
 
-static enum wr_limiter_result refuse(struct wr_limiter *l, enum wr_limiter_result result)
+static enum wr_limiter_result refuse(struct wr_limiter *l, uint64_t key,
+                                     enum wr_limiter_result result, uint64_t now_ns)
 {
+  wr_toplist_count(&l->refused, key, now_ns);
   if (l->config.shadow) {
     l->counters.admitted++;
     l->counters.shadow_refused++;
@@ -175,7 +177,8 @@ enum wr_limiter_result wr_limiter_try(struct wr_limiter *l, uint64_t key, uint32
   uint64_t due_ns = when(l, place, cost, now_ns);
   *after_ns = due_ns == UINT64_MAX ? 0 : due_ns - now_ns;
   if (due_ns <= now_ns) return admit(l, place, cost, now_ns);
-  return refuse(l, due_ns == UINT64_MAX ? WR_LIMITER_TOO_COSTLY : WR_LIMITER_LIMITED);
+  bool is_never = due_ns == UINT64_MAX;
+  return refuse(l, key, is_never ? WR_LIMITER_TOO_COSTLY : WR_LIMITER_LIMITED, now_ns);
 }
 
 enum wr_limiter_result wr_limiter_wait(struct wr_limiter *l, struct wr_limiter_waiter *w,
@@ -186,10 +189,14 @@ enum wr_limiter_result wr_limiter_wait(struct wr_limiter *l, struct wr_limiter_w
   uint64_t due_ns = when(l, place, cost, now_ns);
   *after_ns = due_ns == UINT64_MAX ? 0 : due_ns - now_ns;
   if (due_ns <= now_ns) return admit(l, place, cost, now_ns);
-  if (due_ns == UINT64_MAX) return refuse(l, WR_LIMITER_TOO_COSTLY);
+  if (due_ns == UINT64_MAX) return refuse(l, w->key, WR_LIMITER_TOO_COSTLY, now_ns);
   uint64_t most_ns = wr_deadline_in(now_ns, WR_LIMITER_WAIT_MAX);
-  if (due_ns >= wr_limiter_until_ns(w) || due_ns >= most_ns) return refuse(l, WR_LIMITER_LIMITED);
-  if (l->waiting >= WR_LIMITER_WAITING_MAX) return refuse(l, WR_LIMITER_QUEUE_FULL);
+  if (due_ns >= wr_limiter_until_ns(w) || due_ns >= most_ns) {
+    return refuse(l, w->key, WR_LIMITER_LIMITED, now_ns);
+  }
+  if (l->waiting >= WR_LIMITER_WAITING_MAX) {
+    return refuse(l, w->key, WR_LIMITER_QUEUE_FULL, now_ns);
+  }
   if (l->config.shadow) {
     l->counters.shadow_queued++;
     return admit(l, place, cost, now_ns);

@@ -14,6 +14,7 @@
 #include "resilience/gcra.h"
 #include "resilience/keyed.h"
 #include "resilience/sliding.h"
+#include "resilience/toplist.h"
 
 struct wr_archive;
 
@@ -81,6 +82,7 @@ struct wr_limiter {
   uint32_t declared_burst;             ///< read-only: the same
   struct wr_gcra gcra;                 // private: follows from config
   struct wr_limiter_counters counters; ///< read-only
+  struct wr_toplist refused;           ///< read-only: whom it refused at once, or would have
   uint32_t waiting;                    ///< read-only
   uint32_t keys;                       ///< read-only: cells that bear a key
   uint64_t next_ns;                    // private: the earliest due_ns; UINT64_MAX: nobody waits

@@ -195,6 +195,7 @@ void wr_limiter_move(struct wr_limiter *to, const struct wr_limiter *from,
   to->declared_limit = order.declared_limit;
   to->declared_burst = order.declared_burst;
   to->counters = from->counters;
+  to->refused = from->refused;
   to->waiting = from->waiting;
   wr_limiter_cell_convert(to, &to->all, from, &from->all, now_ns);
   if (config->max_keys > 0 && from->config.max_keys > 0) move_cells(to, from, now_ns);

@@ -7,6 +7,9 @@
 #include "script/guard_shadow.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
+
+enum { KEY_TEXT = 32 };
 
 _Static_assert(sizeof(struct wr_limiter_waiter) <= WR_LEDGER_PAYLOAD, "a row holds a waiter");
 
@@ -58,9 +61,17 @@ static enum wr_guard_admission enter(struct wr_entry *entry, struct wr_row *row,
   return result == WR_LIMITER_QUEUED ? WR_GUARD_QUEUED : WR_GUARD_REFUSED;
 }
 
+// " to key 00f1…": by the hash that the status page lists those refused most by.
+static void name_key(uint64_t key, char out[KEY_TEXT])
+{
+  out[0] = '\0';
+  if (key) snprintf(out, KEY_TEXT, " to key %016llx", (unsigned long long)key);
+}
+
 static void explain(const struct wr_entry *entry, const struct wr_guard_ask *ask,
                     struct wr_error *refusal)
 {
+  char key[KEY_TEXT];
   enum wr_limiter_result result = (enum wr_limiter_result)ask->why.result;
   const char *why = wr_limiter_result_name(result);
   if (result == WR_LIMITER_TOO_COSTLY) {
@@ -69,7 +80,8 @@ static void explain(const struct wr_entry *entry, const struct wr_guard_ask *ask
                  entry->name, why, (unsigned)ask->cost);
     return;
   }
-  wr_error_set(refusal, WR_ERROR_LIMITED, "limiter '%s' refused (%s)", entry->name, why);
+  name_key(ask->key, key);
+  wr_error_set(refusal, WR_ERROR_LIMITED, "limiter '%s' refused (%s)%s", entry->name, why, key);
   wr_guard_refuse_after(refusal, ask->why.after_ns);
 }
 

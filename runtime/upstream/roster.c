@@ -147,6 +147,7 @@ void wr_roster_repair(struct wr_roster *r, const struct wr_roster_config *config
     m->is_drained = *(const unsigned char *)&m->is_drained == 1;
     if (m->declared_weight > WR_BALANCE_WEIGHT_MAX) m->declared_weight = 0;
     if (m->ramp_ns > now_ns) m->ramp_ns = now_ns;
+    wr_standing_repair(&m->standing, now_ns);
     if (m->due_ns > now_ns + config->interval_ns) m->due_ns = now_ns;
   }
   if (o->count == 0) r->seeded = 0; // they are declared again
@@ -365,12 +366,15 @@ static bool is_row(const struct wr_roster *r, uint32_t at, uint64_t id)
 }
 
 void wr_roster_report(struct wr_roster *r, uint32_t at, uint64_t id,
-                      const struct wr_outlier_batch *batch, uint64_t now_ns)
+                      const struct wr_roster_seen *seen, uint64_t now_ns)
 {
   struct wr_outlier *o = wr_roster_outlier(r);
   if (!is_row(r, at, id)) return;
   uint32_t ejected = o->ejected;
-  if (wr_outlier_add(o, at, batch, now_ns) || o->ejected != ejected) changed(r, now_ns);
+  struct wr_standing *standing = &wr_roster_member(r, at)->standing;
+  wr_standing_add(standing, seen->batch.successes, seen->latency_ns, now_ns);
+  if (seen->batch.failures > 0) wr_standing_fail(standing, &seen->last, now_ns);
+  if (wr_outlier_add(o, at, &seen->batch, now_ns) || o->ejected != ejected) changed(r, now_ns);
 }
 
 void wr_roster_advance(struct wr_roster *r, uint64_t now_ns)
@@ -413,6 +417,8 @@ void wr_roster_check(struct wr_roster *r, uint32_t at, uint64_t id, uint8_t erro
   bool ok = error == 0;
   m->good = ok ? m->good + 1 : 0;
   m->bad = ok ? 0 : m->bad + 1;
+  const struct wr_standing_failure failure = {.error = error, .is_check = true};
+  if (!ok) wr_standing_fail(&m->standing, &failure, now_ns);
   bool was_unhealthy = row_of(r, at)->is_unhealthy;
   bool is_unhealthy = was_unhealthy ? m->good < r->config.rise : m->bad >= r->config.fall;
   bool is_back = m->good >= r->config.rise && wr_outlier_absolve(o, at, now_ns);

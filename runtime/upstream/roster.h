@@ -9,6 +9,7 @@
 
 #include "resilience/outlier.h"
 #include "upstream/balance.h"
+#include "upstream/standing.h"
 
 struct wr_archive;
 
@@ -45,6 +46,7 @@ struct wr_roster_member {
   uint32_t good, bad;       ///< health checks in a row
   bool is_far;
   bool is_drained; ///< an operator wants it to get no calls
+  struct wr_standing standing;
   char url[WR_ROSTER_URL_MAX];
   char zone[WR_ROSTER_ZONE_MAX];
 };
@@ -126,9 +128,16 @@ uint32_t wr_roster_find(const struct wr_roster *r, struct wr_str url);
 /// Applies an order to row `at`: all of it, so what it does not say is lifted.
 void wr_roster_obey(struct wr_roster *r, uint32_t at, const struct wr_roster_order *order);
 
-/// What a worker saw of row `at`, if that is still `id`.
+/// What a worker saw of a member since it last told.
+struct wr_roster_seen {
+  struct wr_outlier_batch batch;
+  uint64_t latency_ns;             ///< of the successes, together
+  struct wr_standing_failure last; ///< of the failures
+};
+
+/// Tells what a worker saw of row `at`, if that is still `id`.
 void wr_roster_report(struct wr_roster *r, uint32_t at, uint64_t id,
-                      const struct wr_outlier_batch *batch, uint64_t now_ns);
+                      const struct wr_roster_seen *seen, uint64_t now_ns);
 
 /// Takes the turn to check the health of a member: its row; UINT32_MAX when none is due, and
 /// `*after_ns` says when to ask again.

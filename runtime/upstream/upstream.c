@@ -229,16 +229,16 @@ static void tell_all(struct wr_upstream *u, struct wr_roster *r, uint64_t now_ns
 {
   for (size_t i = 0; i < u->balance.count; i++) {
     struct wr_upstream_place *p = &u->places[i];
-    if (p->batch.successes == 0) continue;
-    wr_roster_report(r, p->row, u->balance.places[i].id, &p->batch, now_ns);
-    memset(&p->batch, 0, sizeof(p->batch));
+    if (p->seen.batch.successes == 0) continue;
+    wr_roster_report(r, p->row, u->balance.places[i].id, &p->seen, now_ns);
+    memset(&p->seen, 0, sizeof(p->seen));
   }
 }
 
 static bool has_news(const struct wr_upstream *u)
 {
   for (size_t i = 0; i < u->balance.count; i++) {
-    if (u->places[i].batch.successes > 0) return true;
+    if (u->places[i].seen.batch.successes > 0) return true;
   }
   return false;
 }
@@ -353,16 +353,20 @@ static void learn_outcome(struct wr_upstream *u, const struct wr_upstream_choice
   struct wr_upstream_place *p = &u->places[choice->place];
   if (place->endpoint != choice->endpoint || r->started_ns < p->since_ns) return;
   if (verdict == SUCCESS) {
-    wr_outlier_batch_success(&p->batch, r->head_ns - r->started_ns);
+    wr_outlier_batch_success(&p->seen.batch, r->head_ns - r->started_ns);
+    p->seen.latency_ns += r->head_ns - r->started_ns;
     return;
   }
-  p->batch.failures++;
+  p->seen.batch.failures++;
+  p->seen.last = (struct wr_standing_failure){
+      .status = (uint16_t)(is_gateway_failure(r->status) ? r->status : 0),
+      .error = (uint8_t)r->kind};
   struct wr_roster *roster = wr_upstream_lock(u, r->now_ns);
   if (roster) {
-    wr_roster_report(roster, p->row, place->id, &p->batch, r->now_ns);
+    wr_roster_report(roster, p->row, place->id, &p->seen, r->now_ns);
     wr_upstream_unlock(u);
   }
-  memset(&p->batch, 0, sizeof(p->batch));
+  memset(&p->seen, 0, sizeof(p->seen));
 }
 
 void wr_upstream_report(struct wr_upstream *u, struct wr_upstream_choice *choice,

@@ -44,7 +44,7 @@ struct wr_upstream_place {
   uint64_t since_ns; // attempts begun before say nothing
   bool is_ejected, is_unhealthy;
   char zone[WR_ROSTER_ZONE_MAX];
-  struct wr_outlier_batch batch;
+  struct wr_roster_seen seen;
 };
 
 struct wr_upstream {

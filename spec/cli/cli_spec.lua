@@ -63,9 +63,11 @@ local STATUS = [[{"version":"0.1.0","pid":4242,"uptime_s":11530.2,"ready":true,
     {"name":"ünïcode","state":"closed","mode":"normal","failure_rate":0,"calls":100},
     {"name":"new","state":"open","mode":"shadow","failure_rate":1,"calls":20}],
   "limiters":[{"name":"recs","limit":5,"per_s":1,"left":3,"waiting":0,"admitted":2,"refused":0,
+    "refused_keys":[{"key":"00f1a2","refused":12,"last_s":1}],
     "keys":0,"shadow":true}],
   "bulkheads":[{"name":"recs","in_use":3,"max":64,"queued":0}],
   "shedders":[{"name":"recs","rule":"vegas","in_use":19,"limit":20,"queued":4,
+    "latency_s":0.012,"baseline_s":0.008,
     "shed":{"critical":0,"low":2,"background":40}}],
   "last_reload":{"result":"failed","message":"shop.lua:3: \u001b[2Junexpected symbol"}}]]
 
@@ -333,12 +335,12 @@ bulkheads
   recs       3   64       0     -
 
 limiters
-  name           rate     left  waiting  admitted  refused  keys
-  recs (shadow)  5 in 1s     3        0         2        0     0
+  name           rate     left  waiting  admitted  refused  keys  most refused
+  recs (shadow)  5 in 1s     3        0         2        0     0  00f1a2 (12)
 
 shedders
-  name  rule   in use  limit  queued  shed
-  recs  vegas      19     20       4    42
+  name  rule   in use  limit   took  baseline  queued  shed
+  recs  vegas      19     20  12 ms   8.00 ms       4    42
 ]], out)
   end)
 

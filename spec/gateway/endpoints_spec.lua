@@ -2,6 +2,7 @@
 local gateway = require "spec.support.gateway"
 local json = require "cjson"
 local members = require "spec.support.members"
+local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 local zone = require "spec.support.zone"
 
@@ -91,6 +92,31 @@ describe("outlier ejection", function()
     got = send(g, 20)
     assert.same({ 0, nil }, { got.failed, got.b })
     assert.is_true(endpoint(g, m:url "b").ejected)
+  end)
+
+  it("is seen coming: each endpoint's latency of late, and its last error", function()
+    g = start("endpoints = " .. list_of(m, "ab"))
+    m:set("b", { status = 503 })
+    wait.for_("both to be known", function()
+      g:get "/x"
+      return endpoint(g, m:url "b").last_error and endpoint(g, m:url "a").latency_s ~= json.null
+    end)
+    local a, b = endpoint(g, m:url "a"), endpoint(g, m:url "b")
+    assert.is_true(a.latency_s > 0)
+    assert.is_nil(a.last_error)
+    assert.same({ "503", false }, { b.last_error, b.last_error_of_check })
+    assert.is_true(b.last_error_s >= 0)
+    local function weir(...)
+      local child = process.spawn { process.program "weir", ... }
+      child:wait()
+      local out = child:stdout()
+      child:kill()
+      return out
+    end
+    assert.matches('last_error="503"', weir("upstream", "show", "up", "--admin", g.admin))
+    local status = weir("status", "--admin", g.admin)
+    assert.matches("slowest +last error", status)
+    assert.matches("503 %d+s ago", status)
   end)
 
   it("ends by itself, and the endpoint begins slowly", function()

@@ -94,6 +94,15 @@ describe("a limiter", function()
     assert.equal(10, (count("/tenant", nil, 12)), "who has no key shares one")
   end)
 
+  it("shows whom it refuses most, by a name that refusals bear too", function()
+    count("/tenant", { ["X-Tenant"] = "greedy" }, 60)
+    local _, refused = count("/tenant", { ["X-Tenant"] = "greedy" }, 1)
+    local key = json.decode(refused.body).detail:match " to key (%x+)"
+    local most = g:limiter("tenant").refused_keys[1]
+    assert.same({ key, 51 }, { most.key, most.refused })
+    assert.is_true(most.last_s >= 0)
+  end)
+
   it("says with whole seconds, rounded up, when the next call passes", function()
     local _, refused = count("/tenant", { ["X-Tenant"] = "c" }, 11)
     local after = tonumber(refused.headers["retry-after"])

@@ -167,6 +167,8 @@ describe("a shedder", function()
     assert.equal("vegas", now.rule)
     assert.is_true(now.limit >= 2 and now.limit <= 50)
     assert.is_true(now.latency_s > 0)
+    assert.is_true(now.baseline_s > 0) -- the best it saw, which it compares with
+    assert.equal(json.null, shedder("small").baseline_s) -- a fixed limit compares nothing
     assert.equal(now.limit, g:metric("weir_shedder_limit", 'name="learnt"'))
   end)
 

@@ -34,10 +34,12 @@ static inline void stress_upstream_set(struct stress_worker *me, struct wr_roste
 static inline void stress_upstream_report(struct stress_worker *me, struct wr_roster *r,
                                           uint64_t now)
 {
-  struct wr_outlier_batch batch = {.failures = (uint32_t)wr_rng_below(&me->rng, 8)};
+  struct wr_roster_seen seen = {.batch.failures = (uint32_t)wr_rng_below(&me->rng, 8)};
   uint32_t at = (uint32_t)wr_rng_below(&me->rng, r->capacity);
-  if (wr_rng_below(&me->rng, 2) == 0) wr_outlier_batch_success(&batch, wr_rng_below(&me->rng, now));
-  wr_roster_report(r, at, wr_roster_member(r, at)->id, &batch, now);
+  if (wr_rng_below(&me->rng, 2) == 0) {
+    wr_outlier_batch_success(&seen.batch, wr_rng_below(&me->rng, now));
+  }
+  wr_roster_report(r, at, wr_roster_member(r, at)->id, &seen, now);
 }
 
 static inline bool stress_upstream_act(struct stress_worker *me, struct wr_entry *entry,

@@ -87,41 +87,51 @@ export const breakers = {
   },
 };
 
-function useRow(label, name, plural, noun) {
+/** Whom a limiter refuses most. */
+function refusedMost(l) {
+  return l.refused_keys.slice(0, 3).map((k) => `${k.key} ${format.count(k.refused)}`).join(", ") || "–";
+}
+
+function useRow(label, name, plural, noun, more) {
   const used = gauge(label);
   const told = h("span");
   const actions = buttons(plural, noun, name);
   const line = spark();
-  return { ...row(name, [h("span", {}, used.root, " ", told), line.root, "num", "num", "num", actions.root]), used, told, actions, line };
+  return { ...row(name, [h("span", {}, used.root, " ", told), line.root, "num", "num", "num", "num", ...more, actions.root]), used, told, actions, line };
 }
 
 export const limits = {
   id: "limits", isCounted: true, title: "Bulkheads and limiters", place: "right",
   build(place) {
-    const columns = [["in use"], ["last 90 s"], ["waiting", true], ["refused/s", true], ["refused", true], ["", true]];
-    this.bulkheads = table("Bulkheads", [["bulkhead"], ...columns]);
-    this.limiters = table("Limiters", [["limiter"], ...columns]);
+    const columns = [["in use"], ["last 90 s"], ["waiting", true], ["wait p99", true], ["refused/s", true], ["refused", true]];
+    this.bulkheads = table("Bulkheads", [["bulkhead"], ...columns, ["", true]]);
+    this.limiters = table("Limiters", [["limiter"], ...columns, ["refused most, by hash of the key"], ["", true]]);
     place.append(this.bulkheads.root, this.limiters.root);
   },
   show(s) {
-    keep(this.bulkheads.body, s.bulkheads, (b) => b.name, (b) => useRow(`slots of ${b.name}`, b.name, "bulkheads", "bulkhead"), (p, b) => {
+    const waits = new Map(s.traffic.waits.map((w) => [`${w.kind} ${w.name}`, w.p99_s]));
+    const wait = (kind, name) => format.time(waits.get(`${kind} ${name}`));
+    keep(this.bulkheads.body, s.bulkheads, (b) => b.name, (b) => useRow(`slots of ${b.name}`, b.name, "bulkheads", "bulkhead", []), (p, b) => {
       const text = `${b.in_use} of ${b.max}${b.overridden ? `, policy says ${b.policy_max}` : ""}`;
       p.used.show(b.in_use / b.max, 1, text);
       say(p.told, text);
       p.line.show(remember(`bulkhead ${b.name}`, b.in_use), [], b.max);
       say(p.cells[2], `${b.queued} of ${b.queue}`);
-      say(p.cells[3], format.count(rate(`bulkhead ${b.name}`, b.refused, s.uptime_s)));
-      say(p.cells[4], format.count(b.refused));
+      say(p.cells[3], wait("bulkhead", b.name));
+      say(p.cells[4], format.count(rate(`bulkhead ${b.name}`, b.refused, s.uptime_s)));
+      say(p.cells[5], format.count(b.refused));
       p.actions.show((verb) => verb !== "reset" || b.overridden);
     });
-    keep(this.limiters.body, s.limiters, (l) => l.name, (l) => useRow(`permits of ${l.name}`, l.name, "limiters", "limiter"), (p, l) => {
+    keep(this.limiters.body, s.limiters, (l) => l.name, (l) => useRow(`permits of ${l.name}`, l.name, "limiters", "limiter", ["text"]), (p, l) => {
       const text = `${l.limit - l.left} of ${l.limit} in ${format.time(l.per_s)}${l.overridden ? `, policy says ${l.policy_limit}` : ""}`;
       p.used.show((l.limit - l.left) / l.limit, 1, text);
       say(p.told, text);
       p.line.show(remember(`limiter ${l.name}`, l.limit - l.left), [], l.limit);
       say(p.cells[2], l.waiting);
-      say(p.cells[3], format.count(rate(`limiter ${l.name}`, l.refused, s.uptime_s)));
-      say(p.cells[4], format.count(l.refused));
+      say(p.cells[3], wait("limiter", l.name));
+      say(p.cells[4], format.count(rate(`limiter ${l.name}`, l.refused, s.uptime_s)));
+      say(p.cells[5], format.count(l.refused));
+      say(p.cells[6], refusedMost(l));
       p.actions.show((verb) => verb !== "reset" || l.overridden);
     });
     this.bulkheads.root.hidden = s.bulkheads.length === 0;
@@ -133,7 +143,7 @@ export const limits = {
 export const adaptive = {
   id: "adaptive", title: "Workers and adaptive limits", place: "right",
   build(place) {
-    this.shedders = table("Shedders", [["shedder"], ["in use"], ["limit over time"], ["latency", true], ["waiting", true], ["shed", true]]);
+    this.shedders = table("Shedders", [["shedder"], ["in use"], ["limit over time"], ["latency", true], ["baseline", true], ["waiting", true], ["shed", true]]);
     this.throttles = table("Throttles", [["throttle"], ["refuses", true], ["last 90 s"], ["admitted", true], ["refused", true]]);
     this.workers = table("Workers", [["worker"], ["state"], ["in flight", true], ["loop lag", true], ["sheds", true], ["restarts", true], ["generation", true]]);
     place.append(this.shedders.root, this.throttles.root, this.workers.root);
@@ -143,15 +153,16 @@ export const adaptive = {
       const used = gauge(`calls of ${x.name}`);
       const told = h("span");
       const line = spark();
-      return { ...row(x.name, [h("span", {}, used.root, " ", told), line.root, "num", "num", "num"]), used, told, line };
+      return { ...row(x.name, [h("span", {}, used.root, " ", told), line.root, "num", "num", "num", "num"]), used, told, line };
     }, (p, x) => {
       const text = `${x.in_use} of ${x.limit} (${x.rule})`;
       p.used.show(x.in_use / x.limit, 1, text);
       say(p.told, text);
       p.line.show(remember(`shedder ${x.name}`, x.limit));
       say(p.cells[2], format.time(x.latency_s));
-      say(p.cells[3], x.queued);
-      say(p.cells[4], format.count(Object.values(x.shed).reduce((a, b) => a + b, 0)));
+      say(p.cells[3], format.time(x.baseline_s));
+      say(p.cells[4], x.queued);
+      say(p.cells[5], format.count(Object.values(x.shed).reduce((a, b) => a + b, 0)));
     });
     keep(this.throttles.body, s.throttles, (x) => x.name, (x) => {
       const line = spark();

@@ -56,11 +56,16 @@ function endpointState(e) {
   return e.healthy ? ["ok", "healthy"] : ["bad", "unhealthy"];
 }
 
+function lastError(e) {
+  if (!e.last_error) return "–";
+  return `${e.last_error.replace(/_/g, " ")}${e.last_error_of_check ? " of a check" : ""}, ${format.age(e.last_error_s)} ago`;
+}
+
 export const upstreams = {
   id: "upstreams", isCounted: true, title: "Upstreams", place: "left",
   build(place) {
     const asked = table("Attempts of the last ten seconds by upstream", [["upstream"], ...NUMBERS]);
-    const members = table("Endpoints", [["endpoint"], ["state"], ["in flight", true], ["weight", true], ["ejections", true], ["back in", true], [""]]);
+    const members = table("Endpoints", [["endpoint"], ["state"], ["in flight", true], ["latency", true], ["last error"], ["weight", true], ["ejections", true], ["back in", true], [""]]);
     place.append(asked.root, members.root);
     Object.assign(this, { asked, members });
   },
@@ -71,15 +76,17 @@ export const upstreams = {
     keep(this.members.body, all, (e) => `${e.upstream} ${e.url}`, (e) => {
       const state = badge();
       const actions = buttons("upstreams", "endpoint", e.upstream, e.url);
-      return { ...row(`${e.upstream}  ${e.url}`, [state.root, "num", "num", "num", "num", actions.root]), state, actions };
+      return { ...row(`${e.upstream}  ${e.url}`, [state.root, "num", "num", "text", "num", "num", "num", actions.root]), state, actions };
     }, ({ cells, state, actions }, e) => {
       state.show(...endpointState(e));
       const isOrdered = e.drained || e.policy_weight !== undefined;
       actions.show((verb) => (verb === "reset" ? isOrdered : verb !== "drain" || !e.drained));
       say(cells[1], inFlight.get(e.upstream)?.[e.url] || 0);
-      say(cells[2], e.policy_weight === undefined ? e.weight : `${e.weight}, policy ${e.policy_weight}`);
-      say(cells[3], e.ejections);
-      say(cells[4], e.back_in_s ? format.age(e.back_in_s) : "–");
+      say(cells[2], format.time(e.latency_s));
+      say(cells[3], lastError(e));
+      say(cells[4], e.policy_weight === undefined ? e.weight : `${e.weight}, policy ${e.policy_weight}`);
+      say(cells[5], e.ejections);
+      say(cells[6], e.back_in_s ? format.age(e.back_in_s) : "–");
     });
     return s.upstreams.length;
   },

@@ -49,6 +49,22 @@ describe("traffic", function()
     c.wr_series_add(arena, 0, c.wr_series_get(arena, metric, str(labels)), times)
   end
 
+  it("has how long calls waited for each primitive that has a queue", function()
+    second()
+    local function waited(metric, name, seconds, times)
+      local series = c.wr_series_get(arena, metric, str(('name="%s"'):format(name)))
+      for _ = 1, times do c.wr_series_observe(arena, 0, series, seconds) end
+    end
+    waited(c.WR_METRIC_BULKHEAD_WAIT, "pay", 0.05, 40)
+    waited(c.WR_METRIC_LIMITER_WAIT, "pay", 0.2, 10)
+    second()
+    local waits = page().waits
+    assert.same({ "bulkhead", "pay", 40 }, { waits[1].kind, waits[1].name, waits[1].per_s })
+    assert.same({ "limiter", "pay", 10 }, { waits[2].kind, waits[2].name, waits[2].per_s })
+    assert.is_near(0.05, waits[1].p99_s, 0.005)
+    assert.is_near(0.2, waits[2].p99_s, 0.02)
+  end)
+
   it("has rates, errors and percentiles of each route and of all", function()
     served("GET /a", 200, 0.003, 7) -- before the window
     second()

@@ -235,6 +235,22 @@ describe("limiter", function()
     end
   end)
 
+  it("knows whom it refuses most, and still does after it has moved", function()
+    local old = new { limit = 10, period_ns = 1000 * SECOND, burst = 1, max_keys = 64 }
+    for key, times in pairs { [5] = 4, [6] = 2, [7] = 1 } do
+      for _ = 1, times do try(old, 0, key) end
+    end
+    local l = allocate(config { limit = 10, period_ns = 1000 * SECOND, burst = 1, max_keys = 128 })
+    c.wr_limiter_move(l, old, config { limit = 10, period_ns = 1000 * SECOND, burst = 1,
+      max_keys = 128 }, 0)
+    for _, limiter in ipairs { old, l } do
+      local top = ffi.new "struct wr_toplist_entry[8]"
+      assert.equal(2, tonumber(c.wr_toplist_read(limiter.refused, 0, top)))
+      assert.same({ 5, 3, 6, 1 }, { tonumber(top[0].key), tonumber(top[0].count),
+        tonumber(top[1].key), tonumber(top[1].count) })
+    end
+  end)
+
   it("counts in shadow what it would have done, and refuses nothing", function()
     local l = new { limit = 10, burst = 2, wait_ns = 150 * MS, shadow = true }
     for _ = 1, 3 do assert.equal("admitted", (try(l, 0))) end

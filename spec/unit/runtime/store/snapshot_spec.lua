@@ -106,8 +106,8 @@ local function lived(seed)
   for _ = 1, 6 do c.wr_limiter_try(w.limiter, 12345678901234567ULL, 1, NOW, after) end
   for _ = 1, 9 do c.wr_limiter_try(w.sliding, 0, 1, NOW - 20 * SECOND, after) end
   members(w.roster, "http://a", "http://b", "http://c")
-  local batch = ffi.new("struct wr_outlier_batch", { failures = 5 })
-  c.wr_roster_report(w.roster, 1, c.wr_roster_id(str "http://b"), batch, NOW)
+  local seen = ffi.new("struct wr_roster_seen", { { failures = 5 } })
+  c.wr_roster_report(w.roster, 1, c.wr_roster_id(str "http://b"), seen, NOW)
   return w
 end
 

@@ -70,9 +70,9 @@ local function check(r, name, error, now)
 end
 
 local function fail(r, name, now, times)
-  local batch = ffi.new "struct wr_outlier_batch"
-  batch.failures = times or 5
-  c.wr_roster_report(r, row_of(r, name), id(name), batch, now)
+  local seen = ffi.new "struct wr_roster_seen"
+  seen.batch.failures = times or 5
+  c.wr_roster_report(r, row_of(r, name), id(name), seen, now)
 end
 
 -- What nobody was told of yet.
@@ -176,14 +176,44 @@ describe("a roster", function()
     local gone = id "a"
     set(r, { "c", "b" }, T0 + S)
     assert.equal(0, row_of(r, "c"))
-    local batch = ffi.new "struct wr_outlier_batch"
-    batch.failures = 100
-    c.wr_roster_report(r, 0, gone, batch, T0 + 2 * S)
-    c.wr_roster_report(r, 7, gone, batch, T0 + 2 * S)
-    c.wr_roster_report(r, 99, gone, batch, T0 + 2 * S)
+    local seen = ffi.new "struct wr_roster_seen"
+    seen.batch.failures = 100
+    c.wr_roster_report(r, 0, gone, seen, T0 + 2 * S)
+    c.wr_roster_report(r, 7, gone, seen, T0 + 2 * S)
+    c.wr_roster_report(r, 99, gone, seen, T0 + 2 * S)
     for _ = 1, 9 do c.wr_roster_check(r, 0, gone, 1, T0 + 2 * S) end
     assert.is_false(c.wr_roster_outlier(r).rows[0].is_ejected)
     assert.is_false(c.wr_roster_outlier(r).rows[0].is_unhealthy)
+  end)
+
+  it("knows of each how long calls took of late, and what went wrong last", function()
+    local r = new()
+    set(r, { "a", "b" })
+    local function tell(successes, latency, failures, last, now)
+      local seen = ffi.new("struct wr_roster_seen", { { successes, failures },
+        latency * successes, last or {} })
+      c.wr_roster_report(r, row_of(r, "a"), id "a", seen, now)
+    end
+    local function latency() return c.wr_standing_latency(member(r, "a").standing) end
+    assert.is_true(latency() ~= latency()) -- nothing is known
+    tell(3, 10, 0, nil, T0)
+    tell(1, 50, 0, nil, T0)
+    assert.equal(20, latency())
+    tell(0, 0, 1, { status = 503 }, T0 + S)
+    assert.equal(20, latency()) -- failures are no lesson about time
+    local standing = member(r, "a").standing
+    assert.same({ 503, T0 + S, false }, { standing.last.status, tonumber(standing.failed_ns),
+      standing.last.is_check })
+    tell(4, 100, 0, nil, T0 + 1000 * S)
+    assert.is_near(100, latency(), 1e-6) -- what is long ago weighs nothing
+    check(r, "a", c.WR_ERROR_CONNECT, T0 + 2000 * S)
+    assert.same({ 0, tonumber(c.WR_ERROR_CONNECT), true },
+      { standing.last.status, standing.last.error, standing.last.is_check })
+    assert.equal(0, tonumber(member(r, "b").standing.failed_ns))
+    standing.sum_ns, standing.last.error = 0 / 0, 255
+    c.wr_roster_repair(r, config(), T0 + 2000 * S)
+    assert.is_true(latency() ~= latency())
+    assert.equal(0, tonumber(standing.failed_ns))
   end)
 
   describe("whose members are checked", function()
