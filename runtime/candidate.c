@@ -6,6 +6,7 @@
 #include "loop/mailbox.h"
 #include "policy/generation.h"
 #include "script/composition.h"
+#include "script/library.h"
 #include "script/watchdog.h"
 #include "selftest.h"
 
@@ -82,6 +83,9 @@ static void load(struct wr_services *services, struct wr_source *source,
     return;
   }
   describe(report, g);
+  if (services->env.library) {
+    wr_source_compile(g->source, wr_library_stamp(services->env.library));
+  }
   if (report->ok) try_selftests(report, g, tests);
   if (report->ok && inspector) inspector->look(inspector->ctx, g);
   wr_generation_free(g);

@@ -34,7 +34,7 @@ void wr_follow_bundle(struct wr_master *m, bool is_of_disk)
 {
   struct wr_error error;
   if (!m->settings->watch || m->bundle < 0) return;
-  struct wr_source *source = wr_source_unpack(m->bundle, &error);
+  struct wr_source *source = wr_source_unpack(m->bundle, 0, &error);
   if (source == NULL) return;
   wr_watch_clear(&m->watch);
   follow_folders(m, source);

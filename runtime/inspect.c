@@ -67,8 +67,8 @@ static struct wr_source *open_bundle(const struct wr_master *m, uint64_t number,
                                      struct wr_error *error)
 {
   const struct wr_past *past = wr_history_past(&m->history, number);
-  if (number == m->live && m->bundle >= 0) return wr_source_unpack(m->bundle, error);
-  if (past != NULL) return wr_source_unpack(past->bundle, error);
+  if (number == m->live && m->bundle >= 0) return wr_source_unpack(m->bundle, 0, error);
+  if (past != NULL) return wr_source_unpack(past->bundle, 0, error);
   wr_error_set(error, WR_ERROR_INVALID, "generation %llu is not kept: see `weir policy list`",
                (unsigned long long)number);
   return NULL;

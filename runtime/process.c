@@ -5,9 +5,11 @@
 #include "base/alloc.h"
 #include "handover.h"
 #include "http/server.h"
+#include "http/tls.h"
 #include "master.h"
 #include "observe/otlp_settings.h"
 #include "rehearsal.h"
+#include "script/library.h"
 #include "succession.h"
 
 #include <limits.h>
@@ -135,11 +137,15 @@ int wr_process_run(const struct wr_settings *settings, struct wr_error *error)
   struct wr_otlp_settings *otlp = wr_alloc(sizeof(*otlp));
   wr_otlp_settings_read(otlp, wr_loop_entropy());
   fitting.otlp = otlp;
+  wr_tls_warm();
+  struct wr_library *library = wr_library_compile();
+  fitting.library = library;
   int code = run(&fitting, error);
   // Whoever cannot even begin leaves everything to the program that it was to replace.
   if (code != 0) wr_succession_return(&fitting, error->message);
   wr_otlp_settings_fini(otlp);
   wr_free(otlp);
+  wr_library_free(library);
   wr_handover_free(fitting.handover);
   wr_free(fitting.program);
   return code;

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "policy/serve.h"
 #include "policy/source.h"
+#include "script/library.h"
 #include "script/rehearsal.h"
 
 #include <stdarg.h>
@@ -104,7 +105,8 @@ static bool load(struct rehearsal *r, int bundle)
   struct wr_error error;
   struct wr_generation_error problem;
   if (lseek(bundle, 0, SEEK_SET) < 0) return false;
-  struct wr_source *source = wr_source_unpack(bundle, &error);
+  uint64_t stamp = wr_library_stamp(r->services.env.library);
+  struct wr_source *source = wr_source_unpack(bundle, stamp, &error);
   if (source == NULL) {
     wr_call_error_set(r->failure, "", 0, "%s", error.message);
     return false;

@@ -64,6 +64,7 @@ bool wr_services_init(struct wr_services *s, const struct wr_services_owner *own
                                   .resolver = s->resolver,
                                   .endpoints = &s->endpoints,
                                   .meter = &s->meter,
+                                  .library = owner->settings->library,
                                   .allow_chaos = owner->settings->allow_chaos,
                                   .shard = slot};
   wr_list_init(&s->env.spare_responses);

@@ -37,7 +37,7 @@ bool wr_upgrade_bundle(struct wr_master *m, struct wr_source **out)
   struct wr_error error;
   *out = NULL;
   if (m->upgrade.bundle < 0) return true;
-  *out = wr_source_unpack(m->upgrade.bundle, &error);
+  *out = wr_source_unpack(m->upgrade.bundle, 0, &error);
   if (*out == NULL) wr_reload_fail(m, "unpack", error.message);
   return *out != NULL;
 }

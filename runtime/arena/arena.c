@@ -245,16 +245,18 @@ void wr_arena_fini(struct wr_arena *a)
 enum { COPIES = 3 };
 
 struct copy {
-  void *from;
+  char *from; // begins a page
   size_t size;
+  char *to;
 };
 
 static void plan_copies(const struct wr_arena *a, struct copy copies[COPIES])
 {
   const struct wr_arena_header *h = a->header;
-  copies[0] = (struct copy){h->registry, wr_registry_size(h->entries_max, h->slot_count)};
-  copies[1] = (struct copy){h->series, wr_series_used(a)};
-  copies[2] = (struct copy){h->slab, wr_slab_used(h->slab)};
+  size_t registry = wr_registry_size(h->entries_max, h->slot_count);
+  copies[0] = (struct copy){(char *)h->registry, round_up(registry, PAGE), NULL};
+  copies[1] = (struct copy){(char *)h->series, round_up(wr_series_used(a), PAGE), NULL};
+  copies[2] = (struct copy){(char *)h->slab, round_up(wr_slab_used(h->slab), PAGE), NULL};
 }
 
 static void lock_all(struct wr_arena *a)
@@ -271,32 +273,50 @@ static void unlock_all(struct wr_arena *a)
   wr_registry_unlock_table(a);
 }
 
+// Others wait meanwhile: where nobody has written there is nothing to copy, and that is most of it.
+static void copy_data(const struct wr_arena *a, const struct copy *c)
+{
+  off_t from = c->from - (char *)a->header;
+  off_t end = from + (off_t)c->size;
+  for (off_t at = from, hole; (at = lseek(a->fd, at, SEEK_DATA)) >= 0 && at < end; at = hole) {
+    hole = lseek(a->fd, at, SEEK_HOLE);
+    if (hole < 0 || hole > end) hole = end;
+    memcpy(c->to + (at - from), c->from + (at - from), (size_t)(hole - at));
+  }
+}
+
+// False with errno set.
+static bool copy_all(struct wr_arena *a, struct copy copies[COPIES])
+{
+  bool has_memory = true;
+  lock_all(a);
+  plan_copies(a, copies);
+  for (int i = 0; has_memory && i < COPIES; i++) {
+    struct copy *c = &copies[i];
+    c->to = mmap(NULL, c->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                 -1, 0);
+    has_memory = c->to != MAP_FAILED;
+    if (has_memory) copy_data(a, c);
+  }
+  unlock_all(a);
+  return has_memory;
+}
+
 bool wr_arena_privatise(struct wr_arena *a, struct wr_error *error)
 {
   WR_CHECK(!a->is_private);
   struct copy copies[COPIES];
-  lock_all(a);
-  plan_copies(a, copies);
-  size_t total = 0;
-  for (int i = 0; i < COPIES; i++) total += copies[i].size;
-  char *kept = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  size_t at = 0;
-  for (int i = 0; kept != MAP_FAILED && i < COPIES; at += copies[i++].size) {
-    memcpy(kept + at, copies[i].from, copies[i].size);
+  bool ok =
+      copy_all(a, copies) && mmap(a->header, a->size, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, a->fd, 0) != MAP_FAILED;
+  for (int i = 0; ok && i < COPIES; i++) {
+    const struct copy *c = &copies[i];
+    ok = mremap(c->to, c->size, c->size, MREMAP_MAYMOVE | MREMAP_FIXED, c->from) != MAP_FAILED;
   }
-  unlock_all(a);
-  if (kept == MAP_FAILED || mmap(a->header, a->size, PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, a->fd, 0) == MAP_FAILED) {
-    wr_error_set(error, WR_ERROR_CLOSED, "arena: private copy of %zu bytes: %s", total,
+  a->is_private = ok;
+  if (!ok) {
+    wr_error_set(error, WR_ERROR_CLOSED, "arena: no memory for a private copy: %s",
                  strerror(errno));
-    if (kept != MAP_FAILED) munmap(kept, total);
-    return false;
   }
-  a->is_private = true;
-  at = 0;
-  for (int i = 0; i < COPIES; at += copies[i++].size) {
-    memcpy(copies[i].from, kept + at, copies[i].size);
-  }
-  munmap(kept, total);
-  return true;
+  return ok;
 }

@@ -30,6 +30,10 @@ struct wr_tls_options {
 
 struct wr_tls;
 
+/// Has OpenSSL read its configuration and find its algorithms, which costs 2 ms once: before it
+/// forks, so that its children need not.
+void wr_tls_warm(void);
+
 /// Reads and judges everything. NULL with a set error that names the file and the reason. The
 /// result has one holder.
 struct wr_tls *wr_tls_new(const struct wr_tls_options *options, struct wr_error *error);

@@ -50,7 +50,6 @@ static void on_quiet(void *ctx)
 
 static void prepare_script(struct wr_generation *g)
 {
-  struct wr_source_file *main_file = &g->source->files[0];
   g->script->find = wr_source_find;
   g->script->find_ctx = g->source;
   g->script->data = wr_source_data;
@@ -58,8 +57,8 @@ static void prepare_script(struct wr_generation *g)
   g->script->is_shadow = g->source->is_shadow;
   g->script->on_quiet = on_quiet;
   g->script->on_quiet_ctx = g;
-  wr_script_begin(g->script, wr_str_of(main_file->path),
-                  (struct wr_str){main_file->text, main_file->len});
+  struct wr_code code = wr_source_main(g->source);
+  wr_script_begin(g->script, &code);
 }
 
 static void on_reap(struct wr_deferred *d)

@@ -1,6 +1,7 @@
 #include "policy/lineage.h"
 
 #include "base/alloc.h"
+#include "script/library.h"
 
 enum { GENERATIONS_MAX = 4 };
 
@@ -117,7 +118,7 @@ static void begin(struct wr_lineage *l, uint64_t number, int fd, bool is_shadow)
   struct wr_error damage;
   l->error = (struct wr_generation_error){.stage = "unpack"};
   l->loading_number = number;
-  l->source = wr_source_unpack(fd, &damage);
+  l->source = wr_source_unpack(fd, wr_library_stamp(l->serve->env->library), &damage);
   if (l->source) l->source->is_shadow = is_shadow;
   if (l->source == NULL) wr_call_error_set(&l->error.script, "", 0, "%s", damage.message);
   l->is_loading = true;

@@ -131,6 +131,7 @@ void wr_source_free(struct wr_source *s)
     if (s->files[i].is_data) explicit_bzero(s->files[i].text, s->files[i].len);
     wr_free(s->files[i].path);
     wr_free(s->files[i].text);
+    wr_free((char *)s->files[i].compiled.ptr);
   }
   wr_free(s->files);
   wr_free(s->root);
@@ -156,7 +157,18 @@ static struct wr_source_file *find_path(struct wr_source *s, const char *path, b
   return s->is_reading ? read_into(s, path, is_data) : NULL;
 }
 
-bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struct wr_str *text)
+static struct wr_code code_of(const struct wr_source_file *file)
+{
+  return (struct wr_code){
+      .path = wr_str_of(file->path), .text = text_of(file), .compiled = file->compiled};
+}
+
+struct wr_code wr_source_main(const struct wr_source *s)
+{
+  return code_of(&s->files[0]);
+}
+
+bool wr_source_find(void *source, struct wr_str name, struct wr_code *out)
 {
   static const char *const endings[] = {".lua", "/init.lua"};
   struct wr_source *s = source;
@@ -169,8 +181,7 @@ bool wr_source_find(void *source, struct wr_str name, struct wr_str *path, struc
     }
     struct wr_source_file *file = find_path(s, wanted, false);
     if (file == NULL) continue;
-    *path = wr_str_of(file->path);
-    *text = text_of(file);
+    *out = code_of(file);
     return true;
   }
   return false;
@@ -186,6 +197,24 @@ bool wr_source_data(void *source, const char *path, struct wr_str *text, struct 
   }
   *text = text_of(file);
   return true;
+}
+
+void wr_source_compile(struct wr_source *s, uint64_t stamp)
+{
+  size_t room = WR_SOURCE_BYTES_MAX;
+  s->stamp = stamp;
+  for (size_t i = 0; i < s->count; i++) {
+    struct wr_source_file *file = &s->files[i];
+    struct wr_code code = {.path = wr_str_of(file->path), .text = text_of(file)};
+    struct wr_buf out;
+    wr_buf_init(&out, room);
+    if (!file->is_data && wr_code_compile(&code, &out)) {
+      struct wr_str all = wr_buf_str(&out);
+      file->compiled = (struct wr_str){wr_strndup(all.ptr, all.len), all.len};
+      room -= all.len;
+    }
+    wr_buf_fini(&out);
+  }
 }
 
 uint64_t wr_source_hash(const struct wr_source *s)
@@ -227,22 +256,34 @@ bool wr_source_is_current(const struct wr_source *s)
 
 // --- across processes ---------------------------------------------------------------------------
 
-// The root, then path, kind and text of each file, each as length and bytes.
+// The root, then path, kind and text of each file, each as length and bytes. What a script was
+// compiled to is behind it: path, kind, stamp and code.
 static bool put(struct wr_buf *out, const char *text, size_t len)
 {
   uint64_t size = len;
   return wr_buf_append(out, &size, sizeof(size)) && wr_buf_append(out, text, len);
 }
 
+static bool put_compiled(struct wr_buf *out, const struct wr_source *s,
+                         const struct wr_source_file *file)
+{
+  uint64_t size = sizeof(s->stamp) + file->compiled.len;
+  return put(out, file->path, strlen(file->path)) && put(out, "c", 1) &&
+         wr_buf_append(out, &size, sizeof(size)) &&
+         wr_buf_append(out, &s->stamp, sizeof(s->stamp)) &&
+         wr_buf_append_str(out, file->compiled);
+}
+
 int wr_source_pack(const struct wr_source *s, struct wr_error *error)
 {
   struct wr_buf out;
-  wr_buf_init(&out, 2 * (size_t)WR_SOURCE_BYTES_MAX);
+  wr_buf_init(&out, 3 * (size_t)WR_SOURCE_BYTES_MAX);
   bool ok = put(&out, s->root, strlen(s->root));
   for (size_t i = 0; ok && i < s->count; i++) {
-    ok = put(&out, s->files[i].path, strlen(s->files[i].path)) &&
-         put(&out, s->files[i].is_data ? "d" : "s", 1) &&
-         put(&out, s->files[i].text, s->files[i].len);
+    const struct wr_source_file *file = &s->files[i];
+    ok = put(&out, file->path, strlen(file->path)) && put(&out, file->is_data ? "d" : "s", 1) &&
+         put(&out, file->text, file->len);
+    if (ok && file->compiled.len > 0) ok = put_compiled(&out, s, file);
   }
   int fd = ok ? wr_memfd_new("weir-bundle", wr_buf_str(&out)) : -1;
   if (fd < 0) {
@@ -267,16 +308,30 @@ static bool take(struct wr_str *from, struct wr_str *out)
   return true;
 }
 
+static void take_compiled(struct wr_source *s, struct wr_str code)
+{
+  uint64_t stamp = 0;
+  if (s->stamp == 0 || s->count == 0 || code.len <= sizeof(stamp)) return;
+  memcpy(&stamp, code.ptr, sizeof(stamp));
+  if (stamp != s->stamp) return; // LuaJIT would believe it, and may be another one
+  size_t len = code.len - sizeof(stamp);
+  s->files[s->count - 1].compiled = (struct wr_str){wr_strndup(code.ptr + sizeof(stamp), len), len};
+}
+
 static bool unpack_files(struct wr_source *s, struct wr_str from)
 {
   struct wr_str root;
   if (!take(&from, &root)) return false;
   s->root = wr_strndup(root.ptr, root.len);
-  while (from.len > 0 && s->count < WR_SOURCE_FILES_MAX) {
+  while (from.len > 0 && s->count <= WR_SOURCE_FILES_MAX) {
     struct wr_str path;
     struct wr_str kind;
     struct wr_str text;
     if (!take(&from, &path) || !take(&from, &kind) || !take(&from, &text)) return false;
+    if (wr_str_eq(kind, WR_STR("c"))) {
+      take_compiled(s, text);
+      continue;
+    }
     char *name = wr_strndup(path.ptr, path.len);
     add_file(s, name, text, wr_str_eq(kind, WR_STR("d")));
     wr_free(name);
@@ -284,9 +339,10 @@ static bool unpack_files(struct wr_source *s, struct wr_str from)
   return s->count > 0 && from.len == 0;
 }
 
-struct wr_source *wr_source_unpack(int fd, struct wr_error *error)
+struct wr_source *wr_source_unpack(int fd, uint64_t stamp, struct wr_error *error)
 {
   struct wr_source *s = wr_alloc(sizeof(*s));
+  s->stamp = stamp;
   struct wr_str packed = wr_memfd_map(fd);
   bool ok = packed.ptr != NULL && unpack_files(s, packed);
   wr_memfd_unmap(packed);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/duration.h"
 #include "script/call.h"
+#include "script/code.h"
 #include "script/library.h"
 #include "script/vm.h"
 
@@ -13,22 +14,17 @@
 
 // Compiling.
 
-static const struct wr_library_file *find_library(struct wr_str name)
-{
-  for (const struct wr_library_file *f = wr_library_files; f->module != NULL; f++) {
-    if (wr_str_eq(wr_str_of(f->module), name)) return f;
-  }
-  return NULL;
-}
-
 // core.compile_library(name): the chunk of an embedded module in the library world, or nil.
 static int l_compile_library(lua_State *L)
 {
-  const struct wr_library_file *f = find_library(wr_bind_str(L, 1));
+  const struct wr_library_file *f = wr_library_find(wr_bind_str(L, 1));
   if (f == NULL) return 0;
-  const char *chunk = lua_pushfstring(L, "@%s", f->path);
-  if (luaL_loadbufferx(L, f->text, f->len, chunk, "t") != 0) return lua_error(L);
-  wr_vm_look_soon(wr_vm_of(L));
+  struct wr_vm *vm = wr_vm_of(L);
+  struct wr_code code = {.path = wr_str_of(f->path),
+                         .text = {f->text, f->len},
+                         .compiled = wr_library_code(vm->host.library, f)};
+  if (wr_code_load(L, &code) != 0) return lua_error(L);
+  wr_vm_look_soon(vm);
   return 1;
 }
 
@@ -51,12 +47,9 @@ static int l_compile_module(lua_State *L)
   struct wr_vm *vm = wr_vm_of(L);
   struct wr_str name = wr_bind_str(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
-  struct wr_str path;
-  struct wr_str text;
-  if (vm->host.find == NULL || !vm->host.find(vm->owner, name, &path, &text)) return 0;
-  lua_pushlstring(L, path.ptr, path.len);
-  const char *chunk = lua_pushfstring(L, "@%s", lua_tostring(L, -1));
-  if (luaL_loadbufferx(L, text.ptr, text.len, chunk, "t") != 0) {
+  struct wr_code code = {.compiled = {NULL, 0}};
+  if (vm->host.find == NULL || !vm->host.find(vm->owner, name, &code)) return 0;
+  if (wr_code_load(L, &code) != 0) {
     lua_pushnil(L);
     lua_insert(L, -2);
     return 2;

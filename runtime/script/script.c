@@ -32,10 +32,10 @@ static double host_random(void *owner)
   return wr_rng_unit(s->env->rng);
 }
 
-static bool host_find(void *owner, struct wr_str name, struct wr_str *path, struct wr_str *text)
+static bool host_find(void *owner, struct wr_str name, struct wr_code *out)
 {
   struct wr_script *s = owner;
-  return s->find != NULL && s->find(s->find_ctx, name, path, text);
+  return s->find != NULL && s->find(s->find_ctx, name, out);
 }
 
 static int host_mark(void *owner, lua_State *L)
@@ -59,8 +59,11 @@ static void host_print(void *owner, lua_State *L, struct wr_str line)
   wr_log_text(s->env->log, WR_LOG_INFO, "script.print", "%.*s", WR_STR_ARG(line));
 }
 
-static const struct wr_vm_host host = {host_clock, host_random, host_find,
-                                       host_mark,  host_unwind, host_print};
+static struct wr_vm_host host_of(const struct wr_script *s)
+{
+  return (struct wr_vm_host){
+      host_clock, host_random, host_find, host_mark, host_unwind, host_print, s->env->library};
+}
 
 // --- life ---------------------------------------------------------------------------------------
 
@@ -75,6 +78,7 @@ static const lua_CFunction binds[] = {
 static bool open_vm(struct wr_script *s, const struct wr_vm_limits *limits,
                     struct wr_script_error *error)
 {
+  struct wr_vm_host host = host_of(s);
   if (wr_vm_open(&s->vm, s, &host, limits, error) != 0) return false;
   s->is_open = true;
   for (size_t i = 0; i < WR_COUNT(binds); i++) {
@@ -100,11 +104,10 @@ struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
 
 // --- loading ------------------------------------------------------------------------------------
 
-void wr_script_begin(struct wr_script *s, struct wr_str path, struct wr_str text)
+void wr_script_begin(struct wr_script *s, const struct wr_code *code)
 {
   WR_CHECK(s->phase == WR_SCRIPT_NEW);
-  s->main_path = path;
-  s->main_text = text;
+  s->main = *code;
 }
 
 // One phase is over: begins the next. False with `error` filled.
@@ -118,7 +121,7 @@ static bool begin_next(struct wr_script *s, struct wr_script_error *error)
   if (s->phase == WR_SCRIPT_LIBRARY) {
     s->phase = WR_SCRIPT_MAIN;
     s->is_loading = true;
-    return wr_vm_begin_load(&s->vm, s->main_path, s->main_text, error);
+    return wr_vm_begin_load(&s->vm, &s->main, error);
   }
   s->phase = WR_SCRIPT_FREEZE;
   s->is_loading = false;

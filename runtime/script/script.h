@@ -18,6 +18,7 @@
 
 struct wr_endpoints;
 struct wr_guard_shadow;
+struct wr_library;
 struct wr_meter;
 struct wr_rehearsal;
 struct wr_resolver;
@@ -41,6 +42,7 @@ struct wr_script_env {
   struct wr_resolver *resolver;
   struct wr_endpoints *endpoints;
   struct wr_meter *meter;
+  const struct wr_library *library;   ///< compiled before; NULL: each state compiles it
   const struct wr_sampler *sampler;   ///< which requests are traced; NULL: tracing is off
   bool allow_chaos;                   ///< experiments may be applied
   struct wr_rehearsal *rehearsal;     ///< of selftests; NULL: this is the world
@@ -54,8 +56,7 @@ struct wr_script_env {
 };
 
 /// Finds a module of the bundle; see wr_vm_host.
-typedef bool (*wr_script_find_fn)(void *ctx, struct wr_str name, struct wr_str *path,
-                                  struct wr_str *text);
+typedef bool (*wr_script_find_fn)(void *ctx, struct wr_str name, struct wr_code *out);
 
 /// Reads a file that the bundle names; see wr_source_data.
 typedef bool (*wr_script_data_fn)(void *ctx, const char *path, struct wr_str *text,
@@ -67,9 +68,9 @@ struct wr_script {
   struct wr_script_env *env; ///< read-only
   struct wr_vm vm;
   uint64_t generation;                ///< read-only: number shown everywhere
-  enum wr_script_phase phase;         // private: of the load
-  struct wr_str main_path, main_text; // private: what is loaded
-  bool is_loading;                    ///< top level is running: nothing may suspend
+  enum wr_script_phase phase; // private: of the load
+  struct wr_code main;        // private: what is loaded
+  bool is_loading;            ///< top level is running: nothing may suspend
   bool is_open;                       // private: the VM exists
   bool is_resting;                    // private: it holds no named state
   struct wr_task *current;            ///< the task that is running Lua, NULL outside
@@ -94,9 +95,9 @@ struct wr_script {
 struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
                                 const struct wr_vm_limits *limits, struct wr_script_error *error);
 
-/// Begins to load: the library, the main chunk `text`, which declares, and then no more globals.
-/// `wr_script_go_on` does it; path and text must stay until it is over. Once.
-void wr_script_begin(struct wr_script *s, struct wr_str path, struct wr_str text);
+/// Begins to load: the library, the main chunk, which declares, and then no more globals.
+/// `wr_script_go_on` does it; what `code` points to must stay until it is over. Once.
+void wr_script_begin(struct wr_script *s, const struct wr_code *code);
 
 /// Goes on for about `slice_ns` of processor time (UINT64_MAX: to the end). FAILED with `error`
 /// filled.

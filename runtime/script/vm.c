@@ -286,19 +286,12 @@ bool wr_vm_bind(struct wr_vm *vm, lua_CFunction function, struct wr_script_error
 
 // Loading.
 
-struct load {
-  struct wr_str path;
-  struct wr_str text;
-};
-
-// Runs protected. stack: struct load -> coroutine with the compiled chunk.
+// Runs protected. stack: struct wr_code -> coroutine with the compiled chunk.
 static int prepare(lua_State *L)
 {
-  const struct load *load = lua_touserdata(L, 1);
+  const struct wr_code *code = lua_touserdata(L, 1);
   lua_State *co = lua_newthread(L);
-  lua_pushlstring(L, load->path.ptr, load->path.len);
-  const char *name = lua_pushfstring(L, "@%s", lua_tostring(L, -1));
-  if (luaL_loadbufferx(L, load->text.ptr, load->text.len, name, "t") != 0) return lua_error(L);
+  if (wr_code_load(L, code) != 0) return lua_error(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, wr_vm_of(L)->env_ref);
   lua_setfenv(L, -2);
   lua_xmove(L, co, 1);
@@ -332,12 +325,10 @@ bool wr_vm_begin_library(struct wr_vm *vm, struct wr_script_error *err)
   return true;
 }
 
-bool wr_vm_begin_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
-                      struct wr_script_error *err)
+bool wr_vm_begin_load(struct wr_vm *vm, const struct wr_code *code, struct wr_script_error *err)
 {
-  struct load load = {path, text};
   lua_pushcfunction(vm->L, prepare);
-  lua_pushlightuserdata(vm->L, &load);
+  lua_pushlightuserdata(vm->L, (void *)code);
   if (!wr_vm_call(vm->L, 1, 1, err)) return false;
   begin(vm, 0, vm->limits.load_ns);
   return true;
@@ -399,10 +390,9 @@ enum wr_vm_progress wr_vm_go_on(struct wr_vm *vm, uint64_t slice_ns, struct wr_s
   return WR_VM_DONE;
 }
 
-bool wr_vm_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
-                struct wr_script_error *err)
+bool wr_vm_load(struct wr_vm *vm, const struct wr_code *code, struct wr_script_error *err)
 {
-  return wr_vm_begin_load(vm, path, text, err) && wr_vm_go_on(vm, UINT64_MAX, err) == WR_VM_DONE;
+  return wr_vm_begin_load(vm, code, err) && wr_vm_go_on(vm, UINT64_MAX, err) == WR_VM_DONE;
 }
 
 // Ending.

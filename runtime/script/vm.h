@@ -16,11 +16,13 @@
 /// things to do can do them between two.
 
 #include "base/str.h"
+#include "script/code.h"
 #include "script/vm_heap.h"
 
 #include <lua.h>
 #include <stdint.h>
 
+struct wr_library;
 struct wr_script_error;
 
 /// Limits of one state. Zero means the default named beside it.
@@ -48,15 +50,17 @@ struct wr_vm_host {
   uint64_t (*clock)(void *owner);
   /// Uniform in [0, 1): `math.random` draws from it. Default: always 0.5.
   double (*random)(void *owner);
-  /// Finds module `name` ("a.b": letters, digits, '_' and '-' between dots) of the bundle. Path and
-  /// text stay valid during the call that asked. Default: no bundle.
-  bool (*find)(void *owner, struct wr_str name, struct wr_str *path, struct wr_str *text);
+  /// Finds module `name` ("a.b": letters, digits, '_' and '-' between dots) of the bundle. What is
+  /// found stays valid during the call that asked. Default: no bundle.
+  bool (*find)(void *owner, struct wr_str name, struct wr_code *out);
   /// Remembers what the task running on `L` holds; called by `pcall` and `xpcall`. Default: 0.
   int (*scope_mark)(void *owner, lua_State *L);
   /// Releases what was opened since `mark`, because an error unwound to there. Must not raise.
   void (*scope_unwind)(void *owner, lua_State *L, int mark);
   /// Takes one line of a policy's `print`, without newline. Default: dropped.
   void (*print)(void *owner, lua_State *L, struct wr_str line);
+  /// No function: the library as it was compiled before. Default: each state compiles it.
+  const struct wr_library *library;
 };
 
 struct wr_vm {
@@ -132,10 +136,9 @@ enum wr_vm_progress {
 /// filled.
 bool wr_vm_begin_library(struct wr_vm *vm, struct wr_script_error *err);
 
-/// Begins to run `text` as a main chunk of the policy world, named `path`, within the load budget.
-/// It may not suspend. `wr_vm_go_on` does it. False with `err` filled.
-bool wr_vm_begin_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
-                      struct wr_script_error *err);
+/// Begins to run `code` as a main chunk of the policy world, within the load budget. It may not
+/// suspend. `wr_vm_go_on` does it. False with `err` filled.
+bool wr_vm_begin_load(struct wr_vm *vm, const struct wr_code *code, struct wr_script_error *err);
 
 /// Runs what was begun for about `slice_ns` of processor time (UINT64_MAX: to its end). DONE: its
 /// first result (or nil) is pushed on `vm->L`. Whatever a script does, this returns.
@@ -153,8 +156,7 @@ uint64_t wr_vm_work_begin(const struct wr_vm *vm);
 void wr_vm_work_end(struct wr_vm *vm, uint64_t began_ns);
 
 /// Both of it in one go. True with the result pushed; false with `err` filled and nothing pushed.
-bool wr_vm_load(struct wr_vm *vm, struct wr_str path, struct wr_str text,
-                struct wr_script_error *err);
+bool wr_vm_load(struct wr_vm *vm, const struct wr_code *code, struct wr_script_error *err);
 
 /// Ends the time of declarations: from now on a policy that assigns a global raises. Collects
 /// garbage, for about `slice_ns` (UINT64_MAX: all of it). False: call again.

@@ -5,6 +5,7 @@
 //   module NAME   adds a file of the bundle, found by require "NAME"
 //   limit NAME    sets soft_bytes, string_bytes or load_ms (the bytes are the number) for the next
 //   state load NAME     runs a main chunk named NAME; answers its result or its error call NAME
+//   compiled -    from now on states get what was compiled before, as those of workers do
 //   calls the function that the last load returned, on the main thread race NAME     calls that
 //   function in a coroutine while a thread interrupts the state freeze -      ends the time of
 //   declarations core -        runs a chunk in the library world; gets the core table reset -
@@ -15,6 +16,7 @@
 #include "base/rng.h"
 #include "loop/loop.h"
 #include "script/call.h"
+#include "script/library.h"
 #include "script/vm.h"
 
 #include <lauxlib.h>
@@ -35,6 +37,7 @@ struct host {
   bool is_open;
   int result_ref; // what the last load returned
   struct wr_vm_limits limits;
+  struct wr_library *library; // NULL: texts are compiled
   struct module modules[MODULES_MAX];
   size_t module_count;
   struct wr_rng rng;
@@ -56,7 +59,7 @@ static double host_random(void *owner)
   return wr_rng_unit(&h->rng);
 }
 
-static bool host_find(void *owner, struct wr_str name, struct wr_str *path, struct wr_str *text)
+static bool host_find(void *owner, struct wr_str name, struct wr_code *out)
 {
   struct host *h = owner;
   for (size_t i = 0; i < h->module_count; i++) {
@@ -65,8 +68,7 @@ static bool host_find(void *owner, struct wr_str name, struct wr_str *path, stru
     for (char *c = h->path; *c != '\0' && c[4] != '\0'; c++) {
       if (*c == '.') *c = '/';
     }
-    *path = wr_str_of(h->path);
-    *text = h->modules[i].text;
+    *out = (struct wr_code){.path = wr_str_of(h->path), .text = h->modules[i].text};
     return true;
   }
   return false;
@@ -186,7 +188,9 @@ static int bind_nap(lua_State *L)
 static bool open_vm(struct host *h, struct wr_script_error *err)
 {
   if (h->is_open) return true;
-  h->is_open = wr_vm_open(&h->vm, h, &functions, &h->limits, err) == 0;
+  struct wr_vm_host host = functions;
+  host.library = h->library;
+  h->is_open = wr_vm_open(&h->vm, h, &host, &h->limits, err) == 0;
   h->result_ref = LUA_NOREF;
   return h->is_open && wr_vm_bind(&h->vm, bind_nap, err);
 }
@@ -202,10 +206,18 @@ static void keep_result(struct host *h)
 static void do_load(struct host *h, const char *name, struct wr_str text)
 {
   struct wr_script_error err;
+  struct wr_code code = {.path = wr_str_of(name), .text = text};
+  struct wr_buf compiled;
+  wr_buf_init(&compiled, LINE_MAX_BYTES);
+  if (h->library != NULL && wr_code_compile(&code, &compiled)) {
+    code.compiled = wr_buf_str(&compiled);
+    code.text = (struct wr_str){NULL, 0};
+  }
   uint64_t began_ns = wr_loop_clock();
-  bool ok = open_vm(h, &err) && wr_vm_load(&h->vm, wr_str_of(name), text, &err);
+  bool ok = open_vm(h, &err) && wr_vm_load(&h->vm, &code, &err);
   if (ok) keep_result(h);
   answer(h, ok, &err, began_ns);
+  wr_buf_fini(&compiled);
 }
 
 static void do_call(struct host *h)
@@ -302,6 +314,8 @@ static void do_frame(struct host *h, const char *kind, const char *name, struct 
     do_core(h, text);
   } else if (strcmp(kind, "freeze") == 0) {
     (void)wr_vm_freeze(&h->vm, UINT64_MAX);
+  } else if (strcmp(kind, "compiled") == 0) {
+    if (h->library == NULL) h->library = wr_library_compile();
   } else if (strcmp(kind, "limit") == 0) {
     do_limit(h, name, text);
   } else if (strcmp(kind, "module") == 0) {
@@ -330,6 +344,7 @@ int main(void)
     wr_free(text);
   }
   do_reset(h);
+  wr_library_free(h->library);
   wr_buf_fini(&h->line);
   wr_buf_fini(&h->printed);
   wr_free(h);

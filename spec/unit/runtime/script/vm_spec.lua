@@ -43,6 +43,10 @@ describe("a state", function()
       local answer = load(case[1])
       assert.is_false(answer.ok)
       assert.equal(case[2], place(answer))
+      -- The same of what another process has compiled.
+      local compiled = vm { { "compiled" }, { "load", "policies/pay.lua", case[1] } }[1]
+      assert.equal(case[2], place(compiled))
+      assert.equal(answer.traceback, compiled.traceback)
     end
   end)
 
