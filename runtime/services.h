@@ -38,7 +38,7 @@ struct wr_settings {
   uint64_t session_keys_ns; ///< how often the keys of TLS session tickets change
   uint64_t heartbeat_ns;    ///< a worker whose loop is silent for longer is replaced
   const struct wr_otlp_settings *otlp; ///< where telemetry goes, NULL: nowhere
-  const struct wr_library *library; ///< compiled once for all states, NULL: each compiles it
+  const struct wr_library *library;    ///< compiled once for all states, NULL: each compiles it
   struct wr_confine_options confine;
   struct wr_notify_options notify; ///< the service manager
 };

@@ -270,8 +270,7 @@ static bool put_compiled(struct wr_buf *out, const struct wr_source *s,
   uint64_t size = sizeof(s->stamp) + file->compiled.len;
   return put(out, file->path, strlen(file->path)) && put(out, "c", 1) &&
          wr_buf_append(out, &size, sizeof(size)) &&
-         wr_buf_append(out, &s->stamp, sizeof(s->stamp)) &&
-         wr_buf_append_str(out, file->compiled);
+         wr_buf_append(out, &s->stamp, sizeof(s->stamp)) && wr_buf_append_str(out, file->compiled);
 }
 
 int wr_source_pack(const struct wr_source *s, struct wr_error *error)

@@ -22,6 +22,6 @@ struct wr_code {
 /// raise for want of memory.
 int wr_code_load(struct lua_State *L, const struct wr_code *c);
 
-/// Appends what `c` compiles to. False when it does not compile, or `out` is full: `out` has rubbish
-/// then. In a state of its own.
+/// Appends what `c` compiles to. False when it does not compile, or `out` is full: `out` has
+/// rubbish then. In a state of its own.
 bool wr_code_compile(const struct wr_code *c, struct wr_buf *out);

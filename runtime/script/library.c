@@ -4,8 +4,6 @@
 #include "loop/loop.h"
 #include "script/code.h"
 
-enum { CODE_MAX = 1024 * 1024 }; // of one module: its text is some 10 KiB
-
 struct wr_library {
   struct wr_buf *codes; // beside wr_library_files
   size_t count;
@@ -28,7 +26,7 @@ struct wr_library *wr_library_compile(void)
   for (size_t i = 0; i < l->count; i++) {
     const struct wr_library_file *f = &wr_library_files[i];
     struct wr_code code = {.path = wr_str_of(f->path), .text = {f->text, f->len}};
-    wr_buf_init(&l->codes[i], CODE_MAX);
+    wr_buf_init(&l->codes[i], SIZE_MAX); // we have written it
     // Whoever loads one that does not compile is told why.
     if (!wr_code_compile(&code, &l->codes[i])) wr_buf_clear(&l->codes[i]);
   }

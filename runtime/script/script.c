@@ -61,8 +61,8 @@ static void host_print(void *owner, lua_State *L, struct wr_str line)
 
 static struct wr_vm_host host_of(const struct wr_script *s)
 {
-  return (struct wr_vm_host){
-      host_clock, host_random, host_find, host_mark, host_unwind, host_print, s->env->library};
+  return (struct wr_vm_host){host_clock,  host_random, host_find,      host_mark,
+                             host_unwind, host_print,  s->env->library};
 }
 
 // --- life ---------------------------------------------------------------------------------------

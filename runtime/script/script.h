@@ -67,14 +67,14 @@ enum wr_script_phase { WR_SCRIPT_NEW, WR_SCRIPT_LIBRARY, WR_SCRIPT_MAIN, WR_SCRI
 struct wr_script {
   struct wr_script_env *env; ///< read-only
   struct wr_vm vm;
-  uint64_t generation;                ///< read-only: number shown everywhere
+  uint64_t generation;        ///< read-only: number shown everywhere
   enum wr_script_phase phase; // private: of the load
   struct wr_code main;        // private: what is loaded
   bool is_loading;            ///< top level is running: nothing may suspend
-  bool is_open;                       // private: the VM exists
-  bool is_resting;                    // private: it holds no named state
-  struct wr_task *current;            ///< the task that is running Lua, NULL outside
-  struct wr_list tasks;               ///< live tasks
+  bool is_open;               // private: the VM exists
+  bool is_resting;            // private: it holds no named state
+  struct wr_task *current;    ///< the task that is running Lua, NULL outside
+  struct wr_list tasks;       ///< live tasks
   size_t task_count;
   struct wr_list idle; // private: finished coroutines kept for reuse
   size_t idle_count;
