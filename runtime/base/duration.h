@@ -27,10 +27,12 @@ const char *wr_duration_text(uint64_t ns, char out[WR_DURATION_TEXT]);
 /// microseconds.
 static inline double wr_duration_s(uint64_t ns)
 {
-  return (double)(ns / WR_MS) / 1e3;
+  uint64_t ms = ns / WR_MS;
+  return (double)ms / 1e3;
 }
 
 static inline double wr_duration_ms(uint64_t ns)
 {
-  return (double)(ns / 1000) / 1e3;
+  uint64_t us = ns / 1000;
+  return (double)us / 1e3;
 }
