@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
+#include <stdio.h>
+
 #define TICK_NS (100 * WR_MS)
 #define FOLLOW_NS (2 * WR_SECOND)
 
@@ -35,17 +37,58 @@ static void deliver(struct wr_stream *stream, struct wr_str text)
   if (!stream->is_full) stream->is_full = !wr_exchange_write(stream->x, text);
 }
 
-// The ID names a line, so that who came again knows what it has seen.
-static void deliver_line(struct wr_stream *stream, const struct wr_journal_cursor *c,
-                         struct wr_str line)
+// The ID says of each process what the watcher has by then, so that one who comes again, and says
+// it, gets what came since: "9f3c2a11.0-17.3-203", this arena and the next line of slots 0 and 3.
+static void write_id(const struct wr_stream *stream, struct wr_buf *out)
+{
+  wr_buf_printf(out, "id: %08x", stream->streams->birth);
+  for (uint32_t i = 0; i < stream->cursor_count; i++) {
+    const struct wr_journal_cursor *c = &stream->cursors[i];
+    if (c->next > 0) wr_buf_printf(out, ".%u-%llu", c->slot, (unsigned long long)c->next);
+  }
+  wr_buf_append(out, "\n", 1);
+}
+
+static bool read_number(struct wr_str digits, uint64_t *out)
+{
+  if (digits.len == 0 || digits.len > 18) return false;
+  *out = 0;
+  for (size_t i = 0; i < digits.len; i++) {
+    if (digits.ptr[i] < '0' || digits.ptr[i] > '9') return false;
+    *out = *out * 10 + (uint64_t)(digits.ptr[i] - '0');
+  }
+  return true;
+}
+
+// Whoever was here before goes on from there. One of another arena, or none of ours, gets all that
+// is there, as if he were new.
+static void resume(struct wr_stream *stream, struct wr_str id)
+{
+  const struct wr_arena *a = stream->streams->ops->registry->arena;
+  char birth[16];
+  int len = snprintf(birth, sizeof(birth), "%08x", stream->streams->birth);
+  if (!wr_str_eq(wr_str_split(&id, '.'), (struct wr_str){birth, (size_t)len})) return;
+  while (id.ptr != NULL) {
+    uint64_t slot;
+    uint64_t next;
+    struct wr_str rest = wr_str_split(&id, '.');
+    struct wr_str first = wr_str_split(&rest, '-');
+    if (!read_number(first, &slot) || slot >= stream->cursor_count || !read_number(rest, &next)) {
+      continue;
+    }
+    wr_journal_seek(a, &stream->cursors[slot], next);
+  }
+}
+
+static void deliver_line(struct wr_stream *stream, struct wr_str line)
 {
   struct wr_buf out;
   wr_buf_init(&out, EVENT_MAX);
   if (stream->is_lines) {
     wr_buf_printf(&out, "%.*s\n", WR_STR_ARG(line));
   } else {
-    wr_buf_printf(&out, "id: %u-%llu\nevent: event\ndata: %.*s\n\n", c->slot,
-                  (unsigned long long)c->next, WR_STR_ARG(line));
+    write_id(stream, &out);
+    wr_buf_printf(&out, "event: event\ndata: %.*s\n\n", WR_STR_ARG(line));
   }
   deliver(stream, wr_buf_str(&out));
   wr_buf_fini(&out);
@@ -69,7 +112,7 @@ static void deliver_lines(struct wr_stream *stream, struct wr_buf *record)
   for (uint32_t i = 0; i < stream->cursor_count; i++) {
     struct wr_journal_cursor *c = &stream->cursors[i];
     while (!stream->is_full && wr_journal_next(a, c, record)) {
-      deliver_line(stream, c, wr_buf_str(record));
+      deliver_line(stream, wr_buf_str(record));
     }
     deliver_missed(stream, c);
   }
@@ -102,7 +145,8 @@ static void on_tick(struct wr_timer *t)
 
 void wr_streams_init(struct wr_streams *s, struct wr_loop *l, const struct wr_admin_ops *ops)
 {
-  *s = (struct wr_streams){.ops = ops};
+  const struct wr_hash_key *key = &ops->registry->arena->header->hash_key;
+  *s = (struct wr_streams){.ops = ops, .birth = (uint32_t)wr_hash_sip(key, WR_STR("events"))};
   wr_list_init(&s->list);
   wr_timer_init(&s->timer, l, on_tick);
 }
@@ -154,6 +198,9 @@ struct wr_stream *wr_streams_open(struct wr_streams *s, struct wr_exchange *x, b
   if (is_lines) {
     follow(s);
   } else {
+    struct wr_str seen =
+        wr_headers_get(&wr_exchange_info(x)->head->headers, WR_STR("Last-Event-ID"));
+    if (seen.ptr) resume(stream, seen);
     deliver_status(stream);
   }
   return stream;

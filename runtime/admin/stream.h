@@ -4,7 +4,8 @@
 /// Each second an event `status` with the document of `GET /status`. Each log line that is neither
 /// an access line nor a script's is an event `event`, those first that are still in the journal. A
 /// watcher that does not read misses documents, which the next one makes up for, and lines, of
-/// which an event `missed` tells how many; the master never waits for it.
+/// which an event `missed` tells how many; the master never waits for it. One that comes again with
+/// `Last-Event-ID` gets what it has not seen; what the journal has no more it is told as missed.
 ///
 /// `GET /lines`: every line of the log from now on (application/x-ndjson), access lines and those
 /// of scripts too, whatever the level of the log; what was missed is the line `tail.missed`. At
@@ -22,6 +23,7 @@ struct wr_streams {
   const struct wr_admin_ops *ops;
   struct wr_timer timer;
   uint64_t ticks;
+  uint32_t birth;      ///< private: tells lines of this arena from those of another
   struct wr_list list; ///< struct wr_stream
   uint32_t count;
 };

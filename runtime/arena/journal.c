@@ -159,6 +159,22 @@ void wr_journal_skip(const struct wr_arena *a, struct wr_journal_cursor *cursor)
   cursor->next = atomic_load_explicit(&r->count, memory_order_relaxed);
 }
 
+void wr_journal_seek(const struct wr_arena *a, struct wr_journal_cursor *cursor, uint64_t number)
+{
+  const struct ring *r = ring_of(a, cursor->slot, cursor->ring);
+  size_t size = sizes[cursor->ring];
+  cursor->at = atomic_load_explicit(&r->oldest, memory_order_relaxed);
+  cursor->next = number;
+  while (cursor->at < atomic_load_explicit(&r->ended, memory_order_acquire)) {
+    struct record head;
+    get(r, size, cursor->at, &head, sizeof(head));
+    // Written over, damaged, or there: reading finds out.
+    if (is_written_over(r, size, cursor->at) || head.number >= number) return;
+    if (head.size > WR_JOURNAL_RECORD_MAX) return;
+    cursor->at += room_of(head.size);
+  }
+}
+
 // --- following ----------------------------------------------------------------------------------
 
 void wr_journal_follow(const struct wr_arena *a, uint64_t until_ns)

@@ -28,7 +28,7 @@ struct wr_journal_cursor {
   enum wr_journal_ring ring;
   uint64_t missed; ///< records that were gone before they were read; who tells of them sets it to 0
   uint64_t at;     ///< private
-  uint64_t next;   ///< private: number of the record that comes next
+  uint64_t next;   ///< read-only: number of the record that comes next
 };
 
 /// Adds a record, of the calling process's own slot. One that is too long counts as missed.
@@ -42,6 +42,11 @@ bool wr_journal_next(const struct wr_arena *a, struct wr_journal_cursor *cursor,
 
 /// Moves the cursor to the end: only what is written from now on will come.
 void wr_journal_skip(const struct wr_arena *a, struct wr_journal_cursor *cursor);
+
+/// Moves the cursor to record `number`, or to what is left behind it: what is gone by then counts
+/// as missed when the next one is read. For who comes back with a number that a cursor had in
+/// `next`.
+void wr_journal_seek(const struct wr_arena *a, struct wr_journal_cursor *cursor, uint64_t number);
 
 /// Somebody wants the lines until `until_ns`, monotonic; the latest wish counts.
 void wr_journal_follow(const struct wr_arena *a, uint64_t until_ns);

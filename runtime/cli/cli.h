@@ -73,6 +73,9 @@ int wr_cli_explain(int argc, char **argv);
 /// Follows the log (cli/tail.c).
 int wr_cli_tail(int argc, char **argv);
 
+/// Shows and sets the level of the log (cli/log.c).
+int wr_cli_log(int argc, char **argv);
+
 /// Asks the running weir to become the binary that is at its path now (cli/upgrade.c).
 int wr_cli_upgrade(int argc, char **argv);
 

@@ -40,6 +40,14 @@ static bool takes_verb(const struct wr_verb *verb)
   return strcmp(verb->operands, "[VERB]") == 0;
 }
 
+// The options of a verb that take a value, with their letters: " --admin -a --query -q ".
+static void put_valued(const struct wr_verb *v)
+{
+  for (const struct wr_option *o = v->options; o && o->name; o++) {
+    if (o->argument != NULL) printf(" --%s -%c", o->name, o->name[0]);
+  }
+}
+
 static void put_verbs(void)
 {
   for (const struct wr_verb *v = wr_cli_verbs; v->name != NULL; v++) {
@@ -54,7 +62,9 @@ static void put_bash_verb(const struct wr_verb *v)
   struct wr_word word;
   printf("    %s)\n      options='--help", v->name);
   for (const struct wr_option *o = v->options; o && o->name; o++) printf(" --%s", o->name);
-  printf("'\n      words='");
+  printf("'\n      valued='");
+  put_valued(v);
+  printf(" '\n      words='");
   for (size_t i = 0; wr_words_at(v, i, &word); i++) printf("%s%s", i ? " " : "", word.name);
   if (takes_verb(v)) put_verbs();
   printf("'\n");
@@ -66,9 +76,19 @@ static void put_bash_verb(const struct wr_verb *v)
 static void put_bash(void)
 {
   printf("# bash completion for weir, made by: weir completion bash\n"
+         "# The word at $i as it was typed: bash cuts them at = and :\n"
+         "_weir_word()\n{\n"
+         "  word=${COMP_WORDS[i]}\n"
+         "  while ((i + 1 < COMP_CWORD)) && [[ ${COMP_WORDS[i + 1]} == [=:] ]]; do\n"
+         "    word+=${COMP_WORDS[++i]}\n"
+         "    ((i + 1 == COMP_CWORD)) || word+=${COMP_WORDS[++i]}\n"
+         "  done\n"
+         "}\n\n"
          "_weir()\n{\n"
          "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-         "  local verb=${COMP_WORDS[1]} options= words= files= names= name\n"
+         "  local verb=${COMP_WORDS[1]} options= valued= words= files= names= name\n"
+         "  local i word option value= at=0\n"
+         "  local -a admin=()\n"
          "  COMPREPLY=()\n"
          "  if ((COMP_CWORD == 1)); then\n"
          "    COMPREPLY=($(compgen -W '");
@@ -79,16 +99,33 @@ static void put_bash(void)
          "  case $verb in\n");
   for (const struct wr_verb *v = wr_cli_verbs; v->name != NULL; v++) put_bash_verb(v);
   printf("  esac\n"
-         "  if [[ $cur == -* ]]; then\n"
-         "    COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
-         "  elif [[ $prev == --* || -n $files ]]; then\n"
+         "  for ((i = 2; i < COMP_CWORD; i++)); do\n"
+         "    _weir_word\n"
+         "    case $word in\n"
+         "    --admin=*) admin=(--admin \"${word#*=}\") ;;\n"
+         "    -*)\n"
+         "      [[ $valued == *\" $word \"* ]] || continue\n"
+         "      option=$word\n"
+         "      ((++i < COMP_CWORD)) || { value=1; break; }\n"
+         "      _weir_word\n"
+         "      [[ $option == --admin || $option == -a ]] && admin=(--admin \"$word\")\n"
+         "      ;;\n"
+         "    *) ((++at)) ;;\n"
+         "    esac\n"
+         "  done\n"
+         "  if [[ -n $value || $cur == = || $prev == = ]]; then\n"
+         "    [[ $cur == = ]] && cur=\n"
          "    COMPREPLY=($(compgen -f -- \"$cur\"))\n"
-         "  elif ((COMP_CWORD == 2)); then\n"
+         "  elif [[ $cur == -* ]]; then\n"
+         "    COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
+         "  elif [[ -n $files ]]; then\n"
+         "    COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+         "  elif ((at == 0)); then\n"
          "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-         "  elif ((COMP_CWORD == 3)) && [[ -n $names ]]; then\n"
+         "  elif ((at == 1)) && [[ -n $names ]]; then\n"
          "    while IFS= read -r name; do\n"
          "      [[ $name == \"$cur\"* ]] && COMPREPLY+=(\"$(printf %%q \"$name\")\")\n"
-         "    done < <(weir \"$verb\" ls --names 2>/dev/null)\n"
+         "    done < <(weir \"$verb\" ls --names \"${admin[@]}\" 2>/dev/null)\n"
          "  fi\n"
          "  return 0\n"
          "}\n"
@@ -101,7 +138,7 @@ static void put_bash(void)
 
 static void put_zsh_option(const struct wr_option *o)
 {
-  printf(" \\\n        '--%s['", o->name);
+  printf(" \\\n        '--%s%s['", o->name, o->argument ? "=" : "");
   put_quoted(o->help, "[]:\\", ZSH_QUOTE);
   printf("']");
   if (o->argument != NULL) printf(":%s:%s", o->argument, takes_file(o->argument) ? "_files" : "");
@@ -127,8 +164,15 @@ static void put_zsh(void)
 {
   printf("#compdef weir\n# made by: weir completion zsh\n"
          "_weir_names()\n{\n"
-         "  local -a names\n"
-         "  names=(\"${(@f)$(weir $service ls --names 2>/dev/null)}\")\n"
+         "  local -a names admin\n"
+         "  local -i i\n"
+         "  for ((i = 2; i < $#words; i++)); do\n"
+         "    case $words[i] in\n"
+         "    --admin=*) admin=(--admin ${(Q)words[i]#*=}) ;;\n"
+         "    --admin|-a) admin=(--admin ${(Q)words[i + 1]}) ;;\n"
+         "    esac\n"
+         "  done\n"
+         "  names=(\"${(@f)$(weir $service ls --names $admin 2>/dev/null)}\")\n"
          "  compadd -a names\n"
          "}\n\n"
          "_weir_verbs()\n{\n"
@@ -188,18 +232,52 @@ static void put_fish_verb(const struct wr_verb *v)
     printf("'\n");
   }
   if (wr_words_is_kind(v)) {
-    printf("complete -c weir -n '__weir_is %s 3' -a '(weir %s ls --names 2>/dev/null)'\n", v->name,
-           v->name);
+    printf("complete -c weir -n '__weir_is %s 3' -a '(__weir_names)'\n", v->name);
   }
 }
 
 static void put_fish(void)
 {
   printf("# fish completion for weir, made by: weir completion fish\n"
-         "function __weir_is\n"
+         "# What was typed without options and their values.\n"
+         "function __weir_words\n"
          "  set -l words (commandline -opc)\n"
+         "  set -l valued\n"
+         "  switch \"$words[2]\"\n");
+  for (const struct wr_verb *v = wr_cli_verbs; v->name != NULL; v++) {
+    printf("    case %s\n      set valued", v->name);
+    put_valued(v);
+    putchar('\n');
+  }
+  printf("  end\n"
+         "  set -l skip 0\n"
+         "  for word in $words\n"
+         "    if test $skip -eq 1\n"
+         "      set skip 0\n"
+         "    else if contains -- $word $valued\n"
+         "      set skip 1\n"
+         "    else if not string match -q -- '-*' $word\n"
+         "      echo $word\n"
+         "    end\n"
+         "  end\n"
+         "end\n"
+         "function __weir_is\n"
+         "  set -l words (__weir_words)\n"
          "  test (count $words) -ge 2; and test \"$words[2]\" = $argv[1]\n"
          "  and test (count $argv) -lt 2 -o (count $words) -eq \"$argv[2]\"\n"
+         "end\n"
+         "function __weir_names\n"
+         "  set -l words (commandline -opc)\n"
+         "  set -l admin\n"
+         "  for i in (seq 3 (count $words))\n"
+         "    switch $words[$i]\n"
+         "      case '--admin=*'\n"
+         "        set admin $words[$i]\n"
+         "      case --admin -a\n"
+         "        set admin --admin=$words[(math $i + 1)]\n"
+         "    end\n"
+         "  end\n"
+         "  weir $words[2] ls --names $admin 2>/dev/null\n"
          "end\n"
          "complete -c weir -f\n"
          "complete -c weir -l help -d 'explain it'\n");

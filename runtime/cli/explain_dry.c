@@ -1,7 +1,12 @@
+// What a request would meet: the live generation's facts, found by its router, with the state of
+// each named primitive beside them.
+
+#include "admin/primitives.h"
 #include "base/region.h"
 #include "cli/client.h"
 #include "cli/explain.h"
-#include "cli/style.h"
+#include "cli/explain_pipeline.h"
+#include "cli/snapshot.h"
 #include "http/uri.h"
 #include "policy/route.h"
 
@@ -11,6 +16,27 @@
 
 enum { TIMEOUT_MS = 30000, STATUS_OK = 200, REGION_MAX = 1 << 20, TITLE_SIZE = 512 };
 
+struct asked {
+  struct wr_str method, host, path;
+};
+
+// What is known: what the generation declares, and how everything is.
+struct known {
+  json_t *facts;
+  json_t *status;
+};
+
+static json_t *text_json(struct wr_str text)
+{
+  return json_stringn_nocheck(text.ptr ? text.ptr : "", text.len);
+}
+
+static const char *what_of(const json_t *fact)
+{
+  const char *what = json_string_value(json_object_get(fact, "what"));
+  return what ? what : "";
+}
+
 // --- the route ----------------------------------------------------------------------------------
 
 // "route GET /users/:id of shop.test" is what a bundle's facts call one.
@@ -18,7 +44,7 @@ static void add_route(struct wr_route_table *table, json_t *fact)
 {
   char title[WR_ROUTE_PATTERN_MAX + 512];
   struct wr_error error;
-  snprintf(title, sizeof(title), "%s", json_string_value(json_object_get(fact, "what")));
+  snprintf(title, sizeof(title), "%s", what_of(fact));
   if (strncmp(title, "route ", 6) != 0) return;
   char *host = strstr(title, " of ");
   if (host != NULL) *host = '\0';
@@ -26,117 +52,134 @@ static void add_route(struct wr_route_table *table, json_t *fact)
   wr_route_add(table, &route, &error);
 }
 
-struct asked {
-  struct wr_str method, host, path;
-};
-
-static const json_t *find_route(const json_t *facts, const struct asked *asked,
-                                struct wr_route_found *found)
+// Its fact, NULL when there is none; what it is called, what its parameters are, or which status
+// says why not.
+static const json_t *find_route(const struct known *k, const struct asked *asked, json_t *out)
 {
   struct wr_route_table *table = wr_route_table_new();
-  const json_t *declared = json_object_get(facts, "declared");
+  const json_t *declared = json_object_get(k->facts, "declared");
+  struct wr_route_found found;
   for (size_t i = 0; i < json_array_size(declared); i++) {
     add_route(table, json_array_get(declared, i));
   }
-  enum wr_route_match match = wr_route_find(table, asked->method, asked->host, asked->path, found);
-  const json_t *route = match == WR_ROUTE_FOUND ? found->target : NULL;
-  if (match == WR_ROUTE_NO_PATH) puts("no route has this path: 404");
+  enum wr_route_match match = wr_route_find(table, asked->method, asked->host, asked->path, &found);
+  const json_t *route = match == WR_ROUTE_FOUND ? found.target : NULL;
+  json_object_set_new(out, "route", route ? json_string(what_of(route) + 6) : json_null());
+  if (match == WR_ROUTE_NO_PATH) json_object_set_new(out, "status", json_integer(404));
   if (match == WR_ROUTE_NO_METHOD) {
-    printf("no route of this path takes this method: 405, there are %s\n", found->allow);
+    json_object_set_new(out, "status", json_integer(405));
+    json_object_set_new(out, "allow", json_string(found.allow));
   }
-  for (size_t i = 0; route && i < found->count; i++) {
-    printf("  :%.*s is '%.*s'\n", WR_STR_ARG(found->params[i].name),
-           WR_STR_ARG(found->params[i].value));
+  json_t *params = json_object();
+  for (size_t i = 0; route && i < found.count; i++) {
+    char name[TITLE_SIZE];
+    snprintf(name, sizeof(name), "%.*s", WR_STR_ARG(found.params[i].name));
+    json_object_set_new(params, name, text_json(found.params[i].value));
   }
+  json_object_set_new(out, "params", params);
   wr_route_table_free(table);
   return route;
 }
 
 // --- what it leads to ---------------------------------------------------------------------------
 
-static void print_options(const json_t *options, const char *skipped)
+static const json_t *fact_of(const struct known *k, const char *what)
 {
-  const char *key;
-  json_t *value;
-  const char *between = "";
-  json_object_foreach((json_t *)options, key, value)
-  {
-    if (strstr(skipped, key) != NULL) continue;
-    printf("%s%s ", between, key);
-    wr_style_text(stdout, json_string_value(value));
-    between = ", ";
-  }
-  putchar('\n');
-}
-
-static const json_t *fact_of(const json_t *facts, const char *what)
-{
-  const json_t *declared = json_object_get(facts, "declared");
+  const json_t *declared = json_object_get(k->facts, "declared");
   for (size_t i = 0; i < json_array_size(declared); i++) {
     const json_t *fact = json_array_get(declared, i);
-    if (strcmp(json_string_value(json_object_get(fact, "what")), what) == 0) return fact;
+    if (strcmp(what_of(fact), what) == 0) return fact;
   }
   return NULL;
 }
 
-// The layers of a policy in their order: "deadline > retry > breaker".
-static void print_policy(const json_t *facts, const char *name)
+// The primitive behind a layer, as the status shows it; of a retry that is its budget.
+static json_t *state_of(const struct known *k, const char *kind, const char *name)
 {
-  struct wr_style style = wr_style_of(stdout);
-  char what[TITLE_SIZE];
-  snprintf(what, sizeof(what), "policy '%s'", name);
-  const json_t *fact = fact_of(facts, what);
-  if (fact == NULL) return;
-  const json_t *options = json_object_get(fact, "options");
-  struct wr_str layers = wr_str_of(json_string_value(json_object_get(options, "layers")));
-  printf("%s%s%s\n", style.bold, what, style.reset);
-  while (layers.ptr != NULL) {
-    struct wr_str layer = wr_str_trim(wr_str_split(&layers, '>'));
-    snprintf(what, sizeof(what), "policy '%s': %.*s", name, WR_STR_ARG(layer));
-    const json_t *of_layer = fact_of(facts, what);
-    printf("  %-12.*s ", WR_STR_ARG(layer));
-    if (of_layer != NULL) print_options(json_object_get(of_layer, "options"), "");
-    if (of_layer == NULL) putchar('\n');
+  const char *plural = wr_primitives_plural(strcmp(kind, "retry") == 0 ? "budget" : kind);
+  const json_t *list = plural ? json_object_get(k->status, plural) : NULL;
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    json_t *one = json_array_get(list, i);
+    const char *known = json_string_value(json_object_get(one, "name"));
+    if (known && strcmp(known, name) == 0) return one;
   }
+  return NULL;
 }
 
-static void print_upstream(const json_t *facts, const char *name)
+// A layer, or an upstream: {"name", "options", "now"}, of what a fact says.
+static json_t *element(const struct known *k, const char *kind, const char *name,
+                       const json_t *fact)
 {
-  struct wr_style style = wr_style_of(stdout);
+  json_t *options = json_object_get(fact, "options");
+  const char *own = json_string_value(json_object_get(options, "name"));
+  json_t *now = state_of(k, kind, own ? own : name);
+  json_t *out = json_object();
+  json_object_set_new(out, "kind", json_string(kind));
+  json_object_set_new(out, "name", json_string(own ? own : name));
+  json_object_set_new(out, "options", options ? json_incref(options) : json_object());
+  if (now) json_object_set(out, "now", now);
+  return out;
+}
+
+// The layers of a policy in their order: "deadline > retry > breaker".
+static json_t *build_policy(const struct known *k, const char *name)
+{
+  char what[TITLE_SIZE];
+  snprintf(what, sizeof(what), "policy '%s'", name);
+  const json_t *fact = fact_of(k, what);
+  if (fact == NULL) return NULL;
+  const json_t *options = json_object_get(fact, "options");
+  struct wr_str list = wr_str_of(json_string_value(json_object_get(options, "layers")));
+  json_t *layers = json_array();
+  while (list.ptr != NULL) {
+    char kind[64];
+    struct wr_str layer = wr_str_trim(wr_str_split(&list, '>'));
+    snprintf(kind, sizeof(kind), "%.*s", WR_STR_ARG(layer));
+    snprintf(what, sizeof(what), "policy '%s': %s", name, kind);
+    json_array_append_new(layers, element(k, kind, name, fact_of(k, what)));
+  }
+  return json_pack("{s:s, s:o}", "name", name, "layers", layers);
+}
+
+static json_t *build_upstream(const struct known *k, const char *name)
+{
   char what[TITLE_SIZE];
   snprintf(what, sizeof(what), "upstream '%s'", name);
-  const json_t *fact = fact_of(facts, what);
-  if (fact == NULL) return;
-  printf("%s%s%s\n  %-12s ", style.bold, what, style.reset, "");
-  print_options(json_object_get(fact, "options"), "");
+  const json_t *fact = fact_of(k, what);
+  return fact ? element(k, "upstream", name, fact) : NULL;
 }
 
 // Each name of a list like "recs, prices".
-static void print_each(const json_t *facts, const json_t *names,
-                       void (*print)(const json_t *facts, const char *name))
+static json_t *build_each(const struct known *k, const json_t *names,
+                          json_t *(*build)(const struct known *k, const char *name))
 {
   struct wr_str list = wr_str_of(json_string_value(names));
+  json_t *out = json_array();
   while (list.ptr != NULL) {
     char name[TITLE_SIZE];
     struct wr_str one = wr_str_trim(wr_str_split(&list, ','));
     snprintf(name, sizeof(name), "%.*s", WR_STR_ARG(one));
-    print(facts, name);
+    json_t *built = build(k, name);
+    if (built) json_array_append_new(out, built);
   }
+  return out;
 }
 
-static int print_pipeline(const json_t *facts, const struct asked *asked)
+static json_t *build_pipeline(const struct known *k, const struct asked *asked)
 {
-  struct wr_style style = wr_style_of(stdout);
-  struct wr_route_found found;
-  const json_t *route = find_route(facts, asked, &found);
-  if (route == NULL) return WR_EXIT_FAILED;
+  json_t *out = json_object();
+  const json_t *route = find_route(k, asked, out);
+  if (route == NULL) return out;
   const json_t *options = json_object_get(route, "options");
-  printf("%s%s%s\n  %-12s ", style.bold, json_string_value(json_object_get(route, "what")),
-         style.reset, "");
-  print_options(options, "policies upstreams");
-  print_each(facts, json_object_get(options, "policies"), print_policy);
-  print_each(facts, json_object_get(options, "upstreams"), print_upstream);
-  return WR_EXIT_OK;
+  json_t *own = json_copy((json_t *)options);
+  json_object_del(own, "policies");
+  json_object_del(own, "upstreams");
+  json_object_set_new(out, "options", own);
+  json_object_set_new(out, "policies",
+                      build_each(k, json_object_get(options, "policies"), build_policy));
+  json_object_set_new(out, "upstreams",
+                      build_each(k, json_object_get(options, "upstreams"), build_upstream));
+  return out;
 }
 
 // --- asking -------------------------------------------------------------------------------------
@@ -155,15 +198,27 @@ static bool read_asked(const struct wr_options *o, const char *what, struct wr_r
   return false;
 }
 
-// What the live generation declares.
-static int ask_facts(const struct wr_options *o, struct wr_client_reply *reply)
+static json_t *get(const struct wr_options *o, const char *path, int *code)
 {
-  struct wr_client_request request = {
-      .method = "GET", .path = "/generations", .timeout_ms = TIMEOUT_MS};
+  struct wr_client_request request = {.method = "GET", .path = path, .timeout_ms = TIMEOUT_MS};
+  struct wr_client_reply reply;
+  *code = wr_client_ask(o, &request, &reply);
+  if (*code) return NULL;
+  json_t *answer = json_loadb(wr_buf_str(&reply.body).ptr, reply.body.len, 0, NULL);
+  wr_buf_fini(&reply.body);
+  if (reply.status == STATUS_OK && answer != NULL) return answer;
+  json_decref(answer);
+  fputs("weir explain: the live generation could not be looked at\n", stderr);
+  *code = WR_EXIT_FAILED;
+  return NULL;
+}
+
+// What the live generation declares.
+static json_t *get_facts(const struct wr_options *o, int *code)
+{
   char path[64] = "";
-  int failed = wr_client_ask(o, &request, reply);
-  if (failed) return failed;
-  json_t *list = json_loadb(wr_buf_str(&reply->body).ptr, reply->body.len, 0, NULL);
+  json_t *list = get(o, "/generations", code);
+  if (list == NULL) return NULL;
   for (size_t i = 0; i < json_array_size(list); i++) {
     const json_t *row = json_array_get(list, i);
     const char *state = json_string_value(json_object_get(row, "state"));
@@ -172,35 +227,41 @@ static int ask_facts(const struct wr_options *o, struct wr_client_reply *reply)
     snprintf(path, sizeof(path), "/generations/show?of=%lld", number);
   }
   json_decref(list);
-  wr_buf_fini(&reply->body);
-  if (path[0] == '\0') {
-    fputs("weir explain: no generation is live\n", stderr);
-    return WR_EXIT_FAILED;
+  if (path[0] != '\0') return get(o, path, code);
+  fputs("weir explain: no generation is live\n", stderr);
+  *code = WR_EXIT_FAILED;
+  return NULL;
+}
+
+static int print(const struct wr_options *o, const json_t *pipeline)
+{
+  if (wr_options_get(o, "json") != NULL) {
+    json_dumpf(pipeline, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    putchar('\n');
+  } else {
+    wr_explain_pipeline_print(pipeline);
   }
-  request.path = path;
-  return wr_client_ask(o, &request, reply);
+  return json_is_null(json_object_get(pipeline, "route")) ? WR_EXIT_FAILED : WR_EXIT_OK;
 }
 
 int wr_explain_dry(const struct wr_options *o, const char *what)
 {
   struct wr_region region;
   struct asked asked;
-  struct wr_client_reply reply;
-  wr_region_init(&region, REGION_MAX);
+  struct known known = {NULL, NULL};
   int code = WR_EXIT_USAGE;
-  if (!read_asked(o, what, &region, &asked)) goto done;
-  code = ask_facts(o, &reply);
-  if (code != WR_EXIT_OK) goto done;
-  json_t *facts = json_loadb(wr_buf_str(&reply.body).ptr, reply.body.len, 0, NULL);
-  if (reply.status != STATUS_OK) {
-    fputs("weir explain: the live generation could not be looked at\n", stderr);
-    code = WR_EXIT_FAILED;
-  } else {
-    code = print_pipeline(facts, &asked);
+  wr_region_init(&region, REGION_MAX);
+  if (read_asked(o, what, &region, &asked)) {
+    known.facts = get_facts(o, &code);
+    if (known.facts) known.status = wr_snapshot_fetch(o, &code);
   }
-  json_decref(facts);
-  wr_buf_fini(&reply.body);
-done:
+  if (known.status) {
+    json_t *pipeline = build_pipeline(&known, &asked);
+    code = print(o, pipeline);
+    json_decref(pipeline);
+  }
+  json_decref(known.facts);
+  json_decref(known.status);
   wr_region_fini(&region);
   return code;
 }

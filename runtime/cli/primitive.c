@@ -2,6 +2,7 @@
 #include "base/region.h"
 #include "cli/client.h"
 #include "cli/columns.h"
+#include "cli/order.h"
 #include "cli/style.h"
 #include "cli/suggest.h"
 #include "cli/words.h"
@@ -66,22 +67,6 @@ static void print_list(const json_t *list, const char *title)
   struct wr_style style = wr_style_of(stdout);
   wr_columns_print(&columns, stdout, &style, title);
   wr_columns_fini(&columns);
-}
-
-// What was done, or why not.
-static void print_done(const struct wr_options *o, const struct wr_client_reply *reply)
-{
-  json_t *answer = json_loadb(wr_buf_str(&reply->body).ptr, reply->body.len, 0, NULL);
-  const char *message = json_string_value(json_object_get(answer, "message"));
-  if (reply->status == STATUS_OK) {
-    wr_style_text(stdout, message ? message : "done");
-    putchar('\n');
-  } else {
-    fprintf(stderr, "weir %s: ", o->verb->name);
-    wr_style_text(stderr, message ? message : "weir refused");
-    fputc('\n', stderr);
-  }
-  json_decref(answer);
 }
 
 // The list of the kind, the caller's; NULL with the exit code in `*code` when there is none.
@@ -209,22 +194,6 @@ static int show_one(const struct wr_options *o)
   return code;
 }
 
-// Sends the order and shows what came of it.
-static int order(const struct wr_options *o, const char *path)
-{
-  struct wr_client_request request = {.method = "POST", .path = path, .timeout_ms = TIMEOUT_MS};
-  struct wr_client_reply reply;
-  int failed = wr_client_ask(o, &request, &reply);
-  if (failed) return failed;
-  if (wr_options_get(o, "json") != NULL) {
-    printf("%.*s\n", WR_STR_ARG(wr_buf_str(&reply.body)));
-  } else {
-    print_done(o, &reply);
-  }
-  wr_buf_fini(&reply.body);
-  return reply.status == STATUS_OK ? WR_EXIT_OK : WR_EXIT_FAILED;
-}
-
 static int act(const struct wr_options *o)
 {
   struct wr_region region;
@@ -241,7 +210,7 @@ static int act(const struct wr_options *o)
   }
   wr_region_fini(&region);
   if (len < 0 || (size_t)len >= sizeof(path)) return wr_options_refuse(o, "that is too long");
-  return order(o, path);
+  return wr_order_send(o, path);
 }
 
 int wr_cli_primitive(int argc, char **argv)

@@ -72,6 +72,12 @@ static const struct wr_option tail_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct wr_option log_options[] = {
+    ADMIN_OPTION,
+    {"json", NULL, "print the answer as JSON"},
+    {NULL, NULL, NULL},
+};
+
 static const struct wr_option upgrade_options[] = {
     ADMIN_OPTION,
     {"json", NULL, "print the answer as JSON"},
@@ -135,6 +141,12 @@ static const struct wr_word policy_words[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct wr_word log_words[] = {
+    {"level", "[LEVEL]", "the level in force, or the one to log at from now on"},
+    {"reset", "", "the level that weir was started with"},
+    {NULL, NULL, NULL},
+};
+
 static const struct wr_word completion_words[] = {
     {"bash", "", "source <(weir completion bash)"},
     {"zsh", "", "weir completion zsh >~/.zfunc/_weir, a folder of $fpath"},
@@ -175,6 +187,11 @@ const struct wr_verb wr_cli_verbs[] = {
      "compared by == != < <= > >= and ~ (contains), joined by and, or, not and\n"
      "parentheses. A reader that is too slow misses lines, and is told so.\n" ADMIN_NOTE,
      wr_cli_tail, NULL},
+    {"log", "ACTION [LEVEL]", 1, 2, "show the level of the log, or set it in all processes",
+     log_options,
+     "A LEVEL is debug, info, warn or error; it holds until reset, for reloads and\n"
+     "new workers too.\n" ADMIN_NOTE,
+     wr_cli_log, log_words},
     {"upgrade", "", 0, 0, "let the binary that is at weir's path now take over", upgrade_options,
      "It is tried first: one that does not start, or does not load the live policy,\n"
      "changes nothing. Process id, sockets and state stay; no request is lost.\n" ADMIN_NOTE

@@ -124,7 +124,7 @@ describe("every verb", function()
 
   it("with --json prints JSON and nothing else", function()
     local operands = {
-      check = { g.path }, policy = { "list" },
+      check = { g.path }, policy = { "list" }, log = { "level" },
       upgrade = false, -- spec/upgrade/upgrade_spec.lua
       tail = false, -- spec/cli/tail_spec.lua: it does not end by itself
     }
@@ -208,6 +208,33 @@ describe("every verb", function()
       assert.equal(scripts.bash .. "\n", bash("run", folder .. "/weir.b"))
     end)
 
+    it("in spite of options between the words, and from the weir that --admin names", function()
+      local other = gateway.start { workers = 1, (SCRIPT:gsub("two words", "other words")) }
+      local at = other.admin
+      assert.equal("other\\ words\n", bash("breaker", "--admin", at, "show", "o"))
+      assert.equal("other\\ words\n", bash("breaker", "show", "-a", at, "--json", "o"))
+      -- As bash cuts them.
+      assert.equal("other\\ words\n", bash("breaker", "show", "--admin", "=", at, "o"))
+      local port = tostring(other.admin_port)
+      assert.equal("other\\ words\n",
+        bash("breaker", "--admin", "=", "127.0.0.1", ":", port, "show", "o"))
+      assert.matches("\nshow\n", "\n" .. bash("breaker", "--admin", at, ""))
+      assert.equal(scripts.bash .. "\n", bash("breaker", "--admin", folder .. "/weir.b"))
+      assert.matches("\nother words\n", fish("weir breaker --admin " .. at .. " show "))
+      assert.matches("\nother words\n", fish("weir breaker show --json --admin=" .. at .. " "))
+      assert.matches("\nshow\t", fish("weir breaker -a " .. at .. " "))
+      for _, words in ipairs { "breaker --admin " .. at .. " show ''",
+        "breaker show --admin=" .. at .. " ''" } do
+        local code, out, err = run { "/usr/bin/zsh", "-f", "-c", ([[compdef() {}
+          source %s
+          compadd() { print -l $names }
+          words=(%s) service=breaker
+          _weir_names]]):format(scripts.zsh, words), env = { PATH = path(), HOME = folder } }
+        assert.same({ 0, "other words\n", "" }, { code, out, err })
+      end
+      other:stop()
+    end)
+
     it("in fish: verbs, options, actions and names", function()
       local all = fish "weir "
       for _, verb in ipairs(verbs()) do
@@ -236,7 +263,8 @@ describe("every verb", function()
         assert.is_truthy(text:find("\n    '" .. verb.name .. ":'", 1, true), verb.name)
         local part = text:match("\n    " .. verb.name .. "%)\n(.-)\n      ;;\n")
         for _, option in ipairs(verb.options) do
-          assert.is_truthy(part:find("'--" .. option.name .. "['", 1, true), option.name)
+          assert.is_truthy(part:find("'--" .. option.name .. "['", 1, true)
+            or part:find("'--" .. option.name .. "=['", 1, true), option.name)
         end
         local actions = part:match "'1:action:(%b())'"
         for _, action in ipairs(verb.actions) do
@@ -252,6 +280,27 @@ describe("every verb", function()
       assert.equal("", out)
       assert.matches("did you mean 'fish'?", err, 1, true)
     end)
+  end)
+
+  it("log shows the level of the log, and sets it", function()
+    assert.same({ 0, "info\n", "" }, { weir("log", "level", "--admin", g.admin) })
+    assert.same({ 0, "all processes log so from now on, until `reset`\n", "" },
+      { weir("log", "level", "debug", "--admin", g.admin) })
+    assert.same({ 0, "debug, by an order; started with info\n", "" },
+      { weir("log", "level", "--admin", g.admin) })
+    local _, out = weir("log", "level", "warn", "--json", "--admin", g.admin)
+    assert.is_true(json.decode(out).ok)
+    _, out = weir("log", "level", "-j", "--admin", g.admin)
+    assert.same({ level = "warn", started_with = "info" }, json.decode(out))
+    assert.equal(0, (weir("log", "reset", "--admin", g.admin)))
+    assert.same({ 0, "info\n", "" }, { weir("log", "level", "--admin", g.admin) })
+    local code, _, err = weir("log", "level", "loud", "--admin", g.admin)
+    assert.equal(2, code)
+    assert.matches("a level is debug, info, warn or error, not 'loud'", err, 1, true)
+    code, _, err = weir("log", "levle", "--admin", g.admin)
+    assert.equal(2, code)
+    assert.matches("did you mean 'level'?", err, 1, true)
+    assert.equal(2, (weir("log", "reset", "info", "--admin", g.admin)))
   end)
 
   it("has a manual page that groff accepts without a warning", function()

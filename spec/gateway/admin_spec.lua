@@ -131,10 +131,20 @@ describe("the admin listener on TCP", function()
     local closed = line_of(client, "breaker.transition", { to = "closed" })
     assert.equal("pay", closed.data.name)
     client:close()
-    -- Who comes again gets the same lines under the same names.
-    client = watch()
-    repeat local again = line_of(client, "breaker.transition") until again.id == closed.id
+    -- Who comes again says what it had, and gets what came since; a stranger gets all.
+    ask("POST", "/breakers/open?name=pay&why=late")
+    client = watch { ["Last-Event-ID"] = closed.id:match "id: (.+)" }
+    assert.equal("admin.action", line_of(client, "admin.action").data.event)
+    local first = line_of(client, "breaker.transition")
+    assert.same({ "closed", "forced_open" }, { first.data.from, first.data.to })
     client:close()
+    for _, stranger in ipairs { "", "x", "00000000.0-1", "0-1.", closed.id .. ".9999-1.1-.-" } do
+      client = watch { ["Last-Event-ID"] = stranger }
+      line_of(client, "breaker.transition", { to = "forced_open" })
+      line_of(client, "breaker.transition", { to = "closed" })
+      client:close()
+    end
+    ask("POST", "/breakers/auto?name=pay")
   end)
 
   it("does not wait for a watcher who does not read, and tells it what it missed", function()
@@ -150,6 +160,24 @@ describe("the admin listener on TCP", function()
     repeat seen = event(client) until seen.name == "missed"
     assert.is_true(seen.data.missed > 0)
     status_of(client)
+    client:close()
+    -- So is one who was away for that long.
+    client = watch()
+    local id
+    repeat
+      seen = event(client)
+      id = seen.name == "event" and seen.id:match "id: (.+)" or id
+    until id and seen.name == "status"
+    client:close()
+    poster = raw.connect(g.admin_port)
+    for _ = 1, 30 do
+      poster:send(gateway.head("POST", "/breakers/open?name=" .. name, { Host = "127.0.0.1" }, ""))
+      assert.equal(404, poster:response().status)
+    end
+    poster:close()
+    client = watch { ["Last-Event-ID"] = id }
+    repeat seen = event(client) until seen.name == "missed"
+    assert.is_true(seen.data.missed > 0 and seen.data.missed <= 30, seen.data.missed)
     client:close()
   end)
 

@@ -212,6 +212,52 @@ describe("explain", function()
     assert.equal(seen, o:counts().methods.GET)
   end)
 
+  it("shows beside it what each primitive is doing now", function()
+    local own = gateway.start { workers = 1, origin = o.port, dead = ports.free(), [[
+      local weir = require "weir"
+      weir.listen "127.0.0.1:$(port)"
+      local up = weir.upstream("dead", { endpoints = { "http://127.0.0.1:$(dead)" } })
+      local guarded = weir.policy("pay", {
+        weir.shedder { limit = 8 }, weir.retry(1), weir.hedge { delay = "1s" }, weir.throttle {},
+        weir.breaker { consecutive = 1, open = "1h", open_max = "1h" },
+        weir.limiter { rate = "3/h", burst = 3, name = "calls" },
+        weir.bulkhead { max = 20 } })
+      weir.route("GET /pay", function(req)
+        return guarded(function() return up:forward(req) end)
+      end)
+    ]] }
+    own:expect "breaker.transition"
+    repeat own:get "/pay" until own:breaker("pay").state == "open"
+    local function dry(...)
+      local child = process.spawn { process.program "weir", "explain", "--dry", "GET /pay",
+        "--admin", own.admin, ... }
+      assert.equal(0, child:wait(), child:stderr())
+      local out = child:stdout()
+      child:kill()
+      return out
+    end
+    local text = dry()
+    for _, line in ipairs {
+      "shedder [^\n]*\n +now: 0 of 8 in use %(fixed%), 0 queued",
+      "retry [^\n]*\n +now: budget for %d+%% of its extra attempts left, %d denied",
+      "hedge [^\n]*\n +now: hedges after 1000 ms, extra load %d+%.%d%%",
+      "throttle [^\n]*\n +now: refuses %d+%.%d%%",
+      "breaker [^\n]*\n +now: open since %d+s, probes in %w+ %w+\n",
+      "limiter [^\n]*\n +now: %d of 3 left, 0 waiting",
+      "bulkhead [^\n]*\n +now: 0 of 20 in use, 0 of 32 queued",
+      "upstream 'dead'\n[^\n]*\n +now: 1 of 1 endpoints usable" } do
+      assert.matches(line, text)
+    end
+    local found = json.decode(dry "--json")
+    assert.equal("GET /pay", found.route)
+    local states = {}
+    for _, layer in ipairs(found.policies[1].layers) do states[layer.kind] = layer.now end
+    assert.equal("open", states.breaker.state)
+    assert.equal("calls", states.limiter.name)
+    assert.equal("dead", found.upstreams[1].now.name)
+    own:stop()
+  end)
+
   it("outlives the worker that served the request", function()
     g:expect "worker.exit"
     local before = g:pids()[1]

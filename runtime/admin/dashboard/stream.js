@@ -16,11 +16,9 @@ export function listen(on) {
   source.addEventListener("status", (message) => on.status(JSON.parse(message.data)));
   source.addEventListener("missed", (message) => on.missed(JSON.parse(message.data).missed));
   source.addEventListener("event", (message) => {
-    const line = JSON.parse(message.data);
-    const name = `${message.lastEventId} ${line.timestamp}`;
-    if (seen.has(name)) return;
+    if (seen.has(message.data)) return; // a new stream begins with what there is
     if (seen.size > 5000) seen.clear(); // longer ago than any ring of weir's
-    seen.add(name);
-    on.event(line);
+    seen.add(message.data);
+    on.event(JSON.parse(message.data));
   });
 }

@@ -76,6 +76,25 @@ describe("journal", function()
     assert.equal(0, tonumber(cursor.missed))
   end)
 
+  it("goes on from a record that a reader names, and counts as missed what is gone", function()
+    for i = 0, 9 do write("record " .. i) end
+    c.wr_journal_seek(arena, cursor, 7)
+    assert.equal("record 7", next_one())
+    assert.equal(8, tonumber(cursor.next))
+    c.wr_journal_seek(arena, cursor, 10)
+    assert.is_nil(next_one())
+    write "record 10"
+    assert.equal("record 10", next_one())
+    assert.equal(0, tonumber(cursor.missed))
+    for i = 11, 5000 do write("record " .. i .. (":"):rep(100)) end
+    c.wr_journal_seek(arena, cursor, 20)
+    local first = tonumber(next_one():match "%d+")
+    assert.is_true(first > 20)
+    assert.equal(first - 20, tonumber(cursor.missed))
+    c.wr_journal_seek(arena, cursor, 1e9) -- nobody has given that number yet
+    assert.is_nil(next_one())
+  end)
+
   it("is followed until the latest wish ends", function()
     assert.is_false(c.wr_journal_is_followed(arena, 1))
     c.wr_journal_follow(arena, 50)
