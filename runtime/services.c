@@ -16,10 +16,20 @@ static struct wr_hash_key random_key(struct wr_rng *rng)
   return (struct wr_hash_key){wr_rng_next(rng), wr_rng_next(rng)};
 }
 
+static void on_lookup(void *ctx, const struct wr_resolver_lookup *lookup)
+{
+  static const char *const errors[] = {
+      [WR_DNS_FOUND] = "", [WR_DNS_NONE] = "not_found", [WR_DNS_FAILED] = "failed"};
+  struct wr_services *s = ctx;
+  wr_meter_observe(&s->meter, WR_METRIC_DNS_LOOKUP, (double)lookup->took_ns / 1e9, "error_type",
+                   errors[lookup->status], NULL);
+}
+
 static bool open_outbound(struct wr_services *s, const struct wr_settings *settings,
                           struct wr_error *error)
 {
-  struct wr_resolver_options resolver = {.dns = {.servers = settings->dns}};
+  struct wr_resolver_options resolver = {
+      .dns = {.servers = settings->dns}, .on_lookup = on_lookup, .ctx = s};
   struct wr_transport_curl_options curl = {.ca_file = settings->ca_file};
   s->resolver = wr_resolver_new(&s->loop, &resolver, error);
   if (s->resolver == NULL) return false;

@@ -72,6 +72,15 @@ static void set_example(struct wr_script_env *env, const struct wr_serving *s, u
   wr_exemplar_put(&slot->exemplars[bucket], series, seconds, trace->context.trace_id);
 }
 
+static void observe_body(struct wr_meter *m, enum wr_metric metric, const char *route,
+                         uint64_t bytes)
+{
+  if (bytes == 0) return;
+  uint32_t *series = wr_meter_memo(m, metric, route, NULL, 0);
+  if (*series == WR_SERIES_NONE) *series = wr_meter_series(m, metric, "http_route", route, NULL);
+  wr_series_observe(m->arena, m->shard, *series, (double)bytes);
+}
+
 static void count(struct wr_script_env *env, const struct wr_serving *s, const char *why,
                   const struct wr_exchange_stats *stats, double seconds)
 {
@@ -81,6 +90,9 @@ static void count(struct wr_script_env *env, const struct wr_serving *s, const c
     uint32_t series = duration_of(m, s, stats->status);
     wr_series_observe(m->arena, m->shard, series, seconds);
     set_example(env, s, series, seconds);
+    const char *route = s->request.trail.route;
+    observe_body(m, WR_METRIC_HTTP_SERVER_REQUEST_BODY, route, stats->received_bytes);
+    observe_body(m, WR_METRIC_HTTP_SERVER_RESPONSE_BODY, route, stats->sent_bytes);
   }
   static const char *const labels[] = {"route", "why"};
   wr_meter_count(m, WR_METRIC_RESPONSES, labels, s->request.trail.route, why);

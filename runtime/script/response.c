@@ -125,6 +125,24 @@ static uint32_t duration_of(struct wr_meter *m, struct wr_upstream *u, int statu
                                    "http_response_status_code", digits, "error_type", error, NULL);
 }
 
+static void observe_body(struct wr_meter *m, enum wr_metric metric, const char *upstream,
+                         uint64_t bytes)
+{
+  if (bytes == 0) return;
+  uint32_t *series = wr_meter_memo(m, metric, upstream, NULL, 0);
+  if (*series == WR_SERIES_NONE) *series = wr_meter_series(m, metric, "upstream", upstream, NULL);
+  wr_series_observe(m->arena, m->shard, *series, (double)bytes);
+}
+
+// While the transfer is still there.
+static void note_bytes(struct wr_response *r)
+{
+  if (r->transfer == NULL) return;
+  const struct wr_transfer_stats *stats = wr_transfer_stats(r->transfer);
+  r->sent_bytes = stats->sent_bytes;
+  r->received_bytes = stats->received_bytes;
+}
+
 // One observation for each attempt, whatever became of it.
 static void observe(struct wr_response *r)
 {
@@ -133,6 +151,9 @@ static void observe(struct wr_response *r)
   const char *error = r->state == WR_RESPONSE_BROKEN ? wr_error_name(r->error.kind) : "";
   double seconds = (double)(wr_loop_now(r->env->loop) - r->started_ns) / 1e9;
   wr_series_observe(m->arena, m->shard, duration_of(m, r->upstream, r->status, error), seconds);
+  const char *upstream = word_of(m, r->upstream);
+  observe_body(m, WR_METRIC_HTTP_CLIENT_REQUEST_BODY, upstream, r->sent_bytes);
+  observe_body(m, WR_METRIC_HTTP_CLIENT_RESPONSE_BODY, upstream, r->received_bytes);
 }
 
 static void end_tee(struct wr_response *r)
@@ -169,6 +190,7 @@ static void close_books(struct wr_response *r)
 void wr_response_cancel(struct wr_response *r)
 {
   if (r->state == WR_RESPONSE_WHOLE || r->state == WR_RESPONSE_BROKEN) return;
+  note_bytes(r);
   if (r->transfer) wr_transfer_cancel(r->transfer);
   r->state = WR_RESPONSE_BROKEN;
   wr_error_set(&r->error, WR_ERROR_CANCELLED, "the call was cancelled");
@@ -286,6 +308,7 @@ static void end(struct wr_response *r)
 void wr_response_fail(struct wr_response *r, const struct wr_error *error)
 {
   if (r->state == WR_RESPONSE_WHOLE || r->state == WR_RESPONSE_BROKEN) return;
+  note_bytes(r);
   if (r->transfer) wr_transfer_cancel(r->transfer);
   r->state = WR_RESPONSE_BROKEN;
   r->error = *error;
@@ -315,6 +338,7 @@ bool wr_response_on_data(struct wr_response *r, struct wr_str data)
 
 void wr_response_on_end(struct wr_response *r, const struct wr_error *error)
 {
+  note_bytes(r);
   r->state = error->kind == WR_ERROR_NONE ? WR_RESPONSE_WHOLE : WR_RESPONSE_BROKEN;
   r->error = *error;
   end(r);

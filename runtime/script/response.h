@@ -88,6 +88,7 @@ struct wr_response {
   void *tee_ctx;
   struct wr_response_ticket tickets[WR_RESPONSE_TICKETS_MAX];
   size_t ticket_count;
+  uint64_t sent_bytes, received_bytes; ///< private: of the bodies, when it is over
   uint64_t started_ns;
   uint64_t head_ns; // when the head came, 0 before
 };

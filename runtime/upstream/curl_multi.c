@@ -109,6 +109,7 @@ static int on_curl_close(void *ctx, curl_socket_t fd)
 {
   struct wr_curl_multi *m = ctx;
   if ((size_t)fd < m->sockets_cap) m->sockets[fd] = (struct wr_curl_socket){0};
+  m->open--;
   return close(fd);
 }
 
@@ -116,6 +117,7 @@ curl_socket_t wr_curl_multi_open(struct wr_curl_multi *m, const struct curl_sock
 {
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd < 0) return CURL_SOCKET_BAD;
+  m->open++;
   if ((size_t)fd >= m->sockets_cap) {
     size_t cap = (size_t)fd * 2 + 64;
     m->sockets = wr_realloc(m->sockets, cap * sizeof(*m->sockets));

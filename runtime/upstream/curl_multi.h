@@ -22,6 +22,7 @@ struct wr_curl_multi {
   struct wr_timer timer;
   struct wr_curl_socket *sockets; // private: by descriptor
   size_t sockets_cap;
+  size_t open;    // read-only: sockets
   size_t watched; // private: watches whose close callback is still due
   bool is_closing;
   void (*on_done)(CURL *easy, CURLcode result); // set by the owner; never inside a curl callback

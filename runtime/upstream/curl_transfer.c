@@ -11,6 +11,7 @@ static void leave_multi(struct wr_curl_transfer *t)
 {
   if (!t->is_added) return;
   t->is_added = false;
+  t->tr->added--;
   curl_multi_remove_handle(t->tr->multi.curl, t->easy);
 }
 
@@ -129,6 +130,7 @@ void wr_curl_transfer_enter(struct wr_curl_transfer *t)
 {
   t->opened = t->own = CURL_SOCKET_BAD;
   t->is_added = true;
+  t->tr->added++;
   WR_CHECK(curl_multi_add_handle(t->tr->multi.curl, t->easy) == CURLM_OK);
 }
 

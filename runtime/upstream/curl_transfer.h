@@ -17,6 +17,7 @@ struct wr_curl_transport {
   struct wr_transport_curl_options options;
   struct wr_curl_multi multi;
   struct wr_list live; // struct wr_curl_transfer, also those that ended in this turn
+  size_t added;        // transfers that libcurl has
 };
 
 /// What the phase timer waits for.

@@ -13,6 +13,7 @@ struct wr_resolver_entry {
   struct wr_list waiters; // struct wr_resolver_query
   struct wr_resolver *resolver;
   struct wr_timer patience; // runs while waiters might be given the stale answer
+  uint64_t asked_ns;
   uint64_t fresh_until_ns;
   uint64_t stale_until_ns;
   bool is_asking;
@@ -195,6 +196,10 @@ static void keep_failure(struct wr_resolver_entry *e, const struct wr_dns_result
 static void on_dns(void *ctx, const struct wr_dns_result *result)
 {
   struct wr_resolver_entry *e = ctx;
+  const struct wr_resolver_options *o = &e->resolver->options;
+  const struct wr_resolver_lookup lookup = {
+      {e->name, e->name_len}, wr_loop_now(e->resolver->loop) - e->asked_ns, result->status};
+  if (o->on_lookup) o->on_lookup(o->ctx, &lookup);
   e->is_asking = false;
   if (result->status == WR_DNS_FOUND) {
     keep_answer(e, &result->answer, (uint64_t)result->ttl_s * SECOND);
@@ -230,6 +235,7 @@ static void refresh(struct wr_resolver_entry *e)
     return;
   }
   e->is_asking = true;
+  e->asked_ns = wr_loop_now(r->loop);
   r->stats.questions++;
   wr_dns_lookup(r->dns, e->name, on_dns, e);
 }

@@ -13,6 +13,13 @@ struct wr_resolver;
 struct wr_resolver_entry;
 struct wr_resolver_query;
 
+/// A name that was asked of the name servers.
+struct wr_resolver_lookup {
+  struct wr_str name;
+  uint64_t took_ns;
+  enum wr_dns_status status;
+};
+
 /// All fields may be zero: the value in parentheses.
 struct wr_resolver_options {
   struct wr_dns_options dns;
@@ -24,6 +31,8 @@ struct wr_resolver_options {
   uint64_t stale_max_ns;    ///< how long after its TTL an answer may still serve (24 h)
   uint64_t stale_after_ns;  ///< a fresh answer may take this long before a stale one serves (0.5 s)
   size_t entries_max;       ///< (1024)
+  void (*on_lookup)(void *ctx, const struct wr_resolver_lookup *l); ///< is told of each; or NULL
+  void *ctx;                                                        ///< of on_lookup
 };
 
 /// `answer` is valid during the call; NULL when `error->kind` is dns.

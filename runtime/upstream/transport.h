@@ -143,7 +143,7 @@ struct wr_transport_ops {
   void (*cancel)(struct wr_transfer *t);
   const struct wr_transfer_stats *(*stats)(const struct wr_transfer *t);
   void (*rest)(struct wr_transport *tr);
-  /// Adds its connections; NULL: it cannot tell.
+  /// Adds its connections; NULL: it has none.
   void (*count)(struct wr_transport *tr, struct wr_transport_connections *out);
   /// Ends all transfers silently, and calls `wr_transport_end` when nothing is left, at once or
   /// later. Nothing is started any more.
@@ -215,7 +215,7 @@ static inline void wr_transport_rest(struct wr_transport *tr)
   tr->ops->rest(tr);
 }
 
-/// Adds the connections of those of its parts that know theirs: libcurl does not.
+/// Adds its connections.
 static inline void wr_transport_count(struct wr_transport *tr, struct wr_transport_connections *out)
 {
   if (tr->ops->count) tr->ops->count(tr, out);

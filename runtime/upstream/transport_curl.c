@@ -240,6 +240,15 @@ static void rest(struct wr_transport *transport)
   (void)transport;
 }
 
+// A connection has one transfer at a time; a transfer that waits for its turn has none.
+static void count(struct wr_transport *transport, struct wr_transport_connections *out)
+{
+  const struct wr_curl_transport *tr = transport_of(transport);
+  size_t active = tr->added < tr->multi.open ? tr->added : tr->multi.open;
+  out->active += active;
+  out->idle += tr->multi.open - active;
+}
+
 #define IDLE_DEFAULT_NS (4 * WR_SECOND)
 
 static const struct wr_transport_ops ops = {
@@ -251,6 +260,7 @@ static const struct wr_transport_ops ops = {
     .cancel = cancel,
     .stats = stats,
     .rest = rest,
+    .count = count,
     .close = close_transport,
 };
 

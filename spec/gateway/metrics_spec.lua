@@ -1,5 +1,7 @@
 --- What a scrape has before anything has happened.
 local gateway = require "spec.support.gateway"
+local origin = require "spec.support.origin"
+local zone = require "spec.support.zone"
 
 describe("a scrape before any traffic", function()
   local g, text
@@ -71,5 +73,63 @@ describe("a scrape before any traffic", function()
     pipe:close()
     os.remove(path)
     assert.equal("0\n", said)
+  end)
+end)
+
+describe("what bodies and names cost", function()
+  local g, o, z
+
+  setup(function()
+    o = origin.start()
+    z = zone.start { ["api.test"] = { a = { "127.0.0.1" }, ttl = 60 } }
+    g = gateway.start { workers = 1, origin = o.port, dns = z.servers, [[
+      local weir = require "weir"
+      weir.listen "127.0.0.1:$(port)"
+      local up = weir.upstream("up", { endpoints = { "http://api.test:$(origin)" } })
+      local gone = weir.upstream("gone", { endpoints = { "http://gone.test:$(origin)" } })
+      for _, path in ipairs { "/run", "/ok" } do
+        weir.route(path, function(req) return up:forward(req) end)
+      end
+      weir.route("GET /gone", function(req) return gone:forward(req) end)
+      weir.route("GET /nothing", function() return weir.response(204) end)
+    ]] }
+  end)
+  teardown(function()
+    g:stop()
+    z:kill()
+    o:kill()
+  end)
+
+  -- Count and sum of a histogram's series with that label.
+  local function both(name, label)
+    return { (g:metric(name .. "_count", label)), (g:metric(name .. "_sum", label)) }
+  end
+
+  it("is the bytes of both bodies, on both sides, where there are any", function()
+    assert.equal(200, g:request("POST", "/ok", nil, ("x"):rep(700)).status)
+    local r = g:get(origin.target { origin.answer("200 OK", ("y"):rep(3000)) })
+    assert.equal(3000, #r.body)
+    g:get "/nothing"
+    g:wait_idle()
+    assert.same({ 1, 700 }, both("http_server_request_body_size_bytes", 'http_route="/ok"'))
+    assert.same({ 0, 0 }, both("http_server_request_body_size_bytes", 'http_route="/run"'))
+    assert.same({ 1, 3000 }, both("http_server_response_body_size_bytes", 'http_route="/run"'))
+    assert.same({ 1, 700 }, both("http_client_request_body_size_bytes", 'upstream="up"'))
+    local responses = both("http_client_response_body_size_bytes", 'upstream="up"')
+    assert.equal(2, responses[1])
+    assert.is_true(responses[2] > 3000, responses[2])
+    assert.equal(0, (g:metric("http_client_response_body_size_bytes_bucket", 'le="256"')))
+    assert.equal(2, (g:metric("http_client_response_body_size_bytes_bucket", 'le="1048576"')))
+    assert.same({ 0, 0 }, both("http_server_response_body_size_bytes", 'http_route="/nothing"'))
+  end)
+
+  it("is the time of names that were asked for, by how that ended", function()
+    assert.equal(502, g:get("/gone").status)
+    assert.equal(1, both("dns_lookup_duration_seconds", 'error_type=""')[1])
+    local failed = both("dns_lookup_duration_seconds", 'error_type="not_found"')
+    assert.equal(1, failed[1])
+    assert.is_true(failed[2] > 0 and failed[2] < 60)
+    g:get "/ok" -- known by now
+    assert.equal(1, both("dns_lookup_duration_seconds", 'error_type=""')[1])
   end)
 end)

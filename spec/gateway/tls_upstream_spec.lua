@@ -114,6 +114,14 @@ describe("TLS to an upstream", function()
     assert.is_truthy(out:find("tls.verify is false", 1, true), out)
   end)
 
+  it("has its connections counted, like those in the clear", function()
+    assert.equal(200, (ask "named"))
+    wait.for_("an idle connection", function()
+      return g:metric("http_client_open_connections", 'state="idle"') >= 1
+        and g:metric("http_client_open_connections", 'state="active"') == 0
+    end)
+  end)
+
   it("shows a certificate where there is one", function()
     local status, seen = ask "shown"
     assert.equal(200, status)
