@@ -10,15 +10,6 @@
 #include <lauxlib.h>
 
 // Each entry is held once by a generation, whatever the number of its declarations.
-static struct wr_entry_declared *find_declared(struct wr_script *s, const struct wr_entry *entry)
-{
-  WR_LIST_EACH(&s->declared.entries, node) {
-    struct wr_entry_declared *d = WR_CONTAINER(node, struct wr_entry_declared, link);
-    if (d->entry == entry) return d;
-  }
-  return NULL;
-}
-
 static void keep_entry(struct wr_script *s, struct wr_entry *entry, const void *config, size_t size)
 {
   struct wr_entry_declared *d = wr_alloc(sizeof(*d) + size);
@@ -27,7 +18,7 @@ static void keep_entry(struct wr_script *s, struct wr_entry *entry, const void *
   d->config_size = size;
   memcpy(d->config, config, size);
   wr_registry_hold(s->env->registry, entry, s->env->shard);
-  wr_list_push(&s->declared.entries, &d->link);
+  wr_declare_add(&s->declared, d);
 }
 
 // A shadow's own: "pay (shadow 7)".
@@ -50,7 +41,7 @@ int wr_bind_declare_entry(lua_State *L, enum wr_kind kind, const void *config, s
   struct wr_entry *entry =
       wr_registry_declare(s->env->registry, kind, name, config, wr_loop_now(s->env->loop), &error);
   if (entry == NULL) return wr_bind_refuse(L, error.message);
-  struct wr_entry_declared *d = find_declared(s, entry);
+  struct wr_entry_declared *d = wr_declare_find(&s->declared, entry);
   if (d == NULL) {
     keep_entry(s, entry, config, size);
   } else if (s->is_loading && memcmp(d->config, config, size) != 0) {

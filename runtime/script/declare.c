@@ -11,7 +11,26 @@ void wr_declare_init(struct wr_declarations *d)
   wr_list_init(&d->jobs);
   wr_list_init(&d->selftests);
   wr_list_init(&d->upstreams);
+  wr_map_init(&d->by_entry, (struct wr_hash_key){0, 0}); // an address is nobody's choice
   d->route_count = 0;
+}
+
+static struct wr_str key_of(const struct wr_entry *const *entry)
+{
+  return (struct wr_str){(const char *)entry, sizeof(*entry)};
+}
+
+struct wr_entry_declared *wr_declare_find(const struct wr_declarations *d,
+                                          const struct wr_entry *entry)
+{
+  return wr_map_get(&d->by_entry, key_of(&entry));
+}
+
+void wr_declare_add(struct wr_declarations *d, struct wr_entry_declared *declared)
+{
+  const struct wr_entry *entry = declared->entry;
+  wr_map_put(&d->by_entry, key_of(&entry), declared);
+  wr_list_push(&d->entries, &declared->link);
 }
 
 static void free_routes(struct wr_declarations *d)
@@ -59,6 +78,7 @@ void wr_declare_fini(struct wr_declarations *d)
     wr_free(entry->place);
     wr_free(entry);
   }
+  wr_map_fini(&d->by_entry);
   wr_free(d->priority_header);
   d->priority_header = NULL;
   free_routes(d);

@@ -7,6 +7,7 @@
 #include "arena/registry.h"
 #include "base/duration.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "http/server.h"
 #include "resilience/overload.h"
@@ -74,6 +75,7 @@ struct wr_declarations {
   struct wr_networks trust; ///< proxies that are believed, of all listeners
   struct wr_list listens, routes, entries, jobs, selftests;
   struct wr_list upstreams; ///< struct wr_upstream, owned by their handles
+  struct wr_map by_entry;   ///< private: of entries, by the address of the registry's
   size_t route_count;
   struct wr_overload_config overload; ///< `weir.overload`; all zeros: not declared
   bool overload_shadow;
@@ -82,6 +84,13 @@ struct wr_declarations {
 
 /// Starts empty.
 void wr_declare_init(struct wr_declarations *d);
+
+/// What it wants of `entry`; NULL: it has not declared that.
+struct wr_entry_declared *wr_declare_find(const struct wr_declarations *d,
+                                          const struct wr_entry *entry);
+
+/// Adds what it wants, which is taken over. Once for each entry.
+void wr_declare_add(struct wr_declarations *d, struct wr_entry_declared *declared);
 
 /// Frees the lists; entries of the registry stay.
 void wr_declare_fini(struct wr_declarations *d);
