@@ -85,8 +85,7 @@ uint64_t wr_heartbeat_on_wait(void *ctx, uint32_t holder)
 }
 
 // A worker whose loop does not turn is replaced. When to look again, or UINT64_MAX. Our own
-// lateness is not held against it, nor is the one long turn in which it loads a generation, which
-// has a limit of its own.
+// lateness is not held against it.
 uint64_t wr_heartbeat_check(struct wr_master *m, uint64_t now)
 {
   uint64_t next = UINT64_MAX;
@@ -94,8 +93,7 @@ uint64_t wr_heartbeat_check(struct wr_master *m, uint64_t now)
     struct wr_master_worker *w = &m->workers[i];
     uint64_t beat =
         atomic_load_explicit(&wr_slot_of(&m->arena, w->slot)->heartbeat_ns, memory_order_relaxed);
-    bool is_loading = m->reload.stage == WR_RELOAD_PREPARE && w->prepared != m->reload.number;
-    if (w->pid <= 0 || w->live == 0 || is_loading || beat < w->forked_ns) continue;
+    if (w->pid <= 0 || w->live == 0 || beat < w->forked_ns) continue;
     uint64_t due = check_heartbeat(m, w, now);
     if (due < next) next = due;
   }

@@ -49,9 +49,14 @@ function M.listen(address, o, http2)
   for _, name in ipairs(o.alpn or {}) do
     if name == "h2" and not http2 then return nil, "alpn names \"h2\", and http2 is false" end
   end
-  return core.listen_tls(address, { certificates = o.certificates, client_ca = o.client_ca,
+  local ok, message = core.listen_tls(address, { count = #o.certificates, client_ca = o.client_ca,
     client_auth = auth, tell_upstreams = o.tell_upstreams, min_version = o.min_version,
     alpn = wire(o.alpn or (http2 and { "h2", "http/1.1" } or { "http/1.1" })) })
+  for i = 1, ok and #o.certificates or 0 do
+    ok, message = core.listen_certificate(address, o.certificates[i])
+    if not ok then break end
+  end
+  return ok, message
 end
 
 return M

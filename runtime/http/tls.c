@@ -29,13 +29,21 @@ struct identity {
 struct wr_tls {
   size_t refs;
   struct identity *identities;
-  size_t count;
+  size_t count, count_max;
   struct wr_map names; // of a host or "*.parent": identity number + 1
   unsigned char *alpn;
   unsigned alpn_len;
   bool is_told;
   int64_t end_s;
+  int64_t now_s;
+  int min_version;
   const struct wr_session_keys *keys;
+  unsigned char session_id[EVP_MAX_MD_SIZE];
+  unsigned session_id_len;
+  // Of clients' certificates; NULL: they are asked for none.
+  X509_STORE *store;
+  STACK_OF(X509_NAME) * names_of_ca;
+  int verify_mode;
 };
 
 // Choosing
@@ -137,28 +145,33 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 
 // Sessions of other rules are not taken up again: who was verified by another CA, or not at all,
 // has to be verified.
-static void bind_sessions(SSL_CTX *ctx, const struct wr_tls_options *o)
+static void name_sessions(struct wr_tls *tls, const struct wr_tls_options *o)
 {
-  unsigned char id[EVP_MAX_MD_SIZE];
-  unsigned len = 0;
   unsigned char rules[2] = {(unsigned char)o->client_auth, (unsigned char)(o->min_version & 0xff)};
   EVP_MD_CTX *md = EVP_MD_CTX_new();
   EVP_DigestInit_ex(md, EVP_sha256(), NULL);
   EVP_DigestUpdate(md, rules, sizeof(rules));
   EVP_DigestUpdate(md, o->client_ca.text.ptr, o->client_ca.text.len);
-  EVP_DigestFinal_ex(md, id, &len);
+  EVP_DigestFinal_ex(md, tls->session_id, &tls->session_id_len);
   EVP_MD_CTX_free(md);
-  SSL_CTX_set_session_id_context(ctx, id,
-                                 len < SSL_MAX_SID_CTX_LENGTH ? len : SSL_MAX_SID_CTX_LENGTH);
+  if (tls->session_id_len > SSL_MAX_SID_CTX_LENGTH) tls->session_id_len = SSL_MAX_SID_CTX_LENGTH;
 }
 
 // Making
 
-static void set_rules(struct wr_tls *tls, SSL_CTX *ctx, const struct wr_tls_options *o)
+static void set_clients(const struct wr_tls *tls, SSL_CTX *ctx)
+{
+  if (tls->store == NULL) return;
+  SSL_CTX_set_verify(ctx, tls->verify_mode, NULL);
+  SSL_CTX_set1_cert_store(ctx, tls->store);
+  SSL_CTX_set_client_CA_list(ctx, SSL_dup_CA_list(tls->names_of_ca));
+}
+
+static void set_rules(struct wr_tls *tls, SSL_CTX *ctx)
 {
   // Of the context and not of each connection, which would take memory for it.
   SSL_CTX_set_app_data(ctx, tls);
-  SSL_CTX_set_min_proto_version(ctx, o->min_version);
+  SSL_CTX_set_min_proto_version(ctx, tls->min_version);
   SSL_CTX_set_cipher_list(ctx, ciphers);
   SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384");
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -168,33 +181,24 @@ static void set_rules(struct wr_tls *tls, SSL_CTX *ctx, const struct wr_tls_opti
   SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
   SSL_CTX_set_tlsext_servername_arg(ctx, tls);
   SSL_CTX_set_alpn_select_cb(ctx, on_protocols, tls);
-  bind_sessions(ctx, o);
-  if (o->keys) {
-    SSL_CTX_set_timeout(ctx, (long)(o->keys->period_ns / WR_SECOND) + 1);
+  SSL_CTX_set_session_id_context(ctx, tls->session_id, tls->session_id_len);
+  if (tls->keys) {
+    SSL_CTX_set_timeout(ctx, (long)(tls->keys->period_ns / WR_SECOND) + 1);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
   } else {
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_num_tickets(ctx, 0);
   }
+  set_clients(tls, ctx);
 }
 
-static bool set_clients(struct wr_tls *tls, const struct wr_tls_options *o, struct wr_error *error)
+static bool read_clients(struct wr_tls *tls, const struct wr_tls_options *o, struct wr_error *error)
 {
   if (o->client_auth == WR_TLS_CLIENT_NONE) return true;
-  STACK_OF(X509_NAME) *names = NULL;
-  X509_STORE *store = wr_tls_certificate_store(&o->client_ca, &names, error);
-  if (store == NULL) return false;
-  int mode = SSL_VERIFY_PEER;
-  if (o->client_auth == WR_TLS_CLIENT_REQUIRED) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-  for (size_t i = 0; i < tls->count; i++) {
-    SSL_CTX *ctx = tls->identities[i].ctx;
-    SSL_CTX_set_verify(ctx, mode, NULL);
-    SSL_CTX_set1_cert_store(ctx, store);
-    SSL_CTX_set_client_CA_list(ctx, SSL_dup_CA_list(names));
-  }
-  sk_X509_NAME_pop_free(names, X509_NAME_free);
-  X509_STORE_free(store);
-  return true;
+  tls->store = wr_tls_certificate_store(&o->client_ca, &tls->names_of_ca, error);
+  tls->verify_mode = SSL_VERIFY_PEER;
+  if (o->client_auth == WR_TLS_CLIENT_REQUIRED) tls->verify_mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  return tls->store != NULL;
 }
 
 static bool has_kind(const struct identity *id, int kind)
@@ -207,8 +211,7 @@ static bool has_kind(const struct identity *id, int kind)
 
 // The identity that a certificate goes to: one of the same names without a key of this kind, so
 // that a client gets the kind it prefers, or a new one.
-static struct identity *place(struct wr_tls *tls, const struct wr_tls_certificate *c, int kind,
-                              const struct wr_tls_options *o)
+static struct identity *place(struct wr_tls *tls, const struct wr_tls_certificate *c, int kind)
 {
   for (size_t i = 0; i < tls->count; i++) {
     struct identity *id = &tls->identities[i];
@@ -218,7 +221,7 @@ static struct identity *place(struct wr_tls *tls, const struct wr_tls_certificat
   struct identity *id = &tls->identities[tls->count++];
   id->ctx = SSL_CTX_new(TLS_server_method());
   WR_CHECK(id->ctx != NULL);
-  set_rules(tls, id->ctx, o);
+  set_rules(tls, id->ctx);
   return id;
 }
 
@@ -234,13 +237,13 @@ static void add_names(struct wr_tls *tls, const struct wr_tls_certificate *c, si
   }
 }
 
-static bool add_pair(struct wr_tls *tls, const struct wr_tls_pair *pair,
-                     const struct wr_tls_options *o, struct wr_error *error)
+bool wr_tls_add(struct wr_tls *tls, const struct wr_tls_pair *pair, struct wr_error *error)
 {
   struct wr_tls_certificate c;
-  if (!wr_tls_certificate_load(&c, &pair->cert, &pair->key, o->now_s, error)) return false;
+  WR_CHECK(tls->count < tls->count_max);
+  if (!wr_tls_certificate_load(&c, &pair->cert, &pair->key, tls->now_s, error)) return false;
   int kind = EVP_PKEY_get_base_id(c.key);
-  struct identity *id = place(tls, &c, kind, o);
+  struct identity *id = place(tls, &c, kind);
   bool ok = SSL_CTX_use_cert_and_key(id->ctx, c.leaf, c.key, c.chain, 1) == 1;
   if (!ok) {
     wr_error_set(error, WR_ERROR_INVALID, "certificate '%s': %s", pair->cert.path,
@@ -269,17 +272,19 @@ struct wr_tls *wr_tls_new(const struct wr_tls_options *o, struct wr_error *error
   WR_CHECK(o->count > 0);
   struct wr_tls *tls = wr_alloc(sizeof(*tls));
   tls->refs = 1;
+  tls->count_max = o->count;
   tls->identities = wr_alloc(o->count * sizeof(*tls->identities));
   tls->keys = o->keys;
+  tls->now_s = o->now_s;
+  tls->min_version = o->min_version;
   tls->is_told = o->is_told;
   tls->alpn = (unsigned char *)wr_strndup((const char *)o->alpn, o->alpn_len);
   tls->alpn_len = o->alpn_len;
   struct wr_hash_key key;
   WR_CHECK(RAND_bytes((unsigned char *)&key, sizeof(key)) == 1);
   wr_map_init(&tls->names, key);
-  bool ok = true;
-  for (size_t i = 0; ok && i < o->count; i++) ok = add_pair(tls, &o->pairs[i], o, error);
-  if (ok && set_clients(tls, o, error)) return tls;
+  name_sessions(tls, o);
+  if (read_clients(tls, o, error)) return tls;
   wr_tls_unref(tls);
   return NULL;
 }
@@ -297,6 +302,8 @@ void wr_tls_unref(struct wr_tls *tls)
     SSL_CTX_free(tls->identities[i].ctx);
     wr_tls_certificate_fini(&tls->identities[i].first);
   }
+  sk_X509_NAME_pop_free(tls->names_of_ca, X509_NAME_free);
+  X509_STORE_free(tls->store);
   wr_map_fini(&tls->names);
   wr_free(tls->identities);
   wr_free(tls->alpn);

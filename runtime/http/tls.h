@@ -16,9 +16,8 @@ struct wr_tls_pair {
 
 /// Everything is borrowed for the call, but for `keys`, which must outlive the result.
 struct wr_tls_options {
-  const struct wr_tls_pair *pairs; ///< the first is served to who names no host, or an unknown one
-  size_t count;                    ///< at least 1
-  struct wr_tls_file client_ca;    ///< no text: nobody is asked for a certificate
+  size_t count;                 ///< how many pairs it will have at most; at least 1
+  struct wr_tls_file client_ca; ///< no text: nobody is asked for a certificate
   enum wr_tls_client_auth client_auth;
   bool is_told;              ///< upstreams are told of verified clients (Client-Cert)
   int min_version;           ///< TLS1_2_VERSION or TLS1_3_VERSION
@@ -34,9 +33,14 @@ struct wr_tls;
 /// forks, so that its children need not.
 void wr_tls_warm(void);
 
-/// Reads and judges everything. NULL with a set error that names the file and the reason. The
-/// result has one holder.
+/// Without a certificate yet. NULL with a set error that names the file and the reason. The result
+/// has one holder.
 struct wr_tls *wr_tls_new(const struct wr_tls_options *options, struct wr_error *error);
+
+/// Reads and judges a certificate with its key, which takes 2 ms or more; the first one is served
+/// to who names no host, or an unknown one. Before anybody connects. False with a set error that
+/// names the file and the reason.
+bool wr_tls_add(struct wr_tls *tls, const struct wr_tls_pair *pair, struct wr_error *error);
 
 /// One holder more.
 struct wr_tls *wr_tls_ref(struct wr_tls *tls);

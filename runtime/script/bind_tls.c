@@ -28,34 +28,16 @@ static int64_t now_s(lua_State *L)
 
 // --- listeners ----------------------------------------------------------------------------------
 
-// Pairs of the list `certificates`, in `pairs`; the list's strings keep the paths.
-static bool read_pairs(lua_State *L, struct wr_tls_pair *pairs, size_t count,
-                       struct wr_error *error)
-{
-  bool ok = true;
-  lua_getfield(L, 2, "certificates");
-  for (size_t i = 0; ok && i < count; i++) {
-    lua_rawgeti(L, -1, (int)i + 1);
-    int pair = lua_gettop(L);
-    ok = read_file(L, pair, "cert", &pairs[i].cert, error) &&
-         read_file(L, pair, "key", &pairs[i].key, error);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return ok;
-}
-
 static enum wr_tls_client_auth client_auth(const char *word)
 {
   if (strcmp(word, "required") == 0) return WR_TLS_CLIENT_REQUIRED;
   return strcmp(word, "optional") == 0 ? WR_TLS_CLIENT_OPTIONAL : WR_TLS_CLIENT_NONE;
 }
 
-static struct wr_tls *make(lua_State *L, const struct wr_tls_pair *pairs, size_t count,
-                           struct wr_error *error)
+static struct wr_tls *make(lua_State *L, struct wr_error *error)
 {
   struct wr_script *s = wr_script_of(L);
-  struct wr_tls_options o = {.pairs = pairs, .count = count};
+  struct wr_tls_options o = {.count = wr_table_u32(L, 2, "count", 1)};
   o.client_auth = client_auth(wr_table_text(L, 2, "client_auth", "none"));
   o.is_told = wr_table_bool(L, 2, "tell_upstreams", false);
   bool is_13 = strcmp(wr_table_text(L, 2, "min_version", "1.2"), "1.3") == 0;
@@ -79,26 +61,40 @@ static struct wr_listen_declared *find(lua_State *L, const char *address)
   return NULL;
 }
 
-// core.listen_tls(address, options) -> true | nil, message: of a declared listener. options
-// {certificates = {{cert, key}, …}, client_ca, client_auth, min_version, alpn (as in the
+// core.listen_tls(address, options) -> true | nil, message: of a declared listener, whose
+// certificates follow. options {count, client_ca, client_auth, min_version, alpn (as in the
 // extension), tell_upstreams}
 static int l_listen_tls(lua_State *L)
 {
   struct wr_listen_declared *d = find(L, luaL_checkstring(L, 1));
   luaL_checktype(L, 2, LUA_TTABLE);
-  lua_getfield(L, 2, "certificates");
-  size_t count = lua_objlen(L, -1);
-  lua_pop(L, 1);
   struct wr_error error;
   struct wr_vm *vm = &wr_script_of(L)->vm;
   uint64_t began_ns = wr_vm_work_begin(vm);
-  struct wr_tls_pair *pairs = wr_alloc(count * sizeof(*pairs));
-  struct wr_tls *tls = read_pairs(L, pairs, count, &error) ? make(L, pairs, count, &error) : NULL;
-  wr_free(pairs);
+  struct wr_tls *tls = make(L, &error);
   wr_vm_work_end(vm, began_ns);
   if (tls == NULL) return wr_bind_refuse(L, error.message);
   wr_tls_unref(d->options.tls);
   d->options.tls = tls;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// core.listen_certificate(address, pair) -> true | nil, message: the next one, {cert, key}. One
+// each call, between which a load in slices can let others run.
+static int l_listen_certificate(lua_State *L)
+{
+  struct wr_listen_declared *d = find(L, luaL_checkstring(L, 1));
+  luaL_checktype(L, 2, LUA_TTABLE);
+  struct wr_error error;
+  struct wr_vm *vm = &wr_script_of(L)->vm;
+  struct wr_tls_pair pair;
+  uint64_t began_ns = wr_vm_work_begin(vm);
+  bool ok = read_file(L, 2, "cert", &pair.cert, &error) &&
+            read_file(L, 2, "key", &pair.key, &error) && wr_tls_add(d->options.tls, &pair, &error);
+  wr_vm_work_end(vm, began_ns);
+  wr_vm_look_soon(vm);
+  if (!ok) return wr_bind_refuse(L, error.message);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -184,5 +180,7 @@ int wr_bind_tls(lua_State *L)
 {
   lua_pushcfunction(L, l_listen_tls);
   lua_setfield(L, 1, "listen_tls");
+  lua_pushcfunction(L, l_listen_certificate);
+  lua_setfield(L, 1, "listen_certificate");
   return 0;
 }

@@ -57,6 +57,26 @@ describe("a reload", function()
     g:stop()
   end)
 
+  it("takes a turn of the loop for each certificate, and stands still for none", function()
+    local COUNT = 60
+    local list = {}
+    for i = 1, COUNT do
+      list[i] = ('{ cert = "$(cert)%d", key = "$(key)%d" }'):format(i, i)
+    end
+    start()
+    for i = 1, COUNT do
+      assert(os.execute(("cp %s %s%d && cp %s %s%d"):format(served.cert, served.cert, i, served.key,
+        served.key, i)) == 0)
+    end
+    local function slices() return (g:metric "weir_policy_load_seconds_count") end
+    local before = slices()
+    g:reload { (MAIN:gsub("certificates = (%b{})", "certificates = { " .. table.concat(list, ", ")
+      .. " }")) }
+    -- One takes several times as long as a slice is.
+    assert.is_true(slices() - before >= COUNT, slices() - before .. " slices")
+    g:stop()
+  end)
+
   it("without a change is none", function()
     start()
     assert.is_false(g:reload().changed)

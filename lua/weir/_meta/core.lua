@@ -90,6 +90,7 @@
 -- bind_declare.c
 ---@field listen fun(address: string, options: table): userdata?, string?
 ---@field listen_tls fun(address: string, options: table): true?, string?
+---@field listen_certificate fun(address: string, pair: table): true?, string?
 ---@field listen_from fun(listener: userdata, network: string): true?, string?
 ---@field trust fun(network: string): true?, string?
 ---@field priority_header fun(name: string): true?, string?
