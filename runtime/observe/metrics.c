@@ -29,7 +29,7 @@ static bool put_histogram(struct wr_buf *out, const struct wr_arena *a,
   const char *comma = view->labels.len > 0 ? "," : "";
   bool ok = true;
   for (uint32_t i = 0; ok && i < f->bucket_count; i++) {
-    ok = wr_buf_printf(out, "%s_bucket{%.*s%sle=\"%g\"} %llu", f->name, WR_STR_ARG(view->labels),
+    ok = wr_buf_printf(out, "%s_bucket{%.*s%sle=\"%.9g\"} %llu", f->name, WR_STR_ARG(view->labels),
                        comma, f->buckets[i], (unsigned long long)h.cumulative[i]) &&
          (!with_examples || put_example(out, a, view->series, i)) && wr_buf_append(out, "\n", 1);
   }
@@ -41,8 +41,8 @@ static bool put_histogram(struct wr_buf *out, const struct wr_arena *a,
   const char *open = view->labels.len > 0 ? "{" : "";
   const char *close = view->labels.len > 0 ? "}" : "";
   return ok &&
-         wr_buf_printf(out, "%s_sum%s%.*s%s %.9g\n", f->name, open, WR_STR_ARG(view->labels), close,
-                       h.sum) &&
+         wr_buf_printf(out, "%s_sum%s%.*s%s ", f->name, open, WR_STR_ARG(view->labels), close) &&
+         wr_exposition_number(out, h.sum) &&
          wr_buf_printf(out, "%s_count%s%.*s%s %llu\n", f->name, open, WR_STR_ARG(view->labels),
                        close, (unsigned long long)h.count);
 }
