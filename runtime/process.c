@@ -134,6 +134,7 @@ int wr_process_run(const struct wr_settings *settings, struct wr_error *error)
   wr_confine_cores();
   if (!wr_handover_take(&fitting.handover, error)) return USAGE;
   take_over(&fitting);
+  wr_succession_arm(&fitting);
   struct wr_otlp_settings *otlp = wr_alloc(sizeof(*otlp));
   wr_otlp_settings_read(otlp, wr_loop_entropy());
   fitting.otlp = otlp;

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { VARIABLE_SIZE = 64 };
@@ -47,15 +49,93 @@ void wr_succession_exec(const struct wr_settings *settings, int document)
   errno = reason;
 }
 
+// --- back ---------------------------------------------------------------------------------------
+
+enum { FAILURE_SIZE = sizeof(WR_HANDOVER_FAILURE_VARIABLE "=") + WR_SCRIPT_MESSAGE_MAX };
+
+static bool can_return(const struct wr_handover *h)
+{
+  return h != NULL && !h->is_back && h->previous >= 0;
+}
+
+// Also from a signal handler: system calls only.
+static void return_to(const struct wr_handover *h, char **arguments, char **environment)
+{
+  for (size_t i = 0; i < h->kept_count; i++) fcntl(h->kept[i], F_SETFD, 0);
+  wr_capabilities_hand_on();
+  fexecve(h->previous, arguments, environment);
+}
+
+static void write_variables(const struct wr_handover *h, const char *why,
+                            char document[VARIABLE_SIZE], char failure[FAILURE_SIZE])
+{
+  snprintf(document, VARIABLE_SIZE, WR_HANDOVER_VARIABLE "=%d", h->document);
+  snprintf(failure, FAILURE_SIZE, WR_HANDOVER_FAILURE_VARIABLE "=%s", why);
+}
+
 void wr_succession_return(const struct wr_settings *settings, const char *why)
 {
   const struct wr_handover *h = settings->handover;
-  if (h == NULL || h->is_back || h->previous < 0) return;
-  char variable[VARIABLE_SIZE];
-  char failure[VARIABLE_SIZE + WR_SCRIPT_MESSAGE_MAX];
-  snprintf(variable, sizeof(variable), WR_HANDOVER_VARIABLE "=%d", h->document);
-  snprintf(failure, sizeof(failure), WR_HANDOVER_FAILURE_VARIABLE "=%s", why);
-  for (size_t i = 0; i < h->kept_count; i++) fcntl(h->kept[i], F_SETFD, 0);
-  wr_capabilities_hand_on();
-  fexecve(h->previous, arguments_of(settings), environment_with(variable, failure));
+  char document[VARIABLE_SIZE];
+  char failure[FAILURE_SIZE];
+  if (!can_return(h)) return;
+  wr_succession_settle();
+  write_variables(h, why, document, failure);
+  return_to(h, arguments_of(settings), environment_with(document, failure));
+}
+
+// --- a crash ------------------------------------------------------------------------------------
+
+static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+
+// A signal brings no pointer along. All of it is made before: a program that has crashed can
+// allocate nothing.
+static struct {
+  pid_t pid; // children inherit the handler, and must not become a master; 0: it is not armed
+  const struct wr_handover *handover;
+  char **arguments;
+  char document[VARIABLE_SIZE];
+  struct {
+    char failure[FAILURE_SIZE];
+    char **environment;
+  } of[WR_COUNT(crashes)];
+} way_back;
+
+static void on_crash(int signal)
+{
+  for (size_t i = 0; i < WR_COUNT(crashes) && getpid() == way_back.pid; i++) {
+    if (crashes[i] != signal) continue;
+    return_to(way_back.handover, way_back.arguments, way_back.of[i].environment);
+  }
+  raise(signal); // its usual end
+}
+
+void wr_succession_arm(const struct wr_settings *settings)
+{
+  const struct wr_handover *h = settings->handover;
+  if (!can_return(h)) return;
+  // Not blocked meanwhile: the program that comes would find it so.
+  struct sigaction action = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND | SA_NODEFER};
+  way_back.handover = h;
+  way_back.arguments = arguments_of(settings);
+  way_back.pid = getpid();
+  for (size_t i = 0; i < WR_COUNT(crashes); i++) {
+    char why[WR_SCRIPT_MESSAGE_MAX];
+    snprintf(why, sizeof(why), "%s crashed once it had taken over: %s", settings->program,
+             strsignal(crashes[i]));
+    write_variables(h, why, way_back.document, way_back.of[i].failure);
+    way_back.of[i].environment = environment_with(way_back.document, way_back.of[i].failure);
+    sigaction(crashes[i], &action, NULL);
+  }
+}
+
+void wr_succession_settle(void)
+{
+  if (way_back.pid == 0) return;
+  way_back.pid = 0;
+  wr_free(way_back.arguments);
+  for (size_t i = 0; i < WR_COUNT(crashes); i++) {
+    signal(crashes[i], SIG_DFL);
+    wr_free(way_back.of[i].environment);
+  }
 }

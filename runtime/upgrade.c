@@ -1,5 +1,6 @@
 #include "upgrade.h"
 
+#include "arena/slot.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "fleet.h"
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -213,6 +215,7 @@ static void finish(struct wr_master *m)
   u->is_retiring = true;
   u->is_late = false;
   wr_upgrade_verdict_done(m);
+  wr_succession_settle();
   wr_handover_forget(m->settings->handover, u->is_foreign);
   send_leaving(m, WR_WORKER_RETIRE);
   wr_timer_init(&u->timer, &m->loop, on_drained);
@@ -220,21 +223,8 @@ static void finish(struct wr_master *m)
   wr_upgrade_on_left(m); // perhaps nobody is there
 }
 
-// Our workers must be gone before the program that knows nothing of them is back.
-static void end_fleet(struct wr_master *m)
-{
-  for (uint32_t i = 0; i < m->settings->workers; i++) {
-    struct wr_master_worker *w = &m->workers[i];
-    if (w->pid <= 0) continue;
-    kill(w->pid, SIGKILL);
-    waitpid(w->pid, NULL, 0);
-    wr_fleet_settle(w);
-  }
-}
-
 static void give_back(struct wr_master *m)
 {
-  end_fleet(m);
   wr_log_text(&m->log, WR_LOG_ERROR, "upgrade.back", "%s", m->reload.last);
   wr_log_flush(&m->log);
   wr_succession_return(m->settings, m->reload.last);
@@ -274,6 +264,7 @@ void wr_upgrade_on_left(struct wr_master *m)
 void wr_upgrade_stop(struct wr_master *m)
 {
   struct wr_upgrade *u = &m->upgrade;
+  wr_succession_settle();
   if (u->pid > 0) kill(u->pid, SIGKILL);
   wr_timer_stop(&u->timer);
   if (u->stage == WR_UPGRADE_GOING) wr_upgrade_verdict_failed(m, "weir is stopping");
@@ -298,11 +289,31 @@ void wr_upgrade_init(struct wr_master *m)
   if (!h->is_back) u->stage = WR_UPGRADE_RENEWAL;
 }
 
+// The workers of the program that has failed, in whatever state it left them. They have served
+// nobody yet. Of another arena they find their mailbox closed, and leave.
+static void end_intruders(struct wr_master *m)
+{
+  uint32_t workers = m->settings->workers;
+  struct wr_master_worker *fleet = wr_fleet_new(m, m->workers[0].slot == 0 ? workers : 0);
+  for (uint32_t i = 0; i < workers; i++) {
+    struct wr_slot *slot = wr_slot_of(&m->arena, fleet[i].slot);
+    pid_t pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
+    if (pid > 0 && waitpid(pid, NULL, WNOHANG) == 0) {
+      kill(pid, SIGKILL);
+      waitpid(pid, NULL, 0);
+    }
+    wr_fleet_settle(&fleet[i]);
+    wr_slot_leave(slot, true);
+  }
+  wr_free(fleet);
+}
+
 // Given back: what was serving serves on, but for workers that died meanwhile.
 void wr_upgrade_resume(struct wr_master *m)
 {
   struct wr_handover *h = m->settings->handover;
   if (h == NULL || !h->is_back) return;
+  end_intruders(m);
   for (uint32_t i = 0; i < m->settings->workers; i++) {
     if (m->workers[i].pid == 0) wr_fleet_fork(&m->workers[i]);
   }

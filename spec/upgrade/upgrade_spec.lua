@@ -219,41 +219,61 @@ describe("an upgrade", function()
     g:stop()
   end)
 
-  it("is given back when the new program fails once it has taken over", function()
-    start()
-    live()
-    local pids, pid = g:pids(), g:status().pid
-    -- It is well when it is tried; afterwards the machine starts no process any more.
+  -- A program that is well when it is tried; afterwards it can start no process, or crashes with
+  -- `signal` where it would start number `at`.
+  local function put_failing(signal, at, program)
     binary.script(path, ([[
 if [ -e %s.tried ]; then
   export LD_PRELOAD=%s ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0
+  export SPEC_CRASH=%d SPEC_CRASH_AT=%d
 fi
 touch %s.tried
-exec %s "$@"]]):format(path, binary.of "libno_fork.so", path, binary.of "weir"))
-    local verdict = g:upgrade()
-    assert.same({ 422, "failed" }, { verdict.status, verdict.result })
-    assert.matches("no process for the trial", verdict.message)
-    g:expect "upgrade.back"
-    g:expect "reload"
-    assert.same({ pid, pids }, { g:status().pid, g:pids() })
-    assert.equal("open", g:breaker "broken".state)
-    assert.equal("value", g:get "/kept".body)
-    g:get "/seen"
-    assert.equal(6, (g:metric "spec_seen_total"))
-    binary.put(path, binary.of "weir")
-    upgraded()
-    g:wait_upgraded()
-    -- Who dies is replaced as ever.
-    g:expect "worker.exit"
-    local victim = g:pids()[1]
-    os.execute("kill -KILL " .. victim)
-    wait.for_("a successor", function()
-      local now = g:pids()[1]
-      return now ~= 0 and now ~= victim
+exec %s "$@"]]):format(path, binary.of "libno_fork.so", signal or 0, at or 0, path,
+      binary.of(program or "weir")))
+  end
+
+  for name, case in pairs {
+    ["fails once it has taken over"] = { why = "no process for the trial", logged = true },
+    ["crashes once it has taken over"] = { 11, 1, why = "crashed once it had taken over: "
+      .. "Segmentation fault" },
+    ["crashes with an arena of another layout"] = { 11, 2, program = "weir_ahead",
+      why = "crashed once it had taken over: Segmentation fault" },
+    ["aborts with a worker already there"] = { 6, 3, why = "crashed once it had taken over: "
+      .. "Aborted" },
+  } do
+    it("is given back when the new program " .. name, function()
+      start()
+      live()
+      local pids, pid = g:pids(), g:status().pid
+      put_failing(case[1], case[2], case.program)
+      local verdict = g:upgrade()
+      assert.same({ 422, "failed" }, { verdict.status, verdict.result })
+      assert.matches(case.why, verdict.message)
+      if case.program then g:expect "state.converted" end
+      if case.logged then
+        g:expect "upgrade.back"
+        g:expect "reload"
+      end
+      assert.same({ pid, pids }, { g:status().pid, g:pids() })
+      assert.equal("open", g:breaker "broken".state)
+      assert.equal("value", g:get "/kept".body)
+      g:get "/seen"
+      assert.equal(6, (g:metric "spec_seen_total"))
+      binary.put(path, binary.of "weir")
+      upgraded()
+      g:wait_upgraded()
+      -- Who dies is replaced as ever.
+      g:expect "worker.exit"
+      local victim = g:pids()[1]
+      os.execute("kill -KILL " .. victim)
+      wait.for_("a successor", function()
+        local now = g:pids()[1]
+        return now ~= 0 and now ~= victim
+      end)
+      g:workers_live()
+      g:stop()
     end)
-    g:workers_live()
-    g:stop()
-  end)
+  end
 
   it("is refused while a reload is under way or the last one's workers finish", function()
     start { drain = "30s" }
