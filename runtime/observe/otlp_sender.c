@@ -206,6 +206,7 @@ static void start(struct wr_otlp_lane *lane)
       .headers = &headers,
       .body_kind = WR_TRANSFER_BODY_BYTES,
       .body = {p->data, p->len},
+      .tls = t->tls,
       .timeouts = {.connect_ns = timeout_ns, .total_at_ns = wr_loop_now(s->env->loop) + timeout_ns},
       .ctx = lane,
       .events = &events,

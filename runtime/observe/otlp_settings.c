@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/duration.h"
 #include "http/headers.h"
+#include "observe/otlp_tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,15 +182,25 @@ static void read_endpoint(struct wr_otlp_settings *s, enum wr_otlp_signal signal
   t->is_on = true;
 }
 
-// What others know and we do not: whoever sets it relies on it.
-static void warn_unknown(struct wr_otlp_settings *s, enum wr_otlp_signal signal)
+// Whoever named a certificate relies on it: without it nothing is sent.
+static void read_certificates(struct wr_otlp_settings *s, enum wr_otlp_signal signal,
+                              struct wr_otlp_target *t)
 {
-  static const char *const unknown[] = {"CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"};
-  char name[64];
-  for (size_t i = 0; i < WR_COUNT(unknown); i++) {
-    if (get_of(signal, unknown[i], name) == NULL) continue;
-    warn(s, name, "is not used: weir shows a collector no certificate, and trusts --ca-file");
-  }
+  char names[3][64];
+  struct wr_error error;
+  struct wr_otlp_tls_files files = {.ca = get_of(signal, "CERTIFICATE", names[0]),
+                                    .cert = get_of(signal, "CLIENT_CERTIFICATE", names[1]),
+                                    .key = get_of(signal, "CLIENT_KEY", names[2])};
+  bool is_told = files.ca || files.cert || files.key;
+  if (!t->uri.is_https || !is_told) return;
+  t->tls = wr_otlp_tls_read(&files, &error);
+  if (t->tls != NULL) return;
+  t->is_on = false;
+  warn(s,
+       names[files.cert  ? 1
+             : files.key ? 2
+                         : 0],
+       "%s; %s are not exported", error.message, signal_names[signal]);
 }
 
 static void read_target(struct wr_otlp_settings *s, enum wr_otlp_signal signal,
@@ -200,7 +211,7 @@ static void read_target(struct wr_otlp_settings *s, enum wr_otlp_signal signal,
   if (read_choice(s, name, get(name), "none", "otlp")) return;
   read_endpoint(s, signal, t);
   if (!t->is_on) return; // what else the environment says is for others
-  warn_unknown(s, signal);
+  read_certificates(s, signal, t);
   const char *value = get_of(signal, "PROTOCOL", name);
   t->is_json = read_choice(s, name, value, "http/json", "http/protobuf");
   value = get_of(signal, "COMPRESSION", name);
@@ -315,5 +326,6 @@ bool wr_otlp_settings_is_on(const struct wr_otlp_settings *s)
 
 void wr_otlp_settings_fini(struct wr_otlp_settings *s)
 {
+  for (int i = 0; i < WR_OTLP_SIGNALS; i++) wr_client_tls_unref(s->targets[i].tls);
   wr_region_fini(&s->region);
 }

@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+struct wr_client_tls;
+
 enum wr_otlp_signal { WR_OTLP_TRACES, WR_OTLP_METRICS, WR_OTLP_LOGS, WR_OTLP_SIGNALS };
 
 enum {
@@ -38,6 +40,7 @@ struct wr_otlp_target {
   struct wr_uri uri;
   struct wr_str target; ///< path and query
   struct wr_otlp_pairs headers;
+  struct wr_client_tls *tls; ///< https: whom it trusts and what it shows; NULL: nothing is said
 };
 
 struct wr_otlp_settings {

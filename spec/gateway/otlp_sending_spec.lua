@@ -116,6 +116,26 @@ describe("exporting by OTLP", function()
     files:remove()
   end)
 
+  it("shows its certificate, and trusts the authority, that the environment names", function()
+    local files = certificates.new()
+    local ca = files:authority "root"
+    local secure = collector.start(files:make("c", { san = "IP:127.0.0.1", by = ca }), ca)
+    local client = files:make("weir", { by = ca })
+    local env = { OTEL_EXPORTER_OTLP_ENDPOINT = "https://127.0.0.1:" .. secure.tls_port,
+      OTEL_EXPORTER_OTLP_CERTIFICATE = ca.cert }
+    start(env)
+    g:get "/unshown"
+    g:wait_log "telemetry.failing"
+    g:stop()
+    env.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE = client.cert
+    env.OTEL_EXPORTER_OTLP_CLIENT_KEY = client.key
+    start(env)
+    secure:wait("traces", has(g:get("/shown").body))
+    assert.same({}, g:log "telemetry.failing")
+    secure:kill()
+    files:remove()
+  end)
+
   it("leaves in time although the collector does not answer", function()
     start { OTEL_EXPORTER_OTLP_TIMEOUT = "1000000" }
     local seen = #c:seen "traces"

@@ -12,11 +12,13 @@ local collector = {}
 local Collector = {}
 Collector.__index = Collector
 
---- `certificate` (of spec/support/certificates.lua): it listens with TLS too, on `tls_port`.
-function collector.start(certificate)
+--- `certificate` (of spec/support/certificates.lua): it listens with TLS too, on `tls_port`;
+--- `client_ca`: there with clients alone who show a certificate that this authority signed.
+function collector.start(certificate, client_ca)
   local self = setmetatable({}, Collector)
   self.process = process.spawn { "/usr/bin/env", "node", "spec/support/collector.mjs",
-    certificate and certificate.cert, certificate and certificate.key }
+    certificate and certificate.cert, certificate and certificate.key,
+    client_ca and client_ca.cert }
   self.port = self.process:line "port (%d+)"
   self.tls_port = certificate and self.process:line "tls (%d+)"
   return self

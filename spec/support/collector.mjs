@@ -1,7 +1,8 @@
 // An OTLP collector that decodes what it gets with OpenTelemetry's own schema: the messages that
 // @opentelemetry/otlp-transformer ships as generated code (0.208.0 is of the last that do).
 //
-//   node spec/support/collector.mjs [CERT KEY]   prints "port N", and "tls N" with a certificate
+//   node spec/support/collector.mjs [CERT KEY [CA]]   prints "port N", and "tls N" with a certificate;
+//                                       CA: clients show one that it signed
 //   POST /v1/traces and its like        takes an export: protobuf or JSON, gzip or not
 //   GET /seen                           JSON: each export in order, decoded
 //   PUT /answers                        JSON list: what the next exports get, in turn; each
@@ -135,9 +136,10 @@ function listen(server, name) {
   server.listen(0, "127.0.0.1", () => console.log(`${name} ${server.address().port}`));
 }
 
-const [cert, key] = process.argv.slice(2);
+const [cert, key, ca] = process.argv.slice(2);
 listen(createServer(serve), "port");
 if (cert) {
   const files = { cert: readFileSync(cert), key: readFileSync(key) };
+  if (ca) Object.assign(files, { ca: readFileSync(ca), requestCert: true, rejectUnauthorized: true });
   listen(createTlsServer(files, serve), "tls");
 }

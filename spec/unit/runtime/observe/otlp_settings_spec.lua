@@ -1,4 +1,4 @@
-local c, ffi = require "spec.support.c" ("observe/otlp_settings.h")
+local c, ffi = require "spec.support.c" ("observe/otlp_settings.h", "upstream/client_tls.h")
 local fields = require "spec.support.fields"
 
 ffi.cdef [[
@@ -157,8 +157,6 @@ describe("OTLP's variables", function()
     { "BSP_MAX_QUEUE_SIZE", "x", "2048 is used" },
     { "BSP_MAX_EXPORT_BATCH_SIZE", "4096", "more than OTEL_BSP_MAX_QUEUE_SIZE; 2048 is used" },
     { "METRIC_EXPORT_INTERVAL", "", nil },
-    { "EXPORTER_OTLP_CERTIFICATE", "/ca.pem", "is not used: .*%-%-ca%-file" },
-    { "EXPORTER_OTLP_LOGS_CLIENT_KEY", "/key.pem", "is not used" },
   } do
     it("are told of when they make no sense: " .. case[1] .. "=" .. case[2]:sub(1, 30), function()
       local env = { EXPORTER_OTLP_ENDPOINT = BASE }
@@ -172,6 +170,40 @@ describe("OTLP's variables", function()
       end
     end)
   end
+
+  it("name certificates, without which nothing is exported, where TLS is spoken", function()
+    local files = require("spec.support.certificates").new()
+    local pair = files:make("client", { by = files:authority "root" })
+    local SECURE = "https://collector.test:4318"
+    read { EXPORTER_OTLP_ENDPOINT = SECURE, EXPORTER_OTLP_CERTIFICATE = pair.cert,
+      EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE = pair.cert,
+      EXPORTER_OTLP_TRACES_CLIENT_KEY = pair.key }
+    assert.same({}, warnings())
+    assert.matches("BEGIN CERTIFICATE", fields.text(s.targets[TRACES].tls.ca))
+    assert.matches("PRIVATE KEY", fields.text(s.targets[TRACES].tls.key))
+    assert.is_nil(fields.text(s.targets[METRICS].tls.key))
+    local long = files.path .. "/long"
+    local file = assert(io.open(long, "w"))
+    file:write(("x"):rep(1048577))
+    file:close()
+    for variable, case in pairs {
+      CERTIFICATE = { "/nonexistent.pem", "/nonexistent.pem: No such file or directory; "
+        .. "traces are not exported" },
+      CLIENT_KEY = { pair.key, "certificate and its key go together" },
+      CLIENT_CERTIFICATE = { pair.cert, "certificate and its key go together" },
+      TRACES_CERTIFICATE = { long, "longer than 1 MiB" },
+      METRICS_CERTIFICATE = { pair.key, "metrics are not exported" },
+    } do
+      read { EXPORTER_OTLP_ENDPOINT = SECURE, ["EXPORTER_OTLP_" .. variable] = case[1] }
+      assert.matches("^OTEL_EXPORTER_OTLP_" .. variable .. ": ", warnings()[1])
+      assert.is_truthy(warnings()[1]:find(case[2], 1, true), warnings()[1])
+      assert.is_false(s.targets[variable == "METRICS_CERTIFICATE" and METRICS or TRACES].is_on)
+      assert.equal(variable:find "S_CERT" ~= nil, s.targets[LOGS].is_on)
+    end
+    read { EXPORTER_OTLP_ENDPOINT = BASE, EXPORTER_OTLP_CERTIFICATE = "/nonexistent.pem" }
+    assert.same({}, warnings()) -- nothing of TLS is needed
+    files:remove()
+  end)
 
   it("are told of once, however many signals share them", function()
     read { EXPORTER_OTLP_ENDPOINT = BASE, EXPORTER_OTLP_PROTOCOL = "grpc" }
