@@ -9,6 +9,7 @@ local wait = require "spec.support.wait"
 
 local COUNT = load.is_long and 10000 or 60
 local STREAMS, ROUNDS = 20, 20
+local PACE_MS = 250 -- between two reloads of someone who is in a great hurry
 
 local SCRIPT = [[
   local weir = require "weir"
@@ -88,6 +89,33 @@ describe("a storm of reloads", function()
     end
   end
 
+  local version = 0
+
+  local function reload()
+    version = version + 1
+    local verdict = g:reload { SCRIPT, version = version }
+    assert.equal("live", verdict.result, verdict.message)
+  end
+
+  -- What a reload takes of the processors, all processes together, while nobody asks anything.
+  local function processor_ms(pids)
+    local before = load.processor_ms(pids)
+    for _ = 1, 20 do reload() end
+    return (load.processor_ms(pids) - before) / 20
+  end
+
+  -- Requests while someone reloads four times a second.
+  local function paced(seconds)
+    local w = load.steady(g.port, seconds)
+    local due = wait.now()
+    while not w:is_over() do
+      reload()
+      due = due + PACE_MS / 1000
+      wait.pause(math.max(0, due - wait.now()) * 1000)
+    end
+    return w:result()
+  end
+
   it("fails no request, cuts no stream, and leaves no memory behind", function()
     local seconds = load.is_long and 30 or 4
     local quiet = load.steady(g.port, seconds):result()
@@ -106,11 +134,13 @@ describe("a storm of reloads", function()
     end
     local pids = g:pids()
     pids[#pids + 1] = g.process.pid
+    local each_ms = processor_ms(pids)
+    local hurried = paced(seconds)
+    assert.equal(0, hurried.bad + hurried.errors, hurried.output)
     local first, done = nil, 0
     for i = 1, COUNT do
       turn()
-      local verdict = g:reload { SCRIPT, version = i }
-      assert.equal("live", verdict.result, verdict.message)
+      reload()
       if i == math.max(20, COUNT / 20) then first = { load.footprint(pids) } end
       if i % (COUNT / ROUNDS) == 0 then
         done = done + 1
@@ -122,10 +152,11 @@ describe("a storm of reloads", function()
     table.sort(total.p99_ms)
     local p99 = total.p99_ms[math.ceil(#total.p99_ms / 2)]
     load.report("storm", ("%d reloads, %d requests at 2000/s: %d bad, %d errors; p99 %.1f ms "
-      .. "without, %.1f ms with (median of %d); %d sockets and %d streams, %d rounds; "
+      .. "without, %.1f ms with four a second, %.1f ms without a pause (median of %d); %.1f ms of "
+      .. "processor each; %d sockets and %d streams, %d rounds; "
       .. "RssAnon %d -> %d kB, fds %d -> %d"):format(COUNT, total.requests, total.bad,
-        total.errors, quiet.p99_ms, p99, #total.p99_ms, STREAMS, STREAMS, ROUNDS, first[1],
-        last[1], first[2], last[2]))
+        total.errors, quiet.p99_ms, hurried.p99_ms, p99, #total.p99_ms, each_ms, STREAMS, STREAMS,
+        ROUNDS, first[1], last[1], first[2], last[2]))
     assert.equal(0, total.bad, total.output)
     assert.equal(0, total.errors, total.output)
     for i, p in ipairs(readers) do assert.equal(0, p:wait(20), "stream " .. i .. p:stderr()) end

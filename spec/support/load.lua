@@ -102,6 +102,21 @@ function Steady:result()
   return r
 end
 
+--- Processor time of pids and of the children that they have waited for, in milliseconds.
+function load.processor_ms(pids)
+  local ticks = 0
+  for _, pid in ipairs(pids) do
+    local file = assert(io.open("/proc/" .. pid .. "/stat"))
+    local at = 11 -- utime, stime, cutime, cstime behind the name, whose end is the last ")"
+    for number in file:read("*a"):match(".*%)(.*)"):gmatch "%S+" do
+      at = at - 1
+      if at < 0 and at >= -4 then ticks = ticks + tonumber(number) end
+    end
+    file:close()
+  end
+  return ticks * 10
+end
+
 --- A line of figures for people, on standard error where the runner leaves it alone.
 function load.report(name, text)
   local file = io.open(os.getenv "WEIR_BARS_OUT" or "/dev/null", "a")
