@@ -1,6 +1,7 @@
 #include "console.h"
 
 #include "base/alloc.h"
+#include "demand.h"
 #include "exports.h"
 #include "fleet.h"
 #include "generations.h"
@@ -8,7 +9,6 @@
 #include "observe/explain.h"
 #include "observe/openmetrics.h"
 #include "probation.h"
-#include "reload.h"
 #include "script/health_page.h"
 #include "status.h"
 #include "upgrade.h"
@@ -64,14 +64,14 @@ static void write_status(void *ctx, struct wr_json *j)
 static void on_reload(void *ctx, struct wr_admin_waiter *waiter,
                       const struct wr_admin_reload *asked)
 {
-  struct wr_reload_options options = {asked->is_forced,
+  struct wr_demand_options options = {asked->is_forced,
                                       {asked->canary, asked->is_shadow, asked->for_ns}};
-  wr_reload_request(ctx, waiter, &options);
+  wr_demand_load(ctx, waiter, &options);
 }
 
 static void on_rollback(void *ctx, struct wr_admin_waiter *waiter)
 {
-  wr_reload_abort(ctx, waiter);
+  wr_demand_abort(ctx, waiter);
 }
 
 static void on_upgrade(void *ctx, struct wr_admin_waiter *waiter)
@@ -86,7 +86,7 @@ static bool on_promote(void *ctx, struct wr_admin_waiter *waiter)
 
 static void on_use(void *ctx, struct wr_admin_waiter *waiter, uint64_t number, bool force)
 {
-  wr_reload_use(ctx, waiter, number, force);
+  wr_demand_use(ctx, waiter, number, force);
 }
 
 static void on_show(void *ctx, struct wr_admin_waiter *waiter, uint64_t subject)

@@ -1,7 +1,7 @@
 #include "follow.h"
 
 #include "base/alloc.h"
-#include "reload.h"
+#include "demand.h"
 
 #include <limits.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 
 static void on_change(struct wr_watch *w)
 {
-  wr_reload_request(WR_CONTAINER(w, struct wr_master, watch), NULL,
-                    &(struct wr_reload_options){.is_forced = false});
+  wr_demand_load(WR_CONTAINER(w, struct wr_master, watch), NULL,
+                 &(struct wr_demand_options){.is_forced = false});
 }
 
 void wr_follow_init(struct wr_master *m)

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "console.h"
+#include "demand.h"
 #include "exports.h"
 #include "fleet.h"
 #include "follow.h"
@@ -15,7 +16,6 @@
 #include "observe/metrics.h"
 #include "observe/pressure.h"
 #include "probation.h"
-#include "reload.h"
 #include "state.h"
 #include "store/snapshot.h"
 #include "upgrade.h"
@@ -37,7 +37,7 @@
 #define KILL_AFTER_NS (2 * WR_SECOND) // from being told to stop to being killed
 #define ADMIN_NS (500 * WR_MS)        // for the last answers of the admin listener
 
-static const struct wr_reload_options plain = {0};
+static const struct wr_demand_options plain = {0};
 
 static struct wr_str nothing(void)
 {
@@ -99,7 +99,7 @@ static void drain(struct wr_master *m)
   wr_notify_stopping(&m->notify, "finishing what is under way");
   wr_trial_kill_all(m);
   wr_upgrade_stop(m);
-  wr_reload_stop(m);
+  wr_demand_stop(m);
   wr_inspect_stop(m);
   wr_exports_flush(m);
   send_all(m, WR_WORKER_DRAIN);
@@ -152,7 +152,7 @@ static void on_signal(struct wr_io *io, int events)
   while (read(io->fd, &info, sizeof(info)) == sizeof(info)) {
     switch (info.ssi_signo) {
     case SIGCHLD: wr_fleet_reap(m); break;
-    case SIGHUP: wr_reload_request(m, NULL, &plain); break;
+    case SIGHUP: wr_demand_load(m, NULL, &plain); break;
     case SIGUSR2: wr_upgrade_request(m, NULL); break;
     case SIGTERM:
     case SIGINT: drain(m); break;
@@ -305,7 +305,7 @@ static bool open_master(struct wr_master *m, struct wr_error *error)
   m->bundle = -1;
   wr_history_init(&m->history);
   wr_list_init(&m->trials);
-  wr_reload_init(m);
+  wr_demand_init(m);
   wr_inspect_init(m);
   m->started_ns = wr_loop_now(&m->loop);
   m->started_wall_ns = wr_loop_wall();
@@ -368,7 +368,7 @@ int wr_master_run(const struct wr_settings *settings, struct wr_error *error)
   // On failure the process ends: what was opened ends with it.
   if (!open_master(m, error)) return 69;
   wr_timer_start(&m->tick, TICK_NS);
-  if (m->upgrade.stage != WR_UPGRADE_NONE || m->live == 0) wr_reload_begin(m);
+  if (m->upgrade.stage != WR_UPGRADE_NONE || m->live == 0) wr_demand_begin(m);
   wr_loop_run(&m->loop);
   close_master(m);
   int exit_code = m->exit_code;

@@ -1,8 +1,7 @@
 #include "reload.h"
 
 #include "addresses.h"
-#include "base/alloc.h"
-#include "base/check.h"
+#include "demand.h"
 #include "fleet.h"
 #include "follow.h"
 #include "probation.h"
@@ -19,20 +18,12 @@
 
 // --- the end of a reload -----------------------------------------------------------------------
 
-void wr_reload_go_on(struct wr_master *m)
-{
-  struct wr_reload *r = &m->reload;
-  bool is_free = r->stage == WR_RELOAD_IDLE && !wr_list_is_empty(&r->orders);
-  if (is_free && !wr_upgrade_is_exclusive(m)) wr_loop_defer(&m->loop, &r->again);
-}
-
-// Nothing of this program serves yet.
-static bool is_first(const struct wr_master *m)
+bool wr_reload_is_first(const struct wr_master *m)
 {
   return m->live == 0 || m->upgrade.stage == WR_UPGRADE_RENEWAL;
 }
 
-static void finish(struct wr_master *m, bool ok, bool changed)
+void wr_reload_finish(struct wr_master *m, bool ok, bool changed)
 {
   struct wr_reload *r = &m->reload;
   wr_timer_stop(&r->timer);
@@ -58,7 +49,7 @@ static void finish(struct wr_master *m, bool ok, bool changed)
     wr_error_set(m->failure, WR_ERROR_SCRIPT, "%s", r->last);
     wr_master_stop(m, strcmp(r->report.stage, "listen") == 0 ? 69 : 78);
   } else {
-    wr_reload_go_on(m);
+    wr_demand_go_on(m);
   }
 }
 
@@ -85,13 +76,13 @@ static void fail(struct wr_master *m)
     wr_history_forget(&m->history, r->past_number);
     wr_orders_add(&r->orders, WR_ORDER_RESTORE);
   }
-  finish(m, false, false);
+  wr_reload_finish(m, false, false);
 }
 
 void wr_reload_end_shadow(struct wr_master *m)
 {
   discard(m);
-  finish(m, true, false);
+  wr_reload_finish(m, true, false);
 }
 
 void wr_reload_fail(struct wr_master *m, const char *stage, const char *message)
@@ -118,7 +109,7 @@ static void maybe_done(struct wr_master *m)
     if (m->workers[i].live != m->live) return;
   }
   wr_addresses_commit(m);
-  finish(m, true, true);
+  wr_reload_finish(m, true, true);
 }
 
 static void remember_live(struct wr_master *m)
@@ -143,7 +134,7 @@ static void commit(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
   r->stage = WR_RELOAD_COMMIT;
-  if (is_first(m)) {
+  if (wr_reload_is_first(m)) {
     wr_state_restore(m);
     if (m->bundle >= 0) close(m->bundle); // handed over, and packed anew
     wr_upgrade_commit(m);
@@ -168,7 +159,7 @@ void wr_reload_promote(struct wr_master *m)
 static bool is_on_probation(const struct wr_master *m)
 {
   const struct wr_probation_plan *plan = &m->reload.order->probation;
-  return (plan->canary.share != 0 || plan->is_shadow) && !is_first(m);
+  return (plan->canary.share != 0 || plan->is_shadow) && !wr_reload_is_first(m);
 }
 
 static void on_ready(struct wr_master *m)
@@ -208,7 +199,7 @@ static void ask_to_prepare(struct wr_master_worker *w)
 {
   struct wr_master *m = w->master;
   bool is_wanted = m->reload.stage == WR_RELOAD_PREPARE || m->reload.stage == WR_RELOAD_CANARY;
-  uint64_t served = is_first(m) ? 0 : m->live;
+  uint64_t served = wr_reload_is_first(m) ? 0 : m->live;
   if (!is_wanted || w->live != served) return;
   enum wr_worker_message type =
       m->reload.order->probation.is_shadow ? WR_WORKER_SHADOW : WR_WORKER_PREPARE;
@@ -265,111 +256,16 @@ static void prepare(struct wr_master *m)
     struct wr_master_worker *w = &m->workers[i];
     if (w->pid != 0) {
       ask_to_prepare(w);
-    } else if (is_first(m) && !w->is_closing && !wr_timer_is_running(&w->refork)) {
+    } else if (wr_reload_is_first(m) && !w->is_closing && !wr_timer_is_running(&w->refork)) {
       wr_fleet_fork(w); // the first start; asks too
     }
     // A slot whose worker just died is forked again in its own time, and asked then.
   }
 }
 
-// --- what is asked for ---------------------------------------------------------------------------
+// --- the first stage ----------------------------------------------------------------------------
 
-static void judge(struct wr_master *m)
-{
-  struct wr_reload *r = &m->reload;
-  if (!r->report.ok) {
-    fail(m);
-  } else if (!is_first(m) && wr_strike_bars(m)) {
-    return;
-  } else if (!is_first(m) && r->report.hash == m->live_report.hash) {
-    finish(m, true, false);
-  } else {
-    prepare(m);
-  }
-}
-
-static void on_tried(struct wr_trial *t)
-{
-  struct wr_reload *r = &t->master->reload;
-  r->trial = NULL;
-  r->report = t->report;
-  r->bundle = t->result;
-  t->result = -1;
-  judge(t->master);
-}
-
-static void load(struct wr_master *m)
-{
-  struct wr_candidate_task task = {.wish = WR_CANDIDATE_BUNDLE};
-  if (!wr_upgrade_bundle(m, &task.subject)) return;
-  m->reload.trial = wr_trial_start(m, &task, on_tried);
-  if (m->reload.trial == NULL) wr_reload_fail(m, "start", "no process for the trial");
-}
-
-static void use(struct wr_master *m, const struct wr_past *past)
-{
-  struct wr_reload *r = &m->reload;
-  r->report = past->report;
-  r->past_number = past->number;
-  r->bundle = dup(past->bundle);
-  judge(m);
-}
-
-// There is no such generation: who asked is told so, and nothing has happened.
-static void refuse(struct wr_master *m)
-{
-  struct wr_reload *r = &m->reload;
-  uint64_t number = r->order->number;
-  snprintf(r->report.stage, sizeof(r->report.stage), "use");
-  if (number == 0) {
-    wr_call_error_set(&r->report.error, "", 0, "there is no generation to go back to");
-  } else {
-    wr_call_error_set(&r->report.error, "", 0,
-                      "generation %llu is not kept: see `weir policy list`",
-                      (unsigned long long)number);
-  }
-  r->stage = WR_RELOAD_IDLE;
-  wr_verdict_notify(m, true);
-  wr_verdict_tell(m, r->order, false, false);
-  wr_order_free(r->order);
-  r->order = NULL;
-  wr_reload_go_on(m);
-}
-
-// A generation that was live before goes live again, as it was read then.
-static void go_back(struct wr_master *m)
-{
-  struct wr_order *o = m->reload.order;
-  const struct wr_past *past =
-      o->number != 0 ? wr_history_past(&m->history, o->number) : wr_history_newest(&m->history);
-  if (past != NULL) {
-    use(m, past);
-  } else if (o->number != 0 && o->number == m->live) {
-    finish(m, true, false);
-  } else {
-    refuse(m);
-  }
-}
-
-// The live one is quarantined, if no other has gone live since that was found.
-static void restore(struct wr_master *m)
-{
-  const struct wr_past *past = wr_history_newest(&m->history);
-  if (past != NULL) {
-    use(m, past);
-    return;
-  }
-  wr_log_text(&m->log, WR_LOG_ERROR, "policy.quarantine",
-              "generation %llu stays: there is none to go back to", (unsigned long long)m->live);
-  refuse(m);
-}
-
-static bool is_needless(const struct wr_master *m, const struct wr_order *o)
-{
-  return o->kind == WR_ORDER_RESTORE && wr_history_find(&m->history, m->live_report.hash) == NULL;
-}
-
-static void start(struct wr_master *m, struct wr_order *o)
+void wr_reload_start(struct wr_master *m, struct wr_order *o)
 {
   struct wr_reload *r = &m->reload;
   r->order = o;
@@ -379,122 +275,19 @@ static void start(struct wr_master *m, struct wr_order *o)
   r->canary = r->baseline = (struct wr_comparison_group){0};
   r->past_number = 0;
   wr_timer_init(&r->timer, &m->loop, on_late);
-  if (!is_first(m)) wr_notify_reloading(&m->notify);
-  switch (o->kind) {
-  case WR_ORDER_LOAD: load(m); break;
-  case WR_ORDER_USE: go_back(m); break;
-  case WR_ORDER_RESTORE: restore(m); break;
-  }
+  if (!wr_reload_is_first(m)) wr_notify_reloading(&m->notify);
 }
 
-static void on_again(struct wr_deferred *d)
-{
-  struct wr_reload *r = WR_CONTAINER(d, struct wr_reload, again);
-  struct wr_master *m = WR_CONTAINER(r, struct wr_master, reload);
-  if (r->stage != WR_RELOAD_IDLE || m->is_draining || wr_upgrade_is_exclusive(m)) return;
-  struct wr_order *o = wr_orders_take(&r->orders);
-  if (o == NULL) return;
-  if (is_needless(m, o)) {
-    wr_order_free(o); // nobody waits for these
-    wr_reload_go_on(m);
-  } else {
-    start(m, o);
-  }
-}
-
-void wr_reload_init(struct wr_master *m)
-{
-  wr_list_init(&m->reload.orders);
-  wr_deferred_init(&m->reload.again, on_again);
-  m->reload.bundle = -1;
-}
-
-// Whoever asks while weir stops gets an answer too, and a reload that did not happen is not
-// counted.
-static void refuse_orders(struct wr_master *m)
+void wr_reload_judge(struct wr_master *m)
 {
   struct wr_reload *r = &m->reload;
-  struct wr_order *o;
-  r->report = (struct wr_candidate_report){.stage = "stop"};
-  wr_call_error_set(&r->report.error, "", 0, "weir is stopping");
-  while ((o = wr_orders_take(&r->orders)) != NULL) {
-    wr_verdict_tell(m, o, false, false);
-    wr_order_free(o);
-  }
-}
-
-// A canary gives way to whatever is asked for after it.
-static void ask(struct wr_master *m)
-{
-  if (m->is_draining) {
-    refuse_orders(m);
-  } else if (m->reload.stage == WR_RELOAD_CANARY) {
-    wr_reload_fail(m, "canary", "something else was asked for before its time was over");
-  } else {
-    wr_reload_go_on(m);
-  }
-}
-
-void wr_reload_begin(struct wr_master *m)
-{
-  wr_orders_add(&m->reload.orders, WR_ORDER_LOAD);
-  start(m, wr_orders_take(&m->reload.orders));
-}
-
-void wr_reload_request(struct wr_master *m, struct wr_admin_waiter *waiter,
-                       const struct wr_reload_options *options)
-{
-  if (wr_upgrade_refuses(m, waiter)) return;
-  bool is_joined = wr_orders_find(&m->reload.orders, WR_ORDER_LOAD) != NULL;
-  struct wr_order *o = wr_orders_add(&m->reload.orders, WR_ORDER_LOAD);
-  if (is_joined) wr_verdict_joined(m);
-  o->is_forced |= options->is_forced;
-  o->probation = options->probation;
-  wr_order_wait(o, waiter);
-  ask(m);
-}
-
-void wr_reload_use(struct wr_master *m, struct wr_admin_waiter *waiter, uint64_t number, bool force)
-{
-  if (wr_upgrade_refuses(m, waiter)) return;
-  struct wr_order *o = wr_orders_add(&m->reload.orders, WR_ORDER_USE);
-  o->number = number;
-  o->is_forced = force;
-  wr_order_wait(o, waiter);
-  ask(m);
-}
-
-void wr_reload_abort(struct wr_master *m, struct wr_admin_waiter *waiter)
-{
-  struct wr_reload *r = &m->reload;
-  if (r->stage != WR_RELOAD_CANARY) {
-    wr_reload_use(m, waiter, 0, false);
+  if (!r->report.ok) {
+    fail(m);
+  } else if (!wr_reload_is_first(m) && wr_strike_bars(m)) {
     return;
-  }
-  struct wr_order *o = wr_orders_add(&r->orders, WR_ORDER_USE);
-  o->number = m->live;
-  wr_order_wait(o, waiter);
-  if (r->order->probation.is_shadow) {
-    wr_reload_end_shadow(m);
+  } else if (!wr_reload_is_first(m) && r->report.hash == m->live_report.hash) {
+    wr_reload_finish(m, true, false);
   } else {
-    wr_reload_fail(m, "canary", "an operator rolled it back");
+    prepare(m);
   }
-}
-
-void wr_reload_restore(struct wr_master *m)
-{
-  wr_orders_add(&m->reload.orders, WR_ORDER_RESTORE);
-  ask(m);
-}
-
-void wr_reload_stop(struct wr_master *m)
-{
-  struct wr_reload *r = &m->reload;
-  wr_timer_stop(&r->timer);
-  if (r->stage == WR_RELOAD_COMMIT) {
-    finish(m, true, true); // it is decided, even if a worker does not live to say so
-  } else if (r->stage != WR_RELOAD_IDLE) {
-    wr_reload_fail(m, "stop", "weir is stopping");
-  }
-  refuse_orders(m);
 }

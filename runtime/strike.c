@@ -1,5 +1,6 @@
 #include "strike.h"
 
+#include "demand.h"
 #include "probation.h"
 #include "reload.h"
 
@@ -45,7 +46,7 @@ static void quarantine(struct wr_master_worker *w, const char *cause)
       &m->log, WR_LOG_ERROR, "policy.quarantine",
       "generation %llu has %d strikes in 60 s and is quarantined: the one before comes back",
       (unsigned long long)m->live, WR_HISTORY_STRIKES_MAX);
-  wr_reload_restore(m);
+  wr_demand_restore(m);
 }
 
 // A canary needs no second one.

@@ -3,6 +3,7 @@
 #include "arena/slot.h"
 #include "base/alloc.h"
 #include "base/check.h"
+#include "demand.h"
 #include "fleet.h"
 #include "handover.h"
 #include "rehearsal.h"
@@ -50,7 +51,7 @@ static void fail(struct wr_master *m, const char *why)
 {
   m->upgrade.stage = WR_UPGRADE_NONE;
   wr_upgrade_verdict_failed(m, why);
-  wr_reload_go_on(m);
+  wr_demand_go_on(m);
 }
 
 // --- going --------------------------------------------------------------------------------------
@@ -319,5 +320,5 @@ void wr_upgrade_resume(struct wr_master *m)
   }
   wr_upgrade_verdict_failed(m, h->failure);
   wr_handover_forget(h, false);
-  wr_reload_go_on(m);
+  wr_demand_go_on(m);
 }
