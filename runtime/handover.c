@@ -3,7 +3,7 @@
 #include "base/alloc.h"
 #include "base/archive.h"
 #include "base/memfd.h"
-#include "fleet.h"
+#include "estate.h"
 #include "store/snapshot.h"
 
 #include <dirent.h>
@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { DOCUMENT_MAX = 4 * 1024 * 1024 };
@@ -24,27 +23,6 @@ enum { DOCUMENT_MAX = 4 * 1024 * 1024 };
 static void close_on_exec(void)
 {
   close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-}
-
-// One that the document names stays open over execve.
-static void archive_fd(struct wr_archive *a, const char *key, int *fd)
-{
-  uint32_t number = (uint32_t)*fd; // none is the largest
-  wr_archive_u32(a, key, &number);
-  *fd = (int)number;
-  if (!wr_archive_is_reading(a) && *fd >= 0) fcntl(*fd, F_SETFD, 0);
-}
-
-static void archive_fds(struct wr_archive *a, const char *key, int *fds, size_t count)
-{
-  struct wr_archive list;
-  size_t there = wr_archive_begin(&list, a, key, count);
-  for (size_t i = 0; i < count && i < there; i++) {
-    struct wr_archive item = wr_archive_item(&list, i);
-    archive_fd(&item, "fd", &fds[i]);
-    wr_archive_close(&item);
-  }
-  wr_archive_end(&list);
 }
 
 // --- what there is to know ----------------------------------------------------------------------
@@ -58,169 +36,17 @@ static void archive_self(struct wr_handover *h, struct wr_archive *a)
   wr_archive_text(a, "program", program, sizeof(program));
   wr_archive_u32(a, "workers", &h->workers);
   wr_archive_u32(a, "slot", &h->slot);
-  archive_fd(a, "arena", &h->arena);
-  archive_fd(a, "bundle", &h->bundle);
-  archive_fd(a, "snapshot", &h->snapshot);
-  archive_fd(a, "previous", &h->previous);
-  archive_fd(a, "caller", &h->caller);
+  wr_estate_fd(a, "arena", &h->arena);
+  wr_estate_fd(a, "bundle", &h->bundle);
+  wr_estate_fd(a, "snapshot", &h->snapshot);
+  wr_estate_fd(a, "previous", &h->previous);
+  wr_estate_fd(a, "caller", &h->caller);
   if (!wr_archive_is_reading(a)) return;
   h->is_rehearsal = is_rehearsal;
   h->program = wr_strdup(program);
 }
 
-static void archive_listens(struct wr_candidate_report *r, struct wr_archive *a)
-{
-  struct wr_archive list;
-  size_t count = wr_archive_begin(&list, a, "listens", r->listen_count);
-  if (count > WR_CANDIDATE_LISTENS_MAX) count = 0;
-  r->listen_count = (uint32_t)count;
-  for (size_t i = 0; i < count; i++) {
-    struct wr_candidate_listen *l = &r->listens[i];
-    struct wr_archive item = wr_archive_item(&list, i);
-    wr_archive_text(&item, "address", l->address, sizeof(l->address));
-    wr_archive_text(&item, "place", l->place, sizeof(l->place));
-    wr_archive_u32(&item, "mode", &l->mode);
-    wr_archive_close(&item);
-  }
-  wr_archive_end(&list);
-}
-
-static void archive_report(struct wr_candidate_report *r, struct wr_archive *a)
-{
-  wr_archive_hash(a, "hash", &r->hash);
-  wr_archive_u32(a, "files", &r->files);
-  wr_archive_u32(a, "routes", &r->routes);
-  archive_listens(r, a);
-  r->ok = true;
-}
-
-static void archive_facts(struct wr_master *m, struct wr_archive *a)
-{
-  archive_report(&m->live_report, a);
-  wr_archive_u64(a, "live", &m->live);
-  wr_archive_u64(a, "last_number", &m->last_number);
-  wr_archive_u64(a, "live_since_ns", &m->live_since_ns);
-  wr_archive_u64(a, "started_ns", &m->started_ns);
-  wr_archive_u64(a, "started_wall_ns", &m->started_wall_ns);
-  wr_archive_u64s(a, "reloads", m->reload.counted, 2);
-  wr_archive_text(a, "last_reload", m->reload.last, sizeof(m->reload.last));
-  wr_archive_u64s(a, "upgrades", m->upgrade.counted, 2);
-  wr_archive_u64(a, "upgrade_ns", &m->upgrade.started_ns);
-  // Asked for meanwhile, by a signal or a watched file.
-  uint8_t is_wanted = !wr_list_is_empty(&m->reload.orders);
-  wr_archive_flag(a, "reload_wanted", &is_wanted);
-  if (wr_archive_is_reading(a) && is_wanted) wr_orders_add(&m->reload.orders, WR_ORDER_LOAD);
-}
-
-static void archive_quarantine(struct wr_quarantine *q, struct wr_archive *a)
-{
-  wr_archive_hash(a, "hash", &q->hash);
-  wr_archive_u64(a, "number", &q->number);
-  wr_archive_u64(a, "since_ns", &q->since_ns);
-  wr_archive_text(a, "why", q->why, sizeof(q->why));
-}
-
-static void archive_past(struct wr_past *p, struct wr_archive *a)
-{
-  wr_archive_u64(a, "number", &p->number);
-  wr_archive_u64(a, "since_ns", &p->since_ns);
-  archive_fd(a, "bundle", &p->bundle);
-  archive_report(&p->report, a);
-}
-
 // --- leaving it ---------------------------------------------------------------------------------
-
-static void write_listener(struct wr_listener *l, struct wr_archive *a)
-{
-  wr_json_field_cstr(a->out, "address", l->address);
-  wr_archive_u32(a, "mode", &l->mode);
-  wr_archive_u64s(a, "file", l->file, 2);
-  archive_fds(a, "sockets", l->fds, l->count);
-}
-
-static void write_listeners(struct wr_master *m, struct wr_archive *a)
-{
-  struct wr_archive list;
-  size_t count = 0;
-  wr_archive_begin(&list, a, "listeners", 0);
-  WR_LIST_EACH(&m->listeners, node) {
-    struct wr_archive item = wr_archive_item(&list, count++);
-    write_listener(WR_CONTAINER(node, struct wr_listener, link), &item);
-    wr_archive_close(&item);
-  }
-  wr_archive_end(&list);
-}
-
-static void write_fleet(struct wr_master *m, struct wr_archive *a)
-{
-  struct wr_archive list;
-  wr_archive_begin(&list, a, "fleet", 0);
-  for (uint32_t i = 0; i < m->settings->workers; i++) {
-    struct wr_master_worker *w = &m->workers[i];
-    int mailbox = w->pid > 0 && w->mailbox.is_open ? w->mailbox.io.fd : -1;
-    uint32_t pid = mailbox >= 0 ? (uint32_t)w->pid : 0;
-    struct wr_archive item = wr_archive_item(&list, i);
-    wr_archive_u32(&item, "pid", &pid);
-    wr_archive_u64(&item, "live", &w->live);
-    archive_fd(&item, "mailbox", &mailbox);
-    wr_archive_close(&item);
-  }
-  wr_archive_end(&list);
-}
-
-static void write_bells(struct wr_master *m, struct wr_archive *a)
-{
-  struct wr_archive list;
-  wr_archive_begin(&list, a, "bells", 0);
-  for (uint32_t i = 0; i < m->arena.header->slot_count; i++) {
-    struct wr_archive item = wr_archive_item(&list, i);
-    archive_fd(&item, "fd", &wr_slot_of(&m->arena, i)->bell_fd);
-    wr_archive_close(&item);
-  }
-  wr_archive_end(&list);
-}
-
-static void write_quarantined(struct wr_master *m, struct wr_archive *a)
-{
-  struct wr_archive list;
-  size_t count = 0;
-  wr_archive_begin(&list, a, "quarantined", 0);
-  WR_LIST_EACH(&m->history.quarantined, node) {
-    struct wr_archive item = wr_archive_item(&list, count++);
-    archive_quarantine(WR_CONTAINER(node, struct wr_quarantine, link), &item);
-    wr_archive_close(&item);
-  }
-  wr_archive_end(&list);
-}
-
-static void write_past(struct wr_master *m, struct wr_archive *a)
-{
-  struct wr_archive list;
-  size_t count = 0;
-  wr_archive_begin(&list, a, "past", 0);
-  WR_LIST_EACH(&m->history.past, node) {
-    struct wr_archive item = wr_archive_item(&list, count++);
-    archive_past(WR_CONTAINER(node, struct wr_past, link), &item);
-    wr_archive_close(&item);
-  }
-  wr_archive_end(&list);
-}
-
-static void write_all(struct wr_master *m, struct wr_archive *a)
-{
-  struct wr_listener *admin = m->admin_listener;
-  admin->fds[0] = m->admin_fd;
-  struct wr_archive inner = wr_archive_open(a, "admin");
-  write_listener(admin, &inner);
-  wr_archive_close(&inner);
-  admin->fds[0] = -1;
-  archive_facts(m, a);
-  write_listeners(m, a);
-  write_fleet(m, a);
-  write_bells(m, a);
-  write_quarantined(m, a);
-  write_past(m, a);
-}
 
 // Named state for an arena of another layout; -1 when it is too much, or there is no memory.
 static int write_snapshot(struct wr_master *m)
@@ -254,7 +80,7 @@ int wr_handover_pack(struct wr_master *m, const struct wr_handover_plan *plan)
   wr_json_object(&j);
   wr_json_field_uint(&j, "weir_handover", WR_HANDOVER_VERSION);
   archive_self(&self, &a);
-  if (!plan->is_rehearsal) write_all(m, &a);
+  if (!plan->is_rehearsal) wr_estate_write(m, &a);
   wr_json_object_end(&j);
   errno = EFBIG;
   int document = j.failed ? -1 : wr_memfd_new("weir-handover", wr_buf_str(&text));
@@ -384,108 +210,10 @@ void wr_handover_forget(struct wr_handover *h, bool is_foreign)
   close_bells(h);
 }
 
-static struct wr_listener *read_listener(struct wr_archive *a, uint32_t count)
-{
-  char address[PATH_MAX] = "";
-  wr_archive_text(a, "address", address, sizeof(address));
-  struct wr_listener *l = wr_listener_adopt(address, count);
-  wr_archive_u32(a, "mode", &l->mode);
-  wr_archive_u64s(a, "file", l->file, 2);
-  archive_fds(a, "sockets", l->fds, count);
-  return l;
-}
-
-static void read_listeners(struct wr_master *m, struct wr_archive *a)
-{
-  struct wr_archive list;
-  size_t count = wr_archive_begin(&list, a, "listeners", 0);
-  for (size_t i = 0; i < count; i++) {
-    struct wr_archive item = wr_archive_item(&list, i);
-    wr_list_push(&m->listeners, &read_listener(&item, m->settings->workers)->link);
-  }
-  wr_archive_end(&list);
-}
-
-// A worker that died while there was nobody to hear of it has left its place.
-static bool is_there(uint32_t pid)
-{
-  return pid > 0 && waitpid((pid_t)pid, NULL, WNOHANG) == 0;
-}
-
-static void read_worker(struct wr_master_worker *w, struct wr_archive *a)
-{
-  uint32_t pid = 0;
-  uint64_t live = 0;
-  int mailbox = -1;
-  wr_archive_u32(a, "pid", &pid);
-  wr_archive_u64(a, "live", &live);
-  archive_fd(a, "mailbox", &mailbox);
-  if (is_there(pid)) {
-    wr_fleet_adopt(w, (pid_t)pid, mailbox, live);
-  } else {
-    if (mailbox >= 0) close(mailbox);
-    wr_fleet_settle(w);
-  }
-}
-
-static void read_fleet(struct wr_master *m, struct wr_master_worker *fleet, struct wr_archive *a)
-{
-  struct wr_archive list;
-  size_t count = wr_archive_begin(&list, a, "fleet", 0);
-  for (size_t i = 0; i < count && i < m->settings->workers; i++) {
-    struct wr_archive item = wr_archive_item(&list, i);
-    read_worker(&fleet[i], &item);
-  }
-  wr_archive_end(&list);
-}
-
-static void read_quarantined(struct wr_master *m, struct wr_archive *a)
-{
-  struct wr_archive list;
-  size_t count = wr_archive_begin(&list, a, "quarantined", 0);
-  for (size_t i = 0; i < count; i++) {
-    struct wr_archive item = wr_archive_item(&list, i);
-    struct wr_quarantine q = {.hash = 0};
-    archive_quarantine(&q, &item);
-    struct wr_quarantine *kept = wr_history_quarantine(&m->history, q.hash, q.since_ns);
-    kept->number = q.number;
-    memcpy(kept->why, q.why, sizeof(q.why));
-  }
-  wr_archive_end(&list);
-}
-
-static void read_past(struct wr_master *m, struct wr_archive *a)
-{
-  struct wr_archive list;
-  size_t count = wr_archive_begin(&list, a, "past", 0);
-  for (size_t i = 0; i < count; i++) {
-    struct wr_archive item = wr_archive_item(&list, i);
-    struct wr_past past = {.bundle = -1};
-    archive_past(&past, &item);
-    if (past.bundle >= 0) wr_history_push(&m->history, &past);
-  }
-  wr_archive_end(&list);
-}
-
 void wr_handover_adopt(struct wr_master *m)
 {
   const struct wr_handover *h = m->settings->handover;
   struct wr_archive a = {.in = h->root};
-  struct wr_archive admin = wr_archive_open(&a, "admin");
-  m->admin_listener = read_listener(&admin, 1);
-  archive_facts(m, &a);
   m->bundle = h->bundle;
-  read_listeners(m, &a);
-  read_quarantined(m, &a);
-  read_past(m, &a);
-  if (h->is_back) {
-    m->workers = wr_fleet_new(m, h->slot);
-    read_fleet(m, m->workers, &a);
-    return;
-  }
-  uint32_t other = h->slot == 0 ? m->settings->workers : 0;
-  m->workers = wr_fleet_new(m, other);
-  m->leaving = wr_fleet_new(m, h->slot);
-  for (uint32_t i = 0; i < m->settings->workers; i++) m->leaving[i].is_leaving = true;
-  read_fleet(m, m->leaving, &a);
+  wr_estate_read(m, &a);
 }
