@@ -2,7 +2,10 @@
 
 #include "arena/journal.h"
 #include "base/duration.h"
+#include "base/hash.h"
 #include "observe/explain_record.h"
+
+#define REPEAT_NS (5 * WR_SECOND)
 
 void wr_explain_init(struct wr_explain *e)
 {
@@ -80,6 +83,20 @@ static bool has_failed(const struct wr_serving *s, const struct wr_exchange_stat
   return stats->status >= 500 || s->error != WR_ERROR_NONE || !stats->is_complete;
 }
 
+// Under a siege the same refusal comes again and again: one each few seconds tells as much, and
+// does not push out what else has failed. The others are among the newest.
+static bool is_repeat(struct wr_explain *e, const struct wr_trail *trail, uint64_t now_ns)
+{
+  if (trail->refused_by[0] == '\0') return false;
+  uint64_t cause =
+      wr_hash_fnv(wr_hash_fnv(0, wr_str_of(trail->route)), wr_str_of(trail->refused_by));
+  size_t at = cause % WR_EXPLAIN_CAUSES;
+  if (e->repeats[at].cause == cause && now_ns < e->repeats[at].until_ns) return true;
+  e->repeats[at].cause = cause;
+  e->repeats[at].until_ns = now_ns + REPEAT_NS;
+  return false;
+}
+
 void wr_explain_keep(struct wr_explain *e, const struct wr_serving *s,
                      const struct wr_exchange_stats *stats, const char *why)
 {
@@ -114,6 +131,7 @@ void wr_explain_keep(struct wr_explain *e, const struct wr_serving *s,
   head.left_out = chain->left_out + chain->count - head.links;
   memcpy(from, &head, sizeof(head));
   struct wr_script_env *env = s->serve->env;
-  wr_journal_write(env->arena, env->shard, failed ? WR_JOURNAL_FAILED : WR_JOURNAL_CHAINS,
+  bool stands_apart = failed && !is_repeat(e, trail, now_ns);
+  wr_journal_write(env->arena, env->shard, stands_apart ? WR_JOURNAL_FAILED : WR_JOURNAL_CHAINS,
                    (struct wr_str){from, (size_t)(room.at - from)});
 }

@@ -8,10 +8,16 @@
 #include "base/json.h"
 #include "policy/serve.h"
 
+enum { WR_EXPLAIN_CAUSES = 16 };
+
 struct wr_explain {
   struct wr_buf record; ///< private
   uint64_t wall_ns;     ///< private: the wall clock at monotonic 0, as it was lately
   uint64_t due_ns;      ///< private: when to look at it again
+  struct {
+    uint64_t cause;
+    uint64_t until_ns;
+  } repeats[WR_EXPLAIN_CAUSES]; ///< private: refusals of which one was kept lately
 };
 
 /// Takes no memory before the first request.

@@ -258,6 +258,33 @@ describe("explain", function()
     own:stop()
   end)
 
+  it("keeps what has failed in spite of a siege of refusals", function()
+    local own = gateway.start { workers = 1, [[
+      local weir = require "weir"
+      weir.listen "127.0.0.1:$(port)"
+      local guarded = weir.policy("calls", { weir.limiter { rate = "1/h", burst = 1 } })
+      weir.route("GET /limited", function() return guarded(function() return "fine" end) end)
+      weir.route("GET /fails", function() return nil, weir.error("reset", "no luck") end)
+    ]] }
+    own:get "/fails"
+    local from = wait.now()
+    for i = 1, 61 do assert.equal(i == 1 and 200 or 429, own:get("/limited").status) end
+    own:get "/fails"
+    local function count(path)
+      local of = {}
+      for _, r in ipairs(json.decode(own:ask("GET", path).body)) do
+        of[r.path] = (of[r.path] or 0) + 1
+      end
+      return of
+    end
+    local kept = count "/requests?limit=500&failed=1"
+    assert.equal(2, kept["/fails"])
+    assert.is_true(kept["/limited"] >= 1)
+    assert.is_true(kept["/limited"] <= 1 + (wait.now() - from) / 5, kept["/limited"])
+    assert.equal(61, count("/requests?limit=500")["/limited"]) -- the others are there
+    own:stop()
+  end)
+
   it("outlives the worker that served the request", function()
     g:expect "worker.exit"
     local before = g:pids()[1]
