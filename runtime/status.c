@@ -1,6 +1,7 @@
 #include "status.h"
 
 #include "admin/log_page.h"
+#include "admin/overrides.h"
 #include "admin/primitives.h"
 #include "base/duration.h"
 #include "confine/capabilities.h"
@@ -197,6 +198,8 @@ void wr_status_write(struct wr_master *m, bool is_ready, struct wr_json *j)
   put_now(m, j);
   put_traffic(m, j);
   wr_log_page_write(&m->arena, m->settings->log_level, j);
+  wr_json_key(j, "overrides");
+  wr_overrides_write(&m->registry, wr_loop_now(&m->loop), j);
   wr_primitives_write(&m->registry, wr_loop_now(&m->loop), j);
   wr_json_key(j, "reloads");
   wr_json_object(j);

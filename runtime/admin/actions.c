@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 
+#include <stdatomic.h>
+
 static const struct wr_action actions[] = {
 #define WR_ACTION(ENUM, KIND, kind, verb, argument, doc, told)                                     \
   {WR_KIND_##KIND, #verb, argument, told, wr_actions_##kind##_##verb},
@@ -45,6 +47,16 @@ static bool check_value(const struct wr_action *action, struct wr_str value, str
   return true;
 }
 
+// Whether it still stands the primitive knows; here is who it was.
+static void sign(const struct wr_action_call *call)
+{
+  struct wr_entry *entry = call->entry;
+  uint32_t generation = atomic_load(&entry->generation);
+  if (!wr_registry_lock(call->registry, entry, generation, call->now_ns)) return;
+  wr_order_note_set(&entry->ordered, call->by, call->now_ns);
+  wr_registry_unlock(call->registry, entry);
+}
+
 bool wr_action_run(const struct wr_action *action, struct wr_str name,
                    const struct wr_action_call *call, struct wr_error *error)
 {
@@ -55,5 +67,7 @@ bool wr_action_run(const struct wr_action *action, struct wr_str name,
                  wr_registry_kind_name(action->kind), WR_STR_ARG(name));
     return false;
   }
-  return check_value(action, call->value, error) && action->run(&found, error);
+  if (!check_value(action, call->value, error) || !action->run(&found, error)) return false;
+  sign(&found);
+  return true;
 }

@@ -8,6 +8,7 @@ struct wr_action_call {
   struct wr_registry *registry;
   struct wr_entry *entry;
   struct wr_str value; ///< the argument; absent when none was given
+  const char *by;      ///< who orders it
   uint64_t now_ns;
 };
 

@@ -6,7 +6,9 @@
 static bool order(const struct wr_action_call *call, const struct wr_roster_order *what,
                   struct wr_error *error)
 {
-  return wr_guard_endpoint_order(call->registry, call->entry, what, call->now_ns, error);
+  struct wr_roster_order signed_by = *what;
+  signed_by.by = call->by;
+  return wr_guard_endpoint_order(call->registry, call->entry, &signed_by, call->now_ns, error);
 }
 
 bool wr_actions_upstream_drain(const struct wr_action_call *call, struct wr_error *error)

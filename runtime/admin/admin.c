@@ -172,8 +172,11 @@ static void post_action(struct wr_admin *a, struct wr_exchange *x, const struct 
   const struct wr_exchange_info *info = wr_exchange_info(x);
   struct wr_str name = wr_page_query(info, WR_STR("name"));
   struct wr_error error;
+  char by[WR_AUDIT_WHO];
+  wr_audit_name(x, a->gate.is_tcp, by);
   struct wr_action_call call = {.registry = a->ops.registry,
                                 .value = wr_page_query(info, WR_STR("value")),
+                                .by = by,
                                 .now_ns = wr_loop_now(a->loop)};
   if (name.ptr == NULL) {
     wr_page_reply_message(x, 400, "say which: ?name=NAME");

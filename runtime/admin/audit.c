@@ -6,19 +6,17 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-enum { WHO_MAX = 128 };
-
-static void name_caller(struct wr_exchange *x, bool is_tcp, char out[WHO_MAX])
+void wr_audit_name(struct wr_exchange *x, bool is_tcp, char out[WR_AUDIT_WHO])
 {
   const struct wr_exchange_info *info = wr_exchange_info(x);
   struct ucred peer;
   socklen_t len = sizeof(peer);
   if (is_tcp) {
-    snprintf(out, WHO_MAX, "%.*s:%u", WR_STR_ARG(info->client), (unsigned)info->client_port);
+    snprintf(out, WR_AUDIT_WHO, "%.*s:%u", WR_STR_ARG(info->client), (unsigned)info->client_port);
   } else if (getsockopt(wr_server_descriptor(x), SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
-    snprintf(out, WHO_MAX, "uid %u, pid %d", (unsigned)peer.uid, (int)peer.pid);
+    snprintf(out, WR_AUDIT_WHO, "uid %u, pid %d", (unsigned)peer.uid, (int)peer.pid);
   } else {
-    snprintf(out, WHO_MAX, "unknown");
+    snprintf(out, WR_AUDIT_WHO, "unknown");
   }
 }
 
@@ -27,12 +25,12 @@ void wr_audit_write(struct wr_log *log, struct wr_exchange *x, bool is_tcp)
   const struct wr_exchange_info *info = wr_exchange_info(x);
   struct wr_str name = wr_page_query(info, WR_STR("name"));
   int status = wr_exchange_stats(x)->status;
-  char who[WHO_MAX];
+  char who[WR_AUDIT_WHO];
   // What was done to a named primitive departs from what the policy says: that stands out.
   bool is_override = name.ptr && status == 200;
   struct wr_json *j = wr_log_begin(log, is_override ? WR_LOG_WARN : WR_LOG_INFO, "admin.action");
   if (j == NULL) return;
-  name_caller(x, is_tcp, who);
+  wr_audit_name(x, is_tcp, who);
   wr_json_field_str(j, "action", info->path);
   if (name.ptr) {
     struct wr_str value = wr_page_query(info, WR_STR("value"));

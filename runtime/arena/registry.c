@@ -281,6 +281,7 @@ static struct wr_entry *create(struct wr_registry *r, enum wr_kind kind, struct 
   uint64_t seed = a->header->seed ^ wr_hash_sip(&a->header->hash_key, name);
   ops->init(e->state, e->config, seed, now_ns);
   atomic_store(&e->next_ns, UINT64_MAX);
+  e->ordered = (struct wr_order_note){0};
   atomic_store(&e->shadow_asked, 0);
   atomic_store(&e->shadow_stricter, 0);
   atomic_store(&e->shadow_looser, 0);

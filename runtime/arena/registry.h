@@ -9,6 +9,7 @@
 
 #include "arena/arena.h"
 #include "arena/lock.h"
+#include "arena/order_note.h"
 
 struct wr_archive;
 
@@ -31,6 +32,7 @@ struct wr_entry {
   void *state;                   ///< shared: lock
   const void *config;            ///< shared: lock; config_size bytes, the ones in force
   void *configs;                 // private: room for two, so that a change is one store of `config`
+  struct wr_order_note ordered;  ///< shared: lock; the last order of an operator
   _Atomic uint64_t gone_ns;      ///< since when nobody holds it; 0 while held
   _Atomic uint64_t next_ns;      ///< when the kind wants `wr_guard_advance`; UINT64_MAX: never
   _Atomic uint64_t shadow_asked; ///< of a shadow (script/guard_shadow.h): what it was asked

@@ -75,6 +75,21 @@ static void add_quarantined(struct wr_columns *c, const json_t *q, const struct 
   wr_sections_add_text(c, q, "why");
 }
 
+static const struct wr_column override_columns[] = {
+    {"of", false}, {"order", false}, {"by", false}, {"since", true}};
+
+static void add_override(struct wr_columns *c, const json_t *o, const struct wr_style *style)
+{
+  char age[WR_AGE_SIZE];
+  const char *endpoint = json_string_value(json_object_get(o, "endpoint"));
+  wr_columns_row(c, style->yellow);
+  wr_columns_cell(c, "%s %s%s%s", wr_sections_text(o, "kind"), wr_sections_text(o, "name"),
+                  endpoint ? " " : "", endpoint ? endpoint : "");
+  wr_sections_add_text(c, o, "order");
+  wr_sections_add_text(c, o, "by");
+  wr_columns_cell(c, "%s", wr_age_text(json_object_get(o, "since_s"), age));
+}
+
 static const struct wr_column worker_columns[] = {
     {"slot", true},   {"pid", true},   {"generation", true}, {"connections", true},
     {"active", true}, {"sheds", true}, {"restarts", true},   {"heartbeat", true}};
@@ -210,6 +225,7 @@ static void add_retry(struct wr_columns *c, const json_t *r, const struct wr_sty
 const struct wr_section wr_sections_process[] = {
     {"generations", NULL, generation_columns, WR_COUNT(generation_columns), 2, add_generation},
     {"quarantined", NULL, quarantined_columns, WR_COUNT(quarantined_columns), 1, add_quarantined},
+    {"overrides", NULL, override_columns, WR_COUNT(override_columns), 1, add_override},
     {"workers", NULL, worker_columns, WR_COUNT(worker_columns), 1, add_worker},
     {"listeners", NULL, listener_columns, WR_COUNT(listener_columns), 1, add_listener},
     {"routes", "traffic", route_columns, WR_COUNT(route_columns), 1, add_route},

@@ -192,6 +192,11 @@ uint64_t wr_breaker_next_ns(const struct wr_breaker *b)
 
 // Modes
 
+bool wr_breaker_is_forced(const struct wr_breaker *b)
+{
+  return b->forced != WR_BREAKER_MODE_NORMAL;
+}
+
 enum wr_breaker_mode wr_breaker_mode(const struct wr_breaker *b)
 {
   return b->forced != WR_BREAKER_MODE_NORMAL ? b->forced : b->config.mode;

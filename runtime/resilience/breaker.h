@@ -126,6 +126,9 @@ uint64_t wr_breaker_next_ns(const struct wr_breaker *b);
 /// The state at `now_ns`, even when no timer has told the breaker yet.
 enum wr_breaker_state wr_breaker_state(const struct wr_breaker *b, uint64_t now_ns);
 
+/// Is that an operator's?
+bool wr_breaker_is_forced(const struct wr_breaker *b);
+
 /// The mode in force: the operator's, else the configured one.
 enum wr_breaker_mode wr_breaker_mode(const struct wr_breaker *b);
 

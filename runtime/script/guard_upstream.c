@@ -75,7 +75,7 @@ bool wr_guard_endpoint_order(struct wr_registry *r, struct wr_entry *entry,
     return false;
   }
   uint32_t at = wr_roster_find(entry->state, order->url);
-  if (at != UINT32_MAX) wr_roster_obey(entry->state, at, order);
+  if (at != UINT32_MAX) wr_roster_obey(entry->state, at, order, now_ns);
   wr_registry_unlock(r, entry);
   if (at != UINT32_MAX) return true;
   wr_error_set(error, WR_ERROR_NO_ENDPOINT, "upstream '%s' has no endpoint %.*s", entry->name,

@@ -148,6 +148,7 @@ void wr_roster_repair(struct wr_roster *r, const struct wr_roster_config *config
     if (m->declared_weight > WR_BALANCE_WEIGHT_MAX) m->declared_weight = 0;
     if (m->ramp_ns > now_ns) m->ramp_ns = now_ns;
     wr_standing_repair(&m->standing, now_ns);
+    if (m->ordered.at_ns > now_ns) m->ordered.at_ns = now_ns;
     if (m->due_ns > now_ns + config->interval_ns) m->due_ns = now_ns;
   }
   if (o->count == 0) r->seeded = 0; // they are declared again
@@ -325,10 +326,12 @@ uint32_t wr_roster_find(const struct wr_roster *r, struct wr_str url)
   return UINT32_MAX;
 }
 
-void wr_roster_obey(struct wr_roster *r, uint32_t at, const struct wr_roster_order *order)
+void wr_roster_obey(struct wr_roster *r, uint32_t at, const struct wr_roster_order *order,
+                    uint64_t now_ns)
 {
   struct wr_roster_member *m = wr_roster_member(r, at);
   uint32_t declared = m->declared_weight > 0 ? m->declared_weight : m->weight;
+  wr_order_note_set(&m->ordered, order->by ? order->by : "", now_ns);
   m->is_drained = order->is_drained;
   m->declared_weight = order->weight > 0 ? declared : 0;
   m->weight = order->weight > 0 ? order->weight : declared;

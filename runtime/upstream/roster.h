@@ -7,6 +7,7 @@
 /// copy it when its version changes. Pure; the caller holds the entry's lock, except for
 /// `wr_roster_version`.
 
+#include "arena/order_note.h"
 #include "resilience/outlier.h"
 #include "upstream/balance.h"
 #include "upstream/standing.h"
@@ -47,6 +48,7 @@ struct wr_roster_member {
   bool is_far;
   bool is_drained; ///< an operator wants it to get no calls
   struct wr_standing standing;
+  struct wr_order_note ordered; ///< of what is drained, or has an operator's weight
   char url[WR_ROSTER_URL_MAX];
   char zone[WR_ROSTER_ZONE_MAX];
 };
@@ -120,13 +122,15 @@ struct wr_roster_order {
   struct wr_str url;
   bool is_drained;
   uint32_t weight; ///< 1 … WR_BALANCE_WEIGHT_MAX; 0: as declared
+  const char *by;  ///< who wants it
 };
 
 /// The row of the member with that URL; UINT32_MAX: there is none.
 uint32_t wr_roster_find(const struct wr_roster *r, struct wr_str url);
 
 /// Applies an order to row `at`: all of it, so what it does not say is lifted.
-void wr_roster_obey(struct wr_roster *r, uint32_t at, const struct wr_roster_order *order);
+void wr_roster_obey(struct wr_roster *r, uint32_t at, const struct wr_roster_order *order,
+                    uint64_t now_ns);
 
 /// What a worker saw of a member since it last told.
 struct wr_roster_seen {

@@ -3,6 +3,7 @@
 local gateway = require "spec.support.gateway"
 local json = require "cjson"
 local members = require "spec.support.members"
+local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
 describe("an operator's order about an endpoint", function()
@@ -45,6 +46,9 @@ describe("an operator's order about an endpoint", function()
     order("drain", m:url "a")
     wait.for_("all workers to know", function() return (asked(20)) == 0 end)
     assert.is_true(endpoint("a").drained)
+    local o = g:status().overrides[1]
+    assert.same({ "upstream", "shop", m:url "a", "drained" }, { o.kind, o.name, o.endpoint,
+      o.order })
     order("reset", m:url "a")
     wait.for_("all workers to know", function() return (asked(20)) > 0 end)
     assert.is_false(endpoint("a").drained)
@@ -54,6 +58,7 @@ describe("an operator's order about an endpoint", function()
     order("weight", m:url "a" .. "%2099")
     assert.equal(99, endpoint("a").weight)
     assert.equal(1, endpoint("a").policy_weight)
+    assert.equal("weight 99, the policy says 1", g:status().overrides[1].order)
     wait.for_("all workers to know", function()
       local a, b = asked(40)
       return a > 4 * b
@@ -120,6 +125,33 @@ describe("an operator's order", function()
     b, l = g:bulkhead "pay", g:limiter "calls"
     assert.same({ 4, false }, { b.max, b.overridden })
     assert.same({ 1000, false }, { l.limit, l.overridden })
+  end)
+
+  it("is listed while it stands, with who gave it, and told in the log", function()
+    assert.same({}, g:status().overrides)
+    order "/bulkheads/resize?name=pay&value=9"
+    order "/limiters/resize?name=calls&value=7"
+    order "/breakers/open?name=pay"
+    g:write { answer = "three", SCRIPT }
+    assert.equal(200, g:reload().status)
+    local seen = {}
+    for _, o in ipairs(g:status().overrides) do
+      seen[o.kind .. " " .. o.name] = o.order
+      assert.is_truthy(o.by:match "^uid %d+, pid %d+$" or o.by:match "^127%.0%.0%.1:%d+$", o.by)
+      assert.is_true(o.since_s >= 0 and o.since_s < 600)
+    end
+    assert.same({ ["bulkhead pay"] = "max 9, the policy says 4",
+      ["limiter calls"] = "limit 7, the policy says 1000", ["breaker pay"] = "forced_open" }, seen)
+    assert.equal("warn", g:wait_log("admin.action", { action = "/limiters/resize" }).level)
+    local child = process.spawn { process.program "weir", "status", "--admin", g.admin }
+    child:wait()
+    assert.matches("overrides\n +of +order +by +since\n", child:stdout())
+    assert.matches("bulkhead pay +max 9, the policy says 4 +%S+", child:stdout())
+    child:kill()
+    order "/bulkheads/reset?name=pay"
+    order "/limiters/reset?name=calls"
+    order "/breakers/auto?name=pay"
+    assert.same({}, g:status().overrides)
   end)
 
   it("is refused when it is no size", function()

@@ -14,6 +14,8 @@ const VITALS = [
   ["workers", "workers", (s) => `${s.workers.filter((w) => w.generation > 0 && w.pid > 0).length} of ${s.workers.length}`],
 ];
 
+const PLACES = { breaker: "breakers", bulkhead: "limits", limiter: "limits", flag: "policies", upstream: "upstreams" };
+
 const parts = {};
 const reloads = []; // at which documents another generation was live
 
@@ -27,16 +29,11 @@ export function reasons(s) {
     if (b.state !== "closed") add(b.state === "half_open" ? "warn" : "bad", "breakers", `breaker ${b.name} ${b.state.replace("_", " ")} for ${format.age(b.since_s)}`);
     else if (b.mode !== "normal") add("warn", "breakers", `breaker ${b.name} is ${b.mode.replace("_", " ")}`);
   }
-  for (const b of s.bulkheads) if (b.overridden) add("warn", "limits", `bulkhead ${b.name} is resized by hand`);
-  for (const l of s.limiters) if (l.overridden) add("warn", "limits", `limiter ${l.name} is resized by hand`);
+  for (const o of s.overrides) add("warn", PLACES[o.kind], `${o.kind} ${o.name}${o.endpoint ? ` ${o.endpoint}` : ""} by hand: ${o.order.replace(/_/g, " ")}, by ${o.by} for ${format.age(o.since_s)}`);
   for (const u of s.upstreams) {
     const out = u.count - u.usable;
     if (u.panic) add("bad", "upstreams", `upstream ${u.name} panics: ${out} of ${u.count} endpoints are out`);
     else if (out > 0) add("warn", "upstreams", `upstream ${u.name}: ${out} of ${u.count} endpoints are out`);
-  }
-  for (const u of s.upstreams) {
-    const drained = u.endpoints.filter((e) => e.drained).length;
-    if (drained > 0) add("warn", "upstreams", `upstream ${u.name}: ${drained} of ${u.count} endpoints are drained by hand`);
   }
   for (const c of s.checks) if (c.state === "down") add(c.critical ? "bad" : "warn", "policies", `check ${c.name} down for ${format.age(c.since_s)}`);
   for (const w of s.workers) if (w.pid === 0) add("bad", "top", `worker ${w.slot} is being replaced`);

@@ -337,8 +337,10 @@ describe("a roster", function()
     assert.equal(row_of(r, "a"), at)
     assert.equal(NOBODY, c.wr_roster_find(r, str "http://x"))
     local order, first = ffi.new "struct wr_roster_order", c.wr_roster_version(r)
-    order.weight, order.is_drained = 7, true
-    c.wr_roster_obey(r, at, order)
+    order.weight, order.is_drained, order.by = 7, true, "uid 0, pid 1"
+    c.wr_roster_obey(r, at, order, T0)
+    assert.equal(T0, tonumber(member(r, "a").ordered.at_ns))
+    assert.equal("uid 0, pid 1", ffi.string(member(r, "a").ordered.by))
     assert.is_true(c.wr_roster_version(r) > first)
     -- A declaration that changes is what holds once the order is lifted.
     set(r, { { "a", weight = 3 }, "b" }, T0 + S)
@@ -346,7 +348,7 @@ describe("a roster", function()
     assert.same({ 7, 3, true }, { m.weight, m.declared_weight, m.is_drained })
     c.wr_roster_repair(r, r.config, T0 + S)
     assert.same({ 7, 3, true }, { m.weight, m.declared_weight, m.is_drained })
-    c.wr_roster_obey(r, at, ffi.new "struct wr_roster_order")
+    c.wr_roster_obey(r, at, ffi.new "struct wr_roster_order", T0)
     assert.same({ 3, 0, false }, { m.weight, m.declared_weight, m.is_drained })
   end)
 
