@@ -19,14 +19,18 @@ void wr_follow_init(struct wr_master *m)
   wr_watch_init(&m->watch, &m->loop, QUIET_NS, on_change);
 }
 
-static void follow_folders(struct wr_master *m, const struct wr_source *source)
+// Of scripts all in a folder count: one that is missing may come. Of data, what was read.
+static void follow_files(struct wr_master *m, const struct wr_source *source)
 {
   for (size_t i = 0; i < source->count; i++) {
-    char *folder = wr_source_folder(source, i);
-    if (!wr_watch_add(&m->watch, folder)) {
+    char *place = wr_source_place(source, i);
+    char *slash = strrchr(place, '/');
+    const char *folder = slash == place ? "/" : place;
+    *slash = '\0';
+    if (!wr_watch_add(&m->watch, folder, source->files[i].is_data ? slash + 1 : NULL)) {
       wr_log_text(&m->log, WR_LOG_WARN, "watch", "cannot watch %s", folder);
     }
-    wr_free(folder);
+    wr_free(place);
   }
 }
 
@@ -37,7 +41,7 @@ void wr_follow_bundle(struct wr_master *m, bool is_of_disk)
   struct wr_source *source = wr_source_unpack(m->bundle, 0, &error);
   if (source == NULL) return;
   wr_watch_clear(&m->watch);
-  follow_folders(m, source);
+  follow_files(m, source);
   // What was saved since the candidate read it has nobody told of: not every folder was watched,
   // and changes of the others ended with their watch.
   if (is_of_disk && !wr_source_is_current(source)) wr_watch_touch(&m->watch);
@@ -55,7 +59,7 @@ void wr_follow_problem(struct wr_master *m)
   *slash = '\0';
   size_t count = m->watch.count;
   // What was saved since the trial read it has nobody told of.
-  if (wr_watch_add(&m->watch, path) && m->watch.count > count) wr_watch_touch(&m->watch);
+  if (wr_watch_add(&m->watch, path, NULL) && m->watch.count > count) wr_watch_touch(&m->watch);
 }
 
 void wr_follow_stop(struct wr_master *m)

@@ -10,6 +10,9 @@ struct wr_watch_folder {
   uv_fs_event_t uv;
   struct wr_watch *watch; // NULL once cleared
   char *path;
+  bool has_scripts; // which count
+  char **names;     // and so do these
+  size_t name_count;
 };
 
 static void on_quiet(struct wr_timer *t)
@@ -25,14 +28,22 @@ void wr_watch_init(struct wr_watch *w, struct wr_loop *l, uint64_t quiet_ns,
   wr_timer_init(&w->quiet, l, on_quiet);
 }
 
-// A log written into a watched folder must not reload for ever: scripts count, and the links that
-// Kubernetes turns over ("..data"). Without a name it may be anything.
-static bool is_relevant(const struct wr_watch *w, const char *name)
+static bool is_named(const struct wr_watch_folder *folder, const char *name)
+{
+  for (size_t i = 0; i < folder->name_count; i++) {
+    if (strcmp(folder->names[i], name) == 0) return true;
+  }
+  return false;
+}
+
+// A log written into a watched folder must not reload for ever: what was asked for counts, and the
+// links that Kubernetes turns over ("..data"). Without a name it may be anything.
+static bool is_relevant(const struct wr_watch_folder *folder, const char *name)
 {
   size_t len = name ? strlen(name) : 0;
   if (len == 0 || strncmp(name, "..", 2) == 0) return true;
-  if (w->file) return strcmp(name, w->file) == 0;
-  return len > 4 && strcmp(name + len - 4, ".lua") == 0;
+  bool is_script = len > 4 && strcmp(name + len - 4, ".lua") == 0;
+  return (is_script && folder->has_scripts) || is_named(folder, name);
 }
 
 void wr_watch_touch(struct wr_watch *w)
@@ -46,12 +57,14 @@ static void on_event(uv_fs_event_t *uv, const char *name, int events, int status
   (void)status; // an error is a change too: the folder may be gone
   struct wr_watch_folder *folder = uv->data;
   wr_loop_tick(folder->handle.loop);
-  if (folder->watch && is_relevant(folder->watch, name)) wr_watch_touch(folder->watch);
+  if (folder->watch && is_relevant(folder, name)) wr_watch_touch(folder->watch);
 }
 
 static void on_closed(uv_handle_t *uv)
 {
   struct wr_watch_folder *folder = uv->data;
+  for (size_t i = 0; i < folder->name_count; i++) wr_free(folder->names[i]);
+  wr_free(folder->names);
   wr_free(folder->path);
   wr_free(folder);
 }
@@ -63,12 +76,17 @@ static void close_folder(struct wr_watch_folder *folder)
   uv_close((uv_handle_t *)&folder->uv, on_closed);
 }
 
-bool wr_watch_add(struct wr_watch *w, const char *path)
+static struct wr_watch_folder *find(const struct wr_watch *w, const char *path)
 {
   for (size_t i = 0; i < w->count; i++) {
-    if (strcmp(w->folders[i]->path, path) == 0) return true;
+    if (strcmp(w->folders[i]->path, path) == 0) return w->folders[i];
   }
-  if (w->count == WR_WATCH_FOLDERS_MAX) return false;
+  return NULL;
+}
+
+static struct wr_watch_folder *add_folder(struct wr_watch *w, const char *path)
+{
+  if (w->count == WR_WATCH_FOLDERS_MAX) return NULL;
   struct wr_watch_folder *folder = wr_alloc(sizeof(*folder));
   folder->watch = w;
   folder->path = wr_strdup(path);
@@ -79,9 +97,24 @@ bool wr_watch_add(struct wr_watch *w, const char *path)
   wr_list_push(&w->loop->handles, &folder->handle.link);
   if (uv_fs_event_start(&folder->uv, on_event, path, 0) != 0) {
     close_folder(folder);
-    return false;
+    return NULL;
   }
   w->folders[w->count++] = folder;
+  return folder;
+}
+
+bool wr_watch_add(struct wr_watch *w, const char *path, const char *name)
+{
+  struct wr_watch_folder *folder = find(w, path);
+  if (folder == NULL) folder = add_folder(w, path);
+  if (folder == NULL) return false;
+  if (name == NULL) {
+    folder->has_scripts = true;
+  } else if (!is_named(folder, name)) {
+    size_t size = (folder->name_count + 1) * sizeof(*folder->names);
+    folder->names = wr_realloc(folder->names, size);
+    folder->names[folder->name_count++] = wr_strdup(name);
+  }
   return true;
 }
 

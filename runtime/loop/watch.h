@@ -1,5 +1,5 @@
 #pragma once
-/// Debounced watching of folders for changes of scripts.
+/// Debounced watching of folders for changes of files in them.
 ///
 /// Folders and not files: editors replace a file by renaming another over it, and Kubernetes swaps
 /// a symbolic link above it; a watch on the file itself goes deaf then. One call comes after
@@ -13,10 +13,9 @@ enum { WR_WATCH_FOLDERS_MAX = 64 };
 struct wr_watch_folder;
 
 struct wr_watch {
-  struct wr_loop *loop;  // private
-  struct wr_timer quiet; // private
-  uint64_t quiet_ns;     // private
-  const char *file;      ///< the one name that counts, set after init; NULL: scripts do
+  struct wr_loop *loop;                                  // private
+  struct wr_timer quiet;                                 // private
+  uint64_t quiet_ns;                                     // private
   struct wr_watch_folder *folders[WR_WATCH_FOLDERS_MAX]; // private
   size_t count;                                          ///< read-only
   void (*on_change)(struct wr_watch *w);
@@ -26,9 +25,9 @@ struct wr_watch {
 void wr_watch_init(struct wr_watch *w, struct wr_loop *l, uint64_t quiet_ns,
                    void (*on_change)(struct wr_watch *w));
 
-/// Also watches `folder`; nothing happens when it is watched already. False when it cannot be, or
-/// past WR_WATCH_FOLDERS_MAX.
-bool wr_watch_add(struct wr_watch *w, const char *folder);
+/// Also watches `folder` for changes of the file `name`, or, when that is NULL, of its scripts.
+/// False when it cannot be, or past WR_WATCH_FOLDERS_MAX.
+bool wr_watch_add(struct wr_watch *w, const char *folder, const char *name);
 
 /// As if something had changed: for what may have while nobody watched.
 void wr_watch_touch(struct wr_watch *w);

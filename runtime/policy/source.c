@@ -227,12 +227,9 @@ uint64_t wr_source_hash(const struct wr_source *s)
   return hash;
 }
 
-char *wr_source_folder(const struct wr_source *s, size_t i)
+char *wr_source_place(const struct wr_source *s, size_t i)
 {
-  char *path = join(s->root, s->files[i].path);
-  char *slash = strrchr(path, '/');
-  *slash = '\0';
-  return path;
+  return join(s->root, s->files[i].path);
 }
 
 static bool is_same_file(const struct wr_source *s, const struct wr_source_file *file)

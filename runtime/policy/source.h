@@ -58,8 +58,8 @@ bool wr_source_data(void *source, const char *path, struct wr_str *text, struct 
 /// that is too large stays as it is.
 void wr_source_compile(struct wr_source *s, uint64_t stamp);
 
-/// Folder of file number `i`, to be freed by the caller.
-char *wr_source_folder(const struct wr_source *s, size_t i);
+/// Where file number `i` is on the disk, to be freed by the caller.
+char *wr_source_place(const struct wr_source *s, size_t i);
 
 /// A hash of all paths and contents, in the order of reading.
 uint64_t wr_source_hash(const struct wr_source *s);

@@ -172,13 +172,11 @@ static int l_file_text(lua_State *L)
 struct change_wait {
   struct wr_op op;
   struct wr_watch watch;
-  char *name;
 };
 
 static void free_change(struct change_wait *c)
 {
   wr_watch_clear(&c->watch);
-  wr_free(c->name);
   wr_free(c);
 }
 
@@ -203,14 +201,12 @@ static int l_file_changed(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a file's change");
   const char *folder = luaL_checkstring(L, 1);
-  size_t len;
-  const char *name = luaL_checklstring(L, 2, &len);
+  const char *name = luaL_checkstring(L, 2);
   uint64_t limit_ns = (uint64_t)luaL_checknumber(L, 3);
   struct change_wait *c = wr_alloc(sizeof(*c));
   c->op = (struct wr_op){.name = "a file's change", .cancel = cancel_change};
   wr_watch_init(&c->watch, t->script->env->loop, QUIET_NS, on_change);
-  c->watch.file = c->name = wr_strndup(name, len);
-  wr_watch_add(&c->watch, folder); // if it cannot be watched the time-out looks for it
+  wr_watch_add(&c->watch, folder, name); // if it cannot be watched the time-out looks for it
   return wr_task_suspend(L, &c->op, limit_ns);
 }
 

@@ -77,6 +77,19 @@ describe("a reload", function()
     g:stop()
   end)
 
+  it("comes by itself for a watched file, whatever its name, and for no other beside it", function()
+    start { watch = true }
+    g:expect "reload" -- between the certificate and its key
+    local first = get().serial
+    local other = assert(io.open(folder.path .. "/other.pem", "w"))
+    for i = 1, 100 do other:write("line ", i, "\n"); other:flush() end
+    other:close()
+    certificates.replace(served, folder:make("renewed", { san = "DNS:a.example", by = ca }))
+    wait.for_("the new certificate", function() return get().serial ~= first end)
+    wait.for_("the reload to be counted", function() return g:status().reloads.live == 2 end)
+    g:stop()
+  end)
+
   it("without a change is none", function()
     start()
     assert.is_false(g:reload().changed)
