@@ -14,9 +14,7 @@ enum { BLOCK_BYTES = 4096, ALIGNMENT = 16 };
 
 struct wr_region_block {
   struct wr_region_block *next;
-  size_t used;
-  size_t cap;
-  size_t pad; // keeps data aligned to 16
+  size_t cap; // two words: data is aligned to 16
   char data[];
 };
 
@@ -43,7 +41,6 @@ void wr_region_fini(struct wr_region *r)
 
 static void forget(struct wr_region_block *block)
 {
-  block->used = 0;
   ASAN_POISON_MEMORY_REGION(block->data, block->cap);
 }
 
@@ -59,17 +56,29 @@ static void give_back(struct wr_region *r)
   *at = NULL;
 }
 
+// Fills `block` from its beginning, as far as the maximum lets it.
+static void begin(struct wr_region *r, struct wr_region_block *block)
+{
+  size_t left = r->max - r->total;
+  r->last = block;
+  r->at = block->data;
+  r->end = block->data + (block->cap < left ? block->cap : left);
+}
+
 void wr_region_clear(struct wr_region *r)
 {
   if (r->total == 0) return;
   if (r->last != r->first || r->first->cap > WR_REGION_KEEP) give_back(r);
   r->total = 0;
-  r->last = r->first;
-  if (r->first) forget(r->first);
+  r->last = NULL;
+  r->at = r->end = NULL;
+  if (r->first == NULL) return;
+  forget(r->first);
+  begin(r, r->first);
 }
 
 // Goes on in the next block that was kept, or in a new one before it.
-static struct wr_region_block *next_block(struct wr_region *r, size_t size)
+static void next_block(struct wr_region *r, size_t size)
 {
   struct wr_region_block **at = r->last ? &r->last->next : &r->first;
   if (*at == NULL || (*at)->cap < size) {
@@ -80,19 +89,21 @@ static struct wr_region_block *next_block(struct wr_region *r, size_t size)
     forget(block);
     *at = block;
   }
-  r->last = *at;
-  return r->last;
+  begin(r, *at);
 }
 
+// Called some twenty times for each request: the block that is being filled has room, mostly.
 void *wr_region_take(struct wr_region *r, size_t size)
 {
   size_t need = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-  if (need < size || need > r->max - r->total) return NULL;
-  struct wr_region_block *block = r->last;
-  if (block == NULL || block->cap - block->used < need) block = next_block(r, need);
-  void *ptr = block->data + block->used;
+  if (need < size) return NULL;
+  if (need > (size_t)(r->end - r->at)) {
+    if (need > r->max - r->total) return NULL;
+    next_block(r, need);
+  }
+  void *ptr = r->at;
   ASAN_UNPOISON_MEMORY_REGION(ptr, size);
-  block->used += need;
+  r->at += need;
   r->total += need;
   return ptr;
 }

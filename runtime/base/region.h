@@ -14,6 +14,8 @@ struct wr_region_block;
 struct wr_region {
   struct wr_region_block *first; ///< private
   struct wr_region_block *last;  ///< private: the one being filled
+  char *at;                      ///< private: what is free of it
+  char *end;                     ///< private: before the end of it, if `max` comes sooner
   size_t total;                  ///< read-only: bytes handed out since the last clear
   size_t max;                    ///< read-only
 };

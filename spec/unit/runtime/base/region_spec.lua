@@ -1,7 +1,7 @@
 local c, ffi = require "spec.support.c" ("base/region.h")
 
 -- The blocks of a region, in order: their addresses.
-ffi.cdef "struct wr_region_block { struct wr_region_block *next; size_t used; size_t cap; };"
+ffi.cdef "struct wr_region_block { struct wr_region_block *next; size_t cap; };"
 
 local function blocks(r)
   local out = {}
