@@ -22,7 +22,7 @@ void wr_meter_fini(struct wr_meter *m)
   wr_map_fini(&m->words);
 }
 
-const char *wr_meter_word(struct wr_meter *m, struct wr_str text)
+static const char *find_word(struct wr_meter *m, struct wr_str text)
 {
   const char *known = wr_map_get(&m->words, text);
   if (known != NULL) return known;
@@ -31,16 +31,36 @@ const char *wr_meter_word(struct wr_meter *m, struct wr_str text)
   return word;
 }
 
+// Who asks at every request asks with the same text at the same address, mostly.
+const char *wr_meter_word(struct wr_meter *m, struct wr_str text)
+{
+  struct wr_str *near = &m->near[((uintptr_t)text.ptr >> 4) % WR_METER_NEAR];
+  if (near->ptr == NULL || !wr_str_eq(*near, text)) {
+    *near = (struct wr_str){find_word(m, text), text.len};
+  }
+  return near->ptr;
+}
+
+static bool is_of(const struct wr_meter_memo *memo, const struct wr_meter_memo *key)
+{
+  return memo->family == key->family && memo->words[0] == key->words[0] &&
+         memo->words[1] == key->words[1] && memo->code == key->code;
+}
+
+// Two that are asked for by turns, at every request, must not drive each other out: a pair holds
+// both, the one that was made last in front.
 uint32_t *wr_meter_memo(struct wr_meter *m, uint32_t family, const char *a, const char *b,
                         uint64_t code)
 {
+  struct wr_meter_memo key = {family, WR_SERIES_NONE, {a, b}, code};
   uint64_t hash = ((uintptr_t)a * 3 + (uintptr_t)b) * 5 + code * 7 + family;
   hash = hash * 0x9e3779b97f4a7c15u >> 32;
-  struct wr_meter_memo *memo = &m->memos[hash % WR_METER_MEMOS];
-  if (memo->family != family || memo->words[0] != a || memo->words[1] != b || memo->code != code) {
-    *memo = (struct wr_meter_memo){family, WR_SERIES_NONE, {a, b}, code};
-  }
-  return &memo->series;
+  struct wr_meter_memo *pair = &m->memos[hash % (WR_METER_MEMOS / 2) * 2];
+  if (is_of(&pair[0], &key)) return &pair[0].series;
+  if (is_of(&pair[1], &key)) return &pair[1].series;
+  pair[1] = pair[0];
+  pair[0] = key;
+  return &pair[0].series;
 }
 
 enum { FAMILY_BYTES = sizeof(uint32_t) };

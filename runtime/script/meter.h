@@ -5,7 +5,8 @@
 #include "arena/series.h"
 #include "base/map.h"
 
-enum { WR_METER_MEMOS = 64 }; ///< series found without a search
+enum { WR_METER_MEMOS = 128 }; ///< series found without a search; a key may be in two places
+enum { WR_METER_NEAR = 16 };   ///< words found without a search
 
 /// The series that a family had for one key. Private to meter.c.
 struct wr_meter_memo {
@@ -20,6 +21,7 @@ struct wr_meter {
   uint32_t shard;
   struct wr_map known;                        // private: "family|labels" -> series + 1
   struct wr_map words;                        // private: text -> its word
+  struct wr_str near[WR_METER_NEAR];          // private: in front of `words`, by the text's address
   struct wr_meter_memo memos[WR_METER_MEMOS]; // private: in front of `known`
 };
 

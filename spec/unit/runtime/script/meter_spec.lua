@@ -77,6 +77,18 @@ describe("meter", function()
     end
   end)
 
+  it("remembers two keys that are asked for by turns, wherever they fall", function()
+    local a = ffi.new("char[2]", "a")
+    for code = 1, 500 do
+      c.wr_meter_fini(meter)
+      c.wr_meter_init(meter, arena, 0, ffi.new("struct wr_hash_key", { 1, 2 }))
+      c.wr_meter_memo(meter, 3, a, nil, 1000)[0] = 7
+      c.wr_meter_memo(meter, 3, a, nil, code)[0] = 8
+      assert.equal(7, c.wr_meter_memo(meter, 3, a, nil, 1000)[0])
+      assert.equal(8, c.wr_meter_memo(meter, 3, a, nil, code)[0])
+    end
+  end)
+
   it("escapes, and takes values of any length", function()
     local odd, long = 'a"b\\c\nd', ("x"):rep(200)
     for _ = 1, 2 do
