@@ -31,21 +31,37 @@ static const uint8_t last_of[TEXT_SIZE] = {
 };
 #pragma GCC diagnostic pop
 
-// Do eight bytes differ in more than the case of letters? The table has letters, digits and "-", of
-// which only letters have the bit that becomes the one of their case.
+// The bits of eight bytes that are free in `text`: the one of the case of each letter. The table
+// has letters, digits and "-", of which only letters have 0x40.
+static uint64_t free_bits(uint64_t text)
+{
+  return (text & UINT64_C(0x4040404040404040)) >> 1;
+}
+
+// Do eight bytes differ in more than the case of letters?
 static bool differs(const char *name, const char *text)
 {
   uint64_t a, b;
   memcpy(&a, name, sizeof(a));
   memcpy(&b, text, sizeof(b));
-  uint64_t letter_case = (b & UINT64_C(0x4040404040404040)) >> 1;
-  return ((a ^ b) & ~letter_case) != 0;
+  return ((a ^ b) & ~free_bits(b)) != 0;
+}
+
+static bool differs_half(const char *name, const char *text)
+{
+  uint32_t a, b;
+  memcpy(&a, name, sizeof(a));
+  memcpy(&b, text, sizeof(b));
+  return ((a ^ b) & ~free_bits(b)) != 0;
 }
 
 static bool is_same(const char *name, const char *text, size_t len)
 {
-  if (len < 8) {
+  if (len < 4) {
     return wr_str_eq_nocase((struct wr_str){name, len}, (struct wr_str){text, len});
+  }
+  if (len < 8) {
+    return !differs_half(name, text) && !differs_half(name + len - 4, text + len - 4);
   }
   if (differs(name, text) || differs(name + len - 8, text + len - 8)) return false;
   return len <= 16 || !differs(name + 8, text + 8);

@@ -82,14 +82,19 @@ struct wr_h1_pool *wr_h1_pool_of(struct wr_h1_transport *tr, const struct wr_tra
 {
   char text[KEY_SIZE];
   struct wr_str key = write_key(tr, rq, text);
-  struct wr_h1_pool *pool = wr_map_get(&tr->pools, key);
+  struct wr_h1_pool **recent = &tr->recent[rq->port % WR_H1_POOL_RECENT];
+  struct wr_h1_pool *pool = *recent;
+  if (pool == NULL || !wr_str_eq(pool->key, key)) pool = wr_map_get(&tr->pools, key);
   if (pool == NULL) pool = new_pool(tr, rq, key);
+  *recent = pool;
   pool->idle_max_ns = rq->pool_idle_ns ? rq->pool_idle_ns : tr->options.idle_ns;
   return pool;
 }
 
 static void free_pool(struct wr_h1_pool *pool)
 {
+  struct wr_h1_pool **recent = &pool->tr->recent[pool->port % WR_H1_POOL_RECENT];
+  if (*recent == pool) *recent = NULL;
   wr_map_remove(&pool->tr->pools, pool->key);
   wr_free((char *)pool->key.ptr);
   wr_free(pool->host);

@@ -13,13 +13,16 @@
 struct wr_h1_dial;
 struct wr_h1_transfer;
 
+enum { WR_H1_POOL_RECENT = 8 }; ///< pools found without a search
+
 /// The transport itself.
 struct wr_h1_transport {
   struct wr_transport base;
   struct wr_resolver *resolver;
   struct wr_transport_h1_options options;
-  struct wr_map pools;  ///< key of an endpoint -> struct wr_h1_pool
-  struct wr_list live;  ///< transfers
+  struct wr_map pools;                          ///< key of an endpoint -> struct wr_h1_pool
+  struct wr_h1_pool *recent[WR_H1_POOL_RECENT]; ///< in front of `pools`, by port; NULL: none
+  struct wr_list live;                          ///< transfers
   struct wr_list spare; ///< transfers kept for the next ones, with their buffers
   size_t spare_count;
   size_t private_idle;     ///< idle connections of private pools
