@@ -29,20 +29,38 @@ static size_t cut(struct wr_str text)
   return text.len < WR_EXPLAIN_TEXT_MAX ? text.len : WR_EXPLAIN_TEXT_MAX;
 }
 
+// Nearly all texts are short: two copies of one size that overlap are less than a call.
+static inline void copy(char *to, const char *from, size_t len)
+{
+  if (len > 16) {
+    memcpy(to, from, len);
+  } else if (len >= 8) {
+    memcpy(to, from, 8);
+    memcpy(to + len - 8, from + len - 8, 8);
+  } else if (len >= 4) {
+    memcpy(to, from, 4);
+    memcpy(to + len - 4, from + len - 4, 4);
+  } else {
+    for (size_t i = 0; i < len; i++) to[i] = from[i];
+  }
+}
+
 static bool put(struct room *r, const void *head, size_t size, const struct wr_str *texts,
                 size_t count)
 {
   size_t all = size + count * sizeof(uint16_t);
   for (size_t i = 0; i < count; i++) all += cut(texts[i]);
   if (all > (size_t)(r->end - r->at)) return false;
-  memcpy(r->at, head, size);
-  r->at += size;
+  char *at = r->at;
+  memcpy(at, head, size);
+  at += size;
   for (size_t i = 0; i < count; i++) {
     uint16_t len = (uint16_t)cut(texts[i]);
-    memcpy(r->at, &len, sizeof(len));
-    if (len > 0) memcpy(r->at + sizeof(len), texts[i].ptr, len);
-    r->at += sizeof(len) + len;
+    memcpy(at, &len, sizeof(len));
+    copy(at + sizeof(len), texts[i].ptr, len);
+    at += sizeof(len) + len;
   }
+  r->at = at;
   return true;
 }
 
@@ -57,12 +75,9 @@ static bool put_link(struct room *r, const struct wr_chain_link *l, uint64_t sta
       .what = l->what,
   };
   const struct wr_str texts[WR_EXPLAIN_LINK_TEXTS] = {
-      [WR_EXPLAIN_KIND] = wr_str_of(l->kind),
-      [WR_EXPLAIN_RESULT] = wr_str_of(l->result),
-      [WR_EXPLAIN_NAME] = l->name,
-      [WR_EXPLAIN_POLICY] = l->policy,
-      [WR_EXPLAIN_DETAIL] = l->detail,
-      [WR_EXPLAIN_REASON] = l->why,
+      [WR_EXPLAIN_KIND] = l->kind,     [WR_EXPLAIN_RESULT] = l->result,
+      [WR_EXPLAIN_NAME] = l->name,     [WR_EXPLAIN_POLICY] = l->policy,
+      [WR_EXPLAIN_DETAIL] = l->detail, [WR_EXPLAIN_REASON] = l->why,
   };
   return put(r, &link, sizeof(link), texts, WR_EXPLAIN_LINK_TEXTS);
 }

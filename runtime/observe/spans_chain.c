@@ -19,29 +19,55 @@ static bool is_attempt(const struct wr_chain_link *l)
 static uint64_t end_of(const struct wr_chain_link *l, uint64_t now_ns)
 {
   uint64_t end = l->ended_ns ? l->ended_ns : now_ns;
+  if (l->left_ns > end) end = l->left_ns;
   if (l->begun_ns + l->delay_ns > end) end = l->begun_ns + l->delay_ns;
   return end < now_ns ? end : now_ns;
 }
 
 static bool is_span(const struct wr_chain_link *l, uint64_t now_ns)
 {
-  return is_attempt(l) || end_of(l, now_ns) > l->begun_ns;
+  return is_attempt(l) || l->left_ns > 0 || end_of(l, now_ns) > l->begun_ns;
 }
 
-static const char *word_of(const struct wr_chain_link *l)
+// Of a link's span.
+static void id_of(const struct wr_trace *t, const struct wr_chain *c, const struct wr_chain_link *l,
+                  char out[WR_TRACE_SPAN_TEXT])
 {
-  return l->kind[0] ? l->kind : wr_chain_decision((enum wr_decision)l->what);
+  uint64_t n = is_attempt(l) ? l->number : WR_TRACE_LINKS + (uint64_t)(l - c->links);
+  wr_trace_child(t, n, out);
+}
+
+// Of the layer that it was decided in, as far as that has a span: else of the one around it.
+static void parent_of(const struct wr_trace *t, const struct wr_chain *c,
+                      const struct wr_chain_link *l, uint64_t now_ns, char out[WR_TRACE_SPAN_TEXT])
+{
+  int at = l->inside;
+  while (at != WR_CHAIN_NONE && !is_span(&c->links[at], now_ns)) at = c->links[at].inside;
+  if (at == WR_CHAIN_NONE) {
+    memcpy(out, t->context.span_id, WR_TRACE_SPAN_TEXT);
+  } else {
+    id_of(t, c, &c->links[at], out);
+  }
+}
+
+static struct wr_str word_of(const struct wr_chain_link *l)
+{
+  return l->kind.len > 0 ? l->kind : wr_str_of(wr_chain_decision((enum wr_decision)l->what));
 }
 
 static void put_decision(struct wr_otlp_writer *w, const struct wr_chain_link *l)
 {
   wr_span_put(w, "weir.decision", wr_str_of(wr_chain_decision((enum wr_decision)l->what)));
-  wr_span_put(w, "weir.kind", wr_str_of(l->kind));
+  wr_span_put(w, "weir.kind", l->kind);
   wr_span_put(w, "weir.name", l->name);
   wr_span_put(w, "weir.policy", l->policy);
-  wr_span_put(w, "weir.result", wr_str_of(l->result));
+  wr_span_put(w, "weir.result", l->result);
   wr_span_put(w, "weir.reason", l->why);
   if (l->number > 0) wr_otlp_writer_attribute_int(w, "weir.number", l->number);
+  if (l->left_ns > 0 && l->ended_ns > l->begun_ns) {
+    wr_otlp_writer_attribute_int(w, "weir.waited_us",
+                                 (int64_t)((l->ended_ns - l->begun_ns) / 1000));
+  }
 }
 
 // --- attempts -----------------------------------------------------------------------------------
@@ -49,8 +75,8 @@ static void put_decision(struct wr_otlp_writer *w, const struct wr_chain_link *l
 // A call that was broken off because nobody needed it any more is no error.
 static const char *error_of(const struct wr_chain_link *l)
 {
-  bool is_fine = l->status > 0 || l->result[0] == '\0' || strcmp(l->result, "cancelled") == 0;
-  return is_fine ? "" : l->result;
+  bool is_fine = l->status > 0 || l->result.len == 0 || wr_str_eq(l->result, WR_STR("cancelled"));
+  return is_fine ? "" : l->result.ptr;
 }
 
 static void put_attempt(struct wr_otlp_writer *w, const struct wr_chain_link *l)
@@ -61,23 +87,31 @@ static void put_attempt(struct wr_otlp_writer *w, const struct wr_chain_link *l)
   if (l->status > 0) wr_otlp_writer_attribute_int(w, "http.response.status_code", l->status);
   wr_span_put_error(w, error_of(l), l->status, CLIENT_ERROR);
   wr_span_put(w, "weir.upstream", l->name);
-  wr_span_put(w, "weir.result", wr_str_of(l->result[0] ? l->result : "under way"));
+  wr_span_put(w, "weir.result", l->result.len > 0 ? l->result : WR_STR("under way"));
   wr_span_put(w, "weir.reason", l->why);
 }
 
 // --- spans --------------------------------------------------------------------------------------
 
-static bool write_link(struct wr_otlp_batch *b, const struct wr_trace *t, size_t index,
+static void name_of(const struct wr_chain_link *l, char out[NAME_SIZE])
+{
+  struct wr_str word = word_of(l);
+  if (is_attempt(l)) word = wr_str_of(l->method[0] == '_' ? "HTTP" : l->method);
+  snprintf(out, NAME_SIZE, "%.*s%s%.*s", WR_STR_ARG(word), l->name.len > 0 ? " " : "",
+           WR_STR_ARG(l->name));
+}
+
+static bool write_link(struct wr_otlp_batch *b, const struct wr_trace *t, const struct wr_chain *c,
                        const struct wr_chain_link *l, const struct wr_spans_clock *clock)
 {
-  char name[NAME_SIZE], id[WR_TRACE_SPAN_TEXT];
+  char name[NAME_SIZE], id[WR_TRACE_SPAN_TEXT], parent[WR_TRACE_SPAN_TEXT];
   bool is_call = is_attempt(l);
-  wr_trace_child(t, is_call ? l->number : WR_TRACE_LINKS + index, id);
-  const char *word = is_call ? (l->method[0] == '_' ? "HTTP" : l->method) : word_of(l);
-  snprintf(name, sizeof(name), "%s%s%.*s", word, l->name.len > 0 ? " " : "", WR_STR_ARG(l->name));
+  name_of(l, name);
+  id_of(t, c, l, id);
+  parent_of(t, c, l, clock->now_ns, parent);
   struct wr_span span = {.trace = t,
                          .id = id,
-                         .parent = t->context.span_id,
+                         .parent = parent,
                          .kind = is_call ? WR_SPAN_CLIENT : WR_SPAN_INTERNAL,
                          .name = wr_str_of(name),
                          .start_ns = l->begun_ns + clock->offset_ns,
@@ -100,7 +134,7 @@ uint32_t wr_spans_chain_write(struct wr_otlp_batch *b, const struct wr_serving *
   for (uint32_t i = 0; i < c->count; i++) {
     const struct wr_chain_link *l = &c->links[i];
     if (!is_span(l, clock->now_ns)) continue;
-    if (!write_link(b, s->request.trail.trace, i, l, clock)) lost++;
+    if (!write_link(b, s->request.trail.trace, c, l, clock)) lost++;
   }
   return lost;
 }
@@ -108,7 +142,7 @@ uint32_t wr_spans_chain_write(struct wr_otlp_batch *b, const struct wr_serving *
 static void write_event(struct wr_otlp_writer *w, const struct wr_chain_link *l, uint64_t offset_ns)
 {
   char name[NAME_SIZE];
-  snprintf(name, sizeof(name), "weir.%s", word_of(l));
+  snprintf(name, sizeof(name), "weir.%.*s", WR_STR_ARG(word_of(l)));
   wr_otlp_writer_item(w, EVENTS);
   wr_otlp_writer_fixed64(w, EVENT_TIME, "timeUnixNano", l->begun_ns + offset_ns);
   wr_otlp_writer_text(w, EVENT_NAME, "name", wr_str_of(name));

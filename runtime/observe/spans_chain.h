@@ -1,6 +1,7 @@
 #pragma once
 /// The decision chain of a request (script/chain.h) as spans below the request's, and as events of
-/// that: attempts are CLIENT spans, what took time an INTERNAL one, what took none an event.
+/// that: attempts are CLIENT spans, layers and what took time INTERNAL ones, what took none an
+/// event. Each below the layer that it was decided in.
 
 #include "observe/span.h"
 #include "policy/serve.h"

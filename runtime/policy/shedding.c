@@ -28,11 +28,10 @@ bool wr_shedding_refuses(struct wr_serving *s, struct wr_error *refusal)
   trail->refused_after_ns = SHED_AFTER_NS;
   wr_trail_name(trail->refused_by, WR_STR("overload"));
   uint64_t now = wr_loop_now(s->serve->env->loop);
-  struct wr_str none = {"", 0};
-  struct wr_chain_link *link = wr_chain_add(&trail->chain, WR_DECISION_ADMISSION, none, now);
+  struct wr_chain_link *link = wr_chain_add(&trail->chain, WR_DECISION_ADMISSION, WR_STR(""), now);
   if (link == NULL) return true;
-  link->kind = "overload";
-  link->result = wr_error_why(WR_ERROR_SHED);
+  link->kind = WR_STR("overload");
+  link->result = wr_str_of(wr_error_why(WR_ERROR_SHED));
   link->why = wr_chain_text(&trail->chain, wr_str_of(refusal->message));
   return true;
 }

@@ -15,7 +15,7 @@ static uint64_t now_of(const struct wr_response *r)
 
 void wr_attempt_begin(struct wr_response *r, struct wr_task *t, struct wr_str method)
 {
-  struct wr_str name = wr_str_of(r->upstream ? r->upstream->name : "");
+  struct wr_str name = wr_str_of(wr_response_upstream(r));
   struct wr_chain_link *link = wr_task_note(t, WR_DECISION_ATTEMPT, name);
   if (link == NULL) return;
   struct wr_chain *chain = chain_of(t);
@@ -39,7 +39,7 @@ void wr_attempt_answered(struct wr_response *r)
   struct wr_chain_link *link = link_of(r, r->op.task);
   if (link == NULL) return;
   link->status = (uint16_t)r->status;
-  link->result = "answered";
+  link->result = WR_STR("answered");
   link->ended_ns = now_of(r);
 }
 
@@ -47,15 +47,15 @@ void wr_attempt_failed(struct wr_response *r, struct wr_task *t, enum wr_error_k
 {
   struct wr_chain_link *link = link_of(r, t);
   if (link == NULL) return;
-  link->result = wr_error_name(kind);
+  link->result = wr_str_of(wr_error_name(kind));
   link->ended_ns = now_of(r);
   if (r->error.kind == kind) link->why = wr_chain_text(chain_of(t), wr_str_of(r->error.message));
 }
 
-void wr_attempt_refused(struct wr_task *t, struct wr_str name, const struct wr_error *error)
+void wr_attempt_refused(struct wr_task *t, const char *name, const struct wr_error *error)
 {
-  struct wr_chain_link *link = wr_task_note(t, WR_DECISION_ATTEMPT, name);
+  struct wr_chain_link *link = wr_task_note_copy(t, WR_DECISION_ATTEMPT, name);
   if (link == NULL) return;
-  link->result = wr_error_name(error->kind);
+  link->result = wr_str_of(wr_error_name(error->kind));
   link->why = wr_chain_text(chain_of(t), wr_str_of(error->message));
 }

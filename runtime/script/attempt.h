@@ -16,4 +16,4 @@ void wr_attempt_answered(struct wr_response *r);
 void wr_attempt_failed(struct wr_response *r, struct wr_task *t, enum wr_error_kind kind);
 
 /// A call of `name` could not be made at all.
-void wr_attempt_refused(struct wr_task *t, struct wr_str name, const struct wr_error *error);
+void wr_attempt_refused(struct wr_task *t, const char *name, const struct wr_error *error);

@@ -220,8 +220,8 @@ static void count(lua_State *L, enum wr_cache_event event)
   struct wr_script *s = wr_script_of(L);
   struct wr_entry *space = check_space(L);
   wr_cache_count(space, event);
-  struct wr_chain_link *link = wr_task_note(s->current, WR_DECISION_CACHE, wr_str_of(space->name));
-  if (link) link->result = wr_cache_event_name(event);
+  struct wr_chain_link *link = wr_task_note_copy(s->current, WR_DECISION_CACHE, space->name);
+  if (link) link->result = wr_str_of(wr_cache_event_name(event));
 }
 
 // core.cache_get(handle, key, allow_stale) -> value, is_json, age, is_stale | nil
@@ -292,7 +292,7 @@ static int l_cache_refresh(lua_State *L)
   uint64_t now = wr_loop_now(env->loop);
   bool leads = wr_guard_enter(env->guard, check_space(L), &ask, now, &error) == WR_GUARD_ADMITTED;
   struct wr_task *t = leads ? wr_bind_task_spawn(L, lua_gettop(L) - 3, &error) : NULL;
-  if (t) wr_task_push_ticket(t, ask.id, 0);
+  if (t) wr_task_push_ticket(t, ask.id, 0, NULL);
   if (leads && t == NULL) wr_guard_leave(env->guard, ask.id, WR_OUTCOME_CANCELLED, now);
   lua_pushboolean(L, t != NULL);
   return 1;

@@ -75,9 +75,9 @@ static uint64_t hash_of(struct wr_task *t)
 
 static void note(struct wr_task *t, const struct wr_entry *entry, uint64_t latency_ns)
 {
-  struct wr_chain_link *link = wr_task_note(t, WR_DECISION_CHAOS, wr_str_of(entry->name));
+  struct wr_chain_link *link = wr_task_note_copy(t, WR_DECISION_CHAOS, entry->name);
   if (link == NULL) return;
-  link->result = "hit";
+  link->result = WR_STR("hit");
   link->delay_ns = latency_ns;
 }
 

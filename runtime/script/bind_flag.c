@@ -53,8 +53,8 @@ static uint32_t place_of(lua_State *L, const struct flag *flag)
 
 static void note(struct wr_script *s, const struct wr_entry *entry, enum wr_flag_result result)
 {
-  struct wr_chain_link *link = wr_task_note(s->current, WR_DECISION_FLAG, wr_str_of(entry->name));
-  if (link) link->result = wr_flag_result_name(result);
+  struct wr_chain_link *link = wr_task_note_copy(s->current, WR_DECISION_FLAG, entry->name);
+  if (link) link->result = wr_str_of(wr_flag_result_name(result));
 }
 
 // core.flag_on(handle, key | nil) -> boolean

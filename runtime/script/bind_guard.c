@@ -114,19 +114,29 @@ static void note_refusal(struct wr_trail *trail, const struct wr_entry *entry,
   trail->why = wr_guard_why(entry);
 }
 
+static struct wr_bind_label copy_label(struct wr_task *t, const struct wr_entry *entry)
+{
+  struct wr_chain *chain = &t->trail->chain;
+  return (struct wr_bind_label){
+      .kind = wr_str_of(wr_registry_kind_name(entry->kind)),
+      .name = wr_chain_text(chain, wr_str_of(entry->name)),
+      .policy = wr_chain_text(chain, wr_str_of(t->wait_policy)),
+  };
+}
+
 struct wr_chain_link *wr_bind_guard_note(struct wr_task *t, const struct wr_entry *entry,
-                                         const char *result)
+                                         struct wr_str result)
 {
   // Claims of caches are not told of: what the cache had is.
   if (entry->kind == WR_KIND_CACHE) return NULL;
-  struct wr_chain_link *link = wr_task_note(t, WR_DECISION_ADMISSION, wr_str_of(entry->name));
+  struct wr_chain_link *link = wr_task_note(t, WR_DECISION_ADMISSION, WR_STR(""));
   if (link == NULL) return NULL;
-  link->kind = wr_registry_kind_name(entry->kind);
+  struct wr_bind_label label = t->wait_label ? *t->wait_label : copy_label(t, entry);
+  link->kind = label.kind;
+  link->name = label.name;
+  link->policy = label.policy;
   link->result = result;
   link->begun_ns = t->wait_since_ns;
-  if (t->wait_policy) {
-    link->policy = wr_chain_text(&t->trail->chain, wr_str_of(t->wait_policy));
-  }
   return link;
 }
 
@@ -139,7 +149,7 @@ int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry 
   snprintf(refusal->policy, sizeof(refusal->policy), "%s", policy ? policy : entry->name);
   if (t && t->trail) {
     note_refusal(t->trail, entry, refusal);
-    struct wr_chain_link *link = wr_bind_guard_note(t, entry, wr_guard_why(entry));
+    struct wr_chain_link *link = wr_bind_guard_note(t, entry, wr_str_of(wr_guard_why(entry)));
     if (link) link->why = wr_chain_text(&t->trail->chain, wr_str_of(refusal->message));
   }
   return wr_bind_error_fail(L, refusal);
@@ -161,9 +171,9 @@ static uint64_t attempt_timeout_of(const struct wr_entry *entry)
 // Puts an admission under the task's care; one that holds nothing is over at once.
 static void admit(struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
-  wr_bind_guard_note(t, entry, "admitted");
+  const struct wr_chain_link *link = wr_bind_guard_note(t, entry, WR_STR("admitted"));
   if (wr_guard_holds(entry)) {
-    wr_task_push_ticket(t, id, attempt_timeout_of(entry));
+    wr_task_push_ticket(t, id, attempt_timeout_of(entry), link);
     return;
   }
   wr_guard_leave(t->script->env->guard, id, WR_OUTCOME_IGNORED, wr_loop_now(t->script->env->loop));
@@ -219,9 +229,11 @@ uint64_t wr_bind_guard_key(lua_State *L, int index)
   return wr_hash_sip(&env->arena->header->hash_key, wr_bind_str(L, index));
 }
 
-struct wr_guard_ask wr_bind_guard_ask(struct wr_task *t, const char *policy)
+struct wr_guard_ask wr_bind_guard_ask(struct wr_task *t, const char *policy,
+                                      const struct wr_bind_label *label)
 {
   t->wait_policy = policy;
+  t->wait_label = label;
   t->wait_since_ns = wr_loop_now(t->script->env->loop);
   return (struct wr_guard_ask){.until_ns = t->deadline_ns,
                                .priority = t->priority,
@@ -260,7 +272,7 @@ int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
 static int l_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a policy");
-  struct wr_guard_ask ask = wr_bind_guard_ask(t, luaL_optstring(L, 4, NULL));
+  struct wr_guard_ask ask = wr_bind_guard_ask(t, luaL_optstring(L, 4, NULL), NULL);
   ask.key = wr_bind_guard_key(L, 2);
   ask.cost = (uint32_t)luaL_optinteger(L, 3, 1);
   return wr_bind_guard_enter(L, t, check_entry(L, 1), &ask);
@@ -271,7 +283,7 @@ static int l_enter(lua_State *L)
 static int l_cache_claim(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a claim");
-  struct wr_guard_ask ask = wr_bind_guard_ask(t, NULL);
+  struct wr_guard_ask ask = wr_bind_guard_ask(t, NULL, NULL);
   luaL_checkstring(L, 2);
   ask.key = wr_bind_guard_key(L, 2);
   return wr_bind_guard_enter(L, t, check_entry(L, 1), &ask);
@@ -333,6 +345,7 @@ void wr_bind_guard_settle(lua_State *L, struct wr_task *t, const struct wr_scope
 {
   struct wr_script_env *env = t->script->env;
   uint64_t now = wr_loop_now(env->loop);
+  wr_task_leave_layer(t, scope);
   enum wr_outcome outcome = read_outcome(L, index, scope, now);
   struct wr_response *r = wr_bind_response_get(L, index);
   if (r && wr_response_hang_ticket(r, scope->ticket, outcome)) {

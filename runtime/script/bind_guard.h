@@ -5,6 +5,12 @@
 #include "script/guard.h"
 #include "script/task.h"
 
+/// What a layer of a plan is called in the chain of decisions; words of the meter. Its policy may
+/// be empty.
+struct wr_bind_label {
+  struct wr_str kind, name, policy;
+};
+
 /// The task waiting in a queue was admitted, or refused.
 void wr_bind_guard_granted(struct wr_task *t, bool granted);
 
@@ -17,7 +23,7 @@ int wr_bind_guard_enter(lua_State *L, struct wr_task *t, struct wr_entry *entry,
 /// Adds to the chain of decisions of `t` (NULL: there is none) what `entry` said to the call that
 /// was asked for last (wr_bind_guard_ask). NULL: nothing is kept.
 struct wr_chain_link *wr_bind_guard_note(struct wr_task *t, const struct wr_entry *entry,
-                                         const char *result);
+                                         struct wr_str result);
 
 /// Pushes nil and the error of a refusal by `entry`, and notes it on the request's trail. `t` may
 /// be NULL; `policy` is whose layer asked, NULL: the one that the primitive is named after. Returns
@@ -29,8 +35,9 @@ int wr_bind_guard_refuse(lua_State *L, struct wr_task *t, const struct wr_entry 
 uint64_t wr_bind_guard_key(lua_State *L, int index);
 
 /// What the running task asks a primitive for, for a layer of `policy` (NULL: not said; held by who
-/// asks): one call, until its deadline.
-struct wr_guard_ask wr_bind_guard_ask(struct wr_task *t, const char *policy);
+/// asks): one call, until its deadline. `label` says the same, once for all calls; or NULL.
+struct wr_guard_ask wr_bind_guard_ask(struct wr_task *t, const char *policy,
+                                      const struct wr_bind_label *label);
 
 /// Asks. ADMITTED: the admission is in the task's scope, unless it holds nothing. REFUSED: nil and
 /// an error are pushed. QUEUED: t->wait is what to suspend on, for wr_bind_guard_wait.

@@ -72,7 +72,7 @@ static int l_health_claim(lua_State *L)
   }
   lua_pushnumber(L, (double)ask.why.numbers[0]);
   lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
-  wr_task_push_ticket(t, ask.id, 0);
+  wr_task_push_ticket(t, ask.id, 0, NULL);
   return 2;
 }
 

@@ -122,9 +122,9 @@ static void cancel_attempts(struct call *c)
 
 static void note(struct call *c, const char *result)
 {
-  struct wr_str name = wr_str_of(c->hedge->entry->name);
-  struct wr_chain_link *link = wr_task_note(c->op.task, WR_DECISION_HEDGE, name);
-  if (link) link->result = result;
+  const char *name = c->hedge->entry->name;
+  struct wr_chain_link *link = wr_task_note_copy(c->op.task, WR_DECISION_HEDGE, name);
+  if (link) link->result = wr_str_of(result);
 }
 
 static void report(struct call *c, enum wr_hedge_end end)

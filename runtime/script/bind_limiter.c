@@ -54,7 +54,7 @@ static int l_limiter_take(lua_State *L)
   lua_Number wait_ns = luaL_optnumber(L, 4, 0);
   const char *policy = luaL_optstring(L, 5, NULL);
   uint64_t now_ns = wr_loop_now(env->loop);
-  if (s->current) wr_bind_guard_ask(s->current, policy);
+  if (s->current) wr_bind_guard_ask(s->current, policy, NULL);
   if (wait_ns > 0) {
     struct wr_task *t = wr_task_require(L, "waiting for a limiter");
     uint64_t until_ns = now_ns + (uint64_t)wait_ns;
@@ -65,7 +65,7 @@ static int l_limiter_take(lua_State *L)
   if (!wr_guard_limiter_try(env->guard, entry, &ask, now_ns, &refusal)) {
     return wr_bind_guard_refuse(L, s->current, entry, policy, &refusal);
   }
-  wr_bind_guard_note(s->current, entry, "admitted");
+  wr_bind_guard_note(s->current, entry, WR_STR("admitted"));
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -99,12 +99,12 @@ static bool is_acceptable(lua_State *L, int index, const struct wr_response *r)
 
 // A ladder without a name is called like the route.
 static void count_rung(struct wr_meter *m, const char *ladder, const struct wr_trail *trail,
-                       struct wr_str rung)
+                       const char *rung)
 {
   const char *name = trail ? trail->route : "ladder";
   if (ladder) name = wr_meter_word(m, wr_str_of(ladder));
   static const char *const labels[] = {"name", "step"};
-  wr_meter_count(m, WR_METRIC_FALLBACK, labels, name, wr_meter_word(m, rung));
+  wr_meter_count(m, WR_METRIC_FALLBACK, labels, name, rung);
 }
 
 // core.rung(ladder | nil, name, position, count, value) -> does this rung of a ladder answer with
@@ -118,14 +118,16 @@ static int l_rung(lua_State *L)
   bool answers = is_acceptable(L, 5, r);
   lua_pushboolean(L, answers);
   if (!answers) return 1;
-  count_rung(s->env->meter, lua_isnil(L, 1) ? NULL : luaL_checkstring(L, 1), trail, name);
+  const char *word = wr_meter_word(s->env->meter, name);
+  count_rung(s->env->meter, lua_isnil(L, 1) ? NULL : luaL_checkstring(L, 1), trail, word);
   lua_Integer position = luaL_checkinteger(L, 3);
   if (r && position > 1) wr_trail_name(r->rung, name);
   if (trail == NULL) return 1;
-  struct wr_chain_link *link = wr_task_note(s->current, WR_DECISION_RUNG, name);
+  struct wr_chain_link *link =
+      wr_task_note(s->current, WR_DECISION_RUNG, (struct wr_str){word, name.len});
   if (link) {
     link->number = (uint16_t)position;
-    link->result = "answered";
+    link->result = WR_STR("answered");
   }
   trail->rung = (uint32_t)position;
   trail->rungs = (uint32_t)luaL_checkinteger(L, 4);

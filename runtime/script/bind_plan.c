@@ -5,6 +5,7 @@
 #include "script/bind_error.h"
 #include "script/bind_guard.h"
 #include "script/bind_retry.h"
+#include "script/meter.h"
 #include "script/table.h"
 
 #include <lauxlib.h>
@@ -13,20 +14,19 @@
 
 static const char TYPE[] = "weir.Plan";
 
-enum { POLICY_SIZE = 128 };
-
 enum step_kind { STEP_DEADLINE, STEP_TIMEOUT, STEP_TICKET, STEP_RETRY };
 
 struct step {
   enum step_kind kind;
-  uint64_t limit_ns;      // DEADLINE, TIMEOUT
-  struct wr_entry *entry; // TICKET: the generation holds it
-  void *retry;            // RETRY: the plan's environment holds it
+  uint64_t limit_ns;          // DEADLINE, TIMEOUT
+  struct wr_entry *entry;     // TICKET: the generation holds it
+  struct wr_bind_label label; // TICKET
+  void *retry;                // RETRY: the plan's environment holds it
 };
 
 struct wr_plan {
   struct wr_bind_handle handle;
-  char policy[POLICY_SIZE]; // whose layers these are: refusals say so
+  const char *policy; // whose layers these are: refusals say so
   size_t count;
   struct step steps[];
 };
@@ -38,12 +38,23 @@ static struct wr_plan *check_plan(lua_State *L)
 
 // --- making -------------------------------------------------------------------------------------
 
+static struct wr_bind_label label_of(lua_State *L, const struct wr_entry *entry, const char *policy)
+{
+  struct wr_meter *meter = wr_script_of(L)->env->meter;
+  return (struct wr_bind_label){
+      .kind = wr_str_of(wr_registry_kind_name(entry->kind)),
+      .name = wr_str_of(wr_meter_word(meter, wr_str_of(entry->name))),
+      .policy = wr_str_of(policy),
+  };
+}
+
 // { limit = ns, is_timeout = bool } | { handle = entry } | { retry = retry }
-static struct step read_step(lua_State *L, int index)
+static struct step read_step(lua_State *L, int index, const char *policy)
 {
   struct step step = {.kind = STEP_TICKET};
   lua_getfield(L, index, "handle");
   step.entry = lua_touserdata(L, -1);
+  if (step.entry != NULL) step.label = label_of(L, step.entry, policy);
   lua_getfield(L, index, "retry");
   step.retry = lua_touserdata(L, -1);
   lua_pop(L, 2);
@@ -62,11 +73,10 @@ static int l_plan(lua_State *L)
   luaL_checktype(L, 2, LUA_TTABLE);
   size_t count = lua_objlen(L, 2);
   struct wr_plan *plan = wr_bind_type_push(L, TYPE, sizeof(*plan) + count * sizeof(plan->steps[0]));
-  WR_CHECK(policy.len < POLICY_SIZE);
-  memcpy(plan->policy, policy.ptr, policy.len);
+  plan->policy = wr_meter_word(wr_script_of(L)->env->meter, policy);
   for (size_t i = 0; i < count; i++) {
     lua_rawgeti(L, 2, (int)i + 1);
-    plan->steps[i] = read_step(L, lua_gettop(L));
+    plan->steps[i] = read_step(L, lua_gettop(L), plan->policy);
     lua_pop(L, 1);
   }
   plan->count = count;
@@ -90,7 +100,7 @@ static int go_on(lua_State *L, struct wr_task *t)
     case STEP_TIMEOUT: wr_task_push_deadline(t, step->limit_ns, WR_ERROR_TIMEOUT); break;
     case STEP_RETRY: wr_bind_retry_enter(t, step->retry); break;
     case STEP_TICKET:
-      ask = wr_bind_guard_ask(t, plan->policy);
+      ask = wr_bind_guard_ask(t, plan->policy, &step->label);
       switch (wr_bind_guard_try(L, t, step->entry, &ask)) {
       case WR_GUARD_ADMITTED: break;
       case WR_GUARD_QUEUED: return 0;

@@ -189,7 +189,7 @@ static void note_decision(struct wr_task *t, const struct retry *retry,
 {
   struct wr_chain_link *link = wr_task_note(t, WR_DECISION_RETRY, wr_str_of(retry->name));
   if (link == NULL) return;
-  link->result = wr_retry_reason_name((enum wr_retry_reason)d->reason);
+  link->result = wr_str_of(wr_retry_reason_name((enum wr_retry_reason)d->reason));
   link->delay_ns = d->retry ? d->delay_ns : 0;
 }
 

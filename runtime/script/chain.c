@@ -29,10 +29,9 @@ struct wr_chain_link *wr_chain_add(struct wr_chain *c, enum wr_decision what, st
   }
   struct wr_chain_link *link = &c->links[c->count++];
   *link = (struct wr_chain_link){.what = (uint8_t)what,
-                                 .kind = "",
-                                 .result = "",
+                                 .inside = WR_CHAIN_NONE,
                                  .method = "",
-                                 .name = wr_chain_text(c, name),
+                                 .name = name,
                                  .begun_ns = now_ns,
                                  .ended_ns = now_ns};
   return link;
@@ -71,15 +70,17 @@ const char *wr_chain_decision(enum wr_decision what)
 // "breaker recs: open", "attempt 2 recs 127.0.0.1:9101: 503", "retry recs: retry in 43 ms"
 static void put_line(struct wr_buf *out, const struct wr_chain_link *l)
 {
-  const char *what = l->kind[0] ? l->kind : wr_chain_decision((enum wr_decision)l->what);
-  wr_buf_printf(out, "%s%s", out->len > 0 ? ", " : "", what);
+  struct wr_str what = l->kind;
+  if (what.len == 0) what = wr_str_of(wr_chain_decision((enum wr_decision)l->what));
+  wr_buf_printf(out, "%s%.*s", out->len > 0 ? ", " : "", WR_STR_ARG(what));
   if (l->number > 0) wr_buf_printf(out, " %u", l->number);
   if (l->name.len > 0) wr_buf_printf(out, " %.*s", WR_STR_ARG(l->name));
   if (l->detail.len > 0) wr_buf_printf(out, " %.*s", WR_STR_ARG(l->detail));
   if (l->status > 0) {
     wr_buf_printf(out, ": %u", l->status);
   } else {
-    wr_buf_printf(out, ": %s", l->result[0] ? l->result : "under way");
+    struct wr_str result = l->result.len > 0 ? l->result : WR_STR("under way");
+    wr_buf_printf(out, ": %.*s", WR_STR_ARG(result));
   }
   uint64_t took_ns = l->ended_ns ? l->ended_ns - l->begun_ns : 0;
   if (took_ns > 0) wr_buf_printf(out, " after %.1f ms", (double)took_ns / 1e6);

@@ -3,7 +3,8 @@
 /// order in which they began; for explain and for traces.
 ///
 /// Lives in the memory of its request, to its end. The worker's loop only. Everything that decides
-/// adds a link; nothing decides by it.
+/// adds a link; nothing decides by it. Its texts outlive the generation that decided: they are
+/// constant, words of the meter, or copies by `wr_chain_text`.
 
 #include "base/region.h"
 
@@ -26,16 +27,18 @@ struct wr_chain_link {
   uint8_t what;         ///< enum wr_decision
   uint16_t number;      ///< of an attempt or a rung, from 1; 0: it has none
   uint16_t status;      ///< of the response of an attempt; 0: none
-  const char *kind;     ///< constant text: of the primitive; "" of others
-  const char *method;   ///< constant text: of an attempt (wr_method_name); "" of others
-  const char *result;   ///< constant text; "" while it is under way
+  int32_t inside;       ///< index of the layer that it was decided in, WR_CHAIN_NONE: in none
+  struct wr_str kind;   ///< of the primitive; empty of others
+  struct wr_str result; ///< empty while it is under way
   struct wr_str name;   ///< of the primitive, the upstream, the rung
   struct wr_str policy; ///< whose layer it was; empty: of none
   struct wr_str detail; ///< the endpoint of an attempt
   struct wr_str why;    ///< in words, of what was refused or failed
+  const char *method;   ///< constant text: of an attempt (wr_method_name); "" of others
   uint64_t begun_ns;    ///< monotonic
   uint64_t ended_ns;    ///< the same as begun_ns when it took no time; 0 while it is under way
   uint64_t delay_ns;    ///< how long a retry waits, or an experiment holds the call up
+  uint64_t left_ns;     ///< when the layer that was entered by it was left; 0: not yet, or none was
 };
 
 struct wr_chain {
@@ -46,8 +49,8 @@ struct wr_chain {
   uint32_t left_out; ///< links that found no room
 };
 
-/// Adds a link that is over, with its name copied, and returns it for the rest to be filled
-/// in; valid until the next one is added. NULL when nothing is kept, or it is full.
+/// Adds a link that is over and returns it for the rest to be filled in; valid until the next one
+/// is added. NULL when nothing is kept, or it is full.
 struct wr_chain_link *wr_chain_add(struct wr_chain *c, enum wr_decision what, struct wr_str name,
                                    uint64_t now_ns);
 

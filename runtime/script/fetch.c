@@ -428,7 +428,7 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
   if (fetch->upstream == NULL) {
     aim_at_uri(t, fetch, r, &request);
   } else if (!aim_at_endpoint(t, fetch, r, &request, error)) {
-    wr_attempt_refused(t, wr_str_of(fetch->upstream->name), error);
+    wr_attempt_refused(t, fetch->upstream->name, error);
     wr_response_cancel(r);
     return NULL;
   }

@@ -104,18 +104,20 @@ static void detach_upload(struct wr_response *r)
   r->upload = NULL;
 }
 
-static const char *word_of(struct wr_meter *m, struct wr_upstream *u)
+const char *wr_response_upstream(const struct wr_response *r)
 {
+  struct wr_upstream *u = r->upstream;
   if (u == NULL) return "";
-  if (u->word == NULL) u->word = wr_meter_word(m, wr_str_of(u->name));
+  if (u->word == NULL) u->word = wr_meter_word(r->env->meter, wr_str_of(u->name));
   return u->word;
 }
 
 // `error` is constant text.
-static uint32_t duration_of(struct wr_meter *m, struct wr_upstream *u, int status,
-                            const char *error)
+static uint32_t duration_of(const struct wr_response *r, const char *error)
 {
-  const char *name = word_of(m, u);
+  struct wr_meter *m = r->env->meter;
+  const char *name = wr_response_upstream(r);
+  int status = r->status;
   uint32_t *series =
       wr_meter_memo(m, WR_METRIC_HTTP_CLIENT_DURATION, name, error, (uint64_t)status);
   if (*series != WR_SERIES_NONE) return *series;
@@ -150,8 +152,8 @@ static void observe(struct wr_response *r)
   struct wr_meter *m = r->env->meter;
   const char *error = r->state == WR_RESPONSE_BROKEN ? wr_error_name(r->error.kind) : "";
   double seconds = (double)(wr_loop_now(r->env->loop) - r->started_ns) / 1e9;
-  wr_series_observe(m->arena, m->shard, duration_of(m, r->upstream, r->status, error), seconds);
-  const char *upstream = word_of(m, r->upstream);
+  wr_series_observe(m->arena, m->shard, duration_of(r, error), seconds);
+  const char *upstream = wr_response_upstream(r);
   observe_body(m, WR_METRIC_HTTP_CLIENT_REQUEST_BODY, upstream, r->sent_bytes);
   observe_body(m, WR_METRIC_HTTP_CLIENT_RESPONSE_BODY, upstream, r->received_bytes);
 }

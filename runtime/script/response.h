@@ -138,6 +138,9 @@ void wr_response_fail(struct wr_response *r, const struct wr_error *error);
 /// Hangs an admission on a flowing response; false when it must be settled now.
 bool wr_response_hang_ticket(struct wr_response *r, uint64_t id, enum wr_outcome outcome);
 
+/// The name of the upstream it comes from, a word of the meter; "" of none.
+const char *wr_response_upstream(const struct wr_response *r);
+
 /// For fetch.c: the head is known; the body follows.
 void wr_response_on_head(struct wr_response *r);
 

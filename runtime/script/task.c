@@ -80,6 +80,7 @@ static void inherit(struct wr_task *t, struct wr_task *parent)
   t->deadline_expiry = parent ? parent->deadline_expiry : WR_ERROR_DEADLINE;
   t->trail = parent ? parent->trail : NULL;
   t->attempts = parent ? parent->attempts : NULL;
+  t->layer = parent ? parent->layer : WR_CHAIN_NONE;
   t->is_extra = parent && parent->is_extra;
   t->priority = parent ? parent->priority : WR_PRIORITY_NORMAL;
   t->parent = parent;
@@ -419,13 +420,24 @@ void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_k
   t->deadline_expiry = expiry;
 }
 
-void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns)
+void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns,
+                         const struct wr_chain_link *link)
 {
   struct wr_scope *scope = push_scope(t);
   *scope = (struct wr_scope){.kind = WR_SCOPE_TICKET,
                              .ticket = ticket,
                              .started_ns = wr_loop_now(t->script->env->loop),
-                             .attempt_timeout_ns = attempt_timeout_ns};
+                             .attempt_timeout_ns = attempt_timeout_ns,
+                             .link = WR_CHAIN_NONE,
+                             .outer = t->layer};
+  if (link) t->layer = scope->link = wr_chain_index(&t->trail->chain, link);
+}
+
+void wr_task_leave_layer(struct wr_task *t, const struct wr_scope *scope)
+{
+  t->layer = scope->outer;
+  if (scope->link == WR_CHAIN_NONE) return;
+  wr_chain_at(&t->trail->chain, scope->link)->left_ns = wr_loop_now(t->script->env->loop);
 }
 
 void wr_task_push_retry(struct wr_task *t, const void *retry)
@@ -437,7 +449,17 @@ void wr_task_push_retry(struct wr_task *t, const void *retry)
 struct wr_chain_link *wr_task_note(struct wr_task *t, enum wr_decision what, struct wr_str name)
 {
   if (t == NULL || t->trail == NULL) return NULL;
-  return wr_chain_add(&t->trail->chain, what, name, wr_loop_now(t->script->env->loop));
+  uint64_t now_ns = wr_loop_now(t->script->env->loop);
+  struct wr_chain_link *link = wr_chain_add(&t->trail->chain, what, name, now_ns);
+  if (link) link->inside = t->layer;
+  return link;
+}
+
+struct wr_chain_link *wr_task_note_copy(struct wr_task *t, enum wr_decision what, const char *name)
+{
+  struct wr_chain_link *link = wr_task_note(t, what, WR_STR(""));
+  if (link) link->name = wr_chain_text(&t->trail->chain, wr_str_of(name));
+  return link;
 }
 
 size_t wr_task_mark(const struct wr_task *t)
@@ -454,6 +476,7 @@ void wr_task_unwind(struct wr_task *t, size_t mark)
       t->deadline_ns = scope->deadline_ns;
       t->deadline_expiry = scope->expiry;
     } else if (scope->kind == WR_SCOPE_TICKET) {
+      wr_task_leave_layer(t, scope);
       wr_guard_leave(env->guard, scope->ticket, WR_OUTCOME_CANCELLED, wr_loop_now(env->loop));
     }
   }

@@ -50,6 +50,8 @@ struct wr_scope {
   uint64_t started_ns;         ///< TICKET: when it was admitted
   uint64_t attempt_timeout_ns; ///< TICKET: limit of the attempts behind it, 0 when it states none
   uint64_t ticket;             ///< TICKET
+  int link;                    ///< TICKET: its link in the chain of decisions; WR_CHAIN_NONE
+  int outer;                   ///< TICKET: `layer` of the task before
   const void *retry;           ///< RETRY: the retry whose attempts run
 };
 
@@ -68,14 +70,15 @@ struct wr_task {
   uint64_t wait_id;
   struct wr_entry *wait_entry;
   struct wr_guard_ask wait_ask;
-  const char *wait_policy;    // whose layer waits, held by that layer's closure; NULL: not said
-  uint64_t wait_since_ns;     // when it asked last
-  const struct wr_plan *plan; // layers that are being entered (bind_plan.c), or NULL:
-  size_t plan_at;             // how many of them were
-  size_t plan_base;           // depth of the scope before them
-  struct wr_timer timer;      // the nearer of operation limit and deadline
-  uint64_t op_limit_ns;       // the operation's own limit if that is what the timer is for, else 0
-  uint64_t deadline_ns;       ///< ambient; UINT64_MAX without one
+  const char *wait_policy; // whose layer waits, held by that layer's closure; NULL: not said
+  const struct wr_bind_label *wait_label; // the same in words of the meter, of a plan; NULL
+  uint64_t wait_since_ns;                 // when it asked last
+  const struct wr_plan *plan;             // layers that are being entered (bind_plan.c), or NULL:
+  size_t plan_at;                         // how many of them were
+  size_t plan_base;                       // depth of the scope before them
+  struct wr_timer timer;                  // the nearer of operation limit and deadline
+  uint64_t op_limit_ns; // the operation's own limit if that is what the timer is for, else 0
+  uint64_t deadline_ns; ///< ambient; UINT64_MAX without one
   enum wr_error_kind deadline_expiry; ///< timeout or deadline: which word its expiry bears
   struct wr_scope *scopes;
   size_t scope_count, scope_cap;
@@ -86,6 +89,7 @@ struct wr_task {
   int nesting;                  // how many parents it has
   struct wr_deferred runner;    // what starts it, or goes on with it, at the end of the turn:
   int values;                   // with so many on the coroutine's stack
+  int layer;                    ///< link of the layer that it is inside of; WR_CHAIN_NONE: of none
   struct wr_attempts *attempts; ///< of the hedged call that it works for; NULL: none
   bool is_extra;                ///< it is a hedge: it may send only what can be sent twice
   uint8_t priority; ///< enum wr_priority: how important its calls are; children inherit it
@@ -145,15 +149,24 @@ void wr_task_expired(const struct wr_task *t, struct wr_error *error);
 /// Opens a deadline frame `after_ns` from now, unless the ambient one is nearer.
 void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_kind expiry);
 
-/// Puts an admission under the task's care. `attempt_timeout_ns`: see wr_ticket_outcome.
-void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns);
+/// Puts an admission under the task's care: a layer of a policy, inside of which the task is from
+/// here on. `attempt_timeout_ns`: see wr_ticket_outcome. `link` is what the chain of decisions has
+/// of it, or NULL.
+void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns,
+                         const struct wr_chain_link *link);
+
+/// Notes that a layer, which was the innermost and is off the scope, is left.
+void wr_task_leave_layer(struct wr_task *t, const struct wr_scope *scope);
 
 /// Notes that attempts of `retry` (bind_retry.c) run from here on. A borrow.
 void wr_task_push_retry(struct wr_task *t, const void *retry);
 
 /// Adds what was just decided to the chain of decisions of its request; see wr_chain_add. NULL,
-/// too, for a task (NULL is fine) that is not for a request.
+/// too, for a task (NULL is fine) that is not for a request. `name` outlives the generation.
 struct wr_chain_link *wr_task_note(struct wr_task *t, enum wr_decision what, struct wr_str name);
+
+/// The same with a copy of `name`.
+struct wr_chain_link *wr_task_note_copy(struct wr_task *t, enum wr_decision what, const char *name);
 
 /// Depth of the scope, to come back to with `wr_task_unwind`.
 size_t wr_task_mark(const struct wr_task *t);
