@@ -96,6 +96,7 @@ describe("outlier ejection", function()
 
   it("is seen coming: each endpoint's latency of late, and its last error", function()
     g = start("endpoints = " .. list_of(m, "ab"))
+    g:expect "endpoint.transition" -- b may fail five times before a is asked
     m:set("b", { status = 503 })
     wait.for_("both to be known", function()
       g:get "/x"
