@@ -97,6 +97,9 @@ bool wr_exports_page(struct wr_master *m, bool with_examples, struct wr_buf *out
 static void export_metrics(struct wr_master *m)
 {
   struct wr_otlp_metrics metrics = {.batch = &m->exports.batches[WR_OTLP_METRICS],
+                                    .arena = &m->arena,
+                                    .totals = &m->exports.totals,
+                                    .is_exponential = settings_of(m)->is_exponential,
                                     .start_ns = m->started_wall_ns,
                                     .now_ns = wr_loop_wall()};
   struct wr_buf page;
@@ -224,5 +227,6 @@ void wr_exports_fini(struct wr_master *m)
   wr_otlp_batch_fini(&e->batches[WR_OTLP_METRICS]);
   wr_otlp_batch_fini(&e->batches[WR_OTLP_LOGS]);
   wr_buf_fini(&e->line);
+  wr_otlp_totals_fini(&e->totals);
   wr_free(e->cursors);
 }

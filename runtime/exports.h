@@ -6,6 +6,7 @@
 #include "arena/journal.h"
 #include "loop/timer.h"
 #include "observe/otlp_batch.h"
+#include "observe/otlp_histograms.h"
 
 struct wr_master;
 
@@ -15,6 +16,7 @@ struct wr_exports {
   struct wr_timer timers[WR_OTLP_SIGNALS];
   struct wr_journal_cursor *cursors; ///< of two rings of each slot; NULL: no lines are exported
   struct wr_buf line;
+  struct wr_otlp_totals totals; ///< of exponential histograms
 };
 
 /// Writes the metrics of all processes, as /metrics shows them, with exemplars or without. False

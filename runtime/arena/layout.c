@@ -3,7 +3,7 @@
 
 #include "arena/arena.h"
 
-enum { VERSION = 12 };
+enum { VERSION = 13 };
 
 #ifndef WEIR_LAYOUT_AHEAD
 #define WEIR_LAYOUT_AHEAD 0

@@ -108,6 +108,14 @@ void wr_protobuf_text(struct wr_protobuf *p, uint32_t field, struct wr_str value
   wr_protobuf_message_end(p);
 }
 
+void wr_protobuf_varints(struct wr_protobuf *p, uint32_t field, const uint64_t *values,
+                         size_t count)
+{
+  wr_protobuf_message(p, field);
+  for (size_t i = 0; i < count; i++) put_varint(p, values[i]);
+  wr_protobuf_message_end(p);
+}
+
 void wr_protobuf_fixed64s(struct wr_protobuf *p, uint32_t field, const uint64_t *values,
                           size_t count)
 {

@@ -33,7 +33,9 @@ void wr_protobuf_text(struct wr_protobuf *p, uint32_t field,
                       struct wr_str value); ///< what is not UTF-8 becomes U+FFFD
 void wr_protobuf_bytes(struct wr_protobuf *p, uint32_t field, struct wr_str value);
 
-/// `count` fixed64 values, or doubles, packed.
+/// `count` varints, fixed64 values or doubles, packed.
+void wr_protobuf_varints(struct wr_protobuf *p, uint32_t field, const uint64_t *values,
+                         size_t count);
 void wr_protobuf_fixed64s(struct wr_protobuf *p, uint32_t field, const uint64_t *values,
                           size_t count);
 void wr_protobuf_doubles(struct wr_protobuf *p, uint32_t field, const double *values, size_t count);

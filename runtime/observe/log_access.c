@@ -69,7 +69,10 @@ static void set_example(struct wr_script_env *env, const struct wr_serving *s, u
   if (!is_recorded) return;
   struct wr_slot *slot = wr_slot_of(env->arena, env->shard);
   uint32_t bucket = wr_series_bucket(env->arena, series, seconds);
-  wr_exemplar_put(&slot->exemplars[bucket], series, seconds, trace->context.trace_id);
+  struct wr_exemplar_view example = {.value = seconds, .wall_ns = wr_loop_wall()};
+  memcpy(example.trace_id, trace->context.trace_id, WR_EXEMPLAR_TRACE);
+  memcpy(example.span_id, trace->context.span_id, WR_EXEMPLAR_SPAN);
+  wr_exemplar_put(&slot->exemplars[bucket], series, &example);
 }
 
 static void observe_body(struct wr_meter *m, enum wr_metric metric, const char *route,

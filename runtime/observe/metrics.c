@@ -8,16 +8,25 @@
 
 static const char *const types[] = {"counter", "gauge", "histogram"};
 
-// " # {trace_id="…"} 0.02" of the first slot that has one.
+bool wr_metrics_example(const struct wr_arena *a, uint32_t series, uint32_t bucket,
+                        struct wr_exemplar_view *out)
+{
+  struct wr_exemplar_view found;
+  *out = (struct wr_exemplar_view){0};
+  for (uint32_t i = 0; i < a->header->slot_count; i++) {
+    bool is_one = wr_exemplar_get(&wr_slot_of(a, i)->exemplars[bucket], series, &found);
+    if (is_one && found.wall_ns > out->wall_ns) *out = found;
+  }
+  return out->wall_ns > 0;
+}
+
+// " # {trace_id="…"} 0.02".
 static bool put_example(struct wr_buf *out, const struct wr_arena *a, uint32_t series,
                         uint32_t bucket)
 {
   struct wr_exemplar_view found;
-  for (uint32_t i = 0; i < a->header->slot_count; i++) {
-    if (!wr_exemplar_get(&wr_slot_of(a, i)->exemplars[bucket], series, &found)) continue;
-    return wr_buf_printf(out, " # {trace_id=\"%s\"} %.9g", found.trace_id, found.value);
-  }
-  return true;
+  if (!wr_metrics_example(a, series, bucket, &found)) return true;
+  return wr_buf_printf(out, " # {trace_id=\"%s\"} %.9g", found.trace_id, found.value);
 }
 
 static bool put_histogram(struct wr_buf *out, const struct wr_arena *a,

@@ -5,6 +5,7 @@
 /// calls is there too, closed, with zeros. Any process of the arena; the master does it for the
 /// admin listener.
 
+#include "arena/exemplar.h"
 #include "arena/registry.h"
 #include "arena/series.h"
 #include "base/buf.h"
@@ -13,6 +14,11 @@
 /// buckets of requests have exemplars, which only OpenMetrics allows (observe/openmetrics.h).
 bool wr_metrics_write(struct wr_registry *r, uint64_t now_ns, bool with_examples,
                       struct wr_buf *out);
+
+/// The newest exemplar of a bucket of a histogram of requests, of all processes. False when there
+/// is none.
+bool wr_metrics_example(const struct wr_arena *a, uint32_t series, uint32_t bucket,
+                        struct wr_exemplar_view *out);
 
 /// Its part about the primitives, read from their states.
 bool wr_metrics_primitives(struct wr_registry *r, uint64_t now_ns, struct wr_buf *out);

@@ -309,6 +309,9 @@ void wr_otlp_settings_read(struct wr_otlp_settings *s, uint64_t seed)
   s->schedule_ns[WR_OTLP_TRACES] = read_number(s, "OTEL_BSP_SCHEDULE_DELAY", 5000) * WR_MS;
   s->schedule_ns[WR_OTLP_METRICS] = read_number(s, "OTEL_METRIC_EXPORT_INTERVAL", 60000) * WR_MS;
   s->schedule_ns[WR_OTLP_LOGS] = read_number(s, "OTEL_BLRP_SCHEDULE_DELAY", 1000) * WR_MS;
+  const char *buckets = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+  s->is_exponential = read_choice(s, buckets, get(buckets), "base2_exponential_bucket_histogram",
+                                  "explicit_bucket_histogram");
   s->queue_max = read_number(s, "OTEL_BSP_MAX_QUEUE_SIZE", 2048);
   s->batch_max = read_number(s, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512);
   if (s->batch_max <= s->queue_max) return;

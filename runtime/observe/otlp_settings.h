@@ -47,9 +47,10 @@ struct wr_otlp_settings {
   struct wr_otlp_target targets[WR_OTLP_SIGNALS];
   struct wr_otlp_pairs resource;
   struct wr_sampler sampler;
-  uint64_t schedule_ns[WR_OTLP_SIGNALS];          ///< how long a record waits for others
-  uint64_t queue_max;                             ///< spans that a worker keeps
-  uint64_t batch_max;                             ///< spans of one export
+  uint64_t schedule_ns[WR_OTLP_SIGNALS]; ///< how long a record waits for others
+  bool is_exponential; ///< histograms in seconds are exported with exponential buckets
+  uint64_t queue_max;  ///< spans that a worker keeps
+  uint64_t batch_max;  ///< spans of one export
   struct wr_otlp_pair warnings[WR_OTLP_WARNINGS]; ///< a variable, and what is wrong with it
   size_t warning_count;
   struct wr_region region; // all of the above's text

@@ -106,6 +106,17 @@ void wr_otlp_writer_small(struct wr_otlp_writer *w, uint32_t field, const char *
   }
 }
 
+void wr_otlp_writer_signed(struct wr_otlp_writer *w, uint32_t field, const char *name,
+                           int32_t value)
+{
+  if (w->is_json) {
+    wr_json_key(&w->json, name);
+    wr_json_num(&w->json, value);
+  } else {
+    wr_protobuf_varint(&w->protobuf, field, (uint32_t)value << 1 ^ (value < 0 ? UINT32_MAX : 0));
+  }
+}
+
 void wr_otlp_writer_fixed32(struct wr_otlp_writer *w, uint32_t field, const char *name,
                             uint32_t value)
 {
@@ -166,17 +177,33 @@ void wr_otlp_writer_bool(struct wr_otlp_writer *w, uint32_t field, const char *n
   }
 }
 
+static void put_list_of_digits(struct wr_json *j, const char *name, const uint64_t *values,
+                               size_t count)
+{
+  wr_json_key(j, name);
+  wr_json_array(j);
+  for (size_t i = 0; i < count; i++) put_digits(j, values[i]);
+  wr_json_array_end(j);
+}
+
 void wr_otlp_writer_fixed64s(struct wr_otlp_writer *w, uint32_t field, const char *name,
                              const uint64_t *values, size_t count)
 {
-  if (!w->is_json) {
+  if (w->is_json) {
+    put_list_of_digits(&w->json, name, values, count);
+  } else {
     wr_protobuf_fixed64s(&w->protobuf, field, values, count);
-    return;
   }
-  wr_json_key(&w->json, name);
-  wr_json_array(&w->json);
-  for (size_t i = 0; i < count; i++) put_digits(&w->json, values[i]);
-  wr_json_array_end(&w->json);
+}
+
+void wr_otlp_writer_counts(struct wr_otlp_writer *w, uint32_t field, const char *name,
+                           const uint64_t *values, size_t count)
+{
+  if (w->is_json) {
+    put_list_of_digits(&w->json, name, values, count);
+  } else {
+    wr_protobuf_varints(&w->protobuf, field, values, count);
+  }
 }
 
 void wr_otlp_writer_doubles(struct wr_otlp_writer *w, uint32_t field, const char *name,

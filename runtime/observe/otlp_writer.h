@@ -40,6 +40,9 @@ void wr_otlp_writer_id(struct wr_otlp_writer *w, uint32_t field, const char *nam
 /// Enums and other small numbers.
 void wr_otlp_writer_small(struct wr_otlp_writer *w, uint32_t field, const char *name,
                           uint32_t value);
+/// An sint32.
+void wr_otlp_writer_signed(struct wr_otlp_writer *w, uint32_t field, const char *name,
+                           int32_t value);
 void wr_otlp_writer_fixed32(struct wr_otlp_writer *w, uint32_t field, const char *name,
                             uint32_t value);
 void wr_otlp_writer_fixed64(struct wr_otlp_writer *w, uint32_t field, const char *name,
@@ -49,6 +52,9 @@ void wr_otlp_writer_double(struct wr_otlp_writer *w, uint32_t field, const char 
 void wr_otlp_writer_bool(struct wr_otlp_writer *w, uint32_t field, const char *name, bool value);
 void wr_otlp_writer_fixed64s(struct wr_otlp_writer *w, uint32_t field, const char *name,
                              const uint64_t *values, size_t count);
+/// The same as uint64, which takes fewer bytes for small ones.
+void wr_otlp_writer_counts(struct wr_otlp_writer *w, uint32_t field, const char *name,
+                           const uint64_t *values, size_t count);
 void wr_otlp_writer_doubles(struct wr_otlp_writer *w, uint32_t field, const char *name,
                             const double *values, size_t count);
 

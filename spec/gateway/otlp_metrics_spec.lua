@@ -12,7 +12,8 @@ describe("metrics over OTLP", function()
   end)
 
   local function start(env)
-    env.OTEL_TRACES_EXPORTER, env.OTEL_LOGS_EXPORTER = "none", "none"
+    env.OTEL_TRACES_EXPORTER, env.OTEL_LOGS_EXPORTER = env.traces or "none", "none"
+    env.traces = nil
     env.OTEL_SERVICE_NAME = env.OTEL_SERVICE_NAME or "metrics"
     g = gateway.start { workers = 2, env = c:env(env), [[
       local weir = require "weir"
@@ -29,12 +30,17 @@ describe("metrics over OTLP", function()
         for i = 1, 900 do sold:inc { what = "many" .. i } end
         return "many"
       end)
+      weir.route("GET /slow", function()
+        weir.sleep "5ms"
+        return "slow"
+      end)
       weir.policy("idle", { weir.breaker {} })
     ]] }
   end
 
   local function point_of(metric, label, value)
     local data = metric.sum or metric.gauge or metric.histogram or metric.summary
+      or metric.exponentialHistogram
     for _, point in ipairs(data.dataPoints) do
       if not label or collector.attributes(point.attributes)[label] == value then return point end
     end
@@ -84,6 +90,59 @@ describe("metrics over OTLP", function()
     assert.equal("GET", labels["http.request.method"])
     assert.equal("1", point.count)
   end)
+
+  local BASE2 = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+
+  -- Where the bucket ends that has the only observation.
+  local function bound_of(point)
+    for i, count in ipairs(point.positive.bucketCounts) do
+      if tonumber(count) > 0 then return 2 ^ ((point.positive.offset + i) / 2 ^ point.scale) end
+    end
+  end
+
+  for _, form in ipairs { "protobuf", "json" } do
+    it("have exponential histograms of what is in seconds, where they are wanted, in " .. form,
+      function()
+        local service = "exponential-" .. form
+        start { OTEL_SERVICE_NAME = service, [BASE2] = "base2_exponential_bucket_histogram",
+          OTEL_EXPORTER_OTLP_METRICS_PROTOCOL = "http/" .. form }
+        g:get "/slow"
+        local point, metric = wait(service, "http.server.request.duration", "http.route",
+          "/slow")
+        assert.equal("s", metric.unit)
+        assert.equal(2, metric.exponentialHistogram.aggregationTemporality)
+        assert.same({ "1", 3, "0" }, { point.count, point.scale, point.zeroCount or "0" })
+        assert.equal(2 ^ -17, point.zeroThreshold)
+        assert.is_true(point.sum <= bound_of(point) * 1.001, point.sum)
+        assert.is_true(point.sum > bound_of(point) / 2 ^ (1 / 8) * 0.999, point.sum)
+        for _ = 1, 9 do g:get "/slow" end
+        point = wait(service, "http.server.request.duration", "http.route", "/slow",
+          function(p) return p.count == "10" end)
+        local sum = 0
+        for _, count in ipairs(point.positive.bucketCounts) do sum = sum + count end
+        assert.equal(10, sum)
+        g:get "/sell/apple"
+        -- Those of a script, and of bytes, have the bounds that they were given.
+        _, metric = wait(service, "shop_size_bytes")
+        assert.is_not_nil(metric.histogram)
+      end)
+  end
+
+  for _, kind in ipairs { "base2_exponential_bucket_histogram", "explicit_bucket_histogram" } do
+    it("name traces that are examples, of a " .. kind, function()
+      start { OTEL_SERVICE_NAME = kind, [BASE2] = kind, traces = "otlp" }
+      g:get "/sell/apple"
+      local span = c:wait("traces", function(s)
+        return s.name == "GET /sell/*what" and s.resource["service.name"] == kind
+      end)
+      local point = wait(kind, "http.server.request.duration", "http.route", "/sell/*what")
+      local example = point.exemplars[1]
+      assert.same({ span.traceId, span.spanId }, { example.traceId, example.spanId })
+      assert.is_near(point.sum, example.asDouble, 1e-6)
+      assert.is_true(tonumber(example.timeUnixNano) > tonumber(point.startTimeUnixNano))
+      assert.is_true(tonumber(example.timeUnixNano) <= tonumber(point.timeUnixNano))
+    end)
+  end
 
   it("have the states of primitives, and what processes use", function()
     start { OTEL_SERVICE_NAME = "states" }

@@ -106,6 +106,7 @@ local WALL = {
   ["runtime/observe/otlp_sender.c"] = "a Retry-After that is a date",
   ["runtime/observe/explain.c"] = "when a request began, for people",
   ["runtime/observe/telemetry.c"] = "stamps of spans",
+  ["runtime/observe/log_access.c"] = "stamps of exemplars",
   ["runtime/script/bind_health.c"] = "stamps of health pages",
   ["runtime/script/bind_limiter.c"] = "a Retry-After that is a date",
   ["runtime/script/bind_retry.c"] = "a Retry-After that is a date",

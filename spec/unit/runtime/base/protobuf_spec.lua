@@ -22,6 +22,12 @@ describe("protobuf", function()
       written(function(p) c.wr_protobuf_varint(p, 16, 0xffffffffffffffffULL) end))
   end)
 
+  it("writes packed varints", function()
+    assert.equal("3206038e029ea705", written(function(p)
+      c.wr_protobuf_varints(p, 6, ffi.new("uint64_t[3]", { 3, 270, 86942 }), 3)
+    end))
+  end)
+
   it("writes fixed values with the least byte first", function()
     assert.equal("0d04030201", written(function(p) c.wr_protobuf_fixed32(p, 1, 0x01020304) end))
     assert.equal("390807060504030201",

@@ -140,6 +140,8 @@ describe("OTLP's variables", function()
     { "EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://x", "is no endpoint" },
     { "EXPORTER_OTLP_PROTOCOL", "grpc",
       "'grpc' is neither 'http/json' nor 'http/protobuf'; 'http/protobuf' is used" },
+    { "EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "drop",
+      "'drop' is neither 'base2_exponential_bucket_histogram' nor 'explicit_bucket_histogram'" },
     { "EXPORTER_OTLP_COMPRESSION", "zstd", "'zstd' is neither 'gzip' nor 'none'; 'none' is used" },
     { "EXPORTER_OTLP_TIMEOUT", "10s",
       "'10s' is not a whole number from 1 to 1000000; 10000 is used" },
