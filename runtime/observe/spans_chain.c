@@ -82,6 +82,7 @@ static const char *error_of(const struct wr_chain_link *l)
 static void put_attempt(struct wr_otlp_writer *w, const struct wr_chain_link *l)
 {
   wr_span_put(w, "http.request.method", wr_str_of(l->method));
+  wr_span_put(w, "url.full", l->url);
   wr_span_put_server(w, l->detail);
   if (l->number > 1) wr_otlp_writer_attribute_int(w, "http.request.resend_count", l->number - 1);
   if (l->status > 0) wr_otlp_writer_attribute_int(w, "http.response.status_code", l->status);

@@ -1,5 +1,6 @@
 #include "script/attempt.h"
 
+#include "base/check.h"
 #include "http/method.h"
 #include "script/trail.h"
 
@@ -13,7 +14,31 @@ static uint64_t now_of(const struct wr_response *r)
   return wr_loop_now(r->env->loop);
 }
 
-void wr_attempt_begin(struct wr_response *r, struct wr_task *t, struct wr_str method)
+// Without the query, as in the log: queries carry secrets.
+static struct wr_str url_of(struct wr_region *region, const struct wr_transfer_request *request)
+{
+  struct wr_str rest = request->target;
+  const struct wr_str parts[] = {request->is_https ? WR_STR("https://") : WR_STR("http://"),
+                                 request->authority, wr_str_split(&rest, '?')};
+  size_t len = 0;
+  for (size_t i = 0; i < WR_COUNT(parts); i++) len += parts[i].len;
+  char *out = wr_region_take(region, len);
+  if (out == NULL) return WR_STR("");
+  struct wr_str url = {out, len};
+  for (size_t i = 0; i < WR_COUNT(parts); i++) {
+    if (parts[i].len > 0) memcpy(out, parts[i].ptr, parts[i].len);
+    out += parts[i].len;
+  }
+  return url;
+}
+
+static bool is_traced(const struct wr_task *t)
+{
+  return t->trail->trace != NULL && t->trail->trace->is_ours;
+}
+
+void wr_attempt_begin(struct wr_response *r, struct wr_task *t,
+                      const struct wr_transfer_request *request)
 {
   struct wr_str name = wr_str_of(wr_response_upstream(r));
   struct wr_chain_link *link = wr_task_note(t, WR_DECISION_ATTEMPT, name);
@@ -22,8 +47,9 @@ void wr_attempt_begin(struct wr_response *r, struct wr_task *t, struct wr_str me
   r->chain_link = wr_chain_index(chain, link);
   link->ended_ns = 0;
   link->number = (uint16_t)t->trail->attempts;
-  link->method = wr_method_name(method);
+  link->method = wr_method_name(request->method);
   link->detail = wr_chain_text(chain, wr_str_of(t->trail->endpoint));
+  if (is_traced(t)) link->url = url_of(chain->region, request);
 }
 
 static struct wr_chain_link *link_of(struct wr_response *r, struct wr_task *t)

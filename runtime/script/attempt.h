@@ -7,7 +7,8 @@
 #include "script/task.h"
 
 /// The call of `r` is about to be made; where to is known by now.
-void wr_attempt_begin(struct wr_response *r, struct wr_task *t, struct wr_str method);
+void wr_attempt_begin(struct wr_response *r, struct wr_task *t,
+                      const struct wr_transfer_request *request);
 
 /// The head of its response is there; the address it came from is known.
 void wr_attempt_answered(struct wr_response *r);

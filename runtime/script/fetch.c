@@ -447,7 +447,7 @@ struct wr_response *wr_fetch_start(struct wr_task *t, const struct wr_fetch *fet
     return NULL;
   }
   if (t->trail) t->trail->attempts++;
-  wr_attempt_begin(r, t, fetch->method);
+  wr_attempt_begin(r, t, &request);
   launch(r, fetch, &request);
   return r;
 }

@@ -183,6 +183,15 @@ describe("traces over OTLP", function()
     return out
   end
 
+  it("tells what an attempt asked for, without its query", function()
+    start {}
+    o:plan("secret", { origin.answer("200 OK", "x") })
+    assert.equal(200, g:get("/plan/secret?token=hidden").status)
+    local attempt = below(span_of "/plan/secret")[1]
+    assert.equal(("http://127.0.0.1:%s/plan/secret"):format(o.port), attempt.attributes["url.full"])
+    assert.equal("GET /plan/secret?token=hidden HTTP/1.1", o:seen("secret")[1]:match "^[^\r]+")
+  end)
+
   it("has layers, each attempt inside as a client's span, with the id that was told", function()
     start {}
     o:plan("twice", { origin.answer("503 No", "x"), origin.answer("200 OK", "x") })
@@ -208,6 +217,8 @@ describe("traces over OTLP", function()
       assert.equal("127.0.0.1", attempt.attributes["server.address"])
       assert.equal(o.port, tostring(attempt.attributes["server.port"]))
       assert.equal("GET", attempt.attributes["http.request.method"])
+      assert.equal(("http://127.0.0.1:%s/plan/twice"):format(o.port),
+        attempt.attributes["url.full"])
     end
     assert.equal(503, first.attributes["http.response.status_code"])
     assert.equal("503", first.attributes["error.type"])
