@@ -13,7 +13,8 @@ local NESTING_MAX = 100
 local raw_pcall, error, running = pcall, error, coroutine.running
 local scope_mark, scope_unwind = core.scope_mark, core.scope_unwind
 
--- Nesting of each coroutine; `main` stands for the main thread, which has no coroutine.
+-- Nesting of each coroutine; `main` stands for the main thread, which has no coroutine. A zero stays:
+-- coroutines come again, and a table that is emptied is made anew at each new key.
 local main = {}
 local depths = setmetatable({}, { __mode = "k" })
 
@@ -28,7 +29,7 @@ local function enter(name)
 end
 
 local function leave(co, depth, mark, ok, ...)
-  depths[co] = depth > 0 and depth or nil
+  depths[co] = depth
   if not ok then scope_unwind(mark) end
   return ok, ...
 end
@@ -44,7 +45,7 @@ local function caught(co, depth, mark, handler, ok, ...)
   if ok then return leave(co, depth, mark, true, ...) end
   scope_unwind(mark)
   local _, value = raw_pcall(handler, (...))
-  depths[co] = depth > 0 and depth or nil
+  depths[co] = depth
   return false, value
 end
 
