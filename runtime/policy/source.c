@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { COMPILED_FROM = 10 * 1024 }; // bytes of a script, parsed at 25 us per KB
+
 // --- files --------------------------------------------------------------------------------------
 
 static struct wr_source_file *add_file(struct wr_source *s, const char *path, struct wr_str text,
@@ -199,6 +201,14 @@ bool wr_source_data(void *source, const char *path, struct wr_str *text, struct 
   return true;
 }
 
+// Only what is too long to be parsed within a slice of a load: LuaJIT's bytecode leaves out the
+// room for what a table's constructor adds at run time, so { "fresh", function … } grows each time
+// it is run, which takes longer than all else that it does.
+static bool is_compiled(const struct wr_source_file *file)
+{
+  return !file->is_data && file->len > COMPILED_FROM;
+}
+
 void wr_source_compile(struct wr_source *s, uint64_t stamp)
 {
   size_t room = WR_SOURCE_BYTES_MAX;
@@ -208,7 +218,7 @@ void wr_source_compile(struct wr_source *s, uint64_t stamp)
     struct wr_code code = {.path = wr_str_of(file->path), .text = text_of(file)};
     struct wr_buf out;
     wr_buf_init(&out, room);
-    if (!file->is_data && wr_code_compile(&code, &out)) {
+    if (is_compiled(file) && wr_code_compile(&code, &out)) {
       struct wr_str all = wr_buf_str(&out);
       file->compiled = (struct wr_str){wr_strndup(all.ptr, all.len), all.len};
       room -= all.len;

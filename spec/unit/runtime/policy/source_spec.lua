@@ -8,10 +8,14 @@ describe("a packed bundle", function()
   local path = os.tmpname()
   local err = ffi.new("struct wr_error")
 
-  setup(function()
+  local function write(text)
     local file = assert(io.open(path, "w"))
-    file:write "local answer = 42\nreturn answer\n"
+    file:write(text)
     file:close()
+  end
+
+  before_each(function()
+    write("local answer = 42\n" .. ("-- what takes long to parse\n"):rep(400) .. "return answer\n")
   end)
   teardown(function() os.remove(path) end)
 
@@ -42,6 +46,14 @@ describe("a packed bundle", function()
     assert.same(plain, through(source, 0))
     -- What is live is told by what was written, not by who compiled it.
     assert.same({ plain.count, plain.text, plain.hash }, { same.count, same.text, same.hash })
+    c.wr_source_free(source)
+  end)
+
+  it("has nothing of scripts that are parsed in no time", function()
+    write "return 42\n"
+    local source = opened()
+    c.wr_source_compile(source, SAME)
+    assert.equal("", through(source, SAME).compiled)
     c.wr_source_free(source)
   end)
 
