@@ -69,7 +69,7 @@ static bool tell_limiter(const json_t *l, char out[WR_NOW_SIZE])
   bool has_keys = number_of(l, "max_keys") > 0;
   size_t refused = json_array_size(json_object_get(l, "refused_keys"));
   if (has_keys) {
-    add(out, "%.0f keys, %zu of them refused of late", number_of(l, "keys"), refused);
+    add(out, "keys in debt: %.0f, refused of late: %zu", number_of(l, "keys"), refused);
   } else {
     add(out, "%.0f of %.0f left", number_of(l, "left"), number_of(l, "limit"));
   }
@@ -130,9 +130,14 @@ static bool tell_budget(const json_t *b, char out[WR_NOW_SIZE])
 
 static bool tell_upstream(const json_t *u, char out[WR_NOW_SIZE])
 {
+  int drained = 0;
+  const json_t *e;
+  size_t i;
+  json_array_foreach(json_object_get(u, "endpoints"), i, e) drained += is_true(e, "drained");
   add(out, "%.0f of %.0f endpoints usable", number_of(u, "usable"), number_of(u, "count"));
+  if (drained > 0) add(out, ", %d drained", drained);
   if (is_true(u, "panic")) add(out, ", in panic");
-  return number_of(u, "usable") == number_of(u, "count");
+  return number_of(u, "usable") == number_of(u, "count") && drained == 0;
 }
 
 bool wr_now_text(const char *kind, const json_t *one, char out[WR_NOW_SIZE], bool *is_calm)

@@ -211,7 +211,7 @@ static const struct wr_column upstream_columns[] = {
     {"name", false},   {"endpoints", true},   {"usable", true}, {"ejected", true},
     {"slowest", true}, {"last error", false}, {"out", false}};
 
-// Which are out: "http://10.0.0.7:80 (latency, 12s)".
+// Which are out: "http://10.0.0.7:80 (12s)".
 static void add_out(struct wr_columns *c, const json_t *u)
 {
   char text[WR_COLUMNS_CELL_MAX] = "";
@@ -221,11 +221,13 @@ static void add_out(struct wr_columns *c, const json_t *u)
   json_array_foreach(json_object_get(u, "endpoints"), i, e)
   {
     bool is_ejected = json_is_true(json_object_get(e, "ejected"));
-    if (!is_ejected && json_is_true(json_object_get(e, "healthy"))) continue;
+    bool is_drained = json_is_true(json_object_get(e, "drained"));
+    const char *why = is_drained ? "drained" : "unhealthy";
+    if (!is_ejected && !is_drained && json_is_true(json_object_get(e, "healthy"))) continue;
+    if (is_ejected) why = wr_age_text(json_object_get(e, "back_in_s"), age);
     size_t len = strlen(text);
     snprintf(text + len, sizeof(text) - len, "%s%s (%s)", len ? ", " : "",
-             wr_sections_text(e, "url"),
-             is_ejected ? wr_age_text(json_object_get(e, "back_in_s"), age) : "unhealthy");
+             wr_sections_text(e, "url"), why);
   }
   wr_columns_cell(c, "%s", text);
 }

@@ -227,6 +227,7 @@ describe("explain", function()
       end)
     ]] }
     own:expect "breaker.transition"
+    own:expect "admin.action"
     repeat own:get "/pay" until own:breaker("pay").state == "open"
     local function dry(...)
       local child = process.spawn { process.program "weir", "explain", "--dry", "GET /pay",
@@ -248,6 +249,9 @@ describe("explain", function()
       "upstream 'dead'\n[^\n]*\n +now: 1 of 1 endpoints usable" } do
       assert.matches(line, text)
     end
+    assert.equal(200, own:ask("POST", "/upstreams/drain?name=dead&value="
+      .. own:status().upstreams[1].endpoints[1].url).status)
+    assert.matches("now: 1 of 1 endpoints usable, 1 drained", dry())
     local found = json.decode(dry "--json")
     assert.equal("GET /pay", found.route)
     local states = {}
