@@ -1,22 +1,20 @@
-// JSON text to Lua values: jansson reads, this converts without recursion. Writing is
-// bind_json_encode.c.
+// JSON text to Lua values, through base/json_reader.h. Writing is bind_json_encode.c.
 //
 // null is `core.json_null`; arrays carry a metatable, so that an empty one stays an array. Numbers
 // are doubles: whole ones up to 2^53 are exact both ways. Whatever is wrong is returned as nil and
 // a message, never raised: the text may be the world's.
 #include "script/bind_json.h"
 
+#include "base/json_reader.h"
 #include "script/bind.h"
 #include "script/vm.h"
 
-#include <jansson.h>
 #include <lauxlib.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 enum {
-  DEPTH_MAX = WR_JSON_DEPTH_MAX,
-  VALUES_MAX = 500000, // json_values: bounds jansson's tree, which the state's limit does not count
+  VALUES_MAX = 500000, // json_values
 };
 
 static const char null_mark = 0; // its address is core.json_null
@@ -27,7 +25,7 @@ void *wr_bind_json_null(void)
 }
 
 static const char ARRAY_META[] = "weir.json.array";
-static const char TREE_META[] = "weir.json.tree";
+static const char READER_META[] = "weir.json.reader";
 
 bool wr_bind_json_is_array(lua_State *L, int index)
 {
@@ -53,133 +51,92 @@ __attribute__((format(printf, 2, 3))) static int fail(lua_State *L, const char *
 
 // Decoding.
 
-struct scan {
-  int depth;
+// What is being read. On the Lua stack stand the tables that are open, each object's with the key
+// of the member that comes next above it.
+struct decoder {
+  lua_State *L;
+  struct wr_json_reader *reader;
   int values;
-  int line;
-  int column;
+  int indices[WR_JSON_DEPTH_MAX + 1]; // of arrays: elements done
 };
 
-// Measures nesting and number of values before jansson, which recurses, sees the text. Stops at the
-// first place past a limit.
-static bool scan_limits(struct wr_str text, struct scan *scan)
+// The reader's own memory is in a userdata, so that an error of Lua's cannot leak it.
+static struct wr_json_reader *new_reader(lua_State *L, struct wr_str text)
 {
-  bool in_string = false;
-  *scan = (struct scan){.values = 1, .line = 1};
-  for (size_t i = 0; i < text.len; i++) {
-    char c = text.ptr[i];
-    scan->column++;
-    if (in_string) {
-      if (c == '\\') i++, scan->column++;
-      if (c == '"') in_string = false;
-      continue;
-    }
-    switch (c) {
-    case '"': in_string = true; break;
-    case '\n': scan->line++, scan->column = 0; break;
-    case '[':
-    case '{': scan->depth++, scan->values++; break;
-    case ']':
-    case '}': scan->depth--; break;
-    case ',': scan->values++; break;
-    default: break;
-    }
-    if (scan->depth > DEPTH_MAX || scan->values > VALUES_MAX) return false;
-  }
-  return true;
-}
-
-// jansson's tree lives in a userdata, so that an error of Lua's cannot leak it.
-static json_t **new_tree(lua_State *L)
-{
-  json_t **tree = lua_newuserdata(L, sizeof(json_t *));
-  *tree = NULL;
-  luaL_getmetatable(L, TREE_META);
+  struct wr_json_reader *r = lua_newuserdata(L, sizeof(*r));
+  // Time stops it. What it adds to the memory is judged behind it, and json_values bounds that.
+  wr_json_reader_init(r, text, &wr_vm_of(L)->is_late);
+  luaL_getmetatable(L, READER_META);
   lua_setmetatable(L, -2);
-  return tree;
+  return r;
 }
 
-static int free_tree(lua_State *L)
+static int free_reader(lua_State *L)
 {
-  json_t **tree = lua_touserdata(L, 1);
-  json_decref(*tree);
-  *tree = NULL;
+  wr_json_reader_fini(lua_touserdata(L, 1));
   return 0;
 }
 
-// One container on the way down; its Lua table is on the stack.
-struct level {
-  json_t *node;
-  size_t index; // arrays: elements done
-  void *iter;   // objects: the member to do next
-};
-
-// Pushes a scalar, or an empty table for a container. True when it is a container.
-static bool push_value(lua_State *L, json_t *node)
+static void push_string(lua_State *L, struct wr_str text)
 {
-  switch (json_typeof(node)) {
-  case JSON_OBJECT: lua_createtable(L, 0, (int)json_object_size(node)); return true;
-  case JSON_ARRAY:
-    lua_createtable(L, (int)json_array_size(node), 0);
+  lua_pushlstring(L, text.ptr, text.len);
+}
+
+// Pushes what a token stands for: nothing for the end of a container.
+static void push_value(struct decoder *d, enum wr_json_token token)
+{
+  lua_State *L = d->L;
+  switch (token) {
+  case WR_JSON_KEY:
+  case WR_JSON_STRING: push_string(L, d->reader->string); break;
+  case WR_JSON_NUMBER: lua_pushnumber(L, d->reader->number); break;
+  case WR_JSON_TRUE:
+  case WR_JSON_FALSE: lua_pushboolean(L, token == WR_JSON_TRUE); break;
+  case WR_JSON_NULL: lua_pushlightuserdata(L, wr_bind_json_null()); break;
+  case WR_JSON_OBJECT: lua_newtable(L); break;
+  case WR_JSON_ARRAY:
+    lua_newtable(L);
     luaL_getmetatable(L, ARRAY_META);
     lua_setmetatable(L, -2);
-    return true;
-  case JSON_STRING: lua_pushlstring(L, json_string_value(node), json_string_length(node)); break;
-  case JSON_INTEGER: lua_pushnumber(L, (lua_Number)json_integer_value(node)); break;
-  case JSON_REAL: lua_pushnumber(L, json_real_value(node)); break;
-  case JSON_TRUE: lua_pushboolean(L, 1); break;
-  case JSON_FALSE: lua_pushboolean(L, 0); break;
-  case JSON_NULL: lua_pushlightuserdata(L, wr_bind_json_null()); break;
+    d->indices[d->reader->depth] = 0;
+    break;
+  default: break;
   }
-  return false;
 }
 
-// Pushes the key (nothing for arrays) of the next child of `at` and returns the child; NULL at the
-// end. The caller stores the value.
-static json_t *next_child(lua_State *L, struct level *at)
+// With a finished value on top, and in objects its key below, stores it in the table it is in.
+static void store(struct decoder *d)
 {
-  if (json_is_array(at->node)) return json_array_get(at->node, at->index++);
-  if (at->iter == NULL) return NULL;
-  json_t *child = json_object_iter_value(at->iter);
-  const char *key = json_object_iter_key(at->iter);
-  lua_pushlstring(L, key, json_object_iter_key_len(at->iter));
-  at->iter = json_object_iter_next(at->node, at->iter);
-  return child;
-}
-
-// With the value on top, and for objects its key below, stores it in the table of `at`.
-static void store(lua_State *L, const struct level *at)
-{
-  if (json_is_array(at->node)) {
-    lua_rawseti(L, -2, (int)at->index);
+  const struct wr_json_reader *r = d->reader;
+  if (r->depth == 0) return;
+  if (r->is_object[r->depth - 1]) {
+    lua_rawset(d->L, -3);
   } else {
-    lua_rawset(L, -3);
+    lua_rawseti(d->L, -2, ++d->indices[r->depth]);
   }
 }
 
-static void enter(struct level *at, json_t *node)
+// Pushes the whole text as a Lua value, or says how it ended otherwise.
+static enum wr_json_token decode(struct decoder *d)
 {
-  *at = (struct level){.node = node, .iter = json_object_iter(node)};
-}
-
-// Pushes the whole tree as a Lua value; the scan has bounded its depth.
-static void push_tree(lua_State *L, json_t *root)
-{
-  struct level levels[DEPTH_MAX + 1];
-  const struct wr_vm *vm = wr_vm_of(L);
-  int depth = 0;
-  if (!push_value(L, root)) return;
-  enter(&levels[0], root);
-  for (;;) {
-    if (wr_vm_is_stopping(vm)) luaL_error(L, "interrupted");
-    json_t *child = next_child(L, &levels[depth]);
-    if (child != NULL && push_value(L, child)) {
-      enter(&levels[++depth], child);
-      continue;
+  enum wr_json_token token;
+  while ((token = wr_json_reader_next(d->reader)) > WR_JSON_END) {
+    bool ends = token == WR_JSON_OBJECT_END || token == WR_JSON_ARRAY_END;
+    if (token != WR_JSON_KEY && !ends && ++d->values > VALUES_MAX) {
+      snprintf(d->reader->why, sizeof(d->reader->why), "more than %d values", VALUES_MAX);
+      return WR_JSON_WRONG;
     }
-    if (child == NULL && depth-- == 0) return;
-    store(L, &levels[depth]); // a scalar, or the container that just ended
+    push_value(d, token);
+    if (token != WR_JSON_KEY && token != WR_JSON_OBJECT && token != WR_JSON_ARRAY) store(d);
   }
+  return token;
+}
+
+static int fail_at(lua_State *L, const struct wr_json_reader *r)
+{
+  size_t line, column;
+  wr_json_reader_place(r, &line, &column);
+  return fail(L, "%zu:%zu: %s", line, column, r->why);
 }
 
 // core.json_decode(text): the value; or nil and "line:column: what is wrong".
@@ -191,21 +148,12 @@ static int l_json_decode(lua_State *L)
   if (text.len > size_max) {
     return fail(L, "the text is %zu bytes long, script_string allows %zu", text.len, size_max);
   }
-  struct scan scan;
-  if (!scan_limits(text, &scan)) {
-    bool deep = scan.depth > DEPTH_MAX;
-    return fail(L, "%d:%d: more than %d %s", scan.line, scan.column, deep ? DEPTH_MAX : VALUES_MAX,
-                deep ? "levels deep" : "values");
-  }
-  luaL_checkstack(L, 2 * DEPTH_MAX + 8, "too deep");
-  json_t **tree = new_tree(L);
-  json_error_t error;
-  size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
-  *tree = json_loadb(text.ptr, text.len, flags, &error);
-  if (*tree == NULL) return fail(L, "%d:%d: %s", error.line, error.column, error.text);
-  push_tree(L, *tree);
-  json_decref(*tree);
-  *tree = NULL;
+  luaL_checkstack(L, 2 * WR_JSON_DEPTH_MAX + 8, "too deep");
+  struct decoder d = {.L = L, .reader = new_reader(L, text)};
+  enum wr_json_token end = decode(&d);
+  if (end == WR_JSON_STOPPED) return luaL_error(L, "interrupted");
+  if (end == WR_JSON_WRONG) return fail_at(L, d.reader);
+  wr_json_reader_fini(d.reader);
   return 1;
 }
 
@@ -246,7 +194,7 @@ int wr_bind_json(lua_State *L)
 {
   lua_settop(L, 1);
   new_meta(L, ARRAY_META, NULL);
-  new_meta(L, TREE_META, free_tree);
+  new_meta(L, READER_META, free_reader);
   luaL_setfuncs(L, functions, 0);
   lua_pushlightuserdata(L, wr_bind_json_null());
   lua_setfield(L, 1, "json_null");

@@ -4,9 +4,6 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/// json_depth: the deepest nesting that is read or written.
-enum { WR_JSON_DEPTH_MAX = 64 };
-
 /// The light userdata that stands for null.
 void *wr_bind_json_null(void);
 

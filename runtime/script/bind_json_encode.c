@@ -2,6 +2,7 @@
 #include "script/bind_json.h"
 
 #include "base/json.h"
+#include "base/json_reader.h"
 #include "script/vm.h"
 
 #include <lauxlib.h>
@@ -29,6 +30,7 @@ struct table {
 
 struct encoder {
   lua_State *L;
+  const struct wr_vm *vm;
   struct wr_json json;
   int base; // stack index of the first table
   int depth;
@@ -96,6 +98,10 @@ static bool check_list(struct encoder *e, int length)
   for (lua_pushnil(L); lua_next(L, -2); count++) {
     lua_pop(L, 1);
     double key = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+    if (wr_vm_is_stopping(e->vm)) {
+      lua_pop(L, 1);
+      return refuse(e, "interrupted");
+    }
     if (key < 1 || key > length || floor(key) != key) {
       const char *type = lua_typename(L, lua_type(L, -1));
       lua_pop(L, 1);
@@ -206,14 +212,18 @@ static bool refuse_length(struct encoder *e)
   return false;
 }
 
+static bool refuse_layout(struct encoder *e)
+{
+  return wr_vm_is_stopping(e->vm) ? refuse(e, "interrupted") : refuse_length(e);
+}
+
 // Writes the value on top of the stack. False with the error set.
 static bool encode(struct encoder *e)
 {
   e->base = lua_gettop(e->L);
   if (!write_value(e)) return false;
-  const struct wr_vm *vm = wr_vm_of(e->L);
   while (e->depth > 0 && !e->json.failed) {
-    if (wr_vm_is_stopping(vm)) return refuse(e, "interrupted");
+    if (wr_vm_is_stopping(e->vm)) return refuse(e, "interrupted");
     int more = next_value(e);
     if (more < 0 || (more > 0 && !write_value(e))) return false;
     if (more == 0) close_table(e);
@@ -253,12 +263,13 @@ static size_t token_length(struct wr_str text)
   return i + 1;
 }
 
-// False when the result would be too long.
-static bool lay_out(struct wr_buf *out, struct wr_str text)
+// False when the result would be too long, or the script has been long enough inside.
+static bool lay_out(struct wr_buf *out, struct wr_str text, const struct wr_vm *vm)
 {
   struct layout l = {.out = out};
   size_t len = 0;
   for (size_t i = 0; i < text.len && !l.failed; i += len) {
+    if (wr_vm_is_stopping(vm)) return false;
     len = token_length((struct wr_str){text.ptr + i, text.len - i});
     char c = len == 1 ? text.ptr[i] : '\0'; // literals and empty containers stay as they are
     if (c == '}' || c == ']') l.depth--, new_line(&l);
@@ -287,12 +298,14 @@ static int l_json_encode(lua_State *L)
   struct output *out = check_output(L);
   start_buffer(&out->text, size_max);
   start_buffer(&out->pretty, size_max);
-  struct encoder e = {.L = L};
+  struct encoder e = {.L = L, .vm = wr_vm_of(L)};
   wr_json_init(&e.json, &out->text);
   lua_pushvalue(L, 1);
   bool ok = encode(&e);
   bool wants_pretty = lua_toboolean(L, 2);
-  if (ok && wants_pretty) ok = lay_out(&out->pretty, wr_buf_str(&out->text)) || refuse_length(&e);
+  if (ok && wants_pretty) {
+    ok = lay_out(&out->pretty, wr_buf_str(&out->text), e.vm) || refuse_layout(&e);
+  }
   if (!ok) {
     lua_pushnil(L);
     lua_pushstring(L, e.error);

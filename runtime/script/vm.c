@@ -137,12 +137,14 @@ void wr_vm_interrupt(struct wr_vm *vm, enum wr_vm_stop why)
 {
   int runs = WR_VM_RUNS;
   atomic_compare_exchange_strong(&vm->stop, &runs, (int)why);
+  if (why < WR_VM_STOP_MEMORY) atomic_store(&vm->is_late, 1);
   if (vm->L != NULL) lua_sethook(vm->L, on_count, LUA_MASKCOUNT, 1);
 }
 
 enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm, int status)
 {
   int why = atomic_exchange(&vm->stop, WR_VM_RUNS);
+  if (why != WR_VM_RUNS) atomic_store(&vm->is_late, 0);
   if (vm->load_until_ns != 0) {
     lua_sethook(vm->L, on_count, LUA_MASKCOUNT, LOAD_INSTRUCTIONS);
   } else if (why != WR_VM_RUNS) {

@@ -84,6 +84,7 @@ struct wr_vm {
   char raised_file[128];      ///< private: where it was raised
   int raised_line;            ///< private
   _Atomic int stop;           ///< private: enum wr_vm_stop waiting for the hook
+  _Atomic int is_late;        ///< read-only: it waits because of the time, see wr_vm_is_stopping
   uint64_t load_until_ns;     ///< private: end of the load budget, 0 outside of a load
   uint64_t load_left_ns;      ///< private: of the budget, between two slices
   uint64_t slice_until_ns;    ///< private: end of the slice, UINT64_MAX for one without end
