@@ -97,6 +97,8 @@ static int l_spawn(lua_State *L)
 
 // --- race and all -------------------------------------------------------------------------------
 
+enum { MEMBERS_MAX = 4096 }; // script_members: making so many takes a tenth of a burst
+
 // A parent that waits for its children. Freed when the last of them is gone.
 struct group {
   struct wr_op op;
@@ -257,9 +259,10 @@ static int start_group(lua_State *L, const char *name, bool is_race)
   bool ok = true;
   lua_pushnil(L);
   while (ok && lua_next(L, 1) != 0) {
-    ok = lua_isfunction(L, -1);
+    ok = lua_isfunction(L, -1) && g->running < MEMBERS_MAX;
     if (!ok) {
-      wr_error_set(&error, WR_ERROR_SCRIPT, "%s takes a table of functions", name);
+      wr_error_set(&error, WR_ERROR_SCRIPT, "%s takes a table of at most %d functions", name,
+                   MEMBERS_MAX);
     } else if (wr_vm_is_stopping(&parent->script->vm)) {
       wr_error_set(&error, WR_ERROR_SCRIPT, "interrupted");
       ok = false;

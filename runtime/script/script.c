@@ -96,6 +96,7 @@ struct wr_script *wr_script_new(struct wr_script_env *env, uint64_t generation,
   wr_list_init(&s->tasks);
   wr_list_init(&s->idle);
   wr_list_init(&s->waiting);
+  wr_relief_init(s);
   wr_declare_init(&s->declared);
   if (open_vm(s, limits, error)) return s;
   wr_script_free(s);
@@ -265,6 +266,7 @@ void wr_script_free(struct wr_script *s)
   WR_CHECK(s->current == NULL);
   wr_script_cancel_tasks(s);
   wr_task_free_idle(s);
+  wr_relief_fini(s);
   if (s->is_open) wr_vm_close(&s->vm);
   wr_script_rest(s);
   wr_declare_fini(&s->declared);

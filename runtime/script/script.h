@@ -12,6 +12,8 @@
 #include "script/call.h"
 #include "script/declare.h"
 #include "script/guard.h"
+#include "script/relief.h"
+#include "script/turn.h"
 #include "script/vm.h"
 
 #include <lua.h>
@@ -52,6 +54,7 @@ struct wr_script_env {
   size_t spare_response_count;    // private
   struct wr_buf spare_bodies[WR_SCRIPT_SPARE_BODIES]; // private to request.c: empty, with memory
   size_t spare_body_count;                            // private
+  struct wr_turn turn;                                ///< of all its scripts
   uint32_t shard; ///< this worker's slot: its metric column and its holds in the registry
 };
 
@@ -79,6 +82,7 @@ struct wr_script {
   struct wr_list idle; // private: finished coroutines kept for reuse
   size_t idle_count;
   struct wr_list waiting; // private: tasks in queues of bulkheads
+  struct wr_relief relief;
   size_t background; ///< tasks of weir.spawn that run: they outlive the request that started them
   void (*on_quiet)(void *ctx); ///< optional: the last of them ended
   void *on_quiet_ctx;

@@ -118,8 +118,10 @@ struct wr_task *wr_task_new(struct wr_script *s, lua_State *L, int nargs, struct
   t->op = NULL;
   t->scope_count = 0;
   t->plan = NULL;
+  t->is_next = false;
   t->is_running = false;
   t->is_cancelled = false;
+  t->relief.verdict = WR_VM_RUNS;
   t->stop = WR_VM_RUNS;
   t->burst_ns = 0;
   t->on_end = NULL;
@@ -142,22 +144,33 @@ static void count_stop(struct wr_task *t)
   wr_meter_add(env->meter, WR_METRIC_LIMITS, 1, "limit", wr_vm_stop_limit(t->stop), NULL);
 }
 
+// What it was sentenced to while it did not run.
+static void carry_out(struct wr_script *s, struct wr_task *t)
+{
+  if (t->relief.verdict != WR_VM_RUNS) {
+    wr_vm_sentence(&s->vm, t->relief.verdict);
+  } else if (t->trail && wr_watchdog_is_spent(s->env->watchdog, t->trail->lua_cycles)) {
+    wr_vm_interrupt(&s->vm, WR_VM_STOP_BUDGET);
+  }
+}
+
 // Lets it run, on its request's account.
-static int resume(struct wr_script *s, struct wr_task *t)
+static int resume(struct wr_script *s, struct wr_task *t, size_t *grown)
 {
   struct wr_watchdog *w = s->env->watchdog;
   struct wr_trail *trail = t->trail;
   wr_vm_enter(&s->vm, trail ? trail->grown : 0);
-  if (trail && wr_watchdog_is_spent(w, trail->lua_cycles)) {
-    wr_vm_interrupt(&s->vm, WR_VM_STOP_BUDGET);
-  }
+  carry_out(s, t);
+  s->vm.may_pause = true;
   wr_watchdog_enter(w, t);
   int rc = lua_resume(t->co, t->values);
   uint64_t cycles = wr_watchdog_leave(w);
-  size_t grown = wr_vm_leave(&s->vm);
+  wr_turn_add(s->env, t, cycles);
+  s->vm.may_pause = false;
+  *grown = wr_vm_leave(&s->vm);
   if (trail == NULL) return rc;
   trail->lua_cycles += cycles;
-  trail->grown = grown;
+  trail->grown = *grown;
   return rc;
 }
 
@@ -176,12 +189,14 @@ static void run(struct wr_deferred *d)
   struct wr_task *t = WR_CONTAINER(d, struct wr_task, runner);
   struct wr_script *s = t->script;
   WR_CHECK(s->current == NULL);
+  if (wr_turn_puts_off(s->env, t)) return;
   struct wr_slot *slot = wr_slot_of(s->env->arena, s->env->shard);
   note_doing(slot, t);
   s->current = t;
   t->is_running = true;
   atomic_store_explicit(&slot->script, s->generation, memory_order_relaxed);
-  int rc = resume(s, t);
+  size_t grown;
+  int rc = resume(s, t, &grown);
   atomic_store_explicit(&slot->script, 0, memory_order_relaxed);
   t->is_running = false;
   s->current = NULL;
@@ -193,8 +208,8 @@ static void run(struct wr_deferred *d)
   } else if (t->is_cancelled) {
     finish(t, WR_TASK_CANCELLED, 0);
   } else if (rc == LUA_YIELD) {
-    // Policies have no coroutine library: only wr_task_suspend yields.
-    WR_CHECK(t->op != NULL);
+    // Policies have no coroutine library: only wr_task_suspend yields, and the hook.
+    if (t->op == NULL) wr_relief_wait(t, grown);
   } else if (rc == 0) {
     finish(t, WR_TASK_RETURNED, lua_gettop(t->co));
   } else {

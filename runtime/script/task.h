@@ -14,6 +14,7 @@
 #include "loop/timer.h"
 #include "script/chain.h"
 #include "script/guard.h"
+#include "script/relief.h"
 #include "script/script.h"
 #include "upstream/tried.h"
 
@@ -66,7 +67,7 @@ struct wr_task {
   struct wr_op *op;       ///< pending operation, NULL while running
   struct wr_op sleep;     // the operation of wr_task_sleep
   struct wr_op wait;      // the operation of a place in a queue:
-  struct wr_list waiting; // in script->waiting
+  struct wr_list waiting; // in script->waiting, or in script->relief
   uint64_t wait_id;
   struct wr_entry *wait_entry;
   struct wr_guard_ask wait_ask;
@@ -93,11 +94,13 @@ struct wr_task {
   struct wr_attempts *attempts; ///< of the hedged call that it works for; NULL: none
   bool is_extra;                ///< it is a hedge: it may send only what can be sent twice
   uint8_t priority; ///< enum wr_priority: how important its calls are; children inherit it
+  bool is_next;     // private to turn.c: its turn has come
   bool is_running;
-  bool is_cancelled;      // cancelled from inside its own run
-  enum wr_vm_stop stop;   ///< RAISED: whether a limit took it off the processor
-  uint64_t burst_ns;      ///< then: how long it had been in Lua, at most
-  struct wr_trail *trail; ///< decisions of the request this belongs to; may be NULL
+  bool is_cancelled;            // cancelled from inside its own run
+  struct wr_relief_case relief; // of a wait for the collector
+  enum wr_vm_stop stop;         ///< RAISED: whether a limit took it off the processor
+  uint64_t burst_ns;            ///< then: how long it had been in Lua, at most
+  struct wr_trail *trail;       ///< decisions of the request this belongs to; may be NULL
   void (*on_end)(struct wr_task *t, enum wr_task_end end, int values);
   void *ctx; ///< the owner's
 };

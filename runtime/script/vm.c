@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "script/bind.h"
 #include "script/call.h"
+#include "script/relief.h"
 
 #include <lauxlib.h>
 #include <luajit.h>
@@ -56,25 +57,21 @@ static void *count_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
 
 // The budget hook. LuaJIT has one hook for all coroutines of a state.
 
-// Whether the running request keeps what it grew by. What it took long ago may have been collected
-// while others ran: then the state as a whole has not grown since the last full collection.
-static bool has_grown(const struct wr_vm *vm)
-{
-  size_t most = vm->limits.growth_bytes;
-  bool keeps = (ptrdiff_t)vm->used_bytes - vm->base_bytes > (ptrdiff_t)(most - most / 4);
-  return keeps && vm->used_bytes > vm->live_bytes + most / 2;
-}
-
 // Garbage counts as use until it is collected: collect before an innocent task pays for it. Who was
-// refused memory may catch that, and try again for ever.
+// refused memory may catch that, and try again for ever. What a task took may be a long work for
+// the collector: then it waits for its verdict, and others run meanwhile.
 static bool relieve(struct wr_vm *vm, lua_State *L)
 {
-  if (vm->has_refused) return false;
+  if (vm->has_refused || vm->is_judged) return false;
+  if (vm->may_pause && lua_isyieldable(L)) {
+    vm->paused_for = (enum wr_vm_stop)vm->stop;
+    (void)lua_yield(L, 0);
+    return true;
+  }
   lua_gc(L, LUA_GCCOLLECT, 0);
-  if (vm->used_bytes > vm->limits.soft_bytes - vm->limits.soft_bytes / 4) return false;
-  if (vm->stop == WR_VM_STOP_GROWTH && has_grown(vm)) return false;
-  vm->relieved++;
-  vm->live_bytes = vm->used_bytes;
+  ptrdiff_t kept = (ptrdiff_t)vm->used_bytes - vm->base_bytes;
+  enum wr_vm_stop why = (enum wr_vm_stop)vm->stop;
+  if (wr_relief_judge(vm, why, kept > 0 ? (size_t)kept : 0) != WR_VM_RUNS) return false;
   if (vm->load_until_ns == 0) wr_vm_enter(vm, 0);
   (void)wr_vm_take_stop(vm, 0);
   return true;
@@ -154,6 +151,7 @@ enum wr_vm_stop wr_vm_take_stop(struct wr_vm *vm, int status)
   if (!vm->has_stopped) vm->stop_line = 0;
   vm->has_stopped = false;
   vm->has_refused = false;
+  vm->is_judged = false;
   return has_acted ? (enum wr_vm_stop)why : WR_VM_RUNS;
 }
 
@@ -184,7 +182,7 @@ static void open_lib(lua_State *L, const char *name, lua_CFunction open)
   lua_call(L, 1, 0);
 }
 
-static void bind(lua_State *L, lua_CFunction function)
+static void bind_core(lua_State *L, lua_CFunction function)
 {
   lua_pushcfunction(L, function);
   wr_vm_core(L);
@@ -203,9 +201,9 @@ static int open_worlds(lua_State *L)
   open_lib(L, LUA_BITLIBNAME, luaopen_bit);
   lua_newtable(L);
   vm->core_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  bind(L, wr_bind_json);
-  bind(L, wr_bind_pattern);
-  bind(L, wr_bind_sandbox);
+  bind_core(L, wr_bind_json);
+  bind_core(L, wr_bind_pattern);
+  bind_core(L, wr_bind_sandbox);
   wr_vm_core(L);
   lua_getfield(L, -1, "compile_library");
   lua_pushliteral(L, "weir.core.loader");
@@ -399,8 +397,7 @@ bool wr_vm_load(struct wr_vm *vm, const struct wr_code *code, struct wr_script_e
 
 // Ending.
 
-// Collects until a cycle has ended, or the slice. True: it has.
-static bool collect(struct wr_vm *vm, uint64_t slice_ns)
+bool wr_vm_collect(struct wr_vm *vm, uint64_t slice_ns)
 {
   uint64_t until = later(vm->host.clock(vm->owner), slice_ns);
   do {
@@ -421,7 +418,7 @@ static bool collect_all(struct wr_vm *vm, uint64_t slice_ns)
     lua_gc(vm->L, LUA_GCCOLLECT, 0);
     return true;
   }
-  if (!collect(vm, slice_ns)) return false;
+  if (!wr_vm_collect(vm, slice_ns)) return false;
   bool was_second = vm->has_cycled;
   vm->has_cycled = !was_second;
   return was_second;

@@ -71,7 +71,7 @@ struct wr_vm {
   size_t used_bytes;          ///< read-only: what the state holds now
   size_t mark_bytes;          ///< private: above it the running script is looked at
   ptrdiff_t base_bytes;       ///< private: what it held without the running request
-  size_t live_bytes;          ///< private: what it held after the last full collection
+  size_t live_bytes;          ///< private: what it held when it was last judged
   size_t peak_bytes;          ///< read-only
   uint64_t refused;           ///< read-only: allocations the hard cap refused
   uint64_t relieved;          ///< read-only: times a full collection brought use below the soft cap
@@ -91,6 +91,9 @@ struct wr_vm {
   lua_State *loading;         ///< private: the coroutine that loads, NULL: none
   int load_args;              ///< private: what its first resume takes
   bool is_paused;             ///< private: the hook ended the slice
+  bool may_pause;             ///< what runs can be put off until a collection is over
+  enum wr_vm_stop paused_for; ///< the hook did that, because of the limit of memory
+  bool is_judged;             ///< private: `stop` is a verdict
   bool has_cycled;            ///< private: a collection of freeze or wither has ended
   bool is_withering;          ///< private
   struct wr_script_error *catching; ///< private: where wr_vm_call's handler writes
@@ -201,6 +204,17 @@ static inline size_t wr_vm_leave(struct wr_vm *vm)
   ptrdiff_t most = (ptrdiff_t)vm->limits.growth_bytes;
   vm->mark_bytes = vm->limits.soft_bytes;
   return (size_t)(grown < 0 ? 0 : grown < most ? grown : most);
+}
+
+/// Collects for about `slice_ns`. True: a cycle has ended; the one under way before may have passed
+/// what is garbage by now.
+bool wr_vm_collect(struct wr_vm *vm, uint64_t slice_ns);
+
+/// Stops what runs next: it was judged.
+static inline void wr_vm_sentence(struct wr_vm *vm, enum wr_vm_stop verdict)
+{
+  vm->is_judged = true;
+  wr_vm_interrupt(vm, verdict);
 }
 
 /// The word of limits.def for what stopped a script.

@@ -1,74 +1,32 @@
 local gateway = require "spec.support.gateway"
+local hostile = require "spec.support.hostile"
 local load = require "spec.support.load"
 local neighbour = require "spec.support.neighbour"
-local tree = require "spec.lint.tree"
 local wait = require "spec.support.wait"
 
 -- Handlers that try to take the gateway down (spec/script/hostile), served by a real one while
--- somebody else is served by the same workers. Each file says why it is hostile, and how it ends:
+-- somebody else is served by the same workers. What neighbours wait meanwhile is a bar
+-- (bars/hostile_scripts_spec.lua).
 --
---   -- ends: ALTERNATIVE, …   a limit of limits.def; "raises WORDS", an error of its own with these
---                             words in its message; "answers", with 200
---   -- within: MS             the longest that weir may say it was inside Lua in one go
---
--- What is judged is what weir measured: `burst_ms` of its log. 60 ms are the demand for what a
--- limit ends; one that is inside a single long call of C, or of the collector with a million
--- objects before it (50 to 100 ms), has the 500 of a worker that stands still. Weir notices at a
--- tick of the kernel; one that came late is not weir's, so a burst that took longer is measured
--- again, twice at most. The heartbeat goes by the clock and is that of all specs, since they share
--- the processors; no burst may be as long as the 400 ms of a real one.
+-- What is judged is what weir measured: `burst_ms` of its log, the longest that it was inside Lua
+-- in one go. Weir notices at a tick of the kernel; one that came late is not weir's: a burst that
+-- took longer is measured again, twice at most.
 local WITHIN_MS, WITHIN_CALL_MS, TRIES = 60, 500, 3
-local HEARTBEAT_MS = 400
 local is_sanitized = os.getenv "WEIR_PRESET" == "asan" -- its C takes several times as long
 
-local scripts = {}
-for _, path in ipairs(tree.files "^spec/script/hostile/.*%.lua$") do
-  local text = tree.read(path)
-  local script = {
-    name = path:match "([%w_]+)%.lua$", text = text,
-    reason = text:match "^%-%-%- ([^\n]+)\n", ends = {},
-    within = tonumber(text:match "\n%-%- within: (%d+)\n"),
-  }
-  assert(script.reason, path .. " gives no reason in its first line")
-  local ends = assert(text:match "\n%-%- ends: ([^\n]+)\n", path .. " does not say how it ends")
-  for word in (ends .. ", "):gmatch "(.-), " do script.ends[#script.ends + 1] = word end
-  if is_sanitized then
-    script.within = WITHIN_CALL_MS
-    table.insert(script.ends, "script_burst") -- before the end that its own C would come to
-  elseif script.within then
-    script.within = math.min(script.within, HEARTBEAT_MS)
-  end
-  scripts[#scripts + 1] = script
+local scripts = hostile.scripts()
+for _, script in ipairs(scripts) do
+  script.within = is_sanitized and WITHIN_CALL_MS or WITHIN_MS
+  -- Before the end that its own C would come to.
+  if is_sanitized then table.insert(script.ends, "script_burst") end
 end
-
-local MAIN = [[
-  local weir = require "weir"
-  weir.listen "127.0.0.1:$(port)"
-  weir.route("GET /small", function() return "small" end)
-  local held = weir.policy("held", { weir.bulkhead { max = 4, queue = 0 }, weir.breaker {} })
-  local function serve(name)
-    local given = require("hostile_" .. name)
-    local handler, options = given, {}
-    if type(given) == "table" then handler, options = given[1], given[2] end
-    options.deadline = "60s"
-    weir.route("GET /" .. name, options, function(req)
-      return held(function() return handler(req) end)
-    end)
-  end
-]]
 
 describe("hostile scripts", function()
   local g, n
   local bursts = {}
 
   setup(function()
-    local options, main = { workers = 2, log_level = "warn" }, { MAIN }
-    for _, s in ipairs(scripts) do
-      options["hostile_" .. s.name .. ".lua"] = s.text
-      main[#main + 1] = ("serve %q"):format(s.name)
-    end
-    options[1] = table.concat(main, "\n")
-    g = gateway.start(options)
+    g = gateway.start(hostile.bundle(scripts, { workers = 2, log_level = "warn" }))
     g:expect "script.error"
   end)
 
@@ -122,7 +80,7 @@ describe("hostile scripts", function()
 
   for _, s in ipairs(scripts) do
     it("are withstood: " .. s.name .. ": " .. s.reason, function()
-      local within, burst, pids = s.within or WITHIN_MS, nil, g:pids()
+      local within, burst, pids = s.within, nil, g:pids()
       for _ = 1, TRIES do
         burst = try(s)
         if burst <= within then break end

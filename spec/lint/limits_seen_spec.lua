@@ -23,7 +23,8 @@ for reason, names in pairs {
     tls_unsent http_out_high h2_stream_window h2_turn upstream_h2_window upload_high]],
   ["memory of what is over, or might be useful: the next one is made anew"] = [[
     http_spare_memory upstream_tls_sessions upstream_idle upstream_h2_streams http_keep_alive
-    generation_warm policy_past state_keep http_cache_vary_kinds health_history cache_bytes]],
+    generation_warm policy_past state_keep http_cache_vary_kinds health_history cache_bytes
+    script_slow_routes]],
   ["the peer is told, by the protocol's own words"] = [[
     listen_backlog h2_streams http_discard trace_members trace_state]],
   ["what is shown ends there and says so; elsewhere all of it is counted"] = [[

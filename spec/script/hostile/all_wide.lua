@@ -1,6 +1,5 @@
 --- More children than there may be.
 -- ends: script_burst, script_growth, script_memory, raises .
--- within: 500
 local weir = require "weir"
 return function(req)
   local t, f = {}, function() weir.sleep "1s" return 1 end

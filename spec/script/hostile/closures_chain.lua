@@ -1,6 +1,5 @@
 --- Closures that each hold the one before.
 -- ends: script_burst, script_growth, script_memory
--- within: 500
 return function(req)
   local f = function() end
   while true do

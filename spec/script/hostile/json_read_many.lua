@@ -1,6 +1,5 @@
 --- As many values as one text may have, again and again.
 -- ends: script_burst, script_growth, script_memory
--- within: 500
 local weir = require "weir"
 return function(req)
   local text = "[" .. ("{},"):rep(2e5) .. "{}]"

@@ -1,6 +1,5 @@
 --- A table of ever new strings as keys.
 -- ends: script_burst, script_growth, script_memory
--- within: 500
 return function(req)
   local t, n = {}, 0
   while true do

@@ -1,6 +1,5 @@
 --- A list that grows as fast as it can.
 -- ends: script_burst, script_growth, script_memory
--- within: 500
 return function(req)
   local t = {}
   while true do t[#t + 1] = {} end

@@ -1,6 +1,5 @@
 --- A list that grows in slices, waiting in between: no burst is long.
 -- ends: script_growth, script_burst, script_budget
--- within: 500
 local weir = require "weir"
 return function(req)
   local t = {}

@@ -1,6 +1,5 @@
 --- A table inside a table, for ever.
 -- ends: script_burst, script_growth, script_memory
--- within: 500
 return function(req)
   local t = {}
   while true do t = { t } end
