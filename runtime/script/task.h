@@ -94,7 +94,7 @@ struct wr_task {
   struct wr_attempts *attempts; ///< of the hedged call that it works for; NULL: none
   bool is_extra;                ///< it is a hedge: it may send only what can be sent twice
   uint8_t priority; ///< enum wr_priority: how important its calls are; children inherit it
-  bool is_next;     // private to turn.c: its turn has come
+  bool is_next;     // private to turn.c: it was put off once
   bool is_running;
   bool is_cancelled;            // cancelled from inside its own run
   struct wr_relief_case relief; // of a wait for the collector

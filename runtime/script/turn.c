@@ -34,30 +34,40 @@ static struct wr_turn_route *place_of(struct wr_turn *u, const char *route)
   return u->count < WR_TURN_ROUTES_MAX ? &u->routes[u->count++] : oldest;
 }
 
+// Gives all of `list` another try, in order.
+static struct wr_task *release(struct wr_loop *loop, struct wr_list *list)
+{
+  struct wr_task *first = NULL;
+  struct wr_list *node;
+  while ((node = wr_list_pop(list)) != NULL) {
+    struct wr_task *t =
+        WR_CONTAINER(WR_CONTAINER(node, struct wr_deferred, link), struct wr_task, runner);
+    if (first == NULL) first = t;
+    t->is_next = true;
+    wr_loop_defer(loop, &t->runner);
+  }
+  return first;
+}
+
 // Descriptors and what they brought come before timers: who is put off has all newcomers before it.
+// What those took does not count, nor what took the others for the first of the slow: who always
+// comes last would never run.
 static void on_turn(struct wr_timer *timer)
 {
   struct wr_turn *u = WR_CONTAINER(timer, struct wr_turn, timer);
-  struct wr_list *node;
-  u->spent = 0; // or who always comes first would leave nothing
-  while ((node = wr_list_pop(&u->late)) != NULL) {
-    wr_loop_defer(timer->loop, WR_CONTAINER(node, struct wr_deferred, link));
-  }
-  node = wr_list_pop(&u->slow);
-  if (node != NULL) {
-    struct wr_deferred *d = WR_CONTAINER(node, struct wr_deferred, link);
-    WR_CONTAINER(d, struct wr_task, runner)->is_next = true;
-    wr_loop_defer(timer->loop, d);
-  }
-  if (!wr_list_is_empty(&u->slow)) wr_timer_start_at(timer, wr_loop_now(timer->loop));
+  u->spent = 0;
+  (void)release(timer->loop, &u->late);
+  u->first = release(timer->loop, &u->slow);
 }
 
-static void put_off(struct wr_script_env *env, struct wr_task *t, struct wr_list *to)
+static void put_off(struct wr_script_env *env, struct wr_task *t, bool is_slow)
 {
   struct wr_turn *u = &env->turn;
-  wr_list_push(to, &t->runner.link);
-  wr_meter_add(env->meter, WR_METRIC_LIMITS, 1, "limit",
-               to == &u->slow ? "script_slow" : "script_turn", NULL);
+  if (!t->is_next) {
+    wr_meter_add(env->meter, WR_METRIC_LIMITS, 1, "limit", is_slow ? "script_slow" : "script_turn",
+                 NULL);
+  }
+  wr_list_push(is_slow ? &u->slow : &u->late, &t->runner.link);
   if (!wr_timer_is_running(&u->timer)) wr_timer_start_at(&u->timer, wr_loop_now(env->loop));
 }
 
@@ -80,16 +90,12 @@ bool wr_turn_puts_off(struct wr_script_env *env, struct wr_task *t)
   bool is_over = is_long(env, u->spent);
   if (u->count == 0 && !is_over) return false;
   prepare(env);
-  bool is_next = t->is_next;
+  bool slow = is_slow(u, route_of(t), wr_loop_now(env->loop));
+  bool waits = t->is_next ? is_over && t != u->first : is_over || slow;
+  if (t == u->first) u->first = NULL;
+  if (waits) put_off(env, t, slow);
   t->is_next = false;
-  if (!is_next && is_slow(u, route_of(t), wr_loop_now(env->loop))) {
-    put_off(env, t, &u->slow);
-    return true;
-  }
-  if (!is_over) return false;
-  t->is_next = is_next;
-  put_off(env, t, &u->late);
-  return true;
+  return waits;
 }
 
 void wr_turn_add(struct wr_script_env *env, const struct wr_task *t, uint64_t cycles)

@@ -3,10 +3,10 @@
 /// for as long as a burst.
 ///
 /// Once the runs of a turn took WR_TURN_NS together, the rest runs in the next. A route whose run
-/// took that long alone is slow for a while (WR_TURN_SLOW_NS), as is what runs in the background:
-/// of what is slow one runs in a turn, behind all the others that have come. So whoever else is
-/// served waits for one burst, however many slow requests wait. One per worker, in its
-/// wr_script_env; its loop.
+/// took that long alone is slow for a while (WR_TURN_SLOW_NS), as is what runs in the background
+/// when one of that did: what is slow runs behind all the others that have come, until it has taken
+/// as long again. So whoever else is served waits for one burst, however many slow requests wait,
+/// while what only looks slow is hardly held up. One per worker, in its wr_script_env; its loop.
 
 #include "base/duration.h"
 #include "base/list.h"
@@ -29,7 +29,8 @@ struct wr_turn_route {
 struct wr_turn {
   struct wr_timer timer; // private: the next turn's part
   struct wr_list late;   // private: runners of tasks, put off to the next turn
-  struct wr_list slow;   // private: of which one runs in a turn
+  struct wr_list slow;   // private: the same of slow routes, behind them
+  struct wr_task *first; // private: of the slow, it runs in any case; a name, never looked into
   uint64_t number;       // private: of the turn that `spent` is about
   uint64_t spent;        // private: cycles
   size_t count;          // private
