@@ -144,23 +144,17 @@ static void count_stop(struct wr_task *t)
   wr_meter_add(env->meter, WR_METRIC_LIMITS, 1, "limit", wr_vm_stop_limit(t->stop), NULL);
 }
 
-// What it was sentenced to while it did not run.
-static void carry_out(struct wr_script *s, struct wr_task *t)
-{
-  if (t->relief.verdict != WR_VM_RUNS) {
-    wr_vm_sentence(&s->vm, t->relief.verdict);
-  } else if (t->trail && wr_watchdog_is_spent(s->env->watchdog, t->trail->lua_cycles)) {
-    wr_vm_interrupt(&s->vm, WR_VM_STOP_BUDGET);
-  }
-}
-
 // Lets it run, on its request's account.
 static int resume(struct wr_script *s, struct wr_task *t, size_t *grown)
 {
   struct wr_watchdog *w = s->env->watchdog;
   struct wr_trail *trail = t->trail;
   wr_vm_enter(&s->vm, trail ? trail->grown : 0);
-  carry_out(s, t);
+  if (t->relief.verdict != WR_VM_RUNS) {
+    wr_vm_sentence(&s->vm, t->relief.verdict);
+  } else if (trail && wr_watchdog_is_spent(w, trail->lua_cycles)) {
+    wr_vm_interrupt(&s->vm, WR_VM_STOP_BUDGET);
+  }
   s->vm.may_pause = true;
   wr_watchdog_enter(w, t);
   int rc = lua_resume(t->co, t->values);
