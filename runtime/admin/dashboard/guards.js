@@ -89,7 +89,7 @@ export const breakers = {
 
 /** Whom a limiter refuses most. */
 function refusedMost(l) {
-  return l.refused_keys.slice(0, 3).map((k) => `${k.key} ${format.count(k.refused)}`).join(", ") || "–";
+  return l.refused_keys.slice(0, 2).map((k) => `${k.key.slice(0, 8)}… ${format.count(k.refused)}`).join(", ") || "–";
 }
 
 function useRow(label, name, plural, noun, more) {
@@ -97,29 +97,31 @@ function useRow(label, name, plural, noun, more) {
   const told = h("span");
   const actions = buttons(plural, noun, name);
   const line = spark();
-  return { ...row(name, [h("span", {}, used.root, " ", told), line.root, "num", "num", "num", "num", ...more, actions.root]), used, told, actions, line };
+  return { ...row(name, [h("span", {}, used.root, " ", told), line.root, "num", "num", ...more, actions.root]), used, told, actions, line };
 }
 
 export const limits = {
   id: "limits", isCounted: true, title: "Bulkheads and limiters", place: "right",
   build(place) {
-    const columns = [["in use"], ["last 90 s"], ["waiting", true], ["wait p99", true], ["refused/s", true], ["refused", true]];
+    const columns = [["in use"], ["last 90 s"], ["waiting", true], ["refused", true]];
     this.bulkheads = table("Bulkheads", [["bulkhead"], ...columns, ["", true]]);
-    this.limiters = table("Limiters", [["limiter"], ...columns, ["refused most, by hash of the key"], ["", true]]);
+    this.limiters = table("Limiters", [["limiter"], ...columns, ["refused most"], ["", true]]);
     place.append(this.bulkheads.root, this.limiters.root);
   },
   show(s) {
     const waits = new Map(s.traffic.waits.map((w) => [`${w.kind} ${w.name}`, w.p99_s]));
-    const wait = (kind, name) => format.time(waits.get(`${kind} ${name}`));
+    const wait = (kind, name) => {
+      const p99 = waits.get(`${kind} ${name}`);
+      return p99 === undefined || p99 === null ? "" : `, p99 ${format.time(p99)}`;
+    };
+    const refused = (name, total) => `${format.count(rate(name, total, s.uptime_s))}/s, ${format.count(total)} in all`;
     keep(this.bulkheads.body, s.bulkheads, (b) => b.name, (b) => useRow(`slots of ${b.name}`, b.name, "bulkheads", "bulkhead", []), (p, b) => {
       const text = `${b.in_use} of ${b.max}${b.overridden ? `, policy says ${b.policy_max}` : ""}`;
       p.used.show(b.in_use / b.max, 1, text);
       say(p.told, text);
       p.line.show(remember(`bulkhead ${b.name}`, b.in_use), [], b.max);
-      say(p.cells[2], `${b.queued} of ${b.queue}`);
-      say(p.cells[3], wait("bulkhead", b.name));
-      say(p.cells[4], format.count(rate(`bulkhead ${b.name}`, b.refused, s.uptime_s)));
-      say(p.cells[5], format.count(b.refused));
+      say(p.cells[2], `${b.queued} of ${b.queue}${wait("bulkhead", b.name)}`);
+      say(p.cells[3], refused(`bulkhead ${b.name}`, b.refused));
       p.actions.show((verb) => verb !== "reset" || b.overridden);
     });
     keep(this.limiters.body, s.limiters, (l) => l.name, (l) => useRow(`permits of ${l.name}`, l.name, "limiters", "limiter", ["text"]), (p, l) => {
@@ -127,11 +129,11 @@ export const limits = {
       p.used.show((l.limit - l.left) / l.limit, 1, text);
       say(p.told, text);
       p.line.show(remember(`limiter ${l.name}`, l.limit - l.left), [], l.limit);
-      say(p.cells[2], l.waiting);
-      say(p.cells[3], wait("limiter", l.name));
-      say(p.cells[4], format.count(rate(`limiter ${l.name}`, l.refused, s.uptime_s)));
-      say(p.cells[5], format.count(l.refused));
-      say(p.cells[6], refusedMost(l));
+      for (const at of [0, 3, 4]) p.cells[at].classList.add("wrap");
+      p.cells[4].title = "by hash of the key, as refusals name it";
+      say(p.cells[2], `${l.waiting}${wait("limiter", l.name)}`);
+      say(p.cells[3], refused(`limiter ${l.name}`, l.refused));
+      say(p.cells[4], refusedMost(l));
       p.actions.show((verb) => verb !== "reset" || l.overridden);
     });
     this.bulkheads.root.hidden = s.bulkheads.length === 0;

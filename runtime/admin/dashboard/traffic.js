@@ -52,7 +52,7 @@ export const routes = {
 
 function endpointState(e) {
   if (e.drained) return ["warn", "drained"];
-  if (e.ejected) return ["bad", `ejected (${e.cause || "unknown"})`];
+  if (e.ejected) return ["bad", `ejected (${e.cause || "unknown"})${e.back_in_s ? `, back in ${format.age(e.back_in_s)}` : ""}`];
   return e.healthy ? ["ok", "healthy"] : ["bad", "unhealthy"];
 }
 
@@ -65,7 +65,7 @@ export const upstreams = {
   id: "upstreams", isCounted: true, title: "Upstreams", place: "left",
   build(place) {
     const asked = table("Attempts of the last ten seconds by upstream", [["upstream"], ...NUMBERS]);
-    const members = table("Endpoints", [["endpoint"], ["state"], ["in flight", true], ["latency", true], ["last error"], ["weight", true], ["ejections", true], ["back in", true], [""]]);
+    const members = table("Endpoints", [["endpoint"], ["state"], ["in flight", true], ["latency", true], ["last error"], ["weight", true], ["ejected", true], [""]]);
     place.append(asked.root, members.root);
     Object.assign(this, { asked, members });
   },
@@ -76,8 +76,9 @@ export const upstreams = {
     keep(this.members.body, all, (e) => `${e.upstream} ${e.url}`, (e) => {
       const state = badge();
       const actions = buttons("upstreams", "endpoint", e.upstream, e.url);
-      return { ...row(`${e.upstream}  ${e.url}`, [state.root, "num", "num", "text", "num", "num", "num", actions.root]), state, actions };
+      return { ...row(`${e.upstream}  ${e.url}`, [state.root, "num", "num", "text", "num", "num", actions.root]), state, actions };
     }, ({ cells, state, actions }, e) => {
+      cells[3].className = "wrap";
       state.show(...endpointState(e));
       const isOrdered = e.drained || e.policy_weight !== undefined;
       actions.show((verb) => (verb === "reset" ? isOrdered : verb !== "drain" || !e.drained));
@@ -85,8 +86,7 @@ export const upstreams = {
       say(cells[2], format.time(e.latency_s));
       say(cells[3], lastError(e));
       say(cells[4], e.policy_weight === undefined ? e.weight : `${e.weight}, policy ${e.policy_weight}`);
-      say(cells[5], e.ejections);
-      say(cells[6], e.back_in_s ? format.age(e.back_in_s) : "–");
+      say(cells[5], `${e.ejections}×`);
     });
     return s.upstreams.length;
   },
