@@ -13,8 +13,8 @@ local NESTING_MAX = 100
 local raw_pcall, error, running = pcall, error, coroutine.running
 local scope_mark, scope_unwind = core.scope_mark, core.scope_unwind
 
--- Nesting of each coroutine; `main` stands for the main thread, which has no coroutine. A zero stays:
--- coroutines come again, and a table that is emptied is made anew at each new key.
+-- Nesting of each coroutine; `main` stands for the main thread, which has no coroutine. A zero
+-- stays: coroutines come again, and a table that is emptied is made anew at each new key.
 local main = {}
 local depths = setmetatable({}, { __mode = "k" })
 
