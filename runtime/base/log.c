@@ -6,13 +6,19 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { FILE_PIECE = 32 * 1024 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 void wr_log_init(struct wr_log *log, int fd, enum wr_log_level level, uint64_t (*wall_ns)(void))
 {
+  struct stat about;
   *log = (struct wr_log){.fd = fd, .level = level, .wall_ns = wall_ns, .worker = -1};
+  log->is_file = fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
+  log->piece = log->is_file ? FILE_PIECE : PIPE_BUF;
   wr_buf_init(&log->pending, WR_LOG_PENDING_MAX);
   wr_buf_init(&log->line, WR_LOG_LINE_MAX);
 }
@@ -104,17 +110,31 @@ static size_t whole_lines(struct wr_str s, size_t limit)
   return (size_t)(end - s.ptr) + 1;
 }
 
+static uint64_t lines_in(struct wr_str s)
+{
+  uint64_t count = 0;
+  while (s.len > 0) {
+    wr_str_split(&s, '\n');
+    count++;
+  }
+  return count;
+}
+
+static bool is_ready(const struct wr_log *log)
+{
+  struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+  return log->is_file || poll(&ready, 1, 0) > 0;
+}
+
 void wr_log_flush(struct wr_log *log)
 {
-  while (log->pending.len > 0) {
-    struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
-    if (poll(&ready, 1, 0) <= 0) return;
+  while (log->pending.len > 0 && is_ready(log)) {
     // A pipe that polls writable takes PIPE_BUF bytes at once, and never mixes them with others'.
-    size_t len = whole_lines(wr_buf_str(&log->pending), PIPE_BUF);
+    size_t len = whole_lines(wr_buf_str(&log->pending), log->piece);
     ssize_t wrote = write(log->fd, wr_buf_head(&log->pending), len);
     if (wrote <= 0) {
-      // The reader is gone: keeping the lines would only delay their loss.
-      log->dropped++;
+      // The reader is gone, or the disk is full: keeping the lines would only delay their loss.
+      log->dropped += lines_in((struct wr_str){wr_buf_head(&log->pending), len});
       wrote = (ssize_t)len;
     }
     wr_buf_drop(&log->pending, (size_t)wrote);
@@ -129,7 +149,7 @@ const char *wr_log_level_name(enum wr_log_level level)
 void wr_log_turn(struct wr_log *log)
 {
   if (log->pending.len == 0) return;
-  bool is_full = log->pending.len >= PIPE_BUF;
+  bool is_full = log->pending.len >= log->piece;
   if (!log->is_urgent && !is_full && log->wall_ns() - log->waiting_ns < WR_LOG_DELAY_NS) return;
   wr_log_flush(log);
   log->is_urgent = false;

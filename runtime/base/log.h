@@ -3,8 +3,8 @@
 ///
 /// A line is built with `wr_log_begin`, the JSON writer, and `wr_log_end`; whole lines wait in
 /// memory (at most `WR_LOG_PENDING_MAX` bytes, then new lines are dropped and counted) until
-/// `wr_log_flush` writes them in pieces that a pipe takes atomically. One process's own; each
-/// process has one.
+/// `wr_log_flush` writes them in pieces that a pipe takes atomically (a file takes larger ones).
+/// One process's own; each process has one.
 
 #include "base/json.h"
 #include "base/log_format.h"
@@ -41,6 +41,8 @@ struct wr_log {
   bool is_urgent;               ///< private: a pending line is at least a warning
   bool is_tapped;               ///< private: the tap takes it
   bool is_written;              ///< private: the descriptor gets it
+  size_t piece;                 ///< private: bytes that are written at once
+  bool is_file;                 ///< private: it takes what comes
   struct wr_buf pending;        ///< private
   struct wr_buf line;           ///< private
   struct wr_json json;          ///< private
@@ -66,7 +68,7 @@ __attribute__((format(printf, 4, 5))) void wr_log_text(struct wr_log *log, enum 
 /// Writes pending lines as far as the descriptor takes them now.
 void wr_log_flush(struct wr_log *log);
 
-/// The same when it is time: warnings at once, others when there is a pipe's worth of them or after
+/// The same when it is time: warnings at once, others when there is a piece of them or after
 /// WR_LOG_DELAY_NS. Call once a turn.
 void wr_log_turn(struct wr_log *log);
 
