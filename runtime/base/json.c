@@ -89,33 +89,54 @@ static uint64_t special_of(uint64_t v)
   return found & ones * 0x80;
 }
 
-static size_t plain_len(struct wr_str s)
+// Copies eight bytes. False: one of them is not plain.
+static bool copy_plain_word(char *out, const char *from)
 {
-  size_t len = 0;
-  for (uint64_t v; len + sizeof(v) <= s.len; len += sizeof(v)) {
-    memcpy(&v, s.ptr + len, sizeof(v));
-    if (special_of(v) != 0) break;
+  uint64_t v;
+  memcpy(&v, from, sizeof(v));
+  memcpy(out, &v, sizeof(v));
+  return special_of(v) == 0;
+}
+
+// Copies `s`. False: not all of it is plain.
+static bool copy_plain(char *out, struct wr_str s)
+{
+  const size_t word = sizeof(uint64_t);
+  if (s.len < word) {
+    bool ok = true;
+    for (size_t i = 0; i < s.len; i++) {
+      out[i] = s.ptr[i];
+      ok &= is_plain((unsigned char)s.ptr[i]);
+    }
+    return ok;
   }
-  while (len < s.len && is_plain((unsigned char)s.ptr[len])) len++;
-  return len;
+  for (size_t at = 0; at + word <= s.len; at += word) {
+    if (!copy_plain_word(out + at, s.ptr + at)) return false;
+  }
+  return copy_plain_word(out + s.len - word, s.ptr + s.len - word);
+}
+
+// Writes it in quotes and returns the end; NULL when it is not plain.
+static char *quote_plain(char *out, struct wr_str s)
+{
+  *out = '"';
+  if (!copy_plain(out + 1, s)) return NULL;
+  out[s.len + 1] = '"';
+  return out + s.len + 2;
 }
 
 // Most texts are plain: they go in one piece, with what stands around them.
-static bool put_plain(struct wr_json *j, struct wr_str s, const char *behind)
+static bool put_plain(struct wr_json *j, struct wr_str s, struct wr_str behind)
 {
-  if (plain_len(s) < s.len) return false;
-  size_t more = strlen(behind);
-  char *out = wr_buf_reserve(j->out, s.len + 2 + more);
+  char *out = wr_buf_reserve(j->out, s.len + 2 + behind.len);
   if (out == NULL) return false;
-  out[0] = '"';
-  if (s.len > 0) memcpy(out + 1, s.ptr, s.len);
-  out[s.len + 1] = '"';
-  memcpy(out + s.len + 2, behind, more);
-  wr_buf_grow(j->out, s.len + 2 + more);
+  char *end = quote_plain(out, s);
+  if (end == NULL) return false;
+  wr_buf_grow(j->out, (size_t)(wr_str_put(end, behind) - out));
   return true;
 }
 
-static void put_string(struct wr_json *j, struct wr_str s, const char *behind)
+static void put_string(struct wr_json *j, struct wr_str s, struct wr_str behind)
 {
   if (put_plain(j, s, behind)) return;
   put(j, "\"", 1);
@@ -138,13 +159,13 @@ static void put_string(struct wr_json *j, struct wr_str s, const char *behind)
   }
   put(j, s.ptr + from, s.len - from);
   put(j, "\"", 1);
-  put(j, behind, strlen(behind));
+  put(j, behind.ptr, behind.len);
 }
 
 void wr_json_key_str(struct wr_json *j, struct wr_str key)
 {
   before_value(j);
-  put_string(j, key, ":");
+  put_string(j, key, WR_STR(":"));
   j->need_comma = false;
 }
 
@@ -156,7 +177,7 @@ void wr_json_key(struct wr_json *j, const char *key)
 void wr_json_str(struct wr_json *j, struct wr_str value)
 {
   before_value(j);
-  put_string(j, value, "");
+  put_string(j, value, WR_STR(""));
 }
 
 void wr_json_cstr(struct wr_json *j, const char *value)
@@ -182,12 +203,14 @@ void wr_json_uint(struct wr_json *j, uint64_t value)
 }
 
 // Numbers of at most three decimals, as times in milliseconds are: their digits without printf.
-static bool put_thousandths(struct wr_json *j, double value)
+// Writes THOUSANDTHS_SIZE bytes at most and returns how many; 0 when it is not one of these.
+enum { THOUSANDTHS_SIZE = WR_DECIMAL_SIZE + 4 };
+
+static size_t write_thousandths(char *text, double value)
 {
-  if (signbit(value) || value >= 1e12) return false;
+  if (signbit(value) || value >= 1e12) return 0;
   uint64_t scaled = (uint64_t)(value * 1e3 + 0.5);
-  if ((double)scaled / 1e3 != value) return false;
-  char text[WR_DECIMAL_SIZE + 4];
+  if ((double)scaled / 1e3 != value) return 0;
   size_t len = wr_decimal_write(text, scaled / 1000);
   uint64_t rest = scaled % 1000;
   if (rest > 0) text[len++] = '.';
@@ -195,8 +218,7 @@ static bool put_thousandths(struct wr_json *j, double value)
     text[len++] = (char)('0' + rest / unit);
     rest %= unit;
   }
-  put(j, text, len);
-  return true;
+  return len;
 }
 
 void wr_json_num(struct wr_json *j, double value)
@@ -206,8 +228,12 @@ void wr_json_num(struct wr_json *j, double value)
     return;
   }
   before_value(j);
-  if (put_thousandths(j, value)) return;
-  char text[32];
+  char text[THOUSANDTHS_SIZE + 8];
+  size_t simple = write_thousandths(text, value);
+  if (simple > 0) {
+    put(j, text, simple);
+    return;
+  }
   int len = snprintf(text, sizeof(text), "%.15g", value);
   // 15 digits read best; 17 are needed for the few numbers that 15 do not carry.
   double back = 0;
@@ -261,50 +287,58 @@ void wr_json_field_bool(struct wr_json *j, const char *key, bool value)
 
 // --- members by constant keys -------------------------------------------------------------------
 
-// Writes `,"key":` and leaves room for `more` bytes behind; NULL when there is no room.
+// Lines that are written at every request consist of these: each is written in one piece.
+
+// Room for `,"key":` and `more` bytes behind, with the former written; NULL when there is none.
 static char *open_member(struct wr_json *j, struct wr_str key, size_t more)
 {
-  char *out = wr_buf_reserve(j->out, key.len + 4 + more);
-  if (out == NULL) {
+  struct wr_buf *b = j->out;
+  size_t need = key.len + 4 + more;
+  char *out = wr_buf_head(b) + b->len;
+  bool has_room = need <= b->cap - b->start - b->len && need <= b->max - b->len;
+  if (!has_room && (out = wr_buf_reserve(b, need)) == NULL) {
     j->failed = true;
     return NULL;
   }
-  size_t at = 0;
-  if (j->need_comma) out[at++] = ',';
-  out[at++] = '"';
-  memcpy(out + at, key.ptr, key.len);
-  at += key.len;
-  out[at++] = '"';
-  out[at++] = ':';
-  wr_buf_grow(j->out, at);
+  *out = ',';
+  out += j->need_comma;
+  *out++ = '"';
+  out = wr_str_put(out, key);
+  *out++ = '"';
+  *out++ = ':';
   j->need_comma = true;
-  return out + at;
+  return out;
+}
+
+static void close_member(struct wr_json *j, const char *end)
+{
+  j->out->len = (size_t)(end - wr_buf_head(j->out));
 }
 
 void wr_json_member_str(struct wr_json *j, struct wr_str key, struct wr_str value)
 {
   char *out = open_member(j, key, value.len + 2);
   if (out == NULL) return;
-  if (value.ptr == NULL || plain_len(value) < value.len) {
-    j->need_comma = false; // the key has had its own
-    value.ptr ? wr_json_str(j, value) : wr_json_null(j);
-    return;
-  }
-  out[0] = '"';
-  if (value.len > 0) memcpy(out + 1, value.ptr, value.len);
-  out[value.len + 1] = '"';
-  wr_buf_grow(j->out, value.len + 2);
+  char *end = value.ptr ? quote_plain(out, value) : NULL;
+  close_member(j, end ? end : out);
+  if (end != NULL) return;
+  j->need_comma = false; // the key has had its own
+  value.ptr ? wr_json_str(j, value) : wr_json_null(j);
 }
 
 void wr_json_member_uint(struct wr_json *j, struct wr_str key, uint64_t value)
 {
   char *out = open_member(j, key, WR_DECIMAL_SIZE);
-  if (out != NULL) wr_buf_grow(j->out, wr_decimal_write(out, value));
+  if (out != NULL) close_member(j, out + wr_decimal_write(out, value));
 }
 
 void wr_json_member_num(struct wr_json *j, struct wr_str key, double value)
 {
-  if (open_member(j, key, 0) == NULL) return;
+  char *out = open_member(j, key, THOUSANDTHS_SIZE);
+  if (out == NULL) return;
+  size_t len = write_thousandths(out, value);
+  close_member(j, out + len);
+  if (len > 0) return;
   j->need_comma = false;
   wr_json_num(j, value);
 }

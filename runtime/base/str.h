@@ -22,6 +22,24 @@ static inline struct wr_str wr_str_of(const char *text)
   return (struct wr_str){text, text ? strlen(text) : 0};
 }
 
+/// Copies `s` to `to`, which has room, and returns the end of it. Short ones, which most are,
+/// without a call: two copies of one size that overlap.
+static inline char *wr_str_put(char *to, struct wr_str s)
+{
+  if (s.len > 16) {
+    memcpy(to, s.ptr, s.len);
+  } else if (s.len >= 8) {
+    memcpy(to, s.ptr, 8);
+    memcpy(to + s.len - 8, s.ptr + s.len - 8, 8);
+  } else if (s.len >= 4) {
+    memcpy(to, s.ptr, 4);
+    memcpy(to + s.len - 4, s.ptr + s.len - 4, 4);
+  } else {
+    for (size_t i = 0; i < s.len; i++) to[i] = s.ptr[i];
+  }
+  return to + s.len;
+}
+
 /// Byte equality.
 static inline bool wr_str_eq(struct wr_str a, struct wr_str b)
 {

@@ -76,18 +76,15 @@ struct wr_str wr_response_reason(int status)
 
 // Writing into room that was measured before.
 
-static char *put(char *at, struct wr_str s)
-{
-  memcpy(at, s.ptr, s.len);
-  return at + s.len;
-}
-
 static char *put_field(char *at, struct wr_str name, struct wr_str value)
 {
-  at = put(at, name);
-  at = put(at, WR_STR(": "));
-  if (value.len > 0) at = put(at, value);
-  return put(at, WR_STR("\r\n"));
+  at = wr_str_put(at, name);
+  *at++ = ':';
+  *at++ = ' ';
+  at = wr_str_put(at, value);
+  *at++ = '\r';
+  *at++ = '\n';
+  return at;
 }
 
 // The room is measured with FIXED_MAX, which the NUL is in.
@@ -98,28 +95,28 @@ static char *put_number(char *at, uint64_t n)
 
 static char *put_status_line(char *at, int status)
 {
-  at = put(at, WR_STR("HTTP/1.1 "));
+  at = wr_str_put(at, WR_STR("HTTP/1.1 "));
   at = put_number(at, (uint64_t)status);
   *at++ = ' ';
-  at = put(at, wr_response_reason(status));
-  return put(at, WR_STR("\r\n"));
+  at = wr_str_put(at, wr_response_reason(status));
+  return wr_str_put(at, WR_STR("\r\n"));
 }
 
 static char *put_framing(char *at, const struct wr_response *r)
 {
   if (r->framing == WR_FRAMING_LENGTH) {
-    at = put(at, WR_STR("Content-Length: "));
+    at = wr_str_put(at, WR_STR("Content-Length: "));
     at = put_number(at, r->length);
-    at = put(at, WR_STR("\r\n"));
+    at = wr_str_put(at, WR_STR("\r\n"));
   } else if (r->framing == WR_FRAMING_CHUNKED) {
-    at = put(at, WR_STR("Transfer-Encoding: chunked\r\n"));
+    at = wr_str_put(at, WR_STR("Transfer-Encoding: chunked\r\n"));
   }
   if (r->upgrade.len > 0) {
-    at = put(at, WR_STR("Connection: Upgrade\r\n"));
+    at = wr_str_put(at, WR_STR("Connection: Upgrade\r\n"));
     return put_field(at, WR_STR("Upgrade"), r->upgrade);
   }
-  if (r->is_close) return put(at, WR_STR("Connection: close\r\n"));
-  if (r->is_keep_alive) return put(at, WR_STR("Connection: keep-alive\r\n"));
+  if (r->is_close) return wr_str_put(at, WR_STR("Connection: close\r\n"));
+  if (r->is_keep_alive) return wr_str_put(at, WR_STR("Connection: keep-alive\r\n"));
   return at;
 }
 
@@ -159,7 +156,7 @@ bool wr_response_write(const struct wr_response *r, struct wr_buf *out)
   if (r->via.ptr != NULL) at = put_field(at, WR_STR("Via"), r->via);
   if (r->request_id.ptr != NULL) at = put_field(at, WR_STR("X-Request-ID"), r->request_id);
   at = put_framing(at, r);
-  at = put(at, WR_STR("\r\n"));
+  at = wr_str_put(at, WR_STR("\r\n"));
   wr_buf_grow(out, (size_t)(at - start));
   return true;
 }

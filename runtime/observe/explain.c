@@ -29,22 +29,6 @@ static size_t cut(struct wr_str text)
   return text.len < WR_EXPLAIN_TEXT_MAX ? text.len : WR_EXPLAIN_TEXT_MAX;
 }
 
-// Nearly all texts are short: two copies of one size that overlap are less than a call.
-static inline void copy(char *to, const char *from, size_t len)
-{
-  if (len > 16) {
-    memcpy(to, from, len);
-  } else if (len >= 8) {
-    memcpy(to, from, 8);
-    memcpy(to + len - 8, from + len - 8, 8);
-  } else if (len >= 4) {
-    memcpy(to, from, 4);
-    memcpy(to + len - 4, from + len - 4, 4);
-  } else {
-    for (size_t i = 0; i < len; i++) to[i] = from[i];
-  }
-}
-
 static bool put(struct room *r, const void *head, size_t size, const struct wr_str *texts,
                 size_t count)
 {
@@ -57,8 +41,7 @@ static bool put(struct room *r, const void *head, size_t size, const struct wr_s
   for (size_t i = 0; i < count; i++) {
     uint16_t len = (uint16_t)cut(texts[i]);
     memcpy(at, &len, sizeof(len));
-    copy(at + sizeof(len), texts[i].ptr, len);
-    at += sizeof(len) + len;
+    at = wr_str_put(at + sizeof(len), (struct wr_str){texts[i].ptr, len});
   }
   r->at = at;
   return true;
