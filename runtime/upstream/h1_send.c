@@ -15,28 +15,22 @@ enum {
 
 // The head
 
-static char *put(char *at, struct wr_str s)
-{
-  memcpy(at, s.ptr, s.len);
-  return at + s.len;
-}
-
 static char *put_field(char *at, struct wr_str name, struct wr_str value)
 {
-  at = put(at, name);
+  at = wr_str_put(at, name);
   *at++ = ':';
   if (value.len > 0) {
     *at++ = ' ';
-    at = put(at, value);
+    at = wr_str_put(at, value);
   }
-  return put(at, WR_STR("\r\n"));
+  return wr_str_put(at, WR_STR("\r\n"));
 }
 
 static char *put_length(char *at, uint64_t length)
 {
-  at = put(at, WR_STR("Content-Length: "));
+  at = wr_str_put(at, WR_STR("Content-Length: "));
   at += wr_decimal_write(at, length);
-  return put(at, WR_STR("\r\n"));
+  return wr_str_put(at, WR_STR("\r\n"));
 }
 
 static char *put_framing(char *at, const struct wr_transfer_request *rq)
@@ -46,7 +40,7 @@ static char *put_framing(char *at, const struct wr_transfer_request *rq)
   case WR_TRANSFER_BODY_BYTES: return put_length(at, rq->body.len);
   case WR_TRANSFER_BODY_STREAM:
     return rq->has_length ? put_length(at, rq->length)
-                          : put(at, WR_STR("Transfer-Encoding: chunked\r\n"));
+                          : wr_str_put(at, WR_STR("Transfer-Encoding: chunked\r\n"));
   }
   WR_UNREACHABLE("body kind");
 }
@@ -70,10 +64,10 @@ void wr_h1_send_head(struct wr_h1_transfer *t, const struct wr_transfer_request 
     wr_h1_transfer_fail_later(t, WR_ERROR_TOO_LARGE, "the request head is too large");
     return;
   }
-  char *at = put(start, rq->method);
+  char *at = wr_str_put(start, rq->method);
   *at++ = ' ';
-  at = put(at, rq->target);
-  at = put(at, WR_STR(" HTTP/1.1\r\n"));
+  at = wr_str_put(at, rq->target);
+  at = wr_str_put(at, WR_STR(" HTTP/1.1\r\n"));
   at = put_field(at, WR_STR("Host"), rq->authority);
   for (size_t i = 0; rq->headers != NULL && i < rq->headers->count; i++) {
     const struct wr_header *h = &rq->headers->items[i];
@@ -82,13 +76,13 @@ void wr_h1_send_head(struct wr_h1_transfer *t, const struct wr_transfer_request 
   }
   // What is for the next hop alone has to be named as such.
   if (rq->upgrade.len > 0) {
-    at = put(at, WR_STR("Connection: Upgrade\r\n"));
+    at = wr_str_put(at, WR_STR("Connection: Upgrade\r\n"));
     at = put_field(at, WR_STR("Upgrade"), rq->upgrade);
   } else if (rq->takes_trailers) {
-    at = put(at, WR_STR("TE: trailers\r\nConnection: TE\r\n"));
+    at = wr_str_put(at, WR_STR("TE: trailers\r\nConnection: TE\r\n"));
   }
   at = put_framing(at, rq);
-  at = put(at, WR_STR("\r\n"));
+  at = wr_str_put(at, WR_STR("\r\n"));
   wr_buf_grow(&t->head, (size_t)(at - start));
 }
 
