@@ -97,7 +97,7 @@ void *wr_region_take(struct wr_region *r, size_t size)
 {
   size_t need = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
   if (need < size) return NULL;
-  if (need > (size_t)(r->end - r->at)) {
+  if (r->at == NULL || need > (size_t)(r->end - r->at)) {
     if (need > r->max - r->total) return NULL;
     next_block(r, need);
   }

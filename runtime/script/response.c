@@ -136,10 +136,10 @@ static void observe_body(struct wr_meter *m, enum wr_metric metric, const char *
   wr_series_observe(m->arena, m->shard, *series, (double)bytes);
 }
 
-// While the transfer is still there.
+// While the transfer is still there. Of an attempt alone: others are not observed.
 static void note_bytes(struct wr_response *r)
 {
-  if (r->transfer == NULL) return;
+  if (!r->is_upstream || r->transfer == NULL) return;
   const struct wr_transfer_stats *stats = wr_transfer_stats(r->transfer);
   r->sent_bytes = stats->sent_bytes;
   r->received_bytes = stats->received_bytes;
