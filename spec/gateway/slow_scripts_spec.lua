@@ -20,7 +20,10 @@ describe("slow scripts", function()
       weir.route("GET /done", function() return tostring(done) end)
       weir.route("GET /garbage", function()
         local n = 0
-        for i = 1, 12 do n = n + #((" "):rep(2e6) .. i) end
+        for i = 1, 12 do
+          n = n + #((" "):rep(2e6) .. i)
+          weir.sleep "1ms" -- so that it is never in Lua for long in one go
+        end
         return tostring(n)
       end)
       weir.route("GET /kept", function()
