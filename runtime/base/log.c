@@ -110,10 +110,10 @@ static size_t whole_lines(struct wr_str s, size_t limit)
   return (size_t)(end - s.ptr) + 1;
 }
 
-static uint64_t lines_in(struct wr_str s)
+static uint64_t lines_in(const char *at, size_t len)
 {
   uint64_t count = 0;
-  for (size_t i = 0; i < s.len; i++) count += s.ptr[i] == '\n';
+  for (const char *end = at + len; at < end; at++) count += *at == '\n';
   return count;
 }
 
@@ -131,7 +131,7 @@ void wr_log_flush(struct wr_log *log)
     ssize_t wrote = write(log->fd, wr_buf_head(&log->pending), len);
     if (wrote <= 0) {
       // The reader is gone, or the disk is full: keeping the lines would only delay their loss.
-      log->dropped += lines_in((struct wr_str){wr_buf_head(&log->pending), len});
+      log->dropped += lines_in(wr_buf_head(&log->pending), len);
       wrote = (ssize_t)len;
     }
     wr_buf_drop(&log->pending, (size_t)wrote);

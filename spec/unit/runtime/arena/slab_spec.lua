@@ -29,7 +29,7 @@ describe("slab", function()
     local rng = ffi.new("struct wr_rng")
     c.wr_rng_init(rng, seed)
     local live, count = {}, 0
-    for step = 1, 4000 do
+    for step = 1, 2000 do
       if count > 0 and tonumber(c.wr_rng_below(rng, 100)) < 45 then
         local at = tonumber(c.wr_rng_below(rng, count)) + 1
         local o = live[at]

@@ -120,7 +120,7 @@ describe("flight", function()
         end
       end
     end
-    for step = 1, 30000 do
+    for step = 1, 12000 do
       local m = members[1 + below(#members)]
       local linked = m.role == c.WR_FLIGHT_LEADER or m.role == c.WR_FLIGHT_FOLLOWER
       if below(500) == 0 then

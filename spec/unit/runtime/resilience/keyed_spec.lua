@@ -56,7 +56,7 @@ describe("keyed table", function()
     local victim = 0x123456789abcdef0ULL
     for _ = 1, 10 do assert.is_true(passes(l, victim, 0)) end
     local r = rng(2)
-    for i = 1, 20000 do
+    for i = 1, 8000 do
       passes(l, c.wr_rng_next(r), i)
       assert.is_false(passes(l, victim, i), "after " .. i .. " other keys")
     end
@@ -64,7 +64,7 @@ describe("keyed table", function()
   end)
 
   it("gives no key more than its burst, in however many cells its calls were charged", function()
-    for seed = 1, 20 do
+    for seed = 1, 6 do
       local r = rng(seed)
       local l = new { limit = 3, period_ns = 3 * SECOND, burst = 3, max_keys = 32 }
       local passed, now = {}, 0

@@ -208,7 +208,7 @@ describe("a singleton", function()
       end
     end
     local function believes_it_holds(me) return me.state == "runs" and now < me.until_ns end
-    for _ = 1, 4000 do
+    for _ = 1, 2000 do
       now = now + below(20) * MS
       local i = 1 + below(4)
       local me, dice = workers[i], below(100)
