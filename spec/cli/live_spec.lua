@@ -177,7 +177,7 @@ describe("what is live", function()
       order "size 60 100"
       shows "\nroutes\n"
       shows "\nworkers\n"
-      assert.is_true(lines() <= 60)
+      wait.for_("a picture that fits", function() return lines() <= 60 end)
       order "size 3 10"
       wait.for_("a small picture", function() return lines() <= 5 end)
       order "key  "
