@@ -149,7 +149,10 @@ describe("exporting by OTLP", function()
   it("counts what a worker had not sent when it died", function()
     start { OTEL_BSP_SCHEDULE_DELAY = "60000" }
     g:expect "worker.exit"
-    for i = 1, 3 do g:get("/lost/" .. i) end
+    for i = 1, 3 do
+      g:get("/lost/" .. i)
+      g:wait_log("access", { path = "/lost/" .. i }) -- the client may have its answer before that
+    end
     os.execute("kill -9 " .. g:pids()[1])
     wait_dropped("worker_died", 3)
     g:workers_live()
