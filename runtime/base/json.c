@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/decimal.h"
+#include "base/json_plain.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -70,32 +71,13 @@ static void put_escape(struct wr_json *j, unsigned char c)
   put(j, text, (size_t)len);
 }
 
-static bool is_plain(unsigned char c)
-{
-  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-// One bit for each byte that is not plain, of eight at a time: below 0x20, above 0x7e, a quote or a
-// backslash. A byte is zero where (x - 1) & ~x has its highest bit.
-static uint64_t special_of(uint64_t v)
-{
-  const uint64_t ones = UINT64_C(0x0101010101010101);
-  uint64_t quotes = v ^ ones * '"';
-  uint64_t slashes = v ^ ones * '\\';
-  uint64_t deletes = v ^ ones * 0x7f;
-  uint64_t found = (v - ones * 0x20) & ~v;
-  found |= ((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes);
-  found |= ((deletes - ones) & ~deletes) | v;
-  return found & ones * 0x80;
-}
-
 // Copies eight bytes. False: one of them is not plain.
 static bool copy_plain_word(char *out, const char *from)
 {
   uint64_t v;
   memcpy(&v, from, sizeof(v));
   memcpy(out, &v, sizeof(v));
-  return special_of(v) == 0;
+  return wr_json_special(v) == 0;
 }
 
 // Copies `s`. False: not all of it is plain.
@@ -106,7 +88,7 @@ static bool copy_plain(char *out, struct wr_str s)
     bool ok = true;
     for (size_t i = 0; i < s.len; i++) {
       out[i] = s.ptr[i];
-      ok &= is_plain((unsigned char)s.ptr[i]);
+      ok &= wr_json_is_plain((unsigned char)s.ptr[i]);
     }
     return ok;
   }
@@ -145,7 +127,7 @@ static void put_string(struct wr_json *j, struct wr_str s, struct wr_str behind)
   while (at < s.len) {
     unsigned char c = (unsigned char)s.ptr[at];
     size_t len = wr_utf8_length((const unsigned char *)s.ptr + at, s.len - at);
-    if (len > 0 && (is_plain(c) || c >= 0x80)) {
+    if (len > 0 && (wr_json_is_plain(c) || c >= 0x80)) {
       at += len;
       continue;
     }

@@ -1,5 +1,6 @@
 #include "base/json_reader.h"
 
+#include "base/json_plain.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -63,29 +64,13 @@ static void skip_space(struct wr_json_reader *r)
 
 // --- strings ------------------------------------------------------------------------------------
 
-static bool is_plain(unsigned char c)
-{
-  return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-// One bit for each byte that is not plain, of eight at a time. A byte is zero where (x - 1) & ~x
-// has its highest bit.
-static uint64_t special_of(uint64_t v)
-{
-  const uint64_t ones = UINT64_C(0x0101010101010101);
-  uint64_t quotes = v ^ ones * '"';
-  uint64_t slashes = v ^ ones * '\\';
-  uint64_t found = ((v - ones * 0x20) & ~v) | ((quotes - ones) & ~quotes);
-  return (found | ((slashes - ones) & ~slashes) | v) & ones * 0x80;
-}
-
 static void skip_plain(struct wr_json_reader *r, size_t end)
 {
   for (uint64_t v; r->at + sizeof(v) <= end; r->at += sizeof(v)) {
     memcpy(&v, r->text.ptr + r->at, sizeof(v));
-    if (special_of(v) != 0) break;
+    if (wr_json_special(v) != 0) break;
   }
-  while (r->at < end && is_plain((unsigned char)here(r))) r->at++;
+  while (r->at < end && wr_json_is_plain((unsigned char)here(r))) r->at++;
 }
 
 // Goes on to the next quote or backslash, or for a piece. False: there is neither.
