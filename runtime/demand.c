@@ -17,8 +17,7 @@ void wr_demand_go_on(struct wr_master *m)
   if (is_free && !wr_upgrade_is_exclusive(m)) wr_loop_defer(&m->loop, &r->again);
 }
 
-// --- beginning
-// ------------------------------------------------------------------------------------
+// --- beginning ----------------------------------------------------------------------------------
 
 static void on_tried(struct wr_trial *t)
 {

@@ -79,9 +79,8 @@ static void observe_body(struct wr_meter *m, enum wr_metric metric, const char *
                          uint64_t bytes)
 {
   if (bytes == 0) return;
-  uint32_t *series = wr_meter_memo(m, metric, route, NULL, 0);
-  if (*series == WR_SERIES_NONE) *series = wr_meter_series(m, metric, "http_route", route, NULL);
-  wr_series_observe(m->arena, m->shard, *series, (double)bytes);
+  uint32_t series = wr_meter_one(m, metric, "http_route", route);
+  wr_series_observe(m->arena, m->shard, series, (double)bytes);
 }
 
 static void count(struct wr_script_env *env, const struct wr_serving *s, const char *why,

@@ -130,6 +130,13 @@ uint32_t wr_meter_series(struct wr_meter *m, uint32_t family, ...)
   return series;
 }
 
+uint32_t wr_meter_one(struct wr_meter *m, uint32_t family, const char *name, const char *value)
+{
+  uint32_t *series = wr_meter_memo(m, family, value, NULL, 0);
+  if (*series == WR_SERIES_NONE) *series = wr_meter_series(m, family, name, value, NULL);
+  return *series;
+}
+
 void wr_meter_count(struct wr_meter *m, uint32_t family, const char *const names[2], const char *a,
                     const char *b)
 {

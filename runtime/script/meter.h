@@ -44,6 +44,9 @@ const char *wr_meter_word(struct wr_meter *m, struct wr_str text);
 uint32_t *wr_meter_memo(struct wr_meter *m, uint32_t family, const char *a, const char *b,
                         uint64_t code);
 
+/// The series of `family` for one label; its value is told by address, as for wr_meter_memo.
+uint32_t wr_meter_one(struct wr_meter *m, uint32_t family, const char *name, const char *value);
+
 /// Adds 1 to the counter series of two labels, given by name and value; the values are told by
 /// address, as for wr_meter_memo.
 void wr_meter_count(struct wr_meter *m, uint32_t family, const char *const names[2], const char *a,

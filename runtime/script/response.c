@@ -131,9 +131,8 @@ static void observe_body(struct wr_meter *m, enum wr_metric metric, const char *
                          uint64_t bytes)
 {
   if (bytes == 0) return;
-  uint32_t *series = wr_meter_memo(m, metric, upstream, NULL, 0);
-  if (*series == WR_SERIES_NONE) *series = wr_meter_series(m, metric, "upstream", upstream, NULL);
-  wr_series_observe(m->arena, m->shard, *series, (double)bytes);
+  uint32_t series = wr_meter_one(m, metric, "upstream", upstream);
+  wr_series_observe(m->arena, m->shard, series, (double)bytes);
 }
 
 // While the transfer is still there. Of an attempt alone: others are not observed.

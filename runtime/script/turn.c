@@ -64,8 +64,9 @@ static void put_off(struct wr_script_env *env, struct wr_task *t, bool is_slow)
 {
   struct wr_turn *u = &env->turn;
   if (!t->is_next) {
-    wr_meter_add(env->meter, WR_METRIC_LIMITS, 1, "limit", is_slow ? "script_slow" : "script_turn",
-                 NULL);
+    const char *limit = is_slow ? "script_slow" : "script_turn";
+    uint32_t series = wr_meter_one(env->meter, WR_METRIC_LIMITS, "limit", limit);
+    wr_series_add(env->arena, env->shard, series, 1);
   }
   wr_list_push(is_slow ? &u->slow : &u->late, &t->runner.link);
   if (!wr_timer_is_running(&u->timer)) wr_timer_start_at(&u->timer, wr_loop_now(env->loop));
