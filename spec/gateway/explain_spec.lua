@@ -134,13 +134,18 @@ describe("explain", function()
   end)
 
   it("tells that a hedge was sent, and who won", function()
-    -- Whichever comes first is never answered.
+    -- Whichever reaches the origin first is never answered; on a busy machine that may be the hedge.
     o:plan("twice", { { "hang" }, OK, OK })
     local r = g:get("/twice?/plan/twice", { ["X-Request-ID"] = "hedged" })
     assert.equal(200, r.status)
     local request = show "hedged"
-    assert.same({ "attempt hedged: cancelled", "hedge twice: sent_slow",
-      "attempt hedged: answered", "hedge twice: hedge" }, steps(request))
+    local seen = steps(request)
+    local won, first, second = "hedge", "cancelled", "answered"
+    if seen[1] == "attempt hedged: answered" then
+      won, first, second = "primary", second, first
+    end
+    assert.same({ "attempt hedged: " .. first, "hedge twice: sent_slow",
+      "attempt hedged: " .. second, "hedge twice: " .. won }, seen)
   end)
 
   it("keeps what fits of a chain, and counts the rest", function()
