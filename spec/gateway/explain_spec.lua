@@ -134,7 +134,7 @@ describe("explain", function()
   end)
 
   it("tells that a hedge was sent, and who won", function()
-    -- Whichever reaches the origin first is never answered; on a busy machine that may be the hedge.
+    -- Whichever comes first is never answered; on a busy machine that may be the hedge.
     o:plan("twice", { { "hang" }, OK, OK })
     local r = g:get("/twice?/plan/twice", { ["X-Request-ID"] = "hedged" })
     assert.equal(200, r.status)

@@ -32,7 +32,7 @@ end
 
 describe("keyed table", function()
   -- A sanitizer that saw each cell of 65536 change hands often sees nothing new in the others.
-  local seconds = os.getenv "WEIR_PRESET" == "asan" and 20 or 100
+  local seconds = os.getenv "WEIR_PRESET" == "asan" and 20 or 50
 
   it("keeps millions of distinct keys in the memory it was given", function()
     local keys = 1e5
