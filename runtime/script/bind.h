@@ -34,6 +34,35 @@ static inline void wr_bind_type_new(lua_State *L, const char *type)
   lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
+/// Registers the metatable on top, filled by now, once more without its finaliser: for handles of
+/// `type` that are over.
+static inline void wr_bind_type_plain(lua_State *L, const char *type)
+{
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_pushnil(L);
+  lua_setfield(L, -2, "__gc");
+  lua_pushlightuserdata(L, (void *)(type + 1));
+  lua_insert(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+/// Nothing is left to finalise of the handle of `type` at `index`: the collector need not look
+/// after it, and frees it one cycle earlier.
+static inline void wr_bind_type_over(lua_State *L, int index, const char *type)
+{
+  lua_pushvalue(L, index);
+  lua_pushlightuserdata(L, (void *)(type + 1));
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
 /// Pushes a new userdata of `type`, zeroed but for its head: a struct of `size` bytes that begins
 /// with a struct wr_bind_handle.
 static inline void *wr_bind_type_push(lua_State *L, const char *type, size_t size)

@@ -36,6 +36,15 @@ void wr_bind_request_cut(struct wr_request *q)
   }
 }
 
+void wr_bind_request_end(lua_State *L, int index)
+{
+  struct handle *handle = lua_touserdata(L, index);
+  if (handle->q == NULL || handle->q->is_kept || handle->q->is_copy) return;
+  wr_list_remove(&handle->link);
+  handle->q = NULL;
+  wr_bind_type_over(L, index, TYPE);
+}
+
 struct wr_request *wr_bind_request_check(lua_State *L, int index)
 {
   struct handle *handle = wr_bind_type_check(L, index, TYPE);
@@ -339,6 +348,7 @@ int wr_bind_request(lua_State *L)
   lua_setfield(L, -2, "__tostring");
   lua_pushcfunction(L, l_request_gc);
   lua_setfield(L, -2, "__gc");
+  wr_bind_type_plain(L, TYPE);
   lua_pushcfunction(L, l_request_copy);
   lua_setfield(L, 1, "request_copy");
   lua_pushcfunction(L, l_request_await);

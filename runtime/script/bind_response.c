@@ -28,6 +28,21 @@ struct wr_response *wr_bind_response_get(lua_State *L, int index)
   return handle ? handle->r : NULL;
 }
 
+struct wr_response *wr_bind_response_take(lua_State *L, int index)
+{
+  struct handle *handle = wr_bind_type_get(L, index, TYPE);
+  struct wr_response *r = handle ? handle->r : NULL;
+  bool is_ours = r != NULL && r->refs == 2 && !wr_list_is_empty(&r->link) &&
+                 r->handle == &handle->r && !r->wants_whole && r->on_ready == NULL;
+  if (is_ours) {
+    handle->r = NULL;
+    r->handle = NULL;
+    r->refs--;
+    wr_bind_type_over(L, index, TYPE);
+  }
+  return r;
+}
+
 bool wr_bind_response_is(lua_State *L, int index)
 {
   return wr_bind_type_get(L, index, TYPE) != NULL;
@@ -243,5 +258,6 @@ int wr_bind_response(lua_State *L)
   lua_setfield(L, -2, "__tostring");
   lua_pushcfunction(L, l_response_gc);
   lua_setfield(L, -2, "__gc");
+  wr_bind_type_plain(L, TYPE);
   return 0;
 }

@@ -37,7 +37,7 @@ static void tell_error_or_wrong(const struct wr_handler *h, lua_State *L, int va
 static void tell_returned(const struct wr_handler *h, lua_State *L, int values)
 {
   struct wr_handler_result result = {.end = WR_HANDLER_RESPONSE};
-  result.response = values > 0 ? wr_bind_response_get(L, 1) : NULL;
+  result.response = values > 0 ? wr_bind_response_take(L, 1) : NULL;
   if (result.response != NULL) {
     tell(h, &result);
   } else if (values > 0 && lua_type(L, 1) == LUA_TSTRING) {
@@ -59,11 +59,20 @@ static void tell_raised(const struct wr_handler *h, struct wr_task *t)
        &(struct wr_handler_result){.end = WR_HANDLER_RAISED, .error = &error, .raised = &raised});
 }
 
+// Below what the handler returned lies the handle that it was given. How many values are left.
+static int end_request(const struct wr_handler *h, lua_State *co, int values)
+{
+  if (h->request == NULL) return values;
+  wr_bind_request_end(co, 1);
+  lua_remove(co, 1);
+  return values - 1;
+}
+
 static void on_task_end(struct wr_task *t, enum wr_task_end end, int values)
 {
   const struct wr_handler *h = t->ctx;
   switch (end) {
-  case WR_TASK_RETURNED: tell_returned(h, t->co, values); break;
+  case WR_TASK_RETURNED: tell_returned(h, t->co, end_request(h, t->co, values)); break;
   case WR_TASK_RAISED: tell_raised(h, t); break;
   case WR_TASK_CANCELLED: tell(h, &(struct wr_handler_result){.end = WR_HANDLER_CANCELLED}); break;
   }
@@ -92,6 +101,8 @@ struct wr_task *wr_handler_new(struct wr_script *s, struct wr_handler *handler,
   t->ctx = handler;
   t->on_end = on_task_end;
   if (handler->request) {
+    lua_pushvalue(t->co, 2);
+    lua_insert(t->co, 1);
     t->trail = &handler->request->trail;
     t->priority = handler->request->priority;
   }

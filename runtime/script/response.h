@@ -107,8 +107,8 @@ struct wr_response *wr_response_ref(struct wr_response *r);
 void wr_response_unref(struct wr_response *r);
 
 /// One reference less, by who has sent it to a client. Unless its body is a script's own, that was
-/// its end: a Lua handle which is all that holds it still is cut off. Its memory would wait for the
-/// collector else, which does not know how much it is.
+/// its end: a Lua handle which is all that holds it still (not that which the handler returned) is
+/// cut off. Its memory would wait for the collector else, which does not know how much it is.
 void wr_response_sent(struct wr_response *r);
 
 /// The task no longer cares: takes its reference over for the caller.

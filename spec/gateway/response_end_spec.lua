@@ -1,5 +1,5 @@
---- When a response ends for the script that holds it: one whose body passes is over when its client
---- has it, one that is whole may be the answer again.
+--- When a response ends for the script that holds it: one whose body passes is over when its
+--- handler has returned it, one that is whole may be the answer again.
 local gateway = require "spec.support.gateway"
 local heap = require "spec.support.heap"
 local origin = require "spec.support.origin"
@@ -56,7 +56,7 @@ describe("a response", function()
     assert.is_truthy(message:find(words, 1, true), message)
   end
 
-  it("that was forwarded is over when its client has it", function()
+  it("that was forwarded is over when its handler has returned it", function()
     assert.equal("hello", g:get(ANSWER).body)
     raises("/status", "this response is over: its client has it")
     raises("/again", "returned a response that another client has had")
@@ -73,6 +73,7 @@ describe("a response", function()
       "send:HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "until:second", "send: whole" })
     assert.equal("10", c:head().headers["content-length"])
     assert.equal(500, g:get("/again").status)
+    raises("/status", "this response is over: its client has it")
     o:release "second"
     assert.equal("half whole", c:read(10))
     c:close()

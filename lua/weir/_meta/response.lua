@@ -2,9 +2,9 @@
 
 --- A response, made by `weir.response` and `weir.json` or arrived from an upstream. Return it from
 --- the handler and its body flows to the client; a response that is not returned is cancelled when
---- the task ends. One that was forwarded, or found in a cache, is over when its client has it, and
---- raises when it is used afterwards. What `weir.response`, a buffered call or `text` made whole
---- may be returned again.
+--- the task ends. One that was forwarded, or found in a cache, is over when its handler has
+--- returned it, and raises when it is used afterwards. What `weir.response`, a buffered call or
+--- `text` made whole may be returned again.
 ---@class weir.Response
 ---@field status integer 200 to 599 when set.
 ---@field headers weir.Headers End-to-end fields; weir writes framing and hop-by-hop fields itself.
