@@ -1,6 +1,6 @@
 #include "http/trace_context.h"
 
-#include <stdio.h>
+#include <endian.h>
 
 enum {
   TRACE_AT = 3, // "00-" and so on
@@ -61,17 +61,36 @@ bool wr_trace_context_parent(struct wr_str v, struct wr_trace_context *out)
   return true;
 }
 
+// Eight digits at once: four bits go to each byte, the first to the lowest, which stands first.
+static void put_digits(uint32_t bits, char *out)
+{
+  const uint64_t ones = UINT64_C(0x0101010101010101);
+  uint64_t v = __builtin_bswap32(bits);
+  v = (v | v << 16) & UINT64_C(0x0000ffff0000ffff);
+  v = (v | v << 8) & UINT64_C(0x00ff00ff00ff00ff);
+  v = (v >> 4 | v << 8) & ones * 0x0f;
+  uint64_t is_letter = (v + ones * 6) >> 4 & ones;
+  v = htole64(v + ones * '0' + is_letter * ('a' - '0' - 10));
+  memcpy(out, &v, sizeof(v));
+}
+
 void wr_trace_context_digits(uint64_t bits, char out[WR_TRACE_SPAN_TEXT])
 {
-  for (int i = 15; i >= 0; i--, bits >>= 4) out[i] = "0123456789abcdef"[bits & 15];
+  put_digits((uint32_t)(bits >> 32), out);
+  put_digits((uint32_t)bits, out + 8);
   out[16] = '\0';
 }
 
 void wr_trace_context_write(const struct wr_trace_context *c, const char *span_id,
                             char out[WR_TRACE_PARENT_LEN + 1])
 {
-  snprintf(out, WR_TRACE_PARENT_LEN + 1, "00-%.32s-%.16s-0%u", c->trace_id, span_id,
-           c->flags & (WR_TRACE_SAMPLED | WR_TRACE_RANDOM));
+  memcpy(out, "00-", TRACE_AT);
+  memcpy(out + TRACE_AT, c->trace_id, WR_TRACE_ID_TEXT - 1);
+  out[SPAN_AT - 1] = '-';
+  memcpy(out + SPAN_AT, span_id, WR_TRACE_SPAN_TEXT - 1);
+  memcpy(out + FLAGS_AT - 1, "-0", 2);
+  out[FLAGS_AT + 1] = (char)('0' + (c->flags & (WR_TRACE_SAMPLED | WR_TRACE_RANDOM)));
+  out[WR_TRACE_PARENT_LEN] = '\0';
 }
 
 // --- tracestate ---------------------------------------------------------------------------------

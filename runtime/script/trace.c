@@ -78,8 +78,8 @@ struct wr_trace *wr_trace_copy(const struct wr_trace *t, struct wr_region *regio
 void wr_trace_name(const struct wr_trace *t, struct wr_json *j)
 {
   if (t == NULL) return;
-  wr_json_field_cstr(j, "trace_id", t->context.trace_id);
-  if (t->is_ours) wr_json_field_cstr(j, "span_id", t->context.span_id);
+  wr_json_member_str(j, WR_STR("trace_id"), wr_str_of(t->context.trace_id));
+  if (t->is_ours) wr_json_member_str(j, WR_STR("span_id"), wr_str_of(t->context.span_id));
 }
 
 void wr_trace_tell(const struct wr_trace *t, const char *span_id, struct wr_headers *out)
