@@ -61,6 +61,7 @@ static bool can_return(const struct wr_handover *h)
 // Also from a signal handler: system calls only.
 static void return_to(const struct wr_handover *h, char **arguments, char **environment)
 {
+  alarm(0); // the program that comes has nothing to be late with
   for (size_t i = 0; i < h->kept_count; i++) fcntl(h->kept[i], F_SETFD, 0);
   wr_capabilities_hand_on();
   fexecve(h->previous, arguments, environment);
@@ -84,9 +85,9 @@ void wr_succession_return(const struct wr_settings *settings, const char *why)
   return_to(h, arguments_of(settings), environment_with(document, failure));
 }
 
-// --- a crash ------------------------------------------------------------------------------------
+// --- a crash, or silence ------------------------------------------------------------------------
 
-static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM};
 
 // A signal brings no pointer along. All of it is made before: a program that has crashed can
 // allocate nothing.
@@ -110,6 +111,18 @@ static void on_crash(int signal)
   raise(signal); // its usual end
 }
 
+static void describe(const struct wr_settings *settings, int signal, char *out, size_t size)
+{
+  if (signal == SIGALRM) {
+    snprintf(out, size, "%s hung once it had taken over: it was not ready after %d s",
+             settings->program, (int)(WR_SUCCESSION_NS / WR_SECOND));
+  } else {
+    snprintf(out, size, "%s crashed once it had taken over: %s", settings->program,
+             strsignal(signal));
+  }
+}
+
+// The alarm is the kernel's: a program that hangs has no timers.
 void wr_succession_arm(const struct wr_settings *settings)
 {
   const struct wr_handover *h = settings->handover;
@@ -121,18 +134,19 @@ void wr_succession_arm(const struct wr_settings *settings)
   way_back.pid = getpid();
   for (size_t i = 0; i < WR_COUNT(crashes); i++) {
     char why[WR_SCRIPT_MESSAGE_MAX];
-    snprintf(why, sizeof(why), "%s crashed once it had taken over: %s", settings->program,
-             strsignal(crashes[i]));
+    describe(settings, crashes[i], why, sizeof(why));
     write_variables(h, why, way_back.document, way_back.of[i].failure);
     way_back.of[i].environment = environment_with(way_back.document, way_back.of[i].failure);
     sigaction(crashes[i], &action, NULL);
   }
+  alarm((unsigned)(WR_SUCCESSION_NS / WR_SECOND));
 }
 
 void wr_succession_settle(void)
 {
   if (way_back.pid == 0) return;
   way_back.pid = 0;
+  alarm(0);
   wr_free(way_back.arguments);
   for (size_t i = 0; i < WR_COUNT(crashes); i++) {
     signal(crashes[i], SIG_DFL);

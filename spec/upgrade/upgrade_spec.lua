@@ -220,7 +220,7 @@ describe("an upgrade", function()
   end)
 
   -- A program that is well when it is tried; afterwards it can start no process, or crashes with
-  -- `signal` where it would start number `at`.
+  -- `signal`, or hangs (SIGALRM), where it would start number `at`.
   local function put_failing(signal, at, program)
     binary.script(path, ([[
 if [ -e %s.tried ]; then
@@ -238,6 +238,8 @@ exec %s "$@"]]):format(path, binary.of "libno_fork.so", signal or 0, at or 0, pa
       .. "Segmentation fault" },
     ["crashes with an arena of another layout"] = { 11, 2, program = "weir_ahead",
       why = "crashed once it had taken over: Segmentation fault" },
+    ["hangs with a worker already there"] = { 14, 3, why = "hung once it had taken over: it was "
+      .. "not ready after 40 s" },
     ["aborts with a worker already there"] = { 6, 3, why = "crashed once it had taken over: "
       .. "Aborted" },
   } do

@@ -1,6 +1,7 @@
 // Preloaded into a program: it can start no process, as on a machine that has too many; or, with a
-// signal's number in SPEC_CRASH, it crashes instead, at fork number SPEC_CRASH_AT. What it starts
-// by execve can again.
+// signal's number in SPEC_CRASH, it crashes instead, at fork number SPEC_CRASH_AT. With that of
+// SIGALRM it hangs, and the alarm that it has set comes at once; without one it ends. What it
+// starts by execve can again.
 
 #include <errno.h>
 #include <signal.h>
@@ -29,9 +30,16 @@ __attribute__((constructor)) static void forget(void)
   left = number("SPEC_CRASH_AT");
 }
 
+static void hang(void)
+{
+  if (alarm(1) == 0) _exit(99);
+  for (;;) pause();
+}
+
 pid_t fork(void)
 {
   if (crash != 0 && --left > 0) return (pid_t)syscall(SYS_fork);
+  if (crash == SIGALRM) hang();
   if (crash != 0) raise(crash);
   errno = EAGAIN;
   return -1;
