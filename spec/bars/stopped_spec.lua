@@ -34,18 +34,29 @@ describe("workers that are stopped for ever under load", function()
   end
 
   it("are replaced, with the lock that they held or without", function()
+    local ended, replaced = {}, {} -- ms after the stop
     for i = 1, STOPS do
-      if not w or w:is_over() then w = load.wrk(g.port, { seconds = 30, connections = 1200 }) end
-      wait.for_("calls to wait", function() return g:limiter "limited".waiting > 500 end)
+      wait.for_("calls to wait", function()
+        if not w or w:is_over() then w = load.wrk(g.port, { seconds = 30, connections = 1200 }) end
+        return g:limiter "limited".waiting > 500
+      end)
       local pids = g:pids()
       local victim = pids[i % #pids + 1]
+      local from = wait.now()
       assert.equal(0, os.execute("kill -STOP " .. victim))
       wait.for_("the stopped worker to end", function() return is_gone(victim) end, 40)
+      ended[i] = (wait.now() - from) * 1000
       g:workers_live()
+      replaced[i] = (wait.now() - from) * 1000
     end
     w.process:kill()
     wait.for_("nobody to wait", function() return g:limiter "limited".waiting == 0 end, 20)
-    load.report("stopped", ("%d stops, repairs %d"):format(STOPS, (g:metric "weir_repairs_total")))
+    table.sort(ended)
+    table.sort(replaced)
+    local half = math.ceil(STOPS / 2)
+    load.report("stopped", ("%d stops: ended after %.0f ms, at most %.0f, all live again after %.0f, "
+      .. "at most %.0f; repairs %d"):format(STOPS, ended[half], ended[STOPS], replaced[half],
+        replaced[STOPS], (g:metric "weir_repairs_total")))
     g:stop()
   end)
 end)
