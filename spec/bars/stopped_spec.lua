@@ -54,8 +54,8 @@ describe("workers that are stopped for ever under load", function()
     table.sort(ended)
     table.sort(replaced)
     local half = math.ceil(STOPS / 2)
-    load.report("stopped", ("%d stops: ended after %.0f ms, at most %.0f, all live again after %.0f, "
-      .. "at most %.0f; repairs %d"):format(STOPS, ended[half], ended[STOPS], replaced[half],
+    load.report("stopped", ("%d stops: ended after %.0f ms, at most %.0f, all live again after "
+      .. "%.0f, at most %.0f; repairs %d"):format(STOPS, ended[half], ended[STOPS], replaced[half],
         replaced[STOPS], (g:metric "weir_repairs_total")))
     g:stop()
   end)
