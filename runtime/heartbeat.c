@@ -19,7 +19,7 @@ static bool is_starved(struct wr_master *m, struct wr_master_worker *w, uint64_t
 {
   double cpu_s = 0;
   uint64_t limit_ns = m->settings->heartbeat_ns;
-  bool is_runnable = wr_usage_is_runnable(w->pid, &cpu_s);
+  bool is_runnable = wr_usage_state(w->pid, &cpu_s) == 'R';
   if (w->late_cpu_s < 0) {
     w->late_cpu_s = cpu_s;
     w->late_silent_ns = silent_ns;
@@ -44,14 +44,12 @@ static void log_stuck(struct wr_master_worker *w, uint64_t silent_ns)
 
 static void abort_worker(struct wr_master_worker *w, uint64_t silent_ns)
 {
-  // A stopped process takes no signal but this one.
-  if (w->is_aborted) {
-    kill(w->pid, SIGKILL);
-    return;
-  }
-  log_stuck(w, silent_ns);
+  double cpu_s;
+  // A stopped process takes no signal but SIGKILL.
+  bool is_deaf = w->is_aborted || wr_usage_state(w->pid, &cpu_s) == 'T';
+  if (!w->is_aborted) log_stuck(w, silent_ns);
   w->is_aborted = true;
-  kill(w->pid, SIGABRT);
+  kill(w->pid, is_deaf ? SIGKILL : SIGABRT);
 }
 
 // One that is silent for half of its time is looked at, and once more when that is over. When to

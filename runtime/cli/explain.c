@@ -51,6 +51,9 @@ static void print_times(const json_t *link)
   if (delay != NULL) printf(" in %.1f ms", json_number_value(delay));
 }
 
+// What stands behind the name: of an attempt, of a layer of time.
+static const char *const details[] = {"endpoint", "limit"};
+
 static void print_link(const json_t *link, const struct wr_style *style)
 {
   const char *policy = json_string_value(json_object_get(link, "policy"));
@@ -59,8 +62,11 @@ static void print_link(const json_t *link, const struct wr_style *style)
   printf("%9.1f ms  ", json_number_value(json_object_get(link, "at_ms")));
   print_what(link);
   wr_style_text(stdout, name);
-  if (json_object_get(link, "endpoint")) putchar(' ');
-  if (json_object_get(link, "endpoint")) wr_style_text(stdout, wr_sections_text(link, "endpoint"));
+  for (size_t i = 0; i < WR_COUNT(details); i++) {
+    if (json_object_get(link, details[i]) == NULL) continue;
+    putchar(' ');
+    wr_style_text(stdout, wr_sections_text(link, details[i]));
+  }
   if (policy && strcmp(policy, name) != 0) printf(" %s(of %s)%s", style->dim, policy, style->reset);
   fputs(": ", stdout);
   print_result(link, style);

@@ -71,7 +71,7 @@ static void put_link(struct wr_json *j, const struct wr_explain_link *l, const s
   put_text(j, "name", texts[WR_EXPLAIN_NAME]);
   put_text(j, "policy", texts[WR_EXPLAIN_POLICY]);
   if (l->number > 0) wr_json_field_uint(j, "number", l->number);
-  put_text(j, "endpoint", texts[WR_EXPLAIN_DETAIL]);
+  put_text(j, l->what == WR_DECISION_LAYER ? "limit" : "endpoint", texts[WR_EXPLAIN_DETAIL]);
   put_text(j, "result", texts[WR_EXPLAIN_RESULT]);
   if (l->status > 0) wr_json_field_uint(j, "status", l->status);
   wr_json_field_num(j, "took_ms", l->took_ns == UINT64_MAX ? NAN : wr_duration_ms(l->took_ns));

@@ -63,6 +63,7 @@ static void put_decision(struct wr_otlp_writer *w, const struct wr_chain_link *l
   wr_span_put(w, "weir.policy", l->policy);
   wr_span_put(w, "weir.result", l->result);
   wr_span_put(w, "weir.reason", l->why);
+  if (l->what == WR_DECISION_LAYER) wr_span_put(w, "weir.limit", l->detail);
   if (l->number > 0) wr_otlp_writer_attribute_int(w, "weir.number", l->number);
   if (l->left_ns > 0 && l->ended_ns > l->begun_ns) {
     wr_otlp_writer_attribute_int(w, "weir.waited_us",

@@ -27,26 +27,26 @@ static FILE *open_proc(pid_t pid, const char *file)
 
 // State, user and system time: fields 3, 14 and 15 of the stat line; the second field is the
 // program's name in parentheses.
-bool wr_usage_is_runnable(pid_t pid, double *cpu_s)
+char wr_usage_state(pid_t pid, double *cpu_s)
 {
   unsigned long user = 0;
   unsigned long system = 0;
   char state = 'X';
   *cpu_s = 0;
   FILE *file = open_proc(pid, "stat");
-  if (file == NULL) return false;
+  if (file == NULL) return state;
   int fields = fscanf(file, "%*d (%*[^)]) %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
                       &state, &user, &system);
   fclose(file);
-  if (fields != 3) return false;
+  if (fields != 3) return 'X';
   *cpu_s = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
-  return state == 'R';
+  return state;
 }
 
 static double cpu_of(pid_t pid)
 {
   double cpu_s = 0;
-  (void)wr_usage_is_runnable(pid, &cpu_s);
+  (void)wr_usage_state(pid, &cpu_s);
   return cpu_s;
 }
 

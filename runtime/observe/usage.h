@@ -14,8 +14,9 @@ struct wr_usage {
   uint64_t started_wall_ns; ///< when weir started, Unix time
 };
 
-/// Can the process run, and how much CPU time has it had? False when it sleeps, is stopped or gone.
-bool wr_usage_is_runnable(pid_t pid, double *cpu_s);
+/// What the process does, by the letter of /proc/PID/stat (proc(5)): 'R' can run, 'T' is stopped,
+/// 'X' is gone; and how much CPU time it has had.
+char wr_usage_state(pid_t pid, double *cpu_s);
 
 /// Writes the process_* families to `out`. False when it does not fit.
 bool wr_usage_write(const struct wr_usage *usage, struct wr_buf *out);

@@ -292,7 +292,7 @@ static int l_cache_refresh(lua_State *L)
   uint64_t now = wr_loop_now(env->loop);
   bool leads = wr_guard_enter(env->guard, check_space(L), &ask, now, &error) == WR_GUARD_ADMITTED;
   struct wr_task *t = leads ? wr_bind_task_spawn(L, lua_gettop(L) - 3, &error) : NULL;
-  if (t) wr_task_push_ticket(t, ask.id, 0, NULL);
+  if (t) wr_scope_push_ticket(t, ask.id, 0);
   if (leads && t == NULL) wr_guard_leave(env->guard, ask.id, WR_OUTCOME_CANCELLED, now);
   lua_pushboolean(L, t != NULL);
   return 1;

@@ -173,7 +173,8 @@ static void admit(struct wr_task *t, struct wr_entry *entry, uint64_t id)
 {
   const struct wr_chain_link *link = wr_bind_guard_note(t, entry, WR_STR("admitted"));
   if (wr_guard_holds(entry)) {
-    wr_task_push_ticket(t, id, attempt_timeout_of(entry), link);
+    wr_scope_push_ticket(t, id, attempt_timeout_of(entry));
+    wr_scope_enter_layer(t, link);
     return;
   }
   wr_guard_leave(t->script->env->guard, id, WR_OUTCOME_IGNORED, wr_loop_now(t->script->env->loop));
@@ -183,7 +184,7 @@ static void admit(struct wr_task *t, struct wr_entry *entry, uint64_t id)
 static int push_admission(lua_State *L, const struct wr_task *t, const struct wr_entry *entry)
 {
   if (wr_guard_holds(entry)) {
-    lua_pushinteger(L, (lua_Integer)wr_task_mark(t) - 1);
+    lua_pushinteger(L, (lua_Integer)wr_scope_mark(t) - 1);
   } else {
     lua_pushboolean(L, 1);
   }
@@ -345,7 +346,7 @@ void wr_bind_guard_settle(lua_State *L, struct wr_task *t, const struct wr_scope
 {
   struct wr_script_env *env = t->script->env;
   uint64_t now = wr_loop_now(env->loop);
-  wr_task_leave_layer(t, scope);
+  wr_scope_leave_layer(t, scope);
   enum wr_outcome outcome = read_outcome(L, index, scope, now);
   struct wr_response *r = wr_bind_response_get(L, index);
   if (r && wr_response_hang_ticket(r, scope->ticket, outcome)) {
@@ -362,10 +363,10 @@ static int l_leave(lua_State *L)
   size_t depth = (size_t)luaL_checkinteger(L, 1);
   lua_settop(L, 3);
   if (depth >= t->scope_count) return 0;
-  wr_task_unwind(t, depth + 1);
+  wr_scope_unwind(t, depth + 1);
   struct wr_scope scope = t->scopes[depth];
   if (scope.kind != WR_SCOPE_TICKET) {
-    wr_task_unwind(t, depth);
+    wr_scope_unwind(t, depth);
     return 0;
   }
   t->scope_count = depth;

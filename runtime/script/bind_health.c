@@ -71,8 +71,8 @@ static int l_health_claim(lua_State *L)
     return 2;
   }
   lua_pushnumber(L, (double)ask.why.numbers[0]);
-  lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
-  wr_task_push_ticket(t, ask.id, 0, NULL);
+  lua_pushinteger(L, (lua_Integer)wr_scope_mark(t));
+  wr_scope_push_ticket(t, ask.id, 0);
   return 2;
 }
 
@@ -96,7 +96,7 @@ static int l_health_report(lua_State *L)
                                     .latency_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX,
                                     .error = (uint8_t)error.kind};
   wr_guard_health_report(env->registry, entry, claim, &result, error.message);
-  wr_task_unwind(t, depth);
+  wr_scope_unwind(t, depth);
   return 0;
 }
 

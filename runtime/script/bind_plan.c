@@ -1,12 +1,15 @@
 #include "script/bind_plan.h"
 
 #include "base/check.h"
+#include "base/duration.h"
 #include "script/bind.h"
 #include "script/bind_error.h"
 #include "script/bind_guard.h"
 #include "script/bind_retry.h"
 #include "script/meter.h"
 #include "script/table.h"
+#include "script/trace.h"
+#include "script/trail.h"
 
 #include <lauxlib.h>
 
@@ -87,6 +90,37 @@ static int l_plan(lua_State *L)
 
 // --- entering -----------------------------------------------------------------------------------
 
+// Frames of time and retries decide nothing here, so only a trace that is taken tells of them.
+static void tell_frame(struct wr_task *t, const struct wr_plan *plan, struct wr_str kind,
+                       uint64_t limit_ns)
+{
+  if (t->trail == NULL || t->trail->trace == NULL || !wr_trace_is_sampled(t->trail->trace)) return;
+  struct wr_chain_link *link = wr_task_note(t, WR_DECISION_LAYER, wr_str_of(plan->policy));
+  if (link == NULL) return;
+  char limit[WR_DURATION_TEXT];
+  link->kind = kind;
+  link->policy = link->name;
+  link->result = WR_STR("entered");
+  if (limit_ns > 0) {
+    const char *text = wr_duration_text(limit_ns, limit);
+    link->detail = wr_chain_text(&t->trail->chain, wr_str_of(text));
+  }
+  wr_scope_enter_layer(t, link);
+}
+
+static void enter_frame(struct wr_task *t, const struct wr_plan *plan, const struct step *step)
+{
+  bool is_timeout = step->kind == STEP_TIMEOUT;
+  wr_scope_push_deadline(t, step->limit_ns, is_timeout ? WR_ERROR_TIMEOUT : WR_ERROR_DEADLINE);
+  tell_frame(t, plan, is_timeout ? WR_STR("timeout") : WR_STR("deadline"), step->limit_ns);
+}
+
+static void enter_retry(struct wr_task *t, const struct wr_plan *plan, const struct step *step)
+{
+  wr_bind_retry_enter(t, step->retry);
+  tell_frame(t, plan, WR_STR("retry"), 0);
+}
+
 // Opens what is left of the plan. The number of results that are on the stack of `L`, or 0 when the
 // task waits in a queue (t->wait is set up).
 static int go_on(lua_State *L, struct wr_task *t)
@@ -96,9 +130,9 @@ static int go_on(lua_State *L, struct wr_task *t)
     const struct step *step = &plan->steps[t->plan_at++];
     struct wr_guard_ask ask;
     switch (step->kind) {
-    case STEP_DEADLINE: wr_task_push_deadline(t, step->limit_ns, WR_ERROR_DEADLINE); break;
-    case STEP_TIMEOUT: wr_task_push_deadline(t, step->limit_ns, WR_ERROR_TIMEOUT); break;
-    case STEP_RETRY: wr_bind_retry_enter(t, step->retry); break;
+    case STEP_DEADLINE:
+    case STEP_TIMEOUT: enter_frame(t, plan, step); break;
+    case STEP_RETRY: enter_retry(t, plan, step); break;
     case STEP_TICKET:
       ask = wr_bind_guard_ask(t, plan->policy, &step->label);
       switch (wr_bind_guard_try(L, t, step->entry, &ask)) {
@@ -110,7 +144,7 @@ static int go_on(lua_State *L, struct wr_task *t)
   }
   t->plan = NULL;
   lua_pushinteger(L, (lua_Integer)t->plan_base);
-  lua_pushinteger(L, (lua_Integer)wr_task_mark(t));
+  lua_pushinteger(L, (lua_Integer)wr_scope_mark(t));
   return 2;
 }
 
@@ -131,7 +165,7 @@ static int l_plan_enter(lua_State *L)
   struct wr_task *t = wr_task_require(L, "a policy");
   t->plan = plan;
   t->plan_at = 0;
-  t->plan_base = wr_task_mark(t);
+  t->plan_base = wr_scope_mark(t);
   int results = go_on(L, t);
   return results > 0 ? results : wr_task_suspend(L, &t->wait, wr_bind_guard_wait(t));
 }
@@ -143,7 +177,7 @@ static void leave(lua_State *L, struct wr_task *t, size_t base, int index)
   while (t->scope_count > base) {
     struct wr_scope scope = t->scopes[t->scope_count - 1];
     if (scope.kind != WR_SCOPE_TICKET) {
-      wr_task_unwind(t, t->scope_count - 1);
+      wr_scope_unwind(t, t->scope_count - 1);
       continue;
     }
     t->scope_count--;
@@ -156,7 +190,7 @@ static int l_plan_leave(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "leaving a policy's layers");
   size_t base = (size_t)luaL_checkinteger(L, 1);
-  wr_task_unwind(t, (size_t)luaL_checkinteger(L, 2));
+  wr_scope_unwind(t, (size_t)luaL_checkinteger(L, 2));
   lua_settop(L, 4);
   leave(L, t, base, 3);
   return 0;

@@ -124,7 +124,7 @@ void wr_bind_retry_enter(struct wr_task *t, void *handle)
   if (retry->budget) {
     wr_guard_budget_deposit(env->guard, retry->budget, wr_loop_now(env->loop));
   }
-  wr_task_push_retry(t, retry);
+  wr_scope_push_retry(t, retry);
 }
 
 bool wr_bind_retry_read(lua_State *L, int index, struct wr_retry_input *input)

@@ -36,9 +36,9 @@ static int l_time(lua_State *L)
 static int l_deadline_enter(lua_State *L)
 {
   struct wr_task *t = wr_task_require(L, "a deadline");
-  size_t depth = wr_task_mark(t);
+  size_t depth = wr_scope_mark(t);
   enum wr_error_kind expiry = lua_toboolean(L, 2) ? WR_ERROR_TIMEOUT : WR_ERROR_DEADLINE;
-  wr_task_push_deadline(t, (uint64_t)luaL_checknumber(L, 1), expiry);
+  wr_scope_push_deadline(t, (uint64_t)luaL_checknumber(L, 1), expiry);
   lua_pushinteger(L, (lua_Integer)depth);
   return 1;
 }

@@ -32,7 +32,7 @@ struct wr_chain_link {
   struct wr_str result; ///< empty while it is under way
   struct wr_str name;   ///< of the primitive, the upstream, the rung
   struct wr_str policy; ///< whose layer it was; empty: of none
-  struct wr_str detail; ///< the endpoint of an attempt
+  struct wr_str detail; ///< the endpoint of an attempt; the limit of a layer of time
   struct wr_str url;    ///< of an attempt, without its query, where we trace; else empty
   struct wr_str why;    ///< in words, of what was refused or failed
   const char *method;   ///< constant text: of an attempt (wr_method_name); "" of others

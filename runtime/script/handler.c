@@ -107,7 +107,7 @@ struct wr_task *wr_handler_new(struct wr_script *s, struct wr_handler *handler,
     t->priority = handler->request->priority;
   }
   if (handler->deadline_ns > 0) {
-    wr_task_push_deadline(t, handler->deadline_ns, WR_ERROR_DEADLINE);
+    wr_scope_push_deadline(t, handler->deadline_ns, WR_ERROR_DEADLINE);
   }
   return t;
 }

@@ -42,14 +42,14 @@ static int host_mark(void *owner, lua_State *L)
 {
   (void)L;
   struct wr_script *s = owner;
-  return s->current ? (int)wr_task_mark(s->current) : 0;
+  return s->current ? (int)wr_scope_mark(s->current) : 0;
 }
 
 static void host_unwind(void *owner, lua_State *L, int mark)
 {
   (void)L;
   struct wr_script *s = owner;
-  if (s->current) wr_task_unwind(s->current, (size_t)mark);
+  if (s->current) wr_scope_unwind(s->current, (size_t)mark);
 }
 
 static void host_print(void *owner, lua_State *L, struct wr_str line)

@@ -245,7 +245,7 @@ static void close_task(struct wr_task *t, enum wr_task_end end, int values)
   wr_list_remove(&t->sibling);
   wr_list_remove(&t->link);
   t->script->task_count--;
-  wr_task_unwind(t, 0);
+  wr_scope_unwind(t, 0);
   if (t->on_end) t->on_end(t, end, values);
   wr_response_drop_all(t);
   recycle(t, end);
@@ -407,53 +407,7 @@ uint64_t wr_task_remaining(const struct wr_task *t)
   return wr_deadline_left(t->deadline_ns, wr_loop_now(t->script->env->loop));
 }
 
-// --- scope --------------------------------------------------------------------------------------
-
-static struct wr_scope *push_scope(struct wr_task *t)
-{
-  if (t->scope_count == t->scope_cap) {
-    t->scope_cap = t->scope_cap ? t->scope_cap * 2 : 8;
-    t->scopes = wr_realloc(t->scopes, t->scope_cap * sizeof(*t->scopes));
-  }
-  return &t->scopes[t->scope_count++];
-}
-
-void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_kind expiry)
-{
-  struct wr_scope *scope = push_scope(t);
-  *scope = (struct wr_scope){
-      .kind = WR_SCOPE_DEADLINE, .deadline_ns = t->deadline_ns, .expiry = t->deadline_expiry};
-  uint64_t at = wr_deadline_in(wr_loop_now(t->script->env->loop), after_ns);
-  if (at >= t->deadline_ns) return;
-  t->deadline_ns = at;
-  t->deadline_expiry = expiry;
-}
-
-void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns,
-                         const struct wr_chain_link *link)
-{
-  struct wr_scope *scope = push_scope(t);
-  *scope = (struct wr_scope){.kind = WR_SCOPE_TICKET,
-                             .ticket = ticket,
-                             .started_ns = wr_loop_now(t->script->env->loop),
-                             .attempt_timeout_ns = attempt_timeout_ns,
-                             .link = WR_CHAIN_NONE,
-                             .outer = t->layer};
-  if (link) t->layer = scope->link = wr_chain_index(&t->trail->chain, link);
-}
-
-void wr_task_leave_layer(struct wr_task *t, const struct wr_scope *scope)
-{
-  t->layer = scope->outer;
-  if (scope->link == WR_CHAIN_NONE) return;
-  wr_chain_at(&t->trail->chain, scope->link)->left_ns = wr_loop_now(t->script->env->loop);
-}
-
-void wr_task_push_retry(struct wr_task *t, const void *retry)
-{
-  struct wr_scope *scope = push_scope(t);
-  *scope = (struct wr_scope){.kind = WR_SCOPE_RETRY, .retry = retry};
-}
+// --- the chain of decisions ---------------------------------------------------------------------
 
 struct wr_chain_link *wr_task_note(struct wr_task *t, enum wr_decision what, struct wr_str name)
 {
@@ -469,26 +423,6 @@ struct wr_chain_link *wr_task_note_copy(struct wr_task *t, enum wr_decision what
   struct wr_chain_link *link = wr_task_note(t, what, WR_STR(""));
   if (link) link->name = wr_chain_text(&t->trail->chain, wr_str_of(name));
   return link;
-}
-
-size_t wr_task_mark(const struct wr_task *t)
-{
-  return t->scope_count;
-}
-
-void wr_task_unwind(struct wr_task *t, size_t mark)
-{
-  struct wr_script_env *env = t->script->env;
-  while (t->scope_count > mark) {
-    struct wr_scope *scope = &t->scopes[--t->scope_count];
-    if (scope->kind == WR_SCOPE_DEADLINE) {
-      t->deadline_ns = scope->deadline_ns;
-      t->deadline_expiry = scope->expiry;
-    } else if (scope->kind == WR_SCOPE_TICKET) {
-      wr_task_leave_layer(t, scope);
-      wr_guard_leave(env->guard, scope->ticket, WR_OUTCOME_CANCELLED, wr_loop_now(env->loop));
-    }
-  }
 }
 
 void wr_task_hand_over(struct wr_task *from, struct wr_task *to)

@@ -15,6 +15,7 @@
 #include "script/chain.h"
 #include "script/guard.h"
 #include "script/relief.h"
+#include "script/scope.h"
 #include "script/script.h"
 #include "upstream/tried.h"
 
@@ -39,21 +40,6 @@ struct wr_attempts {
   struct wr_attempts *outer; ///< of the hedged call that this one is a part of; may be NULL
   struct wr_tried tried;     ///< endpoints that its calls without a request met
   bool is_unsafe;            ///< one of them must not be made twice
-};
-
-enum wr_scope_kind { WR_SCOPE_DEADLINE, WR_SCOPE_TICKET, WR_SCOPE_RETRY };
-
-/// One thing opened by a task, undone in reverse order.
-struct wr_scope {
-  enum wr_scope_kind kind;
-  enum wr_error_kind expiry;   ///< DEADLINE: what was in force before
-  uint64_t deadline_ns;        ///< DEADLINE: what was in force before
-  uint64_t started_ns;         ///< TICKET: when it was admitted
-  uint64_t attempt_timeout_ns; ///< TICKET: limit of the attempts behind it, 0 when it states none
-  uint64_t ticket;             ///< TICKET
-  int link;                    ///< TICKET: its link in the chain of decisions; WR_CHAIN_NONE
-  int outer;                   ///< TICKET: `layer` of the task before
-  const void *retry;           ///< RETRY: the retry whose attempts run
 };
 
 /// How a task ended. `values` results lie on top of the coroutine's stack.
@@ -149,33 +135,12 @@ uint64_t wr_task_remaining(const struct wr_task *t);
 /// Fills `error` with the task's own expiry (kind and message), as a wait would report it now.
 void wr_task_expired(const struct wr_task *t, struct wr_error *error);
 
-/// Opens a deadline frame `after_ns` from now, unless the ambient one is nearer.
-void wr_task_push_deadline(struct wr_task *t, uint64_t after_ns, enum wr_error_kind expiry);
-
-/// Puts an admission under the task's care: a layer of a policy, inside of which the task is from
-/// here on. `attempt_timeout_ns`: see wr_ticket_outcome. `link` is what the chain of decisions has
-/// of it, or NULL.
-void wr_task_push_ticket(struct wr_task *t, uint64_t ticket, uint64_t attempt_timeout_ns,
-                         const struct wr_chain_link *link);
-
-/// Notes that a layer, which was the innermost and is off the scope, is left.
-void wr_task_leave_layer(struct wr_task *t, const struct wr_scope *scope);
-
-/// Notes that attempts of `retry` (bind_retry.c) run from here on. A borrow.
-void wr_task_push_retry(struct wr_task *t, const void *retry);
-
 /// Adds what was just decided to the chain of decisions of its request; see wr_chain_add. NULL,
 /// too, for a task (NULL is fine) that is not for a request. `name` outlives the generation.
 struct wr_chain_link *wr_task_note(struct wr_task *t, enum wr_decision what, struct wr_str name);
 
 /// The same with a copy of `name`.
 struct wr_chain_link *wr_task_note_copy(struct wr_task *t, enum wr_decision what, const char *name);
-
-/// Depth of the scope, to come back to with `wr_task_unwind`.
-size_t wr_task_mark(const struct wr_task *t);
-
-/// Releases everything opened since `mark`, newest first: tickets settle as cancelled.
-void wr_task_unwind(struct wr_task *t, size_t mark);
 
 /// Moves the responses that `from` made to `to`: a child's result outlives the child.
 void wr_task_hand_over(struct wr_task *from, struct wr_task *to);

@@ -1,6 +1,7 @@
 local collector = require "spec.support.collector"
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
+local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
 local TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -10,8 +11,13 @@ local SCRIPT = [[
   local weir = require "weir"
   weir.listen("127.0.0.1:$(port)", { trusted_proxies = { $(trusted) } })
   local up = weir.upstream("origin", { endpoints = { "http://127.0.0.1:$(origin)" } })
-  local guarded = weir.policy("guarded", { weir.retry { max = 2, backoff = "2ms", jitter = "none" },
-    weir.breaker { min_calls = 50 } })
+  local guarded = weir.policy("guarded", { weir.deadline "30s",
+    weir.retry { max = 2, backoff = "2ms", jitter = "none" }, weir.breaker { min_calls = 50 },
+    weir.timeout "20s" })
+  local late = weir.policy("late", { weir.timeout "20ms" })
+  weir.route("GET /late/:name", function(req)
+    return late(function() return up:forward(req, { path = "/plan/" .. req.params.name }) end)
+  end)
   local narrow = weir.policy("narrow", { weir.bulkhead { max = 1, queue = 1, wait = "10s" } })
   local closed = weir.policy("closed", { weir.limiter { rate = 1, burst = 1 } })
   local hedged = weir.policy("hedged", { weir.hedge { delay = "5ms" } })
@@ -183,6 +189,27 @@ describe("traces over OTLP", function()
     return out
   end
 
+  -- The one span inside of another.
+  local function only(span, name, result)
+    local one, more = unpack(below(span))
+    assert.is_nil(more and more.name)
+    assert.equal(name, one.name)
+    if result then assert.equal(result, one.attributes["weir.result"]) end
+    return one
+  end
+
+  it("tells which layer of time was over", function()
+    start {}
+    o:plan("slow", { { "until:never", "close" } })
+    assert.equal(504, g:get("/late/slow", { ["X-Request-ID"] = "late" }).status)
+    local timeout = only(span_of "/late/slow", "timeout late", "expired")
+    assert.equal("20ms", timeout.attributes["weir.limit"])
+    only(timeout, "GET origin", "timeout")
+    local explain = process.spawn { process.program "weir", "explain", "--admin", g.admin, "late" }
+    assert.equal(0, explain:wait(), explain:stderr())
+    assert.matches("timeout +late 20ms: expired", explain:stdout())
+  end)
+
   it("tells what an attempt asked for, without its query", function()
     start {}
     o:plan("secret", { origin.answer("200 OK", "x") })
@@ -197,16 +224,22 @@ describe("traces over OTLP", function()
     o:plan("twice", { origin.answer("503 No", "x"), origin.answer("200 OK", "x") })
     assert.equal(200, g:get("/guarded/twice").status)
     local span = span_of "/guarded/twice"
-    local outer, pause, again, more = unpack(below(span))
+    local deadline = only(span, "deadline guarded", "entered")
+    assert.equal("30s", deadline.attributes["weir.limit"])
+    local retry = only(deadline, "retry guarded", "entered")
+    local outer, pause, again, more = unpack(below(retry))
     assert.is_nil(more and more.name)
-    for _, layer in ipairs { outer, again } do
+    local attempts = {}
+    for i, layer in ipairs { outer, again } do
       assert.equal(1, layer.kind)
       assert.equal("breaker guarded", layer.name)
       assert.equal("guarded", layer.attributes["weir.policy"])
       assert.equal("admitted", layer.attributes["weir.result"])
-      assert.equal(1, #below(layer))
+      local timeout = only(layer, "timeout guarded", "entered")
+      assert.equal("20s", timeout.attributes["weir.limit"])
+      attempts[i] = only(timeout, "GET origin", nil)
     end
-    local first, second = below(outer)[1], below(again)[1]
+    local first, second = unpack(attempts)
     assert.is_true(outer.endTimeUnixNano >= first.endTimeUnixNano)
     local heads = o:seen "twice"
     for i, attempt in ipairs { first, second } do
@@ -240,7 +273,8 @@ describe("traces over OTLP", function()
     o:plan("gone", { { "close" }, { "close" }, { "close" } })
     g:get "/guarded/gone"
     local span = span_of "/guarded/gone"
-    local first = below(below(span)[1])[1]
+    local retry = only(only(span, "deadline guarded"), "retry guarded")
+    local first = only(only(below(retry)[1], "timeout guarded"), "GET origin")
     assert.equal(3, first.kind)
     assert.equal(2, first.status.code)
     assert.equal(first.attributes["weir.result"], first.attributes["error.type"])
