@@ -32,14 +32,8 @@ struct wr_response *wr_bind_response_take(lua_State *L, int index)
 {
   struct handle *handle = wr_bind_type_get(L, index, TYPE);
   struct wr_response *r = handle ? handle->r : NULL;
-  bool is_ours = r != NULL && r->refs == 2 && !wr_list_is_empty(&r->link) &&
-                 r->handle == &handle->r && !r->wants_whole && r->on_ready == NULL;
-  if (is_ours) {
-    handle->r = NULL;
-    r->handle = NULL;
-    r->refs--;
-    wr_bind_type_over(L, index, TYPE);
-  }
+  bool is_ours = r != NULL && !wr_list_is_empty(&r->link) && r->handle == &handle->r;
+  if (is_ours && wr_response_cut(r)) wr_bind_type_over(L, index, TYPE);
   return r;
 }
 

@@ -213,14 +213,18 @@ void wr_response_unref(struct wr_response *r)
   if (--r->refs == 0) free_response(r);
 }
 
+bool wr_response_cut(struct wr_response *r)
+{
+  if (r->refs != 2 || r->handle == NULL || r->wants_whole) return false;
+  *r->handle = NULL;
+  r->handle = NULL;
+  r->refs--;
+  return true;
+}
+
 void wr_response_sent(struct wr_response *r)
 {
-  bool is_over = r->refs == 2 && r->handle != NULL && !r->wants_whole;
-  if (is_over) {
-    *r->handle = NULL;
-    r->handle = NULL;
-    r->refs--;
-  }
+  wr_response_cut(r);
   wr_response_unref(r);
 }
 

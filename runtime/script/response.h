@@ -106,9 +106,12 @@ struct wr_response *wr_response_ref(struct wr_response *r);
 /// One reference less; the last cancels and frees.
 void wr_response_unref(struct wr_response *r);
 
-/// One reference less, by who has sent it to a client. Unless its body is a script's own, that was
-/// its end: a Lua handle which is all that holds it still (not that which the handler returned) is
-/// cut off. Its memory would wait for the collector else, which does not know how much it is.
+/// It has a client now: unless its body is a script's own, a Lua handle which is all that holds it
+/// beside its caller is cut off. True: it was. Its memory would wait for the collector else, which
+/// does not know how much it is.
+bool wr_response_cut(struct wr_response *r);
+
+/// One reference less, by who has sent it to a client, and the end of its handle (wr_response_cut).
 void wr_response_sent(struct wr_response *r);
 
 /// The task no longer cares: takes its reference over for the caller.

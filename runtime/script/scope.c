@@ -63,8 +63,7 @@ size_t wr_scope_mark(const struct wr_task *t)
 
 static void close_frame(struct wr_task *t, const struct wr_scope *scope)
 {
-  bool is_late = t->deadline_ns <= wr_loop_now(t->script->env->loop);
-  if (scope->link != WR_CHAIN_NONE && is_late) {
+  if (scope->link != WR_CHAIN_NONE && t->deadline_ns <= wr_loop_now(t->script->env->loop)) {
     wr_chain_at(&t->trail->chain, scope->link)->result = WR_STR("expired");
   }
   t->deadline_ns = scope->deadline_ns;
